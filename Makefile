@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup build dev demo test test-native test-e2e check bench clean
+
+# Node 22 of the project comes before the machine's own.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export WRANGLER_SEND_METRICS := false
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Put every tool into the project (once, about 6 minutes; then a moment)
+	@scripts/setup
+
+build: ## Compile the Worker into build/
+	@scripts/build
+
+dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
+	@scripts/dev
+
+demo: build ## The whole story in the terminal
+	@node scripts/demo.mjs
+
+test: test-native test-e2e ## Everything that is tested
+
+test-native: ## Rules and use cases, without a Worker
+	cargo test --locked
+
+test-e2e: build ## The compiled Worker in real workerd, with stores that fail on purpose
+	@scripts/build probe
+	node --test --test-reporter=spec --test-timeout=600000 tests/e2e/*.test.mjs
+
+check: setup ## Formatting, lints on both targets, documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --target wasm32-unknown-unknown --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+bench: build ## How long things take, next to doing them without the gateway
+	@node tests/bench/bench.mjs
+
+clean: ## Remove what was built; tools and local state stay
+	cargo clean
+	rm -rf build build-probe

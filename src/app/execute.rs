@@ -1,0 +1,268 @@
+//! Carrying out one operation of a run: decide purely, then act, then record, then answer.
+
+use futures_util::future::join;
+use serde_json::Value;
+
+use crate::domain::gate::{Ancestors, Decision, Question, gate};
+use crate::domain::journal::{Entry, Outcome, Position};
+use crate::domain::operation::{Access, Operation};
+use crate::domain::refusal::{Blame, Code, Problem};
+use crate::domain::run::{Millis, Mode, ModeCause, Run, unknown_run};
+use crate::domain::settings::Policy;
+
+use super::message::{Answer, Execute, Receipt};
+use super::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Idempotency, Ledger, Recalled, Stores, Surroundings};
+use super::publish_flag::publish_if_due;
+
+/// Everything that carrying out an operation needs.
+pub trait World: Ledger<Plan = <Self as Stores>::Plan, Content = <Self as Stores>::Content> + Stores + FlagStore + Ancestry + Alarms + Surroundings {}
+
+impl<W> World for W where W: Ledger<Plan = <W as Stores>::Plan, Content = <W as Stores>::Content> + Stores + FlagStore + Ancestry + Alarms + Surroundings {}
+
+/// The content of an answer that is not JSON.
+type ContentOf<W> = <W as Stores>::Content;
+/// What came of an operation, before it is recorded.
+type Attempt<W> = Result<Done<ContentOf<W>, <W as Stores>::Plan>, Problem>;
+/// An answer with its receipt; a refusal has a receipt too.
+pub type Executed<C> = (Receipt, Result<Answer<C>, Problem>);
+
+/// Carries out one operation.
+///
+/// Whatever happens is in the journal before the answer leaves, refusals included; only a run that does not exist, or is not the caller's, has no journal to write to.
+pub async fn execute<W: World>(world: &W, request: Execute, payload: W::Payload) -> Executed<ContentOf<W>> {
+    let bare = Receipt::bare(request.run.clone());
+    let run = match own_run(world, &request) {
+        Ok(run) => run,
+        Err(problem) => return (bare, Err(problem)),
+    };
+    let began = world.now();
+    let attempt = match prepare(world, run, &request, began) {
+        Ok(run) if request.operation.access() == Access::Read => {
+            let attempt = world.read(&run, &request.operation).await;
+            Ok((attempt, Some((run.mode, run.cause.clone())), None, None))
+        }
+        Ok(run) => return write(world, run, request, payload, began).await,
+        Err(problem) => Err(problem),
+    };
+    let (attempt, mode, position, keep) = attempt.unwrap_or_else(|problem| (Err(problem), None, None, None));
+    record(world, &request, began, mode, position, attempt, keep)
+}
+
+/// The run, when it exists and the caller may use it. The two are not told apart.
+fn own_run<W: World>(world: &W, request: &Execute) -> Result<Run, Problem> {
+    let run = world.run()?.filter(|run| run.id == request.run && run.owner == request.actor.name);
+    run.ok_or_else(|| unknown_run(request.run.as_str()))
+}
+
+/// What holds for reads and writes alike. The word `Dry-Run: true` counts on any request, so it is taken here.
+fn prepare<W: World>(world: &W, run: Run, request: &Execute, now: Millis) -> Result<Run, Problem> {
+    run.require_open(now)?;
+    let store = &request.operation.store;
+    if store.settings.policy == Policy::Denied {
+        return Err(Problem::new(
+            Code::StoreDenied,
+            format!("The store {} is denied to agents by its policy; nothing was read or written.", store.binding),
+            "Work without this store, or ask an operator to change its policy in STORES.",
+        ));
+    }
+    if request.asked_dry && run.mode == Mode::Live {
+        world.turn_dry(&ModeCause::Asked, now)?;
+        let run = world.run()?.ok_or_else(|| unknown_run(request.run.as_str()))?;
+        world.run_changed(&run);
+        return Ok(run);
+    }
+    Ok(run)
+}
+
+async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payload, began: Millis) -> Executed<ContentOf<W>> {
+    if let Some(idempotency) = &request.idempotency {
+        match recall(world, &request, idempotency) {
+            Ok(None) => {}
+            Ok(Some(answered)) => return answered,
+            Err(problem) => return record(world, &request, began, None, None, Err(problem), None),
+        }
+    }
+    let parent = run.terms.parent.as_ref().filter(|_| run.mode == Mode::Live);
+    let ask_above = async {
+        match parent {
+            Some(parent) => world.ancestors(parent).await,
+            // A dry run needs nobody's word to stay one.
+            None if run.terms.parent.is_some() => Ancestors::Live,
+            None => Ancestors::None,
+        }
+    };
+    let (flag, ancestors) = join(world.read_flag(&run.id), ask_above).await;
+    // Other requests ran while KV and the parent were asked: decide on what storage says now. From here to the call of the store nothing is awaited on the live path, so nothing can come in between (input gates only hold during storage calls, https://developers.cloudflare.com/durable-objects/reference/in-memory-state/).
+    let run = match own_run(world, &request) {
+        Ok(run) => run,
+        Err(problem) => return refuse(world, &request, began, problem),
+    };
+    let store = &request.operation.store;
+    let decision = gate(&Question {
+        run: &run,
+        now: world.now(),
+        flag,
+        ancestors,
+        policy: store.settings.policy,
+        store: &store.binding,
+        asked_dry: request.asked_dry,
+        environment: world.settings().environment,
+    });
+    match decision {
+        Decision::Refused(problem) => refuse(world, &request, began, problem),
+        Decision::DryRun(cause) => rehearse(world, run, &request, payload, began, cause).await,
+        Decision::Live => perform(world, &request, payload, began, run.cause).await,
+    }
+}
+
+async fn perform<W: World>(world: &W, request: &Execute, payload: W::Payload, began: Millis, cause: ModeCause) -> Executed<ContentOf<W>> {
+    let mode = Some((Mode::Live, cause));
+    let position = match world.begin(&entry(request, began, mode.clone())) {
+        Ok(position) => position,
+        Err(problem) => return refuse(world, request, began, problem),
+    };
+    let attempt = world.perform(&request.operation, payload).await;
+    record(world, request, began, mode, Some(position), attempt, request.idempotency.clone())
+}
+
+async fn rehearse<W: World>(world: &W, run: Run, request: &Execute, payload: W::Payload, began: Millis, cause: ModeCause) -> Executed<ContentOf<W>> {
+    let ready = async {
+        if run.mode == Mode::Live {
+            world.turn_dry(&cause, world.now())?;
+            if let Some(run) = world.run()? {
+                world.run_changed(&run);
+            }
+        }
+        publish_if_due(world, &run).await?;
+        world.turn().await
+    };
+    let _turn = match ready.await {
+        Ok(turn) => turn,
+        Err(problem) => return refuse(world, request, began, problem),
+    };
+    let attempt = world.rehearse(&request.operation, payload).await;
+    record(world, request, began, Some((Mode::DryRun, cause)), None, attempt, request.idempotency.clone())
+}
+
+/// Refuses before anything happened: the idempotency key is free again, so that a retry is a new try.
+fn refuse<W: World>(world: &W, request: &Execute, began: Millis, problem: Problem) -> Executed<ContentOf<W>> {
+    if let Some(idempotency) = &request.idempotency
+        && let Err(problem) = world.release(idempotency)
+    {
+        world.guard_failed(Some(&request.run), &problem);
+    }
+    record(world, request, began, None, None, Err(problem), None)
+}
+
+/// What an idempotency key already stands for.
+fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<Executed<ContentOf<W>>>, Problem> {
+    match world.recall(idempotency)? {
+        Recalled::Claimed => Ok(None),
+        Recalled::Done(receipt, answer) => Ok(Some((Receipt { replayed: true, ..receipt }, Ok(answer)))),
+        Recalled::Mismatch => {
+            Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another request in this run; nothing was written.", "Use a new key for a new request."))
+        }
+        Recalled::Running => Err(Problem::new(
+            Code::IdempotencyRunning,
+            format!("The first request with this Idempotency-Key is still at work in the run {}; nothing was written twice.", request.run),
+            "Wait, then send it again to get its answer.",
+        )),
+        Recalled::Interrupted => Err(Problem::new(
+            Code::OutcomeUnknown,
+            "The first request with this Idempotency-Key was interrupted, and whether it wrote is not known; nothing was written now.",
+            "Look at the store and at the run's report, then use a new key if the write is still needed.",
+        )),
+    }
+}
+
+fn entry(request: &Execute, began: Millis, mode: Option<(Mode, ModeCause)>) -> Entry {
+    let operation: &Operation = &request.operation;
+    let (mode, cause) = mode.unzip();
+    Entry {
+        position: 0,
+        at: began,
+        store: operation.store.binding.clone(),
+        kind: operation.store.settings.kind,
+        access: operation.access(),
+        action: operation.action(),
+        subject: operation.subject(),
+        request: operation.request(),
+        unbounded: operation.unbounded(),
+        mode,
+        cause,
+        outcome: Outcome::Running,
+        problem: None,
+        result: Value::Null,
+        inexact: Vec::new(),
+        duration_ms: None,
+    }
+}
+
+/// Puts the end of an operation into the journal and makes its answer.
+fn record<W: World>(
+    world: &W,
+    request: &Execute,
+    began: Millis,
+    mode: Option<(Mode, ModeCause)>,
+    position: Option<Position>,
+    attempt: Attempt<W>,
+    keep: Option<Idempotency>,
+) -> Executed<ContentOf<W>> {
+    let mut entry = entry(request, began, mode.clone());
+    entry.duration_ms = Some(world.now().saturating_sub(began));
+    let (mode, cause) = mode.unzip();
+    let live_write = mode == Some(Mode::Live) && entry.access == Access::Write;
+    let (mut effects, mut plan, mut answer, mut problem) = (Vec::new(), Vec::new(), None, None);
+    match attempt {
+        Ok(done) => {
+            entry.outcome = done.outcome;
+            entry.result = done.result;
+            entry.inexact = done.inexact;
+            effects = done.effects;
+            plan = done.plan;
+            answer = Some(done.answer);
+        }
+        // A live write whose store gave no clear answer may have happened: its line stays open, as after a crash.
+        Err(unclear) if live_write && unclear.code == Code::StoreUnavailable => {
+            entry.problem = Some(unclear.clone());
+            problem = Some(unclear);
+        }
+        Err(other) => {
+            entry.outcome = Outcome::of(&other);
+            entry.problem = Some(other.clone());
+            problem = Some(other);
+        }
+    }
+    if let Some(problem) = &problem
+        && problem.code.blame() == Blame::Guard
+    {
+        world.guard_failed(Some(&request.run), problem);
+    }
+    // A failure may be tried again with the same key, unless the write may have happened.
+    if let (Some(idempotency), Some(_), false) = (&keep, &problem, entry.outcome == Outcome::Running)
+        && let Err(problem) = world.release(idempotency)
+    {
+        world.guard_failed(Some(&request.run), &problem);
+    }
+    let kept = keep.zip(answer.as_mut().and_then(Answer::keepable));
+    let written = world.finish(position, Ending { entry, effects, plan, keep: kept });
+    let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };
+    match (written, answer, problem) {
+        (Ok(position), Some(answer), _) => (receipt(Some(position)), Ok(answer)),
+        (Ok(position), None, problem) => (receipt(Some(position)), Err(problem.unwrap_or_else(Problem::internal))),
+        (Err(fault), _, _) => {
+            world.guard_failed(Some(&request.run), &fault);
+            (receipt(position), Err(fault))
+        }
+    }
+}
+
+impl<C> Answer<C> {
+    /// The answer of a write, to be kept; only those are JSON.
+    fn keepable(&mut self) -> Option<Self> {
+        match self {
+            Self::Result { result, info } => Some(Self::Result { result: result.clone(), info: info.clone() }),
+            Self::Content { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Fakes for the use cases' own tests come here.

@@ -1,0 +1,168 @@
+//! What the Worker and a run's object say to each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::operation::Operation;
+use crate::domain::refusal::Problem;
+use crate::domain::run::{Mode, ModeCause, Run, RunId, Terms};
+use crate::domain::settings::Environment;
+
+use super::ports::Idempotency;
+use crate::domain::journal::Position;
+
+/// Who acts, as the Worker authenticated it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The name of the key that acts, or that opened the run whose token acts.
+    pub name: String,
+    /// Whether the actor may read runs of others: approvers and operators.
+    pub sees_all: bool,
+}
+
+/// Opens a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its id.
+    pub id: RunId,
+    /// Who opens it.
+    pub owner: String,
+    /// The gateway's environment.
+    pub environment: Environment,
+    /// Whether an approver grants a live run.
+    pub granted: bool,
+    /// The terms.
+    pub terms: Terms,
+}
+
+/// Carries out an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Execute {
+    /// The run that it is part of.
+    pub run: RunId,
+    /// Who asks.
+    pub actor: Actor,
+    /// What is asked.
+    pub operation: Operation,
+    /// Whether the request asks for a dry run.
+    pub asked_dry: bool,
+    /// Its idempotency key.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Everything else that a run's object is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Command {
+    /// Opens the run.
+    Open(Open),
+    /// Describes the run.
+    Status {
+        /// The run.
+        run: RunId,
+        /// Who asks.
+        actor: Actor,
+    },
+    /// Turns the run dry.
+    TurnDry {
+        /// The run.
+        run: RunId,
+        /// Who asks.
+        actor: Actor,
+    },
+    /// Ends the run.
+    Close {
+        /// The run.
+        run: RunId,
+        /// Who asks.
+        actor: Actor,
+    },
+    /// The report.
+    Report {
+        /// The run.
+        run: RunId,
+        /// Who asks.
+        actor: Actor,
+    },
+    /// Asked by a run below: may anything under this run write live?
+    Vouch {
+        /// The run.
+        run: RunId,
+    },
+}
+
+/// What the answer says about itself: it becomes the headers `Run-Id`, `Dry-Run`, `Operation` and the like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The run.
+    pub run: RunId,
+    /// The position in its journal; absent when nothing was journalled.
+    pub position: Option<Position>,
+    /// The mode that the operation was carried out in; absent when it was refused before that was decided.
+    pub mode: Option<Mode>,
+    /// Why.
+    pub cause: Option<ModeCause>,
+    /// Whether this is the recorded answer of an earlier request.
+    #[serde(default)]
+    pub replayed: bool,
+}
+
+impl Receipt {
+    /// A receipt of something that was not journalled.
+    pub fn bare(run: RunId) -> Self {
+        Self { run, position: None, mode: None, cause: None, replayed: false }
+    }
+}
+
+/// What an operation answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer<C> {
+    /// The JSON of the envelope's `result`, and of its `result_info` where there is one.
+    Result {
+        /// `result`.
+        result: String,
+        /// `result_info`.
+        info: Option<String>,
+    },
+    /// A value or object itself.
+    Content {
+        /// Headers that describe it.
+        headers: Vec<(String, String)>,
+        /// Whether it is a part of the whole.
+        partial: bool,
+        /// The bytes; absent for a description only.
+        content: Option<C>,
+    },
+}
+
+impl<C> Answer<C> {
+    /// A JSON result without more.
+    pub fn json(result: impl Into<String>) -> Self {
+        Self::Result { result: result.into(), info: None }
+    }
+}
+
+/// A run and whether its flag stands in KV, as `POST /v1/runs` and `GET /v1/runs/{id}` answer it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The run.
+    pub run: Run,
+    /// Whether it was there before.
+    pub existed: bool,
+}
+
+/// What a run says to the runs below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouched {
+    /// It is live and open, and so is everything above it.
+    Live,
+    /// It, or something above it, is a dry run.
+    DryRun,
+    /// It, or something above it, has ended or was never opened.
+    Ended,
+    /// Something above it did not answer.
+    Unreachable,
+}
+
+/// Any answer of a run's object, or why there is none.
+pub type Reply<T> = Result<T, Problem>;

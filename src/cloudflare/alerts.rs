@@ -1,0 +1,66 @@
+//! Alerts: a log line, a row that operators can list, and a POST to whoever wants to be called.
+
+use serde_json::json;
+use worker::Env;
+
+use super::control;
+use super::js;
+use crate::domain::refusal::Problem;
+use crate::domain::run::RunId;
+use crate::domain::settings::Settings;
+
+/// Whose failure an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A part of the guard does not work: call somebody.
+    GuardFailure,
+    /// A caller did what a caller should not: look at the agent.
+    AgentFailure,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::GuardFailure => "guard_failure",
+            Self::AgentFailure => "agent_failure",
+        }
+    }
+}
+
+/// Longest wait for the webhook.
+const WEBHOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Raises an alert: one for each cause and minute, with a count. The log line comes first and needs nothing that may be broken.
+pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, problem: Problem) {
+    let now = js::now();
+    let run = run.map(|run| run.to_string());
+    let cause = problem.code.as_str();
+    worker::console_error!(
+        "{}",
+        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": problem.message, "at": now})
+    );
+    let counted = control::count_alert(&env, kind.as_str(), cause, &problem.message, run.as_deref(), now).await;
+    let count = match counted {
+        Ok(count) => count,
+        Err(fault) => {
+            worker::console_error!("{}", json!({"level": "error", "event": "alert_not_stored", "cause": cause, "why": fault.code}));
+            // Nobody can count now, so call rather than stay silent.
+            1
+        }
+    };
+    let Some(url) = settings.alert_webhook.filter(|_| count == 1) else { return };
+    let body = json!({"kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": problem.message, "remedy": problem.remedy, "at": now});
+    let posted = js::within(WEBHOOK_LIMIT, post(&url, &body.to_string())).await;
+    if !matches!(posted, Some(Ok(200..=299))) {
+        worker::console_error!("{}", json!({"level": "error", "event": "alert_webhook_failed", "cause": cause}));
+    }
+}
+
+async fn post(url: &str, body: &str) -> worker::Result<u16> {
+    let headers = worker::Headers::new();
+    headers.set("Content-Type", "application/json")?;
+    let mut init = worker::RequestInit::new();
+    init.with_method(worker::Method::Post).with_headers(headers).with_body(Some(body.into()));
+    let request = worker::Request::new_with_init(url, &init)?;
+    Ok(worker::Fetch::Request(request).send().await?.status_code())
+}

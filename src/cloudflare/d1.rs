@@ -1,0 +1,158 @@
+//! A D1 database, by the transport inside its binding.
+//!
+//! The documented methods of the binding answer rows as objects, which lose a column whose name comes twice, or rows as arrays without `meta`. The transport that they all use takes the same JSON and answers either shape with `meta`, as Cloudflare's REST API does; its text passes through unparsed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+
+use super::environment::binding;
+use super::js::{self, Fetcher};
+use super::shadow::Figures;
+use super::wire;
+use crate::app::message::Answer;
+use crate::app::ports::Done;
+use crate::domain::journal::Outcome;
+use crate::domain::operation::{RowShape, SqlCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::statement::Kind;
+
+/// D1 ends a call after 30 s by itself (<https://developers.cloudflare.com/d1/platform/limits/>).
+const LIMIT: Duration = Duration::from_secs(35);
+
+/// Why a call of D1 did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// SQLite said no, in these words; nothing of the batch was written.
+    Sql(String),
+    /// There was no clear answer: a write may or may not have happened.
+    Unclear(String),
+    /// The gateway could not even ask.
+    Problem(Problem),
+}
+
+#[derive(Serialize)]
+struct Query<'a> {
+    sql: &'a str,
+    #[serde(skip_serializing_if = "<[Value]>::is_empty")]
+    params: &'a [Value],
+}
+
+/// Sends statements as one batch and answers the text of D1's JSON: an array with one result for each.
+pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], shape: RowShape) -> Result<String, Failure> {
+    let transport: Fetcher = js::member(&binding(env, database, "prepare").map_err(Failure::Problem)?, "fetcher").unchecked_into();
+    if !js::member(&transport, "fetch").is_function() {
+        return Err(Failure::Problem(Problem::new(
+            Code::Misconfigured,
+            "The D1 binding has another inner form than this gateway knows; nothing was read or written.",
+            "An operator must use a version of the gateway that fits the compatibility date.",
+        )));
+    }
+    let queries: Vec<Query<'_>> = statements.iter().map(|(sql, params)| Query { sql, params }).collect();
+    let body = serde_json::to_string(&queries).map_err(|_| Failure::Problem(Problem::internal()))?;
+    let format = match shape {
+        RowShape::Objects => "ARRAY_OF_OBJECTS",
+        RowShape::Arrays => "ROWS_AND_COLUMNS",
+    };
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&JsValue::from_str(&body));
+    let headers = js_sys::Object::new();
+    js::set(&headers, "content-type", &JsValue::from_str("application/json"));
+    init.set_headers(&headers);
+    let unclear = |error: JsValue| Failure::Unclear(js::message(&error));
+    let asked = async {
+        let request = web_sys::Request::new_with_str_and_init(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?;
+        let response: web_sys::Response = JsFuture::from(transport.fetch(&request).map_err(unclear)?).await.map_err(unclear)?.unchecked_into();
+        wire::text(&response).await.map_err(|_| Failure::Unclear("the answer broke off".into()))
+    };
+    let text = js::within(LIMIT, asked).await.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".into())))?;
+    if text.starts_with('[') {
+        return Ok(text);
+    }
+    let why = serde_json::from_str::<Value>(&text).ok().and_then(|answer| answer.get("error").and_then(Value::as_str).map(str::to_owned));
+    match why {
+        Some(why) if is_sql_error(&why) => Err(Failure::Sql(why)),
+        Some(why) => Err(Failure::Unclear(why)),
+        None => Err(Failure::Unclear("an answer that is not understood".into())),
+    }
+}
+
+/// Whether an error text is SQLite's own, after which the whole batch is undone. Anything else says nothing about what happened.
+pub fn is_sql_error(text: &str) -> bool {
+    text.contains(": SQLITE_")
+        || text.contains("FOREIGN KEY constraint failed")
+        || ["Wrong number of parameter bindings", "SQL code did not contain a statement", "No SQL statements detected", "not authorized", "To execute a transaction"]
+            .iter()
+            .any(|known| text.starts_with(known))
+}
+
+/// One result of a batch, its rows unparsed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct QueryResult {
+    /// Always true: an error has another form.
+    pub success: bool,
+    /// The rows.
+    pub results: Box<RawValue>,
+    /// Figures.
+    pub meta: Map<String, Value>,
+}
+
+/// Carries a call out on the real database.
+pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool) -> Result<Done<C, P>, Problem> {
+    let statements: Vec<(&str, &[Value])> = call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice())).collect();
+    let text = send(env, database, &statements, call.shape).await.map_err(|failure| match failure {
+        Failure::Sql(why) => Problem::from_store(Code::SqlError, why),
+        Failure::Problem(problem) => problem,
+        Failure::Unclear(why) => {
+            worker::console_error!("{}", json!({"level": "error", "event": "d1_unclear", "database": database, "why": why}));
+            unavailable(database)
+        }
+    })?;
+    let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unavailable(database))?;
+    let number = |result: &QueryResult, name: &str| result.meta.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let figures: Vec<Figures> = results
+        .iter()
+        .map(|result| Figures { changes: number(result, "changes"), last_row_id: result.meta.get("last_row_id").and_then(Value::as_i64).unwrap_or_default() })
+        .collect();
+    let (outcome, result) = outcome(call, &figures);
+    let text = if dry {
+        for result in &mut results {
+            result.meta.insert("dry_run".into(), true.into());
+        }
+        serde_json::to_string(&results).map_err(|_| Problem::internal())?
+    } else {
+        text
+    };
+    Ok(Done { answer: Answer::json(text), outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() })
+}
+
+/// How a batch ended, and its figures for the journal. A batch whose writes changed nothing was skipped.
+pub fn outcome(call: &SqlCall, figures: &[Figures]) -> (Outcome, Value) {
+    let kinds = || call.statements.iter().map(|one| one.statement.kind);
+    let shown: Vec<Value> = kinds()
+        .zip(figures)
+        .map(|(kind, figures)| match kind {
+            Kind::Read => json!({}),
+            Kind::Write => json!({"changes": figures.changes, "last_row_id": figures.last_row_id}),
+            Kind::Schema => json!({"schema": true}),
+        })
+        .collect();
+    let writes = kinds().any(|kind| kind != Kind::Read);
+    let changed = kinds().zip(figures).any(|(kind, figures)| kind == Kind::Schema || (kind == Kind::Write && figures.changes > 0));
+    (if writes && !changed { Outcome::Skipped } else { Outcome::Done }, json!({ "statements": shown }))
+}
+
+/// The problem of a database that gave no clear answer.
+pub fn unavailable(store: &str) -> Problem {
+    Problem::new(
+        Code::StoreUnavailable,
+        format!("The store {store} gave no clear answer; a write may or may not have reached it."),
+        "Look at the store, then try again with the same Idempotency-Key.",
+    )
+}

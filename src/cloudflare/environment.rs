@@ -1,0 +1,47 @@
+//! What the platform hands the Worker: variables, secrets and bindings.
+
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use super::js;
+use crate::domain::credential::Keyring;
+use crate::domain::refusal::Problem;
+use crate::domain::settings::Settings;
+
+/// A variable or secret as text; one that was configured as JSON comes as its JSON.
+fn lookup(env: &Env, name: &str) -> Option<String> {
+    let value = js::member(env.as_ref(), name);
+    if value.is_undefined() || value.is_null() {
+        return None;
+    }
+    value.as_string().or_else(|| js_sys::JSON::stringify(&value).ok().and_then(|text| text.as_string()))
+}
+
+/// Reads the configuration.
+pub fn settings(env: &Env) -> Result<Settings, Problem> {
+    Settings::parse(|name| lookup(env, name))
+}
+
+/// Reads the secrets.
+pub fn keyring(env: &Env, settings: &Settings) -> Result<Keyring, Problem> {
+    Keyring::parse(settings.environment, lookup(env, "KEYS").as_deref(), lookup(env, "TOKEN_SECRET").as_deref())
+}
+
+/// A binding by name, when there is one of the kind that `shape` tells by a method it must have.
+pub fn binding(env: &Env, name: &str, shape: &str) -> Result<JsValue, Problem> {
+    let value = js::member(env.as_ref(), name);
+    if value.is_object() && js::member(&value, shape).is_function() {
+        return Ok(value);
+    }
+    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "binding_missing", "binding": name}));
+    Err(Problem::new(
+        crate::domain::refusal::Code::Misconfigured,
+        format!("The gateway has no binding {name} of the right kind; nothing was read or written."),
+        "An operator must bind it (see the configuration table in the README) and deploy again.",
+    ))
+}
+
+/// The namespace of a Durable Object class.
+pub fn objects(env: &Env, name: &str) -> Result<JsValue, Problem> {
+    binding(env, name, "idFromName")
+}

@@ -1,0 +1,241 @@
+//! A run's durable record, in the SQLite of its object.
+
+use serde_json::Value;
+
+use super::overlay::{self, Planned, ShadowRecord};
+use super::run_world::RunWorld;
+use super::sql::{Database, SqlError, unreadable};
+use super::wire::Content;
+use crate::app::message::{Answer, Receipt};
+use crate::app::ports::{Ending, FlagRecord, Idempotency, Ledger, Recalled};
+use crate::domain::effect::Effect;
+use crate::domain::journal::{Entry, Position};
+use crate::domain::refusal::Problem;
+use crate::domain::run::{Millis, Mode, ModeCause, Run};
+
+/// The tables of the ledger. See STORAGE.md.
+const TABLES: [&str; 6] = [
+    "CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY CHECK (id = 1), run TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS flag (id INTEGER PRIMARY KEY CHECK (id = 1), published_at INTEGER, attempted_at INTEGER)",
+    "CREATE TABLE IF NOT EXISTS operation (position INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS effect (position INTEGER NOT NULL, number INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY (position, number)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, request TEXT NOT NULL, instance TEXT NOT NULL, receipt TEXT, result TEXT, info TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS shadow (store TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
+];
+
+/// Longest answer that is kept for a repeated request; a row holds 2 MB.
+const MAX_KEPT_ANSWER: usize = 1_500_000;
+
+/// Whether a run was ever opened here. Asked first, so that a request for a run that nobody opened leaves nothing behind.
+pub fn exists(database: &Database) -> Result<bool, SqlError> {
+    Ok(database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'run'", &[])?.first().is_some())
+}
+
+/// Makes the tables.
+fn prepare(database: &Database) -> Result<(), SqlError> {
+    for table in TABLES.iter().chain(&overlay::TABLES) {
+        database.run(table, &[])?;
+    }
+    Ok(())
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|_| unreadable("record"))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|_| unreadable("record"))
+}
+
+impl RunWorld {
+    fn store_run(&self, run: &Run) -> Result<(), Problem> {
+        self.database.run("INSERT INTO run (id, run) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run", &[to_json(run)?.as_str().into()])?;
+        Ok(())
+    }
+
+    fn change_run(&self, change: impl FnOnce(&mut Run)) -> Result<(), Problem> {
+        self.database.transaction(|| {
+            let mut run = self.run()?.ok_or_else(|| unreadable("record"))?;
+            change(&mut run);
+            self.store_run(&run)
+        })
+    }
+
+    fn next_position(&self) -> Result<Position, Problem> {
+        let rows = self.database.run("SELECT coalesce(max(position), 0) + 1 FROM operation", &[])?;
+        rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal"))
+    }
+
+    fn write_entry(&self, position: Position, mut entry: Entry) -> Result<(), Problem> {
+        entry.position = position;
+        self.database.run(
+            "INSERT INTO operation (position, entry) VALUES (?, ?) ON CONFLICT (position) DO UPDATE SET entry = excluded.entry",
+            &[position.into(), to_json(&entry)?.as_str().into()],
+        )?;
+        Ok(())
+    }
+
+    /// The whole journal and all effects, in order.
+    pub fn journal(&self) -> Result<(Vec<Entry>, Vec<Effect>), Problem> {
+        let entries = self.database.run("SELECT entry FROM operation ORDER BY position", &[])?;
+        let entries = entries.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
+        let effects = self.database.run("SELECT effect FROM effect ORDER BY position, number", &[])?;
+        let effects = effects.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
+        Ok((entries, effects))
+    }
+
+    /// What is known of the shadow of a database.
+    pub fn shadow_record(&self, store: &str) -> Result<ShadowRecord, Problem> {
+        let rows = self.database.run("SELECT record FROM shadow WHERE store = ?", &[store.into()])?;
+        rows.first().map_or(Ok(ShadowRecord::default()), |row| from_json(&row.text(0).unwrap_or_default()))
+    }
+
+    /// Rows and bytes that all shadows of the run have copied.
+    pub fn copied(&self) -> Result<(u64, u64), Problem> {
+        let rows = self.database.run("SELECT record FROM shadow", &[])?;
+        rows.iter().try_fold((0, 0), |(copied_rows, copied_bytes), row| {
+            let record: ShadowRecord = from_json(&row.text(0).unwrap_or_default())?;
+            Ok((copied_rows + record.rows, copied_bytes + record.bytes))
+        })
+    }
+
+    /// Remembers what is known of a shadow.
+    pub fn set_shadow_record(&self, store: &str, record: ShadowRecord) -> Result<(), Problem> {
+        self.database.run(
+            "INSERT INTO shadow (store, record) VALUES (?, ?) ON CONFLICT (store) DO UPDATE SET record = excluded.record",
+            &[store.into(), to_json(&record)?.as_str().into()],
+        )?;
+        Ok(())
+    }
+}
+
+impl Ledger for RunWorld {
+    type Plan = Plan;
+    type Content = Content;
+
+    fn run(&self) -> Result<Option<Run>, Problem> {
+        if !exists(&self.database)? {
+            return Ok(None);
+        }
+        let rows = self.database.run("SELECT run FROM run WHERE id = 1", &[])?;
+        rows.first().map(|row| from_json(&row.text(0).unwrap_or_default())).transpose()
+    }
+
+    fn create(&self, run: &Run) -> Result<(), Problem> {
+        self.database.transaction(|| {
+            prepare(&self.database)?;
+            self.store_run(run)
+        })
+    }
+
+    fn turn_dry(&self, cause: &ModeCause, now: Millis) -> Result<(), Problem> {
+        self.change_run(|run| {
+            if run.mode == Mode::Live {
+                run.mode = Mode::DryRun;
+                run.cause = cause.clone();
+                run.mode_since = now;
+            }
+        })
+    }
+
+    fn close(&self, now: Millis) -> Result<(), Problem> {
+        self.change_run(|run| {
+            run.closed_at.get_or_insert(now);
+        })
+    }
+
+    fn flag_record(&self) -> Result<FlagRecord, Problem> {
+        let rows = self.database.run("SELECT published_at, attempted_at FROM flag WHERE id = 1", &[])?;
+        let Some(row) = rows.first() else { return Ok(FlagRecord::default()) };
+        let time = |column| row.number(column).map(|_| row.count(column));
+        Ok(FlagRecord { published_at: time(0), attempted_at: time(1) })
+    }
+
+    fn set_flag_record(&self, record: FlagRecord) -> Result<(), Problem> {
+        self.database.run(
+            "INSERT INTO flag (id, published_at, attempted_at) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, attempted_at = excluded.attempted_at",
+            &[record.published_at.into(), record.attempted_at.into()],
+        )?;
+        if let (Some(run), Some(at)) = (self.run()?, record.published_at) {
+            // The alarm keeps the flag standing while the run makes no writes.
+            let refresh = at + self.settings.flag_ttl_seconds * 1_000 * 45 / 100;
+            self.database.wake_at(refresh.min(run.expires_at))?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, entry: &Entry) -> Result<Position, Problem> {
+        self.database.transaction(|| {
+            let position = self.next_position()?;
+            self.write_entry(position, entry.clone())?;
+            Ok(position)
+        })
+    }
+
+    fn finish(&self, position: Option<Position>, ending: Ending<Content, Plan>) -> Result<Position, Problem> {
+        self.database.transaction(|| {
+            let position = position.map_or_else(|| self.next_position(), Ok)?;
+            let receipt = Receipt {
+                run: self.run()?.map(|run| run.id).ok_or_else(|| unreadable("record"))?,
+                position: Some(position),
+                mode: ending.entry.mode,
+                cause: ending.entry.cause.clone(),
+                replayed: false,
+            };
+            self.write_entry(position, ending.entry)?;
+            for (number, effect) in ending.effects.iter().enumerate() {
+                let number = u64::try_from(number).unwrap_or(u64::MAX);
+                self.database.run("INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)", &[position.into(), number.into(), to_json(effect)?.as_str().into()])?;
+            }
+            for plan in &ending.plan {
+                match plan {
+                    Plan::View(planned) => overlay::store(&self.database, self.settings.overlay_max_bytes, planned)?,
+                    Plan::Shadow(store, record) => self.set_shadow_record(store, *record)?,
+                }
+            }
+            if let Some((idempotency, Answer::Result { result, info })) = &ending.keep {
+                let result = Some(result.as_str()).filter(|result| result.len() <= MAX_KEPT_ANSWER);
+                self.database.run(
+                    "UPDATE idempotency SET receipt = ?, result = ?, info = ? WHERE key = ?",
+                    &[to_json(&receipt)?.as_str().into(), result.into(), info.as_deref().into(), idempotency.key.as_str().into()],
+                )?;
+            }
+            Ok(position)
+        })
+    }
+
+    fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Content>, Problem> {
+        let rows = self.database.run("SELECT request, instance, receipt, result, info FROM idempotency WHERE key = ?", &[idempotency.key.as_str().into()])?;
+        let Some(row) = rows.first() else {
+            self.database.run(
+                "INSERT INTO idempotency (key, request, instance) VALUES (?, ?, ?)",
+                &[idempotency.key.as_str().into(), idempotency.request.as_str().into(), self.instance.as_str().into()],
+            )?;
+            return Ok(Recalled::Claimed);
+        };
+        if row.text(0).as_deref() != Some(idempotency.request.as_str()) {
+            return Ok(Recalled::Mismatch);
+        }
+        match (row.text(2), row.text(3)) {
+            (Some(receipt), Some(result)) => Ok(Recalled::Done(from_json(&receipt)?, Answer::Result { result, info: row.text(4) })),
+            // Done, but its answer was too long to keep.
+            (Some(receipt), None) => Ok(Recalled::Done(from_json(&receipt)?, Answer::json(Value::Null.to_string()))),
+            (None, _) if row.text(1).as_deref() == Some(self.instance.as_str()) => Ok(Recalled::Running),
+            (None, _) => Ok(Recalled::Interrupted),
+        }
+    }
+
+    fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {
+        self.database.run("DELETE FROM idempotency WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
+        Ok(())
+    }
+}
+
+/// What an operation adds to the run's own view.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// A key or object.
+    View(Planned),
+    /// The shadow of a database moved on.
+    Shadow(String, ShadowRecord),
+}

@@ -1,0 +1,56 @@
+//! Calling a Durable Object, never for longer than a limit.
+
+use std::time::Duration;
+
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use worker::Env;
+
+use super::environment::objects;
+use super::js::{self, Fetcher};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::run::RunId;
+
+/// Longest wait for an operation: D1 ends a batch after 30 s, and a body of 300 MiB takes its time.
+pub const OPERATION_LIMIT: Duration = Duration::from_secs(120);
+/// Longest wait for a word about a run.
+pub const COMMAND_LIMIT: Duration = Duration::from_secs(20);
+/// Longest wait for the word of a run above: a write is waiting for it.
+pub const VOUCH_LIMIT: Duration = Duration::from_secs(3);
+
+/// The name of a run's object.
+pub fn run_name(run: &RunId) -> String {
+    run.to_string()
+}
+
+/// The name of a run's shadow of one database. A run's id has no slash.
+pub fn shadow_name(run: &RunId, store: &str) -> String {
+    format!("{run}/{store}")
+}
+
+/// Sends a request to an object. A new stub is made each time: after an exception the old one stays broken.
+pub async fn send(env: &Env, class: &str, name: &str, request: &web_sys::Request, limit: Duration) -> Result<web_sys::Response, Problem> {
+    let namespace = objects(env, class)?;
+    let sent = async {
+        let function: js_sys::Function = js::member(&namespace, "idFromName").dyn_into()?;
+        let id = function.call1(&namespace, &JsValue::from_str(name))?;
+        let function: js_sys::Function = js::member(&namespace, "get").dyn_into()?;
+        let stub: Fetcher = function.call1(&namespace, &id)?.unchecked_into();
+        JsFuture::from(stub.fetch(request)?).await?.dyn_into::<web_sys::Response>()
+    };
+    match js::within(limit, sent).await {
+        Some(Ok(response)) if response.ok() => Ok(response),
+        Some(Ok(response)) => Err(unavailable(class, &format!("it answered {}", response.status()))),
+        Some(Err(error)) => Err(unavailable(class, &js::message(&error))),
+        None => Err(unavailable(class, "it did not answer in time")),
+    }
+}
+
+fn unavailable(class: &str, why: &str) -> Problem {
+    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "object_unavailable", "class": class, "why": why}));
+    Problem::new(
+        Code::RunUnavailable,
+        "The run could not be reached or did not finish; whether anything was written is in its journal.",
+        "Read the run's report, then try again; use an Idempotency-Key so that nothing is written twice.",
+    )
+}

@@ -1,0 +1,248 @@
+//! The run's own view of keys and objects: what it planned to write, kept in the run's object.
+//!
+//! Small things are rows; bodies are kept in chunks under a cap for the whole run. A body over the cap is described by its size and digest, and reading it is refused instead of faked.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::sql::{Database, Param, SqlError, unreadable};
+use crate::domain::refusal::{Code, Problem};
+
+/// The longest row of a Durable Object is 2 MB (<https://developers.cloudflare.com/durable-objects/platform/limits/>).
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// The tables of the overlay. See STORAGE.md.
+pub const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS overlay (store TEXT NOT NULL, key TEXT NOT NULL, form TEXT, body INTEGER, PRIMARY KEY (store, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS body (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, planned INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS body_chunk (body INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (body, number)) WITHOUT ROWID",
+];
+
+/// A planned body.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// Bytes in memory, not stored yet.
+    Bytes(Vec<u8>),
+    /// Stored while it streamed in.
+    Stored(u64),
+    /// Over the cap.
+    NotKept,
+}
+
+/// A piece of the run's own view, to be stored together with the journal's line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// The store's binding.
+    pub store: String,
+    /// The key.
+    pub key: String,
+    /// The description and the body; `None` when the key is gone.
+    pub entry: Option<(String, Body)>,
+}
+
+/// What the overlay says about a key.
+#[derive(Debug, Clone)]
+pub enum Seen<T> {
+    /// The run did not touch it: ask the base.
+    Untouched,
+    /// The run removed it.
+    Removed,
+    /// The run wrote it.
+    Written(T, Option<u64>),
+}
+
+/// The overlay of a run.
+pub struct Overlay<'a> {
+    database: &'a Database,
+    cap: u64,
+}
+
+impl<'a> Overlay<'a> {
+    /// The overlay in this database, with the cap on its bodies in bytes.
+    pub fn new(database: &'a Database, cap: u64) -> Self {
+        Self { database, cap }
+    }
+
+    /// What the run sees of a key by itself.
+    pub fn see<T: DeserializeOwned>(&self, store: &str, key: &str) -> Result<Seen<T>, Problem> {
+        let rows = self.database.run("SELECT form, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
+        let Some(row) = rows.first() else { return Ok(Seen::Untouched) };
+        match row.text(0) {
+            None => Ok(Seen::Removed),
+            Some(form) => {
+                let form = serde_json::from_str(&form).map_err(|_| unreadable("view"))?;
+                Ok(Seen::Written(form, row.number(1).map(|_| row.count(1))))
+            }
+        }
+    }
+
+    /// Everything that the run wrote or removed under a prefix.
+    pub fn under<T: DeserializeOwned>(&self, store: &str, prefix: &str) -> Result<BTreeMap<String, Option<T>>, Problem> {
+        let rows = self.database.run("SELECT key, form FROM overlay WHERE store = ? AND key >= ? ORDER BY key", &[store.into(), prefix.into()])?;
+        let mut entries = BTreeMap::new();
+        for row in rows.iter() {
+            let key = row.text(0).unwrap_or_default();
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let form = row.text(1).map(|form| serde_json::from_str(&form).map_err(|_| unreadable("view"))).transpose()?;
+            entries.insert(key, form);
+        }
+        Ok(entries)
+    }
+
+    /// A part of a stored body.
+    pub fn read(&self, body: Option<u64>, offset: u64, length: u64) -> Result<Vec<u8>, Problem> {
+        let body = body.ok_or_else(|| {
+            Problem::new(
+                Code::BodyNotKept,
+                "This value was planned but is larger than what a dry run keeps; its size and digest are in the report.",
+                "Raise OVERLAY_MAX_BYTES, or do not read the value back in this run.",
+            )
+        })?;
+        let chunk = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
+        let end = offset.saturating_add(length);
+        let rows = self.database.run(
+            "SELECT number, bytes FROM body_chunk WHERE body = ? AND number >= ? AND number <= ? ORDER BY number",
+            &[body.into(), (offset / chunk).into(), (end / chunk).into()],
+        )?;
+        let mut bytes = Vec::new();
+        for row in rows.iter() {
+            let start = row.count(0) * chunk;
+            let piece = row.bytes(1).unwrap_or_default();
+            let from = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len());
+            let to = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len());
+            bytes.extend_from_slice(piece.get(from..to).unwrap_or_default());
+        }
+        Ok(bytes)
+    }
+
+    /// Begins a body that streams in.
+    pub fn begin_body(&self) -> Result<Writer<'a>, Problem> {
+        let used = self.database.run("SELECT coalesce(sum(bytes), 0) FROM body", &[])?.first().map_or(0, |row| row.count(0));
+        let row = self.database.run("INSERT INTO body (bytes, planned) VALUES (0, 0) RETURNING id", &[])?.first();
+        let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view"))?;
+        Ok(Writer { database: self.database, id, room: self.cap.saturating_sub(used), buffer: Vec::new(), number: 0, kept: true })
+    }
+}
+
+/// A body that is being stored.
+pub struct Writer<'a> {
+    database: &'a Database,
+    id: u64,
+    room: u64,
+    buffer: Vec<u8>,
+    number: u64,
+    kept: bool,
+}
+
+impl Writer<'_> {
+    /// Adds bytes; over the cap they are no longer kept.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if !self.kept || length > self.room {
+            self.kept = false;
+            self.buffer = Vec::new();
+            return Ok(());
+        }
+        self.room -= length;
+        self.buffer.extend_from_slice(bytes);
+        while self.buffer.len() >= CHUNK_BYTES {
+            let rest = self.buffer.split_off(CHUNK_BYTES);
+            let chunk = std::mem::replace(&mut self.buffer, rest);
+            self.store(&chunk)?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, chunk: &[u8]) -> Result<(), Problem> {
+        self.database.run("INSERT INTO body_chunk (body, number, bytes) VALUES (?, ?, ?)", &[self.id.into(), self.number.into(), Param::Bytes(chunk)])?;
+        self.number += 1;
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.database.run("UPDATE body SET bytes = bytes + ? WHERE id = ?", &[length.into(), self.id.into()])?;
+        Ok(())
+    }
+
+    /// The body as it can be planned.
+    pub fn finish(mut self) -> Result<Body, Problem> {
+        if !self.kept {
+            self.discard()?;
+            return Ok(Body::NotKept);
+        }
+        let rest = std::mem::take(&mut self.buffer);
+        if !rest.is_empty() {
+            self.store(&rest)?;
+        }
+        Ok(Body::Stored(self.id))
+    }
+
+    /// Gives the body up.
+    pub fn discard(&self) -> Result<(), Problem> {
+        Ok(delete_body(self.database, self.id)?)
+    }
+}
+
+/// Removes what streams left behind that were cut off by a crash: bodies that no plan names.
+pub fn sweep(database: &Database) -> Result<(), SqlError> {
+    database.run("DELETE FROM body_chunk WHERE body IN (SELECT id FROM body WHERE planned = 0)", &[])?;
+    database.run("DELETE FROM body WHERE planned = 0", &[])?;
+    Ok(())
+}
+
+fn delete_body(database: &Database, body: u64) -> Result<(), SqlError> {
+    database.run("DELETE FROM body_chunk WHERE body = ?", &[body.into()])?;
+    database.run("DELETE FROM body WHERE id = ?", &[body.into()])?;
+    Ok(())
+}
+
+/// Stores a piece of the plan; runs inside the transaction that writes the journal's line.
+pub fn store(database: &Database, cap: u64, planned: &Planned) -> Result<(), Problem> {
+    let old = database.run("SELECT body FROM overlay WHERE store = ? AND key = ?", &[planned.store.as_str().into(), planned.key.as_str().into()])?;
+    if let Some(row) = old.first()
+        && row.number(0).is_some()
+    {
+        delete_body(database, row.count(0))?;
+    }
+    let (form, body) = match &planned.entry {
+        None => (None, None),
+        Some((form, Body::NotKept)) => (Some(form.as_str()), None),
+        Some((form, Body::Stored(id))) => (Some(form.as_str()), Some(*id)),
+        Some((form, Body::Bytes(bytes))) => {
+            let mut writer = Overlay::new(database, cap).begin_body()?;
+            writer.write(bytes)?;
+            match writer.finish()? {
+                Body::Stored(id) => (Some(form.as_str()), Some(id)),
+                Body::Bytes(_) | Body::NotKept => (Some(form.as_str()), None),
+            }
+        }
+    };
+    if let Some(id) = body {
+        database.run("UPDATE body SET planned = 1 WHERE id = ?", &[id.into()])?;
+    }
+    database.run(
+        "INSERT INTO overlay (store, key, form, body) VALUES (?, ?, ?, ?) ON CONFLICT (store, key) DO UPDATE SET form = excluded.form, body = excluded.body",
+        &[planned.store.as_str().into(), planned.key.as_str().into(), form.into(), body.into()],
+    )?;
+    Ok(())
+}
+
+/// Whether a body of this size will still be kept.
+pub fn has_room(database: &Database, cap: u64, bytes: u64) -> Result<bool, Problem> {
+    let used = database.run("SELECT coalesce(sum(bytes), 0) FROM body", &[])?.first().map_or(0, |row| row.count(0));
+    Ok(used.saturating_add(bytes) <= cap)
+}
+
+/// What the run knows of its shadow of one database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowRecord {
+    /// Whether any table of it is dirty: then reads have to ask it.
+    pub dirty: bool,
+    /// How many of its changes are in the journal.
+    pub serial: u64,
+    /// Rows copied.
+    pub rows: u64,
+    /// Bytes copied.
+    pub bytes: u64,
+}

@@ -1,0 +1,141 @@
+//! The object of one run: load, decide, persist, answer; nothing else.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::environment;
+use super::js;
+use super::overlay::sweep;
+use super::run_world::{RunWorld, Turns};
+use super::sql::unreadable;
+use super::wire;
+use crate::app::close_run::close_run;
+use crate::app::execute::execute;
+use crate::app::message::{Actor, Command, Receipt};
+use crate::app::open_run::{open_run, vouch};
+use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
+use crate::app::publish_flag::publish_if_due;
+use crate::app::turn_dry::turn_dry;
+use crate::domain::refusal::Problem;
+use crate::domain::report::report;
+use crate::domain::run::{Mode, ModeCause, Phase, Run, RunId, unknown_run};
+
+/// One run. Its storage holds the mode, the journal and the run's own view of keys and objects; nothing is true only in memory.
+#[durable_object]
+pub struct RunObject {
+    state: Rc<State>,
+    env: Env,
+    instance: String,
+    turns: Rc<Turns>,
+    swept: Cell<bool>,
+}
+
+impl DurableObject for RunObject {
+    fn new(state: State, env: Env) -> Self {
+        Self { state: Rc::new(state), env, instance: format!("{:032x}", js::entropy()), turns: Turns::new(), swept: Cell::new(false) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        if request.path() == "/execute" {
+            return self.execute(&mut request).await;
+        }
+        let reply = async {
+            let text = request.text().await.map_err(|_| unreadable("request"))?;
+            let command: Command = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
+            self.command(command).await
+        };
+        wire::reply(&reply.await)
+    }
+
+    /// Keeps the flag standing while the run makes no writes.
+    async fn alarm(&self) -> worker::Result<Response> {
+        let kept = async {
+            let world = self.world()?;
+            if let Some(run) = world.run()?
+                && run.mode == Mode::DryRun
+                && run.phase(world.now()) == Phase::Open
+                && let Err(problem) = publish_if_due(&world, &run).await
+            {
+                world.guard_failed(Some(&run.id), &problem);
+                // Soon again: the flag that stands will lapse.
+                world.database.wake_at(world.now() + 10_000)?;
+            }
+            Ok::<_, Problem>(())
+        };
+        if let Err(problem) = kept.await {
+            worker::console_error!("{}", json!({"level": "error", "event": "alarm_failed", "why": problem.code}));
+        }
+        Response::ok("")
+    }
+}
+
+impl RunObject {
+    fn world(&self) -> Result<RunWorld, Problem> {
+        let settings = environment::settings(&self.env)?;
+        let world = RunWorld::new(self.env.clone(), self.state.clone(), settings, self.instance.clone(), self.turns.clone());
+        if !self.swept.replace(true) && world.run()?.is_some() {
+            // The first request of this life: what streams left behind that a crash cut off is of no use.
+            sweep(&world.database)?;
+        }
+        Ok(world)
+    }
+
+    async fn execute(&self, request: &mut Request) -> worker::Result<Response> {
+        let executed = async {
+            let (execution, payload) = wire::read_execute(request).await?;
+            #[cfg(feature = "panic-probe")]
+            super::panic_probe::maybe_panic(&execution);
+            let world = self.world()?;
+            Ok::<_, Problem>(execute(&world, execution, payload).await)
+        };
+        let (receipt, answer) = match executed.await {
+            Ok(executed) => executed,
+            Err(problem) => (Receipt::bare(RunId::parse("unknown").map_err(|_| worker::Error::BadEncoding)?), Err(problem)),
+        };
+        match wire::executed_response(receipt, answer) {
+            Ok(response) => Ok(response.into()),
+            Err(problem) => Err(worker::Error::RustError(problem.to_string())),
+        }
+    }
+
+    async fn command(&self, command: Command) -> Result<Value, Problem> {
+        let world = self.world()?;
+        match command {
+            Command::Open(open) => {
+                let opened = open_run(&world, open).await?;
+                if !opened.existed {
+                    world.run_changed(&opened.run);
+                }
+                to_value(&opened)
+            }
+            Command::Vouch { .. } => to_value(&vouch(&world).await?),
+            Command::Status { run, actor } => to_value(&visible(&world, &run, &actor)?),
+            Command::TurnDry { run, actor } => {
+                visible(&world, &run, &actor)?;
+                to_value(&turn_dry(&world, ModeCause::Asked).await?)
+            }
+            Command::Close { run, actor } => {
+                visible(&world, &run, &actor)?;
+                to_value(&close_run(&world)?)
+            }
+            Command::Report { run, actor } => {
+                let run = visible(&world, &run, &actor)?;
+                let (entries, effects) = world.journal()?;
+                to_value(&report(&run, world.now(), entries, effects))
+            }
+        }
+    }
+}
+
+/// The run, when the actor may see it.
+fn visible(world: &RunWorld, id: &RunId, actor: &Actor) -> Result<Run, Problem> {
+    let run = world.run()?.filter(|run| run.id == *id && (actor.sees_all || run.owner == actor.name));
+    run.ok_or_else(|| unknown_run(id.as_str()))
+}
+
+fn to_value<T: serde::Serialize>(value: &T) -> Result<Value, Problem> {
+    serde_json::to_value(value).map_err(|_| unreadable("answer"))
+}

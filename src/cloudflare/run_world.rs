@@ -1,0 +1,256 @@
+//! The world of one run: its object's storage, the stores behind the bindings, the clock.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::lock::{Mutex, OwnedMutexGuard};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use worker::{Env, State};
+
+use super::alerts;
+use super::control;
+use super::ledger::Plan;
+use super::overlay::{Overlay, ShadowRecord};
+use super::shadow::{ShadowAnswer, ShadowReply, ShadowRequest};
+use super::sql::Database;
+use super::wire::{self, Content, Payload};
+use super::{d1, flag, js, kv, objects, r2};
+use crate::app::message::{Answer, Command, Vouched};
+use crate::app::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Ledger as _, Stores, Surroundings};
+use crate::domain::gate::{Ancestors, Flag};
+use crate::domain::journal::{Entry, Outcome};
+use crate::domain::operation::{Access, Call, Operation, SqlCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::run::{Mode, Run, RunId};
+use crate::domain::settings::{Settings, StoreKind};
+
+/// The world of one run.
+pub struct RunWorld {
+    /// The storage of its object.
+    pub database: Database,
+    /// The configuration.
+    pub settings: Settings,
+    /// Tells this life of the object from others.
+    pub instance: String,
+    env: Env,
+    state: Rc<State>,
+    turns: Rc<Turns>,
+}
+
+impl RunWorld {
+    /// The world in which one request is served.
+    pub fn new(env: Env, state: Rc<State>, settings: Settings, instance: String, turns: Rc<Turns>) -> Self {
+        Self { database: Database::of(&state), settings, instance, env, state, turns }
+    }
+
+    fn overlay(&self, dry: bool) -> Option<Overlay<'_>> {
+        dry.then(|| Overlay::new(&self.database, self.settings.overlay_max_bytes))
+    }
+
+    fn own_id(&self) -> Result<RunId, Problem> {
+        self.run()?.map(|run| run.id).ok_or_else(Problem::internal)
+    }
+
+    /// Asks the shadow of a database. A change that an earlier, interrupted request made there is journalled first.
+    async fn ask_shadow(&self, store: &str, call: &SqlCall) -> Result<(ShadowAnswer, ShadowRecord), Problem> {
+        let run = self.own_id()?;
+        for _ in 0..2 {
+            let record = self.shadow_record(store)?;
+            let (rows, bytes) = self.copied()?;
+            let request = ShadowRequest {
+                run: run.clone(),
+                store: store.to_owned(),
+                call: call.clone(),
+                serial: record.serial,
+                rows_left: self.settings.shadow_max_rows.saturating_sub(rows),
+                bytes_left: self.settings.shadow_max_bytes.saturating_sub(bytes),
+            };
+            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &wire::request("/run", &request)?, objects::OPERATION_LIMIT).await?;
+            match wire::read_reply::<ShadowReply>(&response).await? {
+                ShadowReply::Ran(answer) => {
+                    let next = ShadowRecord { dirty: answer.dirty, serial: answer.serial, rows: record.rows + answer.rows, bytes: record.bytes + answer.bytes };
+                    return Ok((answer, next));
+                }
+                ShadowReply::Lost(lost) => {
+                    let record = ShadowRecord { dirty: true, serial: lost.serial, ..record };
+                    self.journal_lost(store, lost.call, lost.effects, record)?;
+                }
+            }
+        }
+        Err(Problem::internal())
+    }
+
+    /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the report has to.
+    fn journal_lost(&self, store: &str, call: SqlCall, effects: Vec<crate::domain::effect::Effect>, record: ShadowRecord) -> Result<(), Problem> {
+        let settings = self.settings.store(StoreKind::D1, store)?;
+        let operation = Operation { store: settings, call: Call::Sql(call) };
+        let run = self.run()?.ok_or_else(Problem::internal)?;
+        let entry = Entry {
+            position: 0,
+            at: js::now(),
+            store: store.to_owned(),
+            kind: StoreKind::D1,
+            access: Access::Write,
+            action: operation.action(),
+            subject: operation.subject(),
+            request: operation.request(),
+            unbounded: operation.unbounded(),
+            mode: Some(Mode::DryRun),
+            cause: Some(run.cause),
+            outcome: Outcome::Done,
+            problem: None,
+            result: Value::Null,
+            inexact: vec!["a planned change whose answer was lost when the gateway was interrupted; the agent may have sent it again".into()],
+            duration_ms: None,
+        };
+        self.finish(None, Ending { entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None })?;
+        Ok(())
+    }
+
+    async fn in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
+        let (answer, record) = self.ask_shadow(store, call).await?;
+        let (outcome, result) = d1::outcome(call, &answer.figures);
+        Ok(Done { answer: Answer::json(answer.results), outcome, result, effects: answer.effects, plan: vec![Plan::Shadow(store.to_owned(), record)], inexact: answer.inexact })
+    }
+}
+
+impl Surroundings for RunWorld {
+    fn now(&self) -> u64 {
+        js::now()
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl FlagStore for RunWorld {
+    async fn read_flag(&self, run: &RunId) -> Flag {
+        flag::read(&self.env, run, self.settings.flag_budget).await
+    }
+
+    async fn publish_flag(&self, run: &RunId) -> Result<(), Problem> {
+        flag::publish(&self.env, run, self.settings.flag_ttl_seconds).await
+    }
+}
+
+impl Ancestry for RunWorld {
+    async fn ancestors(&self, parent: &RunId) -> Ancestors {
+        let ask = async {
+            let request = wire::request("/command", &Command::Vouch { run: parent.clone() })?;
+            let response = objects::send(&self.env, "RUN", &objects::run_name(parent), &request, objects::VOUCH_LIMIT).await?;
+            wire::read_reply::<Vouched>(&response).await
+        };
+        match ask.await {
+            Ok(Vouched::Live) => Ancestors::Live,
+            Ok(Vouched::DryRun) => Ancestors::DryRun,
+            Ok(Vouched::Ended) => Ancestors::Ended,
+            Ok(Vouched::Unreachable) | Err(_) => Ancestors::Unreachable,
+        }
+    }
+}
+
+impl Stores for RunWorld {
+    type Payload = Payload;
+    type Plan = Plan;
+    type Content = Content;
+    type Turn = Turn;
+
+    async fn perform(&self, operation: &Operation, payload: Payload) -> Result<Done<Content, Plan>, Problem> {
+        let store = operation.store.binding.as_str();
+        match &operation.call {
+            Call::Sql(call) => d1::perform(&self.env, store, call, false).await,
+            Call::Key(call) => kv::Namespace::new(&self.env, store, None)?.perform(call, &in_memory(payload)?).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, None)?.perform(call, payload).await,
+        }
+    }
+
+    async fn rehearse(&self, operation: &Operation, payload: Payload) -> Result<Done<Content, Plan>, Problem> {
+        let store = operation.store.binding.as_str();
+        match &operation.call {
+            Call::Sql(call) => self.in_shadow(store, call).await,
+            Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(true))?.rehearse(call, payload).await,
+        }
+    }
+
+    async fn read(&self, run: &Run, operation: &Operation) -> Result<Done<Content, Plan>, Problem> {
+        let dry = run.mode == Mode::DryRun;
+        let store = operation.store.binding.as_str();
+        match &operation.call {
+            // Nothing of this database was planned yet, so the base says it all.
+            Call::Sql(call) if !dry || !self.shadow_record(store)?.dirty => d1::perform(&self.env, store, call, dry).await,
+            Call::Sql(call) => {
+                let _turn = self.turn().await?;
+                self.in_shadow(store, call).await
+            }
+            Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(dry))?.read(call).await,
+        }
+    }
+
+    async fn turn(&self) -> Result<Turn, Problem> {
+        self.turns.take().await
+    }
+}
+
+fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
+    match payload {
+        Payload::Bytes(bytes) => Ok(bytes),
+        Payload::Stream(_) => Err(Problem::internal()),
+    }
+}
+
+impl Alarms for RunWorld {
+    fn guard_failed(&self, run: Option<&RunId>, problem: &Problem) {
+        self.state.wait_until(alerts::raise(self.env.clone(), self.settings.clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
+    }
+
+    fn run_changed(&self, run: &Run) {
+        let (env, run) = (self.env.clone(), run.clone());
+        self.state.wait_until(async move {
+            if let Err(problem) = control::index_run(&env, &run).await {
+                worker::console_error!("{}", json!({"level": "error", "event": "run_not_indexed", "run": run.id, "why": problem.code}));
+            }
+        });
+    }
+}
+
+/// Lets one change at a time through.
+///
+/// A request that the platform cuts off never lets go of its turn, so a turn is not waited for longer than the longest operation: then the one that holds it is gone, and the queue starts anew.
+pub struct Turns {
+    lock: RefCell<Arc<Mutex<()>>>,
+}
+
+/// The right to change something; it ends when this is dropped.
+pub type Turn = OwnedMutexGuard<()>;
+
+/// Longer than the longest operation.
+const TURN_LIMIT: Duration = Duration::from_secs(125);
+
+impl Turns {
+    /// Nobody has the turn yet.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self { lock: RefCell::new(Arc::new(Mutex::new(()))) })
+    }
+
+    /// Waits for the turn.
+    pub async fn take(&self) -> Result<Turn, Problem> {
+        let lock = self.lock.borrow().clone();
+        if let Some(turn) = js::within(TURN_LIMIT, lock.clone().lock_owned()).await {
+            return Ok(turn);
+        }
+        let mut current = self.lock.borrow_mut();
+        if Arc::ptr_eq(&current, &lock) {
+            *current = Arc::new(Mutex::new(()));
+        }
+        Err(Problem::new(
+            Code::RunUnavailable,
+            "Another write of this run did not come to an end; nothing was written.",
+            "Try again, and look at the run's report for the write that hung.",
+        ))
+    }
+}

@@ -1,0 +1,165 @@
+//! Row images from the engine: triggers that note each row before it is first touched.
+//!
+//! A trigger writes the row's identity and its image into one table; after the statement the rows are looked up as they are then. So whatever changed them is covered alike: the statement, a user's trigger, a foreign-key action. A conflict that is resolved by REPLACE removes rows without firing delete triggers, so every row that a new one could collide with is noted as a candidate before; a candidate that is still the same afterwards was not touched.
+//!
+//! The last-made trigger of a kind fires first (observed on this engine), so these are made last: they see rows before any other trigger changes them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::catalog::{PREFIX, TOUCHED, Table, tables};
+use super::cells::{identifier, image, list, literal};
+use crate::cloudflare::sql::{Database, unreadable};
+use crate::domain::effect::{Effect, Image};
+use crate::domain::refusal::Problem;
+
+/// Makes the table and the triggers, for all tables of agents.
+pub fn install(database: &Database) -> Result<(), Problem> {
+    database.run(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT)"), &[])?;
+    for (ordinal, name) in tables(database)?.iter().enumerate() {
+        let table = Table::read(database, name)?;
+        for (suffix, statement) in triggers(&table) {
+            let trigger = identifier(&format!("{PREFIX}{ordinal}_{suffix}"));
+            database.run(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes them away again.
+pub fn remove(database: &Database) -> Result<(), Problem> {
+    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
+    for name in names.iter().filter_map(|row| row.text(0)) {
+        database.run(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
+    }
+    database.run(&format!("DROP TABLE IF EXISTS {TOUCHED}"), &[])?;
+    Ok(())
+}
+
+/// The expression that identifies a row: its rowid, or the values of its primary key.
+fn key(table: &Table, row: &str) -> String {
+    match table.rowid {
+        Some(rowid) => format!("CAST({row}.{rowid} AS TEXT)"),
+        None => list(row, &table.primary_key()),
+    }
+}
+
+/// The rows that a new row could collide with.
+fn collisions(table: &Table, new: &str) -> Vec<String> {
+    let mut collisions: Vec<String> = table
+        .unique
+        .iter()
+        .map(|columns| {
+            let equal: Vec<String> = columns
+                .iter()
+                .map(|(column, collation)| {
+                    let column = identifier(column);
+                    format!("x.{column} = {new}.{column} COLLATE {}", identifier(collation))
+                })
+                .collect();
+            format!("({})", equal.join(" AND "))
+        })
+        .collect();
+    if let Some(rowid) = table.rowid {
+        collisions.push(format!("x.{rowid} = {new}.{rowid}"));
+    }
+    collisions
+}
+
+fn triggers(table: &Table) -> Vec<(&'static str, String)> {
+    let (name, quoted) = (literal(&table.name), identifier(&table.name));
+    let columns = table.column_names();
+    let into = format!("INSERT INTO {TOUCHED} (name, key, image)");
+    let note = |row: &str| format!("{into} VALUES ({name}, {}, {});", key(table, row), image(row, &columns));
+    let new = format!("{into} VALUES ({name}, {}, NULL);", key(table, "NEW"));
+    let candidates = collisions(table, "NEW").join(" OR ");
+    let candidates = format!("{into} SELECT {name}, {}, {} FROM {quoted} AS x WHERE {candidates};", key(table, "x"), image("x", &columns));
+    vec![
+        ("before_insert", format!("BEFORE INSERT ON {quoted} BEGIN {candidates} END")),
+        ("after_insert", format!("AFTER INSERT ON {quoted} BEGIN {new} END")),
+        ("before_update", format!("BEFORE UPDATE ON {quoted} BEGIN {} {candidates} END", note("OLD"))),
+        ("after_update", format!("AFTER UPDATE ON {quoted} BEGIN {new} END")),
+        ("before_delete", format!("BEFORE DELETE ON {quoted} BEGIN {} END", note("OLD"))),
+    ]
+}
+
+/// How many notes were written. They count in `total_changes()` and have to be taken out again.
+pub fn notes(database: &Database) -> Result<u64, Problem> {
+    Ok(database.run(&format!("SELECT count(*) FROM {TOUCHED}"), &[])?.first().map_or(0, |row| row.count(0)))
+}
+
+/// Turns the notes into effects and removes them.
+pub fn collect(database: &Database, store: &str) -> Result<Vec<Effect>, Problem> {
+    let rows = database.run(&format!("SELECT name, key, image FROM {TOUCHED} ORDER BY n"), &[])?;
+    let mut effects = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut described: Option<Table> = None;
+    for row in rows.iter() {
+        let (name, key) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
+        if !seen.insert((name.clone(), key.clone())) {
+            continue;
+        }
+        if described.as_ref().is_none_or(|table| table.name != name) {
+            described = Some(Table::read(database, &name)?);
+        }
+        let Some(table) = &described else { continue };
+        let before = row.text(2).map(|text| parse(&text)).transpose()?;
+        let after = look_up(database, table, &key)?.map(|text| parse(&text)).transpose()?;
+        let label = label(table, before.as_ref().or(after.as_ref()));
+        let effect = Effect { store: store.to_owned(), subject: name, key, label, before, after };
+        if effect.change().is_some() {
+            effects.push(effect);
+        }
+    }
+    if rows.first().is_some() {
+        database.run(&format!("DELETE FROM {TOUCHED}"), &[])?;
+    }
+    Ok(effects)
+}
+
+/// How people know a row: by its primary key, where that is not the rowid itself.
+fn label(table: &Table, image: Option<&Image>) -> Option<String> {
+    if table.rowid_alias().is_some() {
+        return None;
+    }
+    let key = table.primary_key();
+    if key.is_empty() {
+        return None;
+    }
+    let values: Vec<String> = key.iter().filter_map(|column| image?.get(column)).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    Some(values.join(", "))
+}
+
+fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<String>, Problem> {
+    let columns = table.column_names();
+    let select = format!("SELECT {} FROM {} AS x", image("x", &columns), identifier(&table.name));
+    let rows = match table.rowid {
+        Some(rowid) => database.run(&format!("{select} WHERE x.{rowid} = CAST(? AS INTEGER)"), &[key.into()])?,
+        None => {
+            let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
+            let equal: Vec<String> = table.primary_key().iter().zip(&values).map(|(column, value)| format!("x.{} = {}", identifier(column), constant(value))).collect();
+            database.run(&format!("{select} WHERE {}", equal.join(" AND ")), &[])?
+        }
+    };
+    Ok(rows.first().and_then(|row| row.text(0)))
+}
+
+/// A value of a key as an SQL constant.
+fn constant(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.contains('\0') => format!("CAST(x'{}' AS TEXT)", hex::encode(text)),
+        Value::String(text) => literal(text),
+        Value::Object(object) => match (object.get("blob").and_then(Value::as_str), object.get("real").and_then(Value::as_str)) {
+            (Some(blob), _) => format!("x'{blob}'"),
+            (_, Some(real)) if real.starts_with('-') => "-9e999".into(),
+            _ => "9e999".into(),
+        },
+        Value::Null => "NULL".into(),
+        number => number.to_string(),
+    }
+}
+
+fn parse(text: &str) -> Result<Image, Problem> {
+    serde_json::from_str(text).map_err(|_| unreadable("shadow"))
+}

@@ -1,0 +1,73 @@
+//! SQL expressions that write a row down exactly, and identifiers.
+
+/// An identifier, quoted.
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text literal.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Longest text or blob that an image keeps whole, in bytes.
+const MAX_CELL_BYTES: usize = 64 << 10;
+/// What is kept of a longer one.
+const HEAD_BYTES: usize = 1 << 10;
+
+/// A value as JSON text: NULL, an integer with all its digits, a REAL with 17 digits and always a point, text as a string, anything else as an object that says what it is.
+pub fn cell(expression: &str) -> String {
+    format!(
+        "CASE typeof({expression}) WHEN 'null' THEN 'null' WHEN 'integer' THEN CAST({expression} AS TEXT) \
+         WHEN 'real' THEN CASE WHEN abs({expression}) < 1.8e308 THEN format('%!.17g', {expression}) ELSE '{{\"real\":\"' || CAST({expression} AS TEXT) || '\"}}' END \
+         WHEN 'text' THEN CASE WHEN octet_length({expression}) <= {MAX_CELL_BYTES} THEN json_quote({expression}) \
+         ELSE '{{\"text\":' || json_quote(substr({expression}, 1, {HEAD_BYTES})) || ',\"bytes\":' || octet_length({expression}) || '}}' END \
+         ELSE CASE WHEN length({expression}) <= {MAX_CELL_BYTES} THEN '{{\"blob\":\"' || hex({expression}) || '\"}}' \
+         ELSE '{{\"blob\":\"' || hex(substr({expression}, 1, {HEAD_BYTES})) || '\",\"bytes\":' || length({expression}) || '}}' END END"
+    )
+}
+
+/// A row as a JSON object. Concatenations are balanced, because SQLite here refuses expressions deeper than 100.
+pub fn image(row: &str, columns: &[String]) -> String {
+    let parts = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let name = serde_json::to_string(column).unwrap_or_default();
+            let lead = if index == 0 { "{" } else { "," };
+            format!("{} || {}", literal(&format!("{lead}{name}:")), parenthesised(&cell(&format!("{row}.{}", identifier(column)))))
+        })
+        .chain(std::iter::once(literal("}")))
+        .collect();
+    balanced(parts)
+}
+
+/// Several values as a JSON array.
+pub fn list(row: &str, columns: &[String]) -> String {
+    let parts = columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| {
+            let lead = if index == 0 { "[" } else { "," };
+            format!("{} || {}", literal(lead), parenthesised(&cell(&format!("{row}.{}", identifier(column)))))
+        })
+        .chain(std::iter::once(literal("]")))
+        .collect();
+    balanced(parts)
+}
+
+fn parenthesised(expression: &str) -> String {
+    format!("({expression})")
+}
+
+/// Joins with `||` as a balanced tree.
+pub fn balanced(mut parts: Vec<String>) -> String {
+    match parts.len() {
+        0 => "''".into(),
+        1 => parts.remove(0),
+        length => {
+            let right = parts.split_off(length / 2);
+            format!("({} || {})", balanced(parts), balanced(right))
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Copying schema and rows from the base. Only single SELECTs reach it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use js_sys::{Array, JSON, Uint8Array};
+use serde_json::{Value, json};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::Env;
+
+use super::capture;
+use super::catalog::{Catalog, Table};
+use super::cells::{balanced, identifier};
+use crate::cloudflare::d1::{self, Failure};
+use crate::cloudflare::sql::Database;
+use crate::domain::operation::RowShape;
+use crate::domain::refusal::{Code, Problem};
+
+/// Rows fetched at a time.
+const PAGE_ROWS: u64 = 5_000;
+
+/// What may still be copied, and what was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Rows that may still be copied.
+    pub rows_left: u64,
+    /// Bytes that may still be copied.
+    pub bytes_left: u64,
+    /// Rows copied.
+    pub rows: u64,
+    /// Bytes copied.
+    pub bytes: u64,
+}
+
+impl Budget {
+    fn take(&mut self, rows: u64, bytes: u64, table: &str) -> Result<(), Problem> {
+        if rows > self.rows_left || bytes > self.bytes_left {
+            return Err(Problem::new(
+                Code::ShadowBudgetExceeded,
+                format!(
+                    "Rehearsing this statement needs the rows of {table}, more than this run may still copy ({} rows, {} bytes); nothing was run.",
+                    self.rows_left, self.bytes_left
+                ),
+                "Work on smaller tables in this run, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
+            ));
+        }
+        self.rows_left -= rows;
+        self.bytes_left -= bytes;
+        self.rows += rows;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+/// One SELECT on the base, its rows as JavaScript arrays.
+async fn select(env: &Env, store: &str, sql: &str, params: &[Value]) -> Result<(Array, u64), Problem> {
+    let text = d1::send(env, store, &[(sql, params)], RowShape::Arrays).await.map_err(|failure| match failure {
+        Failure::Problem(problem) => problem,
+        Failure::Sql(why) | Failure::Unclear(why) => {
+            worker::console_error!("{}", json!({"level": "error", "event": "hydration_failed", "store": store, "why": why}));
+            Problem::new(Code::StoreUnavailable, format!("The store {store} could not be read for the rehearsal; nothing was run."), "Try again. Nothing was written anywhere.")
+        }
+    })?;
+    let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    let answer = JSON::parse(&text).map_err(|_| Problem::internal())?;
+    let result = js_sys::Reflect::get_u32(&answer, 0).map_err(|_| Problem::internal())?;
+    let rows = crate::cloudflare::js::member(&crate::cloudflare::js::member(&result, "results"), "rows");
+    Ok((rows.dyn_into().map_err(|_| Problem::internal())?, bytes))
+}
+
+fn row(rows: &Array, index: u32) -> Array {
+    rows.get(index).dyn_into().unwrap_or_default()
+}
+
+/// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
+const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 7) <> 'sqlite_' \
+                      ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid";
+
+/// Copies the schema.
+pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut Catalog) -> Result<(), Problem> {
+    let (rows, _) = select(env, store, SCHEMA, &[]).await?;
+    let mut loaded = catalog.clone();
+    database.transaction(|| {
+        let mut virtual_tables = BTreeSet::new();
+        for index in 0..rows.length() {
+            let object = row(&rows, index);
+            let text = |column| object.get(column).as_string().unwrap_or_default();
+            let (kind, name, sql) = (text(0), text(1), text(2));
+            let belongs_to_virtual = virtual_tables.iter().any(|table: &String| name.starts_with(&format!("{table}_")));
+            if sql.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL")) {
+                loaded.missing.insert(name.to_lowercase(), "it is a virtual table".into());
+                virtual_tables.insert(name);
+            } else if belongs_to_virtual && kind == "table" {
+                loaded.missing.insert(name.to_lowercase(), "it belongs to a virtual table".into());
+            } else if rolls_back(&sql) {
+                loaded.missing.insert(name.to_lowercase(), "it resolves conflicts by ROLLBACK, which ends the transaction of the rehearsal".into());
+            } else if let Err(error) = database.run(&sql, &[]) {
+                // An object that cannot be made here, for example a trigger on a virtual table, must not be silently absent.
+                loaded.missing.insert(name.to_lowercase(), format!("it cannot be made in the shadow ({})", error.0));
+            }
+        }
+        capture::install(database)?;
+        loaded.loaded = true;
+        loaded.save(database)
+    })?;
+    *catalog = loaded;
+    Ok(())
+}
+
+/// Whether a stored definition can end the transaction from inside.
+fn rolls_back(sql: &str) -> bool {
+    let words: Vec<String> = sql.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_ascii_uppercase).collect();
+    words.windows(2).any(|pair| matches!(pair, [first, second] if second == "ROLLBACK" && (first == "CONFLICT" || first == "RAISE" || first == "OR")))
+}
+
+/// A table's rows, ready to be inserted.
+struct Copied {
+    table: Table,
+    /// The columns that are inserted, the rowid first where it is not one of them.
+    columns: Vec<String>,
+    rows: Vec<Array>,
+    /// Its AUTOINCREMENT counter.
+    sequence: Option<f64>,
+}
+
+/// Copies whole tables, with every table that their foreign keys refer to, so that the copies can stand in a database that enforces them.
+pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut Catalog, wanted: &BTreeSet<String>, budget: &mut Budget) -> Result<(), Problem> {
+    let mut described: BTreeMap<String, Table> = BTreeMap::new();
+    let mut waiting: Vec<String> = wanted.iter().cloned().collect();
+    while let Some(name) = waiting.pop() {
+        if catalog.hydrated.contains(&name) || described.contains_key(&name) {
+            continue;
+        }
+        let table = Table::read(database, &name)?;
+        if table.columns.is_empty() {
+            continue;
+        }
+        for parent in &table.parents {
+            let known = super::catalog::tables(database)?.into_iter().find(|known| known.eq_ignore_ascii_case(parent));
+            waiting.extend(known);
+        }
+        described.insert(table.name.clone(), table);
+    }
+    let mut copies = Vec::new();
+    for table in described.into_values() {
+        copies.push(copy(env, store, table, budget).await?);
+    }
+    let mut hydrated = catalog.clone();
+    database.transaction(|| {
+        let triggers = set_triggers_aside(database)?;
+        capture::remove(database)?;
+        // Rows come table by table, so a child may come before its parent.
+        database.run("PRAGMA defer_foreign_keys = on", &[])?;
+        for copied in &copies {
+            insert(database, copied)?;
+            hydrated.hydrated.insert(copied.table.name.clone());
+        }
+        if let Some(violation) = database.run("PRAGMA foreign_key_check", &[])?.first() {
+            return Err(Problem::new(
+                Code::NotRehearsable,
+                format!(
+                    "The rows of {} break a foreign key already, so they cannot be copied into a database that enforces it; nothing was run.",
+                    violation.text(0).unwrap_or_default()
+                ),
+                "Repair the rows first (PRAGMA foreign_key_check lists them).",
+            ));
+        }
+        database.run("PRAGMA defer_foreign_keys = off", &[])?;
+        for trigger in &triggers {
+            database.run(trigger, &[])?;
+        }
+        capture::install(database)?;
+        hydrated.save(database)
+    })?;
+    *catalog = hydrated;
+    Ok(())
+}
+
+/// Drops the users' triggers, which must not fire for copied rows, and answers the statements that make them again.
+fn set_triggers_aside(database: &Database) -> Result<Vec<String>, Problem> {
+    let rows = database.run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) <> '_dryrun_' ORDER BY rowid", &[])?;
+    let mut statements = Vec::new();
+    for row in rows.iter() {
+        statements.push(row.text(1).unwrap_or_default());
+        database.run(&format!("DROP TRIGGER {}", identifier(&row.text(0).unwrap_or_default())), &[])?;
+    }
+    Ok(statements)
+}
+
+/// A column as it travels: what JSON or a JavaScript number would spoil goes as text, and a letter for each column says which.
+fn travelling(column: &str, exact_text: bool) -> String {
+    let text = if exact_text { format!("WHEN 'text' THEN hex(CAST({column} AS BLOB))") } else { String::new() };
+    format!(
+        "CASE typeof({column}) WHEN 'blob' THEN hex({column}) WHEN 'integer' THEN CAST({column} AS TEXT) \
+         WHEN 'real' THEN CASE WHEN abs({column}) < 1.8e308 THEN {column} ELSE CAST({column} AS TEXT) END {text} ELSE {column} END"
+    )
+}
+
+/// Fetches a table's rows, page by page in the order of its key.
+async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Result<Copied, Problem> {
+    let quoted = identifier(&table.name);
+    // Counted first, and not beyond the budget: a table that is too large costs no copy.
+    let bounded = format!("SELECT count(*) FROM (SELECT 1 FROM {quoted} LIMIT {})", budget.rows_left + 1);
+    let (counted, _) = select(env, store, &bounded, &[]).await?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let count = row(&counted, 0).get(0).as_f64().unwrap_or_default() as u64;
+    budget.take(count, 0, &table.name)?;
+    let mut columns: Vec<String> = table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect();
+    let order: Vec<String> = match table.rowid {
+        Some(rowid) => {
+            if table.rowid_alias().is_none() {
+                columns.insert(0, rowid.to_owned());
+            }
+            vec![rowid.to_owned()]
+        }
+        None => table.primary_key().iter().map(|column| identifier(column)).collect(),
+    };
+    if table.rowid.is_none() && order.is_empty() {
+        return Err(Problem::new(
+            Code::NotRehearsable,
+            format!("The table {} hides its rowid behind columns of that name, so its rows cannot be told apart; nothing was run.", table.name),
+            "Rename one of the columns rowid, _rowid_ and oid.",
+        ));
+    }
+    let is_rowid = |column: &String| table.rowid.is_some_and(|rowid| rowid == column);
+    let names: Vec<String> = columns.iter().map(|column| if is_rowid(column) { column.clone() } else { identifier(column) }).collect();
+    let mut rows: Vec<Array> = Vec::new();
+    let mut exact_text = false;
+    let mut offset = 0;
+    while offset < count {
+        let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
+        let values: Vec<String> = names.iter().map(|name| travelling(name, exact_text)).collect();
+        let sql = format!("SELECT {kinds}, {} FROM {quoted} ORDER BY {} LIMIT {PAGE_ROWS} OFFSET {offset}", values.join(", "), order.join(", "));
+        let (page, bytes) = select(env, store, &sql, &[]).await?;
+        if !exact_text && has_replacement(&page) {
+            // Text that is not valid UTF-8 arrives with replacement characters; so may text that really holds one. Both travel as bytes.
+            exact_text = true;
+            continue;
+        }
+        budget.take(0, bytes, &table.name)?;
+        if page.length() == 0 {
+            break;
+        }
+        for index in 0..page.length() {
+            rows.push(bindable(&row(&page, index), exact_text));
+        }
+        exact_text = false;
+        offset += PAGE_ROWS;
+    }
+    let sequence = if table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
+        let (found, _) = select(env, store, "SELECT seq FROM sqlite_sequence WHERE name = ?", &[table.name.clone().into()]).await?;
+        row(&found, 0).get(0).as_f64()
+    } else {
+        None
+    };
+    Ok(Copied { table, columns, rows, sequence })
+}
+
+fn has_replacement(page: &Array) -> bool {
+    page.iter().any(|row| row.dyn_into::<Array>().is_ok_and(|row| row.iter().any(|cell| cell.as_string().is_some_and(|text| text.contains('\u{fffd}')))))
+}
+
+/// A row as it is bound: the letters first, then the values, blobs and exact text as bytes.
+fn bindable(row: &Array, exact_text: bool) -> Array {
+    let kinds = row.get(0).as_string().unwrap_or_default();
+    let bound = Array::of1(&row.get(0));
+    for (index, kind) in (1u32..).zip(kinds.bytes()) {
+        let cell = row.get(index);
+        let bytes = |cell: &JsValue| -> JsValue { Uint8Array::from(hex::decode(cell.as_string().unwrap_or_default()).unwrap_or_default().as_slice()).into() };
+        bound.push(&match kind {
+            b'b' => bytes(&cell),
+            b't' if exact_text => bytes(&cell),
+            b'r' => match cell.as_string().as_deref() {
+                Some(text) if text.starts_with('-') => JsValue::from_f64(f64::NEG_INFINITY),
+                Some(_) => JsValue::from_f64(f64::INFINITY),
+                None => cell,
+            },
+            _ => cell,
+        });
+    }
+    bound
+}
+
+/// Inserts a table's rows. One statement for each combination of storage classes: the engine keeps them prepared.
+fn insert(database: &Database, copied: &Copied) -> Result<(), Problem> {
+    let quoted = identifier(&copied.table.name);
+    let is_rowid = |column: &String| copied.table.rowid.is_some_and(|rowid| rowid == column);
+    let columns: Vec<String> = copied.columns.iter().map(|column| if is_rowid(column) { column.clone() } else { identifier(column) }).collect();
+    let columns = columns.join(", ");
+    let mut statements: BTreeMap<String, String> = BTreeMap::new();
+    for row in &copied.rows {
+        let kinds = row.get(0).as_string().unwrap_or_default();
+        let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
+            let values: Vec<&str> = kinds
+                .bytes()
+                .map(|kind| match kind {
+                    b'i' => "CAST(? AS INTEGER)",
+                    b't' => "CAST(? AS TEXT)",
+                    _ => "?",
+                })
+                .collect();
+            format!("INSERT INTO {quoted} ({columns}) VALUES ({})", values.join(", "))
+        });
+        database.run_bound(statement, &row.slice(1, row.length()))?;
+    }
+    if let Some(sequence) = copied.sequence {
+        database.run("DELETE FROM sqlite_sequence WHERE name = ?", &[copied.table.name.as_str().into()])?;
+        database
+            .run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[copied.table.name.as_str().into(), crate::cloudflare::sql::Param::Number(sequence)])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! The shadow of one database: a real SQLite with the target's schema, into which rows are copied when a statement first needs them.
+//!
+//! * [`catalog`] knows the schema, what was copied and what is dirty.
+//! * [`touched`] asks SQLite what a statement can touch.
+//! * [`capture`] lets the engine report the rows that it changes.
+//! * [`hydrate`] copies rows from the base.
+//! * [`engine`] runs statements: execute, see what is missing, copy it, execute again.
+
+pub mod capture;
+pub mod catalog;
+pub mod cells;
+pub mod engine;
+pub mod hydrate;
+pub mod touched;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::effect::Effect;
+use crate::domain::operation::SqlCall;
+use crate::domain::run::RunId;
+
+/// What a run's object asks of a shadow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShadowRequest {
+    /// The run.
+    pub run: RunId,
+    /// The database's binding.
+    pub store: String,
+    /// The statements.
+    pub call: SqlCall,
+    /// How many of the shadow's changes the run's journal has.
+    pub serial: u64,
+    /// Rows that may still be copied.
+    pub rows_left: u64,
+    /// Bytes that may still be copied.
+    pub bytes_left: u64,
+}
+
+/// What a shadow answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShadowAnswer {
+    /// The JSON of the results: an array with one for each statement.
+    pub results: String,
+    /// Whether anything changed, and the journal's figures.
+    pub figures: Vec<Figures>,
+    /// What changed.
+    pub effects: Vec<Effect>,
+    /// What could not be exact.
+    pub inexact: Vec<String>,
+    /// How many changes the shadow has seen by now.
+    pub serial: u64,
+    /// Whether any table is dirty.
+    pub dirty: bool,
+    /// Rows that this call copied.
+    pub rows: u64,
+    /// Bytes that this call copied.
+    pub bytes: u64,
+}
+
+/// What one statement came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Rows that it changed, as D1 counts them.
+    pub changes: u64,
+    /// The rowid of the last insert.
+    pub last_row_id: i64,
+}
+
+/// The answer when the shadow is further than the journal: a change was made whose answer was lost in a crash.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShadowReply {
+    /// The statements ran.
+    Ran(ShadowAnswer),
+    /// Journal this first, then ask again.
+    Lost(LostChange),
+}
+
+/// A change that no answer told of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LostChange {
+    /// The statements.
+    pub call: SqlCall,
+    /// What they changed.
+    pub effects: Vec<Effect>,
+    /// The shadow's count after it.
+    pub serial: u64,
+}

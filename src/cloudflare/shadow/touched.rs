@@ -1,0 +1,67 @@
+//! What a statement can touch, asked of SQLite itself.
+//!
+//! `EXPLAIN` lists the program of a statement with those of its triggers and foreign-key actions; every table or index that it opens is named by its root page. Nothing is guessed from the text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use js_sys::Array;
+
+use super::catalog::{PREFIX, TOUCHED};
+use crate::cloudflare::sql::{Database, SqlError};
+
+/// What a statement can touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Tables that it reads or writes.
+    pub tables: BTreeSet<String>,
+    /// Tables among them that it writes.
+    pub written: BTreeSet<String>,
+    /// Whether it can write at all.
+    pub writes: bool,
+    /// Whether it reads the schema.
+    pub schema: bool,
+    /// Whether it reads what the gateway itself put there.
+    pub gateway: bool,
+}
+
+/// The tables by root page; an index stands for its table.
+pub fn roots(database: &Database) -> Result<BTreeMap<u64, String>, SqlError> {
+    let rows = database.run("SELECT rootpage, tbl_name FROM sqlite_master WHERE rootpage > 0", &[])?;
+    Ok(rows.iter().map(|row| (row.count(0), row.text(1).unwrap_or_default())).collect())
+}
+
+/// The bit in p5 that says that p2 is a register: a table that the statement itself is making.
+const P2_IS_REGISTER: u64 = 0x10;
+
+/// Asks SQLite. `statement` must be exactly one statement: `EXPLAIN a; b` would run b.
+pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &str, params: &Array) -> Result<Touched, SqlError> {
+    let program = database.run_bound(&format!("EXPLAIN {statement}"), params)?;
+    let mut touched = Touched::default();
+    for row in program.iter() {
+        let opcode = row.text(1).unwrap_or_default();
+        let (page, writes) = match opcode.as_str() {
+            "Transaction" => {
+                touched.writes |= row.count(3) != 0;
+                continue;
+            }
+            "OpenRead" | "ReopenIdx" => (row.count(3), false),
+            "OpenWrite" if row.count(6) & P2_IS_REGISTER == 0 => (row.count(3), true),
+            "Clear" | "Destroy" => (row.count(2), true),
+            _ => continue,
+        };
+        if page == 1 {
+            touched.schema = true;
+            continue;
+        }
+        let Some(table) = roots.get(&page) else { continue };
+        if table.starts_with(PREFIX) {
+            touched.gateway |= !writes && table == TOUCHED;
+            continue;
+        }
+        touched.tables.insert(table.clone());
+        if writes {
+            touched.written.insert(table.clone());
+        }
+    }
+    Ok(touched)
+}

@@ -1,0 +1,203 @@
+//! A Durable Object's SQLite, without the traps.
+
+use js_sys::{Array, ArrayBuffer, Uint8Array};
+use std::cell::RefCell;
+use wasm_bindgen::{JsCast as _, JsValue};
+
+use super::js::{self, SqlStorage, Storage, SyncKv};
+use crate::domain::refusal::{Code, Problem};
+
+/// A value for a parameter.
+#[derive(Debug, Clone)]
+pub enum Param<'a> {
+    /// NULL.
+    Null,
+    /// A number; SQLite sees a REAL, a column with INTEGER affinity keeps it as an integer.
+    Number(f64),
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl From<u64> for Param<'_> {
+    #[expect(clippy::cast_precision_loss, reason = "times and counters stay far below 2^53")]
+    fn from(value: u64) -> Self {
+        Self::Number(value as f64)
+    }
+}
+
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl Param<'_> {
+    fn to_js(&self) -> JsValue {
+        match self {
+            Self::Null => JsValue::NULL,
+            Self::Number(number) => JsValue::from_f64(*number),
+            Self::Text(text) => JsValue::from_str(text),
+            Self::Bytes(bytes) => Uint8Array::from(*bytes).into(),
+        }
+    }
+}
+
+/// A count, size or time that came as a JavaScript number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts, sizes and times are whole and positive")]
+pub fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+/// One row of a statement.
+#[derive(Debug, Clone)]
+pub struct Row(Array);
+
+impl Row {
+    /// The text in a column.
+    pub fn text(&self, column: u32) -> Option<String> {
+        self.0.get(column).as_string()
+    }
+
+    /// The number in a column.
+    pub fn number(&self, column: u32) -> Option<f64> {
+        self.0.get(column).as_f64()
+    }
+
+    /// A count or time in a column.
+    pub fn count(&self, column: u32) -> u64 {
+        self.number(column).map(whole).unwrap_or_default()
+    }
+
+    /// The bytes in a column.
+    pub fn bytes(&self, column: u32) -> Option<Vec<u8>> {
+        self.0.get(column).dyn_into::<ArrayBuffer>().ok().map(|buffer| Uint8Array::new(&buffer).to_vec())
+    }
+
+    /// The row as it came.
+    pub fn raw(&self) -> &Array {
+        &self.0
+    }
+}
+
+/// The rows of a statement, all of them.
+#[derive(Debug)]
+pub struct Rows {
+    /// The names of the columns.
+    pub columns: Array,
+    /// The rows, as arrays.
+    pub rows: Array,
+    /// Rows that SQLite read.
+    pub rows_read: u64,
+    /// Rows that SQLite wrote.
+    pub rows_written: u64,
+}
+
+impl Rows {
+    /// The rows, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = Row> + '_ {
+        self.rows.iter().map(|row| Row(row.unchecked_into()))
+    }
+
+    /// The first row.
+    pub fn first(&self) -> Option<Row> {
+        self.iter().next()
+    }
+}
+
+/// What a statement threw.
+#[derive(Debug, Clone)]
+pub struct SqlError(pub String);
+
+impl From<JsValue> for SqlError {
+    fn from(error: JsValue) -> Self {
+        Self(js::message(&error))
+    }
+}
+
+impl From<SqlError> for Problem {
+    /// An error in a statement that the gateway itself wrote is its own fault.
+    fn from(error: SqlError) -> Self {
+        worker::console_error!("{}", serde_json::json!({"level": "error", "event": "storage_failed", "detail": error.0}));
+        Self::internal()
+    }
+}
+
+/// The database of one object.
+pub struct Database {
+    storage: Storage,
+    sql: SqlStorage,
+}
+
+impl Database {
+    /// The database of the object whose state this is.
+    pub fn of(state: &worker::State) -> Self {
+        let storage: Storage = AsRef::<JsValue>::as_ref(state.storage().as_raw()).clone().unchecked_into();
+        let sql = storage.sql();
+        Self { storage, sql }
+    }
+
+    /// Runs exactly one statement and takes all its rows.
+    pub fn run(&self, statement: &str, params: &[Param<'_>]) -> Result<Rows, SqlError> {
+        self.run_bound(statement, &params.iter().map(Param::to_js).collect())
+    }
+
+    /// The same, with parameters that are JavaScript values already.
+    pub fn run_bound(&self, statement: &str, params: &Array) -> Result<Rows, SqlError> {
+        let cursor = self.sql.exec(statement, params)?;
+        let rows = cursor.raw()?.to_array()?;
+        Ok(Rows { columns: cursor.column_names(), rows, rows_read: whole(cursor.rows_read()), rows_written: whole(cursor.rows_written()) })
+    }
+
+    /// Runs `body` in one transaction: an error undoes all of it.
+    ///
+    /// The platform nests a savepoint here; it commits when the event does. A panic inside rolls back too.
+    pub fn transaction<T, E>(&self, body: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<SqlError>,
+    {
+        let body = RefCell::new(Some(body));
+        let outcome: RefCell<Option<Result<T, E>>> = RefCell::new(None);
+        let thrown = self.storage.transaction_sync(&mut || {
+            let Some(body) = body.borrow_mut().take() else { return Err(JsValue::from_str("a transaction ran twice")) };
+            let result = body();
+            let failed = result.is_err();
+            *outcome.borrow_mut() = Some(result);
+            if failed { Err(JsValue::from_str("rolled back")) } else { Ok(JsValue::UNDEFINED) }
+        });
+        match (thrown, outcome.into_inner()) {
+            (Ok(_), Some(result)) | (Err(_), Some(result @ Err(_))) => result,
+            (Err(error), _) => Err(SqlError::from(error).into()),
+            (Ok(_), None) => Err(SqlError("a transaction did not run".into()).into()),
+        }
+    }
+
+    /// Bytes in use.
+    pub fn size(&self) -> u64 {
+        whole(self.sql.database_size())
+    }
+
+    /// Values by key, out of reach of any SQL.
+    pub fn values(&self) -> SyncKv {
+        self.storage.kv()
+    }
+
+    /// Asks to be woken at a time, in milliseconds.
+    pub fn wake_at(&self, at: u64) -> Result<(), Problem> {
+        #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+        self.storage.set_alarm(at as f64).map(|_| ()).map_err(|error| SqlError::from(error).into())
+    }
+}
+
+/// The problem of an object whose storage holds something that this version does not understand.
+pub fn unreadable(what: &str) -> Problem {
+    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "stored_form_not_understood", "what": what}));
+    Problem::new(Code::Internal, format!("The run's {what} could not be read; nothing was written."), "An operator was alerted.")
+}

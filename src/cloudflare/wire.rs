@@ -1,0 +1,182 @@
+//! How the Worker and the objects put their messages into HTTP.
+//!
+//! A message is JSON in a header, percent-encoded; the body is the payload or the content and passes through as a stream. Only an [`Execute`] with bytes in memory goes into the body as a frame, because its statements may be long: four bytes of length, the JSON, the payload.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
+use web_sys::{Headers, ReadableStream, RequestInit};
+
+use super::sql::unreadable;
+use crate::app::message::{Answer, Execute, Receipt};
+use crate::domain::refusal::Problem;
+
+/// The header that carries a message.
+const MESSAGE: &str = "Gateway-Message";
+/// Everything that a header may not hold. Non-ASCII is always encoded.
+const UNSAFE: &AsciiSet = &CONTROLS.add(b'%');
+
+/// What comes with an operation.
+#[derive(Debug)]
+pub enum Payload {
+    /// Bytes in memory; none is an empty payload.
+    Bytes(Vec<u8>),
+    /// A stream whose length the operation names.
+    Stream(ReadableStream),
+}
+
+/// The content of an answer.
+#[derive(Debug)]
+pub enum Content {
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// A stream.
+    Stream(ReadableStream),
+}
+
+impl Content {
+    /// As the body of a response.
+    pub fn into_js(self) -> JsValue {
+        match self {
+            Self::Bytes(bytes) => js_sys::Uint8Array::from(bytes.as_slice()).into(),
+            Self::Stream(stream) => stream.into(),
+        }
+    }
+}
+
+fn encode<T: Serialize>(message: &T) -> Result<String, Problem> {
+    let json = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
+    Ok(utf8_percent_encode(&json, UNSAFE).to_string())
+}
+
+fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let json = percent_decode_str(text).decode_utf8().map_err(|_| unreadable("message"))?;
+    serde_json::from_str(&json).map_err(|_| unreadable("message"))
+}
+
+fn internal(_: JsValue) -> Problem {
+    Problem::internal()
+}
+
+/// A request with only a message.
+pub fn request<T: Serialize>(path: &str, message: &T) -> Result<web_sys::Request, Problem> {
+    let body = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
+    build(path, None, &JsValue::from_str(&body))
+}
+
+/// The request that carries an operation to a run's object.
+pub fn execute_request(message: &Execute, payload: Payload) -> Result<web_sys::Request, Problem> {
+    match payload {
+        Payload::Stream(stream) => build("/execute", Some(&encode(message)?), &stream.into()),
+        Payload::Bytes(bytes) => {
+            let json = serde_json::to_vec(message).map_err(|_| unreadable("message"))?;
+            let mut frame = Vec::with_capacity(4 + json.len() + bytes.len());
+            frame.extend_from_slice(&u32::try_from(json.len()).map_err(|_| unreadable("message"))?.to_le_bytes());
+            frame.extend_from_slice(&json);
+            frame.extend_from_slice(&bytes);
+            build("/execute", None, &js_sys::Uint8Array::from(frame.as_slice()))
+        }
+    }
+}
+
+fn build(path: &str, header: Option<&str>, body: &JsValue) -> Result<web_sys::Request, Problem> {
+    let headers = Headers::new().map_err(internal)?;
+    if let Some(header) = header {
+        headers.set(MESSAGE, header).map_err(internal)?;
+    }
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(body);
+    web_sys::Request::new_with_str_and_init(&format!("https://object{path}"), &init).map_err(internal)
+}
+
+/// Reads what [`execute_request`] sent.
+pub async fn read_execute(request: &mut worker::Request) -> Result<(Execute, Payload), Problem> {
+    if let Ok(Some(header)) = request.headers().get(MESSAGE) {
+        let stream = request.inner().body().ok_or_else(|| unreadable("message"))?;
+        return Ok((decode(&header)?, Payload::Stream(stream)));
+    }
+    let mut frame = request.bytes().await.map_err(|_| unreadable("message"))?;
+    let broken = || unreadable("message");
+    let length = frame.first_chunk::<4>().map(|head| u32::from_le_bytes(*head)).ok_or_else(broken)?;
+    let end = 4 + usize::try_from(length).map_err(|_| broken())?;
+    let message = serde_json::from_slice(frame.get(4..end).ok_or_else(broken)?).map_err(|_| broken())?;
+    frame.drain(..end);
+    Ok((message, Payload::Bytes(frame)))
+}
+
+/// What heads the answer to an operation.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    receipt: Receipt,
+    #[serde(flatten)]
+    kind: HeadKind,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+enum HeadKind {
+    Result { info: Option<String> },
+    Content { headers: Vec<(String, String)>, partial: bool, empty: bool },
+    Problem { problem: Problem },
+}
+
+/// The response that carries an answer to the Worker.
+pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Problem>) -> Result<web_sys::Response, Problem> {
+    let (kind, body) = match answer {
+        Ok(Answer::Result { result, info }) => (HeadKind::Result { info }, JsValue::from_str(&result)),
+        Ok(Answer::Content { headers, partial, content }) => {
+            let empty = content.is_none();
+            (HeadKind::Content { headers, partial, empty }, content.map_or(JsValue::NULL, Content::into_js))
+        }
+        Err(problem) => (HeadKind::Problem { problem }, JsValue::NULL),
+    };
+    let headers = Headers::new().map_err(internal)?;
+    headers.set(MESSAGE, &encode(&Head { receipt, kind })?).map_err(internal)?;
+    let init = web_sys::ResponseInit::new();
+    init.set_headers(&headers);
+    respond(&body, &init)
+}
+
+/// A response with any kind of body.
+pub fn respond(body: &JsValue, init: &web_sys::ResponseInit) -> Result<web_sys::Response, Problem> {
+    use wasm_bindgen::JsCast;
+    let constructor: js_sys::Function = super::js::member(&js_sys::global(), "Response").dyn_into().map_err(internal)?;
+    let arguments = js_sys::Array::of2(body, init.as_ref());
+    js_sys::Reflect::construct(&constructor, &arguments).map(JsCast::unchecked_into).map_err(internal)
+}
+
+/// Reads what [`executed_response`] sent. The body of a result is read, that of a content is passed on.
+pub async fn read_executed(response: web_sys::Response) -> Result<(Receipt, Result<Answer<Content>, Problem>), Problem> {
+    let header = response.headers().get(MESSAGE).ok().flatten().ok_or_else(|| unreadable("answer"))?;
+    let head: Head = decode(&header)?;
+    let answer = match head.kind {
+        HeadKind::Problem { problem } => Err(problem),
+        HeadKind::Result { info } => Ok(Answer::Result { result: text(&response).await?, info }),
+        HeadKind::Content { headers, partial, empty } => {
+            let content = if empty { None } else { response.body().map(Content::Stream).or(Some(Content::Bytes(Vec::new()))) };
+            Ok(Answer::Content { headers, partial, content })
+        }
+    };
+    Ok((head.receipt, answer))
+}
+
+/// The whole body as text.
+pub async fn text(response: &web_sys::Response) -> Result<String, Problem> {
+    let promise = response.text().map_err(internal)?;
+    let text = wasm_bindgen_futures::JsFuture::from(promise).await.map_err(internal)?;
+    text.as_string().ok_or_else(Problem::internal)
+}
+
+/// Reads the JSON answer of an object.
+pub async fn read_reply<T: DeserializeOwned>(response: &web_sys::Response) -> Result<T, Problem> {
+    let reply: Result<T, Problem> = serde_json::from_str(&text(response).await?).map_err(|_| unreadable("answer"))?;
+    reply
+}
+
+/// The JSON answer of an object.
+pub fn reply<T: Serialize>(reply: &Result<T, Problem>) -> worker::Result<worker::Response> {
+    worker::Response::from_json(reply)
+}

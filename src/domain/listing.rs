@@ -1,0 +1,119 @@
+//! Lists of keys in a dry run: the base's entries with the run's own on top, in order, page by page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::refusal::{Code, Problem};
+
+/// Where a page of a dry run's list ended. Opaque to callers; it is only good for the same list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The base's own cursor of the page in which the last one ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The last key that was answered.
+    pub after: String,
+}
+
+impl Cursor {
+    const PREFIX: &'static str = "dry.";
+
+    /// The cursor as text.
+    pub fn encode(&self) -> String {
+        format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default()))
+    }
+
+    /// Reads a cursor that a dry run's list gave.
+    pub fn decode(text: &str) -> Result<Self, Problem> {
+        text.strip_prefix(Self::PREFIX)
+            .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .ok_or_else(|| Problem::new(Code::InvalidRequest, "The cursor is not one of this list; nothing was read.", "Start the list again without a cursor."))
+    }
+}
+
+/// Entries of one base page that a dry run still sees, with the run's own in between.
+///
+/// `base` is sorted. While the base `has_more`, the run's own entries behind its last key wait for the next page. `overlay` holds `None` for what the run removed.
+pub fn merge<T: Clone>(base: Vec<(String, T)>, has_more: bool, overlay: &BTreeMap<String, Option<T>>, prefix: &str, after: Option<&str>) -> Vec<(String, T)> {
+    let horizon = if has_more { base.last().map(|(key, _)| key.clone()) } else { None };
+    let mut merged: BTreeMap<String, T> = base.into_iter().collect();
+    for (key, entry) in overlay.range(prefix.to_owned()..) {
+        if !key.starts_with(prefix) || horizon.as_ref().is_some_and(|horizon| key > horizon) {
+            break;
+        }
+        match entry {
+            Some(entry) => merged.insert(key.clone(), entry.clone()),
+            None => merged.remove(key),
+        };
+    }
+    merged.into_iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after)).collect()
+}
+
+/// The rolled-up prefix of a key, when it has the delimiter behind the prefix.
+pub fn rolled_up<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
+    let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty())?;
+    let rest = key.get(prefix.len()..)?;
+    let at = rest.find(delimiter)?;
+    key.get(..prefix.len() + at + delimiter.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn own_entries_cover_the_base_and_removed_ones_vanish() {
+        let base = vec![("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)];
+        let overlay = BTreeMap::from([("b".to_owned(), None), ("bb".to_owned(), Some(9)), ("z".to_owned(), Some(8))]);
+        let keys = |merged: Vec<(String, i32)>| merged.into_iter().map(|(key, value)| format!("{key}{value}")).collect::<Vec<_>>().join(" ");
+        assert_eq!(keys(merge(base.clone(), false, &overlay, "", None)), "a1 bb9 c3 z8");
+        assert_eq!(keys(merge(base.clone(), true, &overlay, "", None)), "a1 bb9 c3");
+        assert_eq!(keys(merge(base, false, &overlay, "", Some("bb"))), "c3 z8");
+    }
+
+    #[test]
+    fn a_key_rolls_up_to_its_first_delimiter_behind_the_prefix() {
+        assert_eq!(rolled_up("a/b/c", "", Some("/")), Some("a/"));
+        assert_eq!(rolled_up("a/b/c", "a/", Some("/")), Some("a/b/"));
+        assert_eq!(rolled_up("a/b", "a/", Some("/")), None);
+        assert_eq!(rolled_up("a/b", "", None), None);
+    }
+
+    #[test]
+    fn a_cursor_of_somewhere_else_is_refused() {
+        let cursor = Cursor { base: Some("x".into()), after: "k/é".into() };
+        assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
+        for text in ["", "dry.", "dry.!!", "AAAA"] {
+            assert!(Cursor::decode(text).is_err());
+        }
+    }
+
+    proptest! {
+        /// Reading page by page, whatever the base's page size, gives what reading all at once gives.
+        #[test]
+        fn paging_never_loses_or_repeats_an_entry(
+            base in proptest::collection::btree_map("[a-c]{1,3}", 0i32..9, 0..20),
+            overlay in proptest::collection::btree_map("[a-c]{1,3}", proptest::option::of(10i32..19), 0..20),
+            page in 1usize..5,
+        ) {
+            let mut expected = base.clone();
+            for (key, value) in &overlay {
+                match value { Some(value) => { expected.insert(key.clone(), *value); } None => { expected.remove(key); } }
+            }
+            let entries: Vec<_> = base.into_iter().collect();
+            let (mut seen, mut after) = (Vec::new(), None::<String>);
+            let pages: Vec<_> = if entries.is_empty() { vec![Vec::new()] } else { entries.chunks(page).map(<[_]>::to_vec).collect() };
+            for (index, chunk) in pages.iter().enumerate() {
+                let last = chunk.last().map(|(key, _)| key.clone());
+                let has_more = index + 1 < pages.len();
+                seen.extend(merge(chunk.clone(), has_more, &overlay, "", after.as_deref()));
+                after = last.or(after);
+            }
+            prop_assert_eq!(seen, expected.into_iter().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The report as Markdown, for terminals, pull requests and mail.
+//!
+//! Everything that comes from data is put into code spans, with line breaks and invisible characters made visible: a hostile row cannot draw a heading, a link or a table into the report.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+
+use super::effect::{Change, FieldDiff};
+use super::report::{ChangeGroup, ChangeItem, Report};
+use super::run::{Millis, Mode, Phase};
+
+/// Most changed things shown of one table; the rest is counted. The JSON report has them all.
+const MAX_ITEMS: usize = 25;
+/// Most lines of one list.
+const MAX_LINES: usize = 40;
+/// Longest value shown.
+const MAX_VALUE_CHARS: usize = 120;
+/// Longest statement shown.
+const MAX_ASKED_CHARS: usize = 200;
+
+/// Writes the report.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    head(&mut text, report);
+    hazards(&mut text, report);
+    problems(&mut text, report);
+    changes(&mut text, report);
+    skipped(&mut text, report);
+    coverage(&mut text, report);
+    text
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(arguments);
+    text.push('\n');
+}
+
+fn head(text: &mut String, report: &Report) {
+    let (run, summary) = (&report.run, &report.summary);
+    let kind = match run.mode {
+        Mode::DryRun => "Dry run",
+        Mode::Live => "Live run",
+    };
+    line(text, format_args!("# {kind} {}\n", code(&run.id)));
+    match run.mode {
+        Mode::DryRun if summary.live_writes == 0 => line(text, format_args!("**Nothing was written to {}.** This is what the run would have done.\n", run.environment)),
+        Mode::DryRun => {
+            line(text, format_args!("**{} writes reached {} before this became a dry run**; everything after that was only planned.\n", summary.live_writes, run.environment))
+        }
+        Mode::Live => line(text, format_args!("**{} writes reached {}.**\n", summary.live_writes, run.environment)),
+    }
+    let phase = match run.phase {
+        Phase::Open => "open",
+        Phase::Closed => "closed",
+        Phase::Expired => "expired",
+    };
+    line(text, format_args!("| | |\n| --- | --- |\n| Run | {phase}, opened {} by {} |", time(run.opened_at), code(&run.owner)));
+    line(text, format_args!("| Mode | {}, because {} |", run.mode.as_str(), plain(&run.mode_because)));
+    if let Some(parent) = &run.parent {
+        line(text, format_args!("| Part of | {} |", code(parent)));
+    }
+    if let Some(version) = &run.prompt_version {
+        line(text, format_args!("| Prompt | {} |", code(version)));
+    }
+    if !run.labels.is_empty() {
+        let labels: Vec<String> = run.labels.iter().map(|(name, value)| code(&format!("{name}={value}"))).collect();
+        line(text, format_args!("| Labels | {} |", labels.join(" ")));
+    }
+    line(text, format_args!("| Operations | {}: {} reads, {} writes |", summary.operations, summary.reads, summary.writes));
+    line(text, format_args!("| Net changes | {} updated, {} inserted, {} deleted |", summary.updated, summary.inserted, summary.deleted));
+    line(text, format_args!("| Not done | {} skipped, {} failed, {} refused |", summary.skipped, summary.failed, summary.refused));
+    if let Some(position) = summary.first_problem {
+        line(text, format_args!("| First problem | step {position} |"));
+    }
+}
+
+fn hazards(text: &mut String, report: &Report) {
+    if report.hazards.is_empty() {
+        return;
+    }
+    line(text, format_args!("\n## Look at this first\n"));
+    for hazard in report.hazards.iter().take(MAX_LINES) {
+        line(text, format_args!("- {}{}", plain(&hazard.message), steps(&hazard.operations)));
+    }
+    more(text, report.hazards.len(), MAX_LINES);
+}
+
+fn problems(text: &mut String, report: &Report) {
+    if report.problems.is_empty() {
+        return;
+    }
+    line(text, format_args!("\n## Failed and refused ({})\n", report.problems.len()));
+    for problem in report.problems.iter().take(MAX_LINES) {
+        line(
+            text,
+            format_args!(
+                "- **Step {}** {} {} {}: {}",
+                problem.position,
+                problem.store,
+                plain(&problem.action),
+                problem.outcome.as_str(),
+                code(&shorten(&problem.message, MAX_ASKED_CHARS))
+            ),
+        );
+        if !problem.asked.is_empty() {
+            line(text, format_args!("  asked: {}", code(&shorten(&problem.asked, MAX_ASKED_CHARS))));
+        }
+        if !problem.remedy.is_empty() {
+            line(text, format_args!("  remedy: {}", plain(&problem.remedy)));
+        }
+    }
+    more(text, report.problems.len(), MAX_LINES);
+}
+
+fn changes(text: &mut String, report: &Report) {
+    if report.changes.is_empty() {
+        line(
+            text,
+            format_args!(
+                "\n## Changes\n\nNone: {}.",
+                if report.run.mode == Mode::DryRun { "the run would leave every store as it is" } else { "images are kept for planned changes only" }
+            ),
+        );
+        return;
+    }
+    for group in &report.changes {
+        line(text, format_args!("\n## {} {}: {}\n", plain(&group.store), code(&group.subject), counts(group)));
+        for item in group.items.iter().take(MAX_ITEMS) {
+            change(text, item);
+        }
+        more(text, group.items.len(), MAX_ITEMS);
+    }
+}
+
+fn counts(group: &ChangeGroup) -> String {
+    let parts = [(group.updated, "updated"), (group.inserted, "inserted"), (group.deleted, "deleted")];
+    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    parts.join(", ")
+}
+
+fn change(text: &mut String, item: &ChangeItem) {
+    let word = match item.change {
+        Change::Inserted => "inserted",
+        Change::Updated => "updated",
+        Change::Deleted => "deleted",
+    };
+    line(text, format_args!("- {word} {}", code(&item.key)));
+    for field in &item.fields {
+        line(text, format_args!("  - {}", diff(field)));
+    }
+}
+
+fn diff(field: &FieldDiff) -> String {
+    match (&field.before, &field.after) {
+        (Some(before), Some(after)) => format!("{}: {} → {}", code(&field.field), value(before), value(after)),
+        (None, Some(after)) => format!("{}: {}", code(&field.field), value(after)),
+        (Some(before), None) => format!("{}: was {}", code(&field.field), value(before)),
+        (None, None) => code(&field.field),
+    }
+}
+
+fn skipped(text: &mut String, report: &Report) {
+    if report.skipped.is_empty() {
+        return;
+    }
+    line(text, format_args!("\n## Skipped: accepted, but nothing changed ({})\n", report.skipped.len()));
+    for skipped in report.skipped.iter().take(MAX_LINES) {
+        line(text, format_args!("- Step {} {} {}: {}", skipped.position, skipped.store, plain(&skipped.action), code(&shorten(&skipped.asked, MAX_ASKED_CHARS))));
+    }
+    more(text, report.skipped.len(), MAX_LINES);
+}
+
+fn coverage(text: &mut String, report: &Report) {
+    let coverage = &report.coverage;
+    line(text, format_args!("\n## Coverage\n"));
+    if coverage.exact {
+        line(text, format_args!("Every operation was carried out exactly; nothing was approximated."));
+        return;
+    }
+    for (reason, count) in &coverage.refused {
+        line(text, format_args!("- refused {count} × {}", code(reason)));
+    }
+    for (note, operations) in coverage.inexact.iter().take(MAX_LINES) {
+        line(text, format_args!("- not exact: {}{}", plain(note), steps(operations)));
+    }
+    if coverage.live_without_images > 0 {
+        line(text, format_args!("- {} live writes: their counts are known, their row images are not", coverage.live_without_images));
+    }
+}
+
+fn steps(positions: &[u64]) -> String {
+    if positions.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<String> = positions.iter().take(10).map(ToString::to_string).collect();
+    let rest = positions.len().saturating_sub(10);
+    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    format!(" (step {}{rest})", shown.join(", "))
+}
+
+fn more(text: &mut String, all: usize, shown: usize) {
+    if all > shown {
+        line(text, format_args!("- … and {} more, in the JSON report", all - shown));
+    }
+}
+
+fn value(value: &Value) -> String {
+    match value {
+        Value::String(text) => code(&shorten(text, MAX_VALUE_CHARS)),
+        Value::Null => "NULL".into(),
+        other => code(&shorten(&other.to_string(), MAX_VALUE_CHARS)),
+    }
+}
+
+fn shorten(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+    }
+}
+
+/// Makes line breaks and characters that would not be seen, or would turn the text around, visible.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push('⏎'),
+            '\r' => shown.push('␍'),
+            '\t' => shown.push(' '),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => shown.push('�'),
+            character if character.is_control() => shown.push('�'),
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// A code span that its content cannot leave: the fence is longer than any run of backticks inside. A pipe would end a table's cell even there.
+fn code(text: &str) -> String {
+    let text = visible(text).replace('|', "¦");
+    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.is_empty() || text.starts_with('`') || text.ends_with('`') || text.trim() != text { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// The gateway's own words, which may quote a name: everything with a meaning in Markdown or HTML is escaped.
+fn plain(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in visible(text).chars() {
+        if matches!(character, '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '#' | '!' | '&' | '~') {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
+
+/// A time in UTC, to the second.
+fn time(at: Millis) -> String {
+    let time = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis);
+    time.map_or_else(|| format!("{at} ms"), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_leave_its_code_span() {
+        assert_eq!(code("a`b"), "``a`b``");
+        assert_eq!(code("``` \n# owned"), "```` ``` ⏎# owned ````");
+        assert_eq!(code("a | b\u{202e}x"), "`a ¦ b�x`");
+        assert_eq!(code(""), "`  `");
+        assert_eq!(plain("<script>[x](y)"), "\\<script\\>\\[x\\](y)");
+    }
+
+    #[test]
+    fn times_are_civil() {
+        assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(time(951_827_696_000), "2000-02-29 12:34:56 UTC");
+        assert_eq!(time(1_795_132_800_000), "2026-11-20 00:00:00 UTC");
+    }
+}

@@ -1,0 +1,345 @@
+//! What an agent asks of a store, once it has been understood.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::condition::{Condition, Digest, Range};
+use super::settings::Store;
+use super::statement::{Kind, Statement};
+
+/// Whether an operation changes its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// It cannot.
+    Read,
+    /// It can; it goes through the gate.
+    Write,
+}
+
+/// One operation: a store and what to do there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// The store.
+    pub store: Store,
+    /// What to do.
+    pub call: Call,
+}
+
+/// What to do in a store of each kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// Rows, by SQL.
+    Sql(SqlCall),
+    /// Values, by key.
+    Key(KeyCall),
+    /// Objects, by key.
+    Object(ObjectCall),
+}
+
+/// How rows are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowShape {
+    /// One JSON object a row.
+    Objects,
+    /// Column names once, then one JSON array a row.
+    Arrays,
+}
+
+/// Statements that run as one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqlCall {
+    /// The statements, in order.
+    pub statements: Vec<BoundStatement>,
+    /// How rows are answered.
+    pub shape: RowShape,
+}
+
+/// A statement with its parameters: JSON scalars, or arrays of bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundStatement {
+    /// The statement.
+    pub statement: Statement,
+    /// Values for its parameters, in order.
+    #[serde(default)]
+    pub params: Vec<Value>,
+}
+
+/// One value of a bulk write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyItem {
+    /// Its key.
+    pub key: String,
+    /// Its value, as text or in base64.
+    pub value: String,
+    /// Whether `value` is base64.
+    #[serde(default)]
+    pub base64: bool,
+    /// When it ends, in seconds since the epoch.
+    #[serde(default)]
+    pub expiration: Option<u64>,
+    /// How long it lives, in seconds.
+    #[serde(default)]
+    pub expiration_ttl: Option<u64>,
+    /// Metadata, any JSON.
+    #[serde(default)]
+    pub metadata: Option<Value>,
+}
+
+/// Operations on values by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum KeyCall {
+    /// The value.
+    Get {
+        /// Its key.
+        key: String,
+    },
+    /// The metadata.
+    Metadata {
+        /// Its key.
+        key: String,
+    },
+    /// Writes a value; the value is the payload.
+    Put {
+        /// Its key.
+        key: String,
+        /// When it ends, in seconds since the epoch.
+        expiration: Option<u64>,
+        /// How long it lives, in seconds.
+        expiration_ttl: Option<u64>,
+        /// Metadata, any JSON.
+        metadata: Option<Value>,
+    },
+    /// Removes a value.
+    Delete {
+        /// Its key.
+        key: String,
+    },
+    /// A page of keys.
+    List {
+        /// Only keys that begin so.
+        prefix: String,
+        /// Most keys in the answer.
+        limit: u32,
+        /// Where the last page ended.
+        cursor: Option<String>,
+    },
+    /// Several values.
+    GetMany {
+        /// Their keys.
+        keys: Vec<String>,
+        /// Whether metadata comes along.
+        with_metadata: bool,
+        /// Whether values are parsed as JSON.
+        json: bool,
+    },
+    /// Writes several values, one after the other.
+    PutMany {
+        /// What to write.
+        items: Vec<KeyItem>,
+    },
+    /// Removes several values.
+    DeleteMany {
+        /// Their keys.
+        keys: Vec<String>,
+    },
+}
+
+/// HTTP metadata of an object, by header name in lower case.
+pub type HttpMetadata = std::collections::BTreeMap<String, String>;
+/// Custom metadata of an object.
+pub type CustomMetadata = std::collections::BTreeMap<String, String>;
+
+/// Operations on objects by key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum ObjectCall {
+    /// The object, or a part of it.
+    Get {
+        /// Its key.
+        key: String,
+        /// Which part.
+        range: Option<Range>,
+        /// Under which condition.
+        condition: Condition,
+    },
+    /// What is known of the object.
+    Head {
+        /// Its key.
+        key: String,
+        /// Under which condition.
+        condition: Condition,
+    },
+    /// Writes an object; its bytes are the payload.
+    Put {
+        /// Its key.
+        key: String,
+        /// How many bytes will come.
+        length: u64,
+        /// Under which condition.
+        condition: Condition,
+        /// What the bytes must digest to.
+        digest: Option<Digest>,
+        /// Its HTTP metadata.
+        http_metadata: HttpMetadata,
+        /// Its custom metadata.
+        custom_metadata: CustomMetadata,
+        /// Its storage class, when one was named.
+        storage_class: Option<String>,
+    },
+    /// Removes an object.
+    Delete {
+        /// Its key.
+        key: String,
+    },
+    /// A page of objects.
+    List {
+        /// Only keys that begin so.
+        prefix: String,
+        /// Rolls up keys after the prefix, up to this text.
+        delimiter: Option<String>,
+        /// Most entries in the answer.
+        limit: u32,
+        /// Where the last page ended.
+        cursor: Option<String>,
+        /// Only keys after this one.
+        start_after: Option<String>,
+    },
+}
+
+/// Longest statement text that the journal keeps whole; the rest is cut and said so.
+const MAX_JOURNAL_SQL_CHARS: usize = 4_000;
+/// Longest parameter that the journal keeps whole.
+const MAX_JOURNAL_PARAM_CHARS: usize = 1_000;
+/// Most keys of a bulk request that the journal names.
+const MAX_JOURNAL_KEYS: usize = 100;
+
+impl Operation {
+    /// Whether it can change the store.
+    pub fn access(&self) -> Access {
+        let write = match &self.call {
+            Call::Sql(call) => call.statements.iter().any(|one| one.statement.kind != Kind::Read),
+            Call::Key(call) => {
+                matches!(call, KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. })
+            }
+            Call::Object(call) => matches!(call, ObjectCall::Put { .. } | ObjectCall::Delete { .. }),
+        };
+        if write { Access::Write } else { Access::Read }
+    }
+
+    /// What the journal calls it.
+    pub fn action(&self) -> String {
+        match &self.call {
+            Call::Sql(call) => match call.statements.as_slice() {
+                [one] => one.statement.verb.clone(),
+                several => format!("BATCH of {}", several.len()),
+            },
+            Call::Key(call) => match call {
+                KeyCall::Get { .. } => "get",
+                KeyCall::Metadata { .. } => "metadata",
+                KeyCall::Put { .. } => "put",
+                KeyCall::Delete { .. } => "delete",
+                KeyCall::List { .. } => "list",
+                KeyCall::GetMany { .. } => "bulk get",
+                KeyCall::PutMany { .. } => "bulk put",
+                KeyCall::DeleteMany { .. } => "bulk delete",
+            }
+            .into(),
+            Call::Object(call) => match call {
+                ObjectCall::Get { .. } => "get",
+                ObjectCall::Head { .. } => "head",
+                ObjectCall::Put { .. } => "put",
+                ObjectCall::Delete { .. } => "delete",
+                ObjectCall::List { .. } => "list",
+            }
+            .into(),
+        }
+    }
+
+    /// The table, key or object that it is about, if it is about one.
+    pub fn subject(&self) -> Option<String> {
+        match &self.call {
+            Call::Sql(call) => match call.statements.as_slice() {
+                [one] => one.statement.target.clone(),
+                _ => None,
+            },
+            Call::Key(KeyCall::Get { key } | KeyCall::Metadata { key } | KeyCall::Put { key, .. } | KeyCall::Delete { key })
+            | Call::Object(ObjectCall::Get { key, .. } | ObjectCall::Head { key, .. } | ObjectCall::Put { key, .. } | ObjectCall::Delete { key }) => Some(key.clone()),
+            Call::Key(KeyCall::List { prefix, .. }) | Call::Object(ObjectCall::List { prefix, .. }) => Some(format!("{prefix}*")),
+            Call::Key(KeyCall::GetMany { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. }) => None,
+        }
+    }
+
+    /// The parts of it that change everything there is: an UPDATE or DELETE without a WHERE.
+    pub fn unbounded(&self) -> Vec<String> {
+        let Call::Sql(call) = &self.call else { return Vec::new() };
+        call.statements.iter().filter(|one| one.statement.unbounded).map(|one| format!("{} {}", one.statement.verb, one.statement.target.as_deref().unwrap_or_default())).collect()
+    }
+
+    /// What the journal keeps of the request: enough to understand it, long values cut.
+    pub fn request(&self) -> Value {
+        match &self.call {
+            Call::Sql(call) => {
+                let statements: Vec<Value> = call
+                    .statements
+                    .iter()
+                    .map(|one| {
+                        let params: Vec<Value> = one.params.iter().map(shorten).collect();
+                        let mut entry = Map::new();
+                        entry.insert("sql".into(), cut(&one.statement.text, MAX_JOURNAL_SQL_CHARS).into());
+                        if !params.is_empty() {
+                            entry.insert("params".into(), params.into());
+                        }
+                        Value::Object(entry)
+                    })
+                    .collect();
+                json!({ "statements": statements })
+            }
+            Call::Key(KeyCall::PutMany { items }) => {
+                json!({ "count": items.len(), "keys": first(items.iter().map(|item| &item.key)) })
+            }
+            Call::Key(KeyCall::DeleteMany { keys } | KeyCall::GetMany { keys, .. }) => {
+                json!({ "count": keys.len(), "keys": first(keys.iter()) })
+            }
+            Call::Key(call) => serde_json::to_value(call).unwrap_or_default(),
+            Call::Object(call) => serde_json::to_value(call).unwrap_or_default(),
+        }
+    }
+}
+
+fn first<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
+    keys.take(MAX_JOURNAL_KEYS).collect()
+}
+
+fn shorten(param: &Value) -> Value {
+    match param {
+        Value::String(text) => cut(text, MAX_JOURNAL_PARAM_CHARS).into(),
+        Value::Array(bytes) => format!("<{} bytes>", bytes.len()).into(),
+        other => other.clone(),
+    }
+}
+
+/// Cuts a text to a number of characters, and says how much was left out.
+pub fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        None => text.to_owned(),
+        Some((at, _)) => {
+            let left_out = text.len() - at;
+            format!("{}… [{left_out} more bytes]", text.get(..at).unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_text_says_how_much_is_missing() {
+        assert_eq!(cut("héllo", 10), "héllo");
+        assert_eq!(cut("héllo", 2), "hé… [3 more bytes]");
+    }
+}

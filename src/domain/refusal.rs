@@ -1,0 +1,242 @@
+//! Every way the gateway says no.
+//!
+//! A [`Problem`] names its reason (a stable [`Code`]), what was not done, and what to do about it. Which HTTP status a code becomes is decided in `http::problem` alone.
+
+use serde::{Deserialize, Serialize};
+
+/// The stable reason of a problem. Callers may branch on it; it never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    // Who is asking.
+    Unauthenticated,
+    WrongEnvironment,
+    Forbidden,
+    // What is asked.
+    RouteNotFound,
+    MethodNotAllowed,
+    InvalidRequest,
+    InvalidJson,
+    UnsupportedMediaType,
+    BodyTooLarge,
+    LengthRequired,
+    KeyInvalid,
+    UnknownStore,
+    UnknownAccount,
+    // Statements that are refused before anything runs.
+    NoStatement,
+    SqlNotParsed,
+    StatementTooLong,
+    StatementTooNested,
+    TooManyParameters,
+    AmbiguousText,
+    StatementNotAllowed,
+    ReservedName,
+    // The run and its mode.
+    RunRequired,
+    UnknownRun,
+    RunExpired,
+    RunClosed,
+    RunConflict,
+    LiveNotGranted,
+    StoreDenied,
+    FlagUnavailable,
+    ParentUnavailable,
+    // What cannot be rehearsed exactly.
+    ShadowBudgetExceeded,
+    NotRehearsable,
+    BodyNotKept,
+    // Repeated requests.
+    IdempotencyKeyInvalid,
+    IdempotencyMismatch,
+    IdempotencyRunning,
+    OutcomeUnknown,
+    // What the store itself answered.
+    SqlError,
+    KeyNotFound,
+    ObjectNotFound,
+    PreconditionFailed,
+    NotModified,
+    InvalidRange,
+    BadDigest,
+    // Our own failures.
+    EnvironmentMismatch,
+    EnvironmentUnverified,
+    Misconfigured,
+    StoreUnavailable,
+    ControlUnavailable,
+    RunUnavailable,
+    Internal,
+}
+
+impl Code {
+    /// The spelling used on the wire, in the journal and in the documentation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::WrongEnvironment => "wrong_environment",
+            Self::Forbidden => "forbidden",
+            Self::RouteNotFound => "route_not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidJson => "invalid_json",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::BodyTooLarge => "body_too_large",
+            Self::LengthRequired => "length_required",
+            Self::KeyInvalid => "key_invalid",
+            Self::UnknownStore => "unknown_store",
+            Self::UnknownAccount => "unknown_account",
+            Self::NoStatement => "no_statement",
+            Self::SqlNotParsed => "sql_not_parsed",
+            Self::StatementTooLong => "statement_too_long",
+            Self::StatementTooNested => "statement_too_nested",
+            Self::TooManyParameters => "too_many_parameters",
+            Self::AmbiguousText => "ambiguous_text",
+            Self::StatementNotAllowed => "statement_not_allowed",
+            Self::ReservedName => "reserved_name",
+            Self::RunRequired => "run_required",
+            Self::UnknownRun => "unknown_run",
+            Self::RunExpired => "run_expired",
+            Self::RunClosed => "run_closed",
+            Self::RunConflict => "run_conflict",
+            Self::LiveNotGranted => "live_not_granted",
+            Self::StoreDenied => "store_denied",
+            Self::FlagUnavailable => "flag_unavailable",
+            Self::ParentUnavailable => "parent_unavailable",
+            Self::ShadowBudgetExceeded => "shadow_budget_exceeded",
+            Self::NotRehearsable => "not_rehearsable",
+            Self::BodyNotKept => "body_not_kept",
+            Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::IdempotencyRunning => "idempotency_running",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::SqlError => "sql_error",
+            Self::KeyNotFound => "key_not_found",
+            Self::ObjectNotFound => "object_not_found",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::NotModified => "not_modified",
+            Self::InvalidRange => "invalid_range",
+            Self::BadDigest => "bad_digest",
+            Self::EnvironmentMismatch => "environment_mismatch",
+            Self::EnvironmentUnverified => "environment_unverified",
+            Self::Misconfigured => "misconfigured",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::ControlUnavailable => "control_unavailable",
+            Self::RunUnavailable => "run_unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whose doing it is: see [`Blame`].
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::FlagUnavailable
+            | Self::ParentUnavailable
+            | Self::EnvironmentMismatch
+            | Self::EnvironmentUnverified
+            | Self::Misconfigured
+            | Self::ControlUnavailable
+            | Self::RunUnavailable
+            | Self::Internal => Blame::Guard,
+            Self::SqlError
+            | Self::KeyNotFound
+            | Self::ObjectNotFound
+            | Self::PreconditionFailed
+            | Self::NotModified
+            | Self::InvalidRange
+            | Self::BadDigest
+            | Self::StoreUnavailable => Blame::Store,
+            Self::Unauthenticated
+            | Self::WrongEnvironment
+            | Self::Forbidden
+            | Self::RouteNotFound
+            | Self::MethodNotAllowed
+            | Self::InvalidRequest
+            | Self::InvalidJson
+            | Self::UnsupportedMediaType
+            | Self::BodyTooLarge
+            | Self::LengthRequired
+            | Self::KeyInvalid
+            | Self::UnknownStore
+            | Self::UnknownAccount
+            | Self::NoStatement
+            | Self::SqlNotParsed
+            | Self::StatementTooLong
+            | Self::StatementTooNested
+            | Self::TooManyParameters
+            | Self::AmbiguousText
+            | Self::StatementNotAllowed
+            | Self::ReservedName
+            | Self::RunRequired
+            | Self::UnknownRun
+            | Self::RunExpired
+            | Self::RunClosed
+            | Self::RunConflict
+            | Self::LiveNotGranted
+            | Self::StoreDenied
+            | Self::ShadowBudgetExceeded
+            | Self::NotRehearsable
+            | Self::BodyNotKept
+            | Self::IdempotencyKeyInvalid
+            | Self::IdempotencyMismatch
+            | Self::IdempotencyRunning
+            | Self::OutcomeUnknown => Blame::Caller,
+        }
+    }
+}
+
+/// Whose doing a problem is. The journal shows `Store` as *failed* and the other two as *refused*; alerts are raised for `Guard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The request: a refusal with a remedy.
+    Caller,
+    /// The store answered so; live and dry alike.
+    Store,
+    /// A part of the guard itself does not work: a fault, with an alert.
+    Guard,
+}
+
+/// A refusal or fault, as it is journalled and answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{} ({})", message, code.as_str())]
+pub struct Problem {
+    /// Why, in a form that programs may branch on.
+    pub code: Code,
+    /// What was not done and why, for a person. Never holds a secret or an internal error text.
+    pub message: String,
+    /// What the caller can do about it. Empty when the message says it all (a store's own error).
+    pub remedy: String,
+}
+
+impl Problem {
+    /// A problem with a remedy.
+    pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// What the store itself answered, in the store's own words.
+    pub fn from_store(code: Code, message: impl Into<String>) -> Self {
+        Self::new(code, message, "")
+    }
+
+    /// The gateway's own failure. What it was goes to the log, not to the caller.
+    pub fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "The gateway failed while handling this request; whether anything was written is in the run's journal.",
+            "Read the run's report before trying again; an operator was alerted.",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spelling_of_a_code_is_the_one_that_serde_writes() {
+        for code in [Code::Unauthenticated, Code::SqlNotParsed, Code::FlagUnavailable, Code::IdempotencyKeyInvalid, Code::Internal] {
+            assert_eq!(serde_json::to_string(&code).unwrap(), format!("\"{}\"", code.as_str()));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The report of a run: what a reviewer needs to understand it in a minute or two.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::effect::{Change, Effect, FieldDiff, net};
+use super::hazard::{Hazard, hazards};
+use super::journal::{Entry, Outcome, Position};
+use super::operation::Access;
+use super::refusal::Code;
+use super::run::{Millis, Mode, Phase, Run};
+use super::settings::StoreKind;
+
+/// Everything about a run, from its journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run itself.
+    pub run: RunSummary,
+    /// Counts.
+    pub summary: Summary,
+    /// Net changes by store and table, keys or objects.
+    pub changes: Vec<ChangeGroup>,
+    /// What did not succeed, in order.
+    pub problems: Vec<ProblemLine>,
+    /// Writes that were accepted and changed nothing.
+    pub skipped: Vec<SkippedLine>,
+    /// What a reviewer should not overlook.
+    pub hazards: Vec<Hazard>,
+    /// What the report does not say exactly.
+    pub coverage: Coverage,
+    /// Every operation, in order.
+    pub operations: Vec<Entry>,
+}
+
+/// The head of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: String,
+    /// Who opened it.
+    pub owner: String,
+    /// Where.
+    pub environment: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// Why it has that mode, in words.
+    pub mode_because: String,
+    /// Since when, in milliseconds.
+    pub mode_since: Millis,
+    /// Whether it still acts.
+    pub phase: Phase,
+    /// The run above it.
+    pub parent: Option<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The version of the prompt at work.
+    pub prompt_version: Option<String>,
+    /// When it was opened.
+    pub opened_at: Millis,
+    /// When it ends by itself.
+    pub expires_at: Millis,
+    /// When it was closed.
+    pub closed_at: Option<Millis>,
+}
+
+/// Counts over the whole run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// All operations.
+    pub operations: usize,
+    /// Reads among them.
+    pub reads: usize,
+    /// Writes among them.
+    pub writes: usize,
+    /// Net inserted things.
+    pub inserted: usize,
+    /// Net updated things.
+    pub updated: usize,
+    /// Net deleted things.
+    pub deleted: usize,
+    /// Writes that changed nothing.
+    pub skipped: usize,
+    /// Operations that the store would have failed.
+    pub failed: usize,
+    /// Operations that the gateway refused.
+    pub refused: usize,
+    /// Writes that reached the real stores.
+    pub live_writes: usize,
+    /// The first operation that failed or was refused.
+    pub first_problem: Option<Position>,
+}
+
+/// Net changes of one table, or of the keys or objects of one store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeGroup {
+    /// The store's binding.
+    pub store: String,
+    /// The table, `keys`, `objects` or `schema`.
+    pub subject: String,
+    /// How many were inserted.
+    pub inserted: usize,
+    /// How many were updated.
+    pub updated: usize,
+    /// How many were deleted.
+    pub deleted: usize,
+    /// The things themselves.
+    pub items: Vec<ChangeItem>,
+}
+
+/// One changed thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChangeItem {
+    /// Which one.
+    pub key: String,
+    /// How it changed.
+    pub change: Change,
+    /// The fields that differ.
+    pub fields: Vec<FieldDiff>,
+}
+
+/// One operation that did not succeed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProblemLine {
+    /// Its position.
+    pub position: Position,
+    /// The store.
+    pub store: String,
+    /// What was asked.
+    pub action: String,
+    /// Of what.
+    pub subject: Option<String>,
+    /// Failed or refused.
+    pub outcome: Outcome,
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The SQL, key or object that was asked for, in one line.
+    pub asked: String,
+}
+
+/// One write that changed nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SkippedLine {
+    /// Its position.
+    pub position: Position,
+    /// The store.
+    pub store: String,
+    /// What was asked.
+    pub action: String,
+    /// Of what.
+    pub subject: Option<String>,
+    /// The SQL, key or object that was asked for, in one line.
+    pub asked: String,
+}
+
+/// What the report does not say exactly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// True when every operation was carried out exactly.
+    pub exact: bool,
+    /// How often each reason refused an operation.
+    pub refused: BTreeMap<String, usize>,
+    /// What was not exact, with the operations.
+    pub inexact: BTreeMap<String, Vec<Position>>,
+    /// Live writes whose row images are not known.
+    pub live_without_images: usize,
+}
+
+/// Makes the report. `effects` are in the order in which they came about.
+pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: Vec<Effect>) -> Report {
+    let effects = net(effects);
+    let changes = group(&effects, &entries);
+    let total = |pick: fn(&ChangeGroup) -> usize| changes.iter().map(pick).sum();
+    let count = |test: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| test(entry)).count();
+    let is_write = |entry: &Entry| entry.access == Access::Write;
+    let has_problem = |entry: &&Entry| matches!(entry.outcome, Outcome::Failed | Outcome::Refused);
+    let summary = Summary {
+        operations: entries.len(),
+        reads: count(&|entry| !is_write(entry)),
+        writes: count(&is_write),
+        inserted: total(|group| group.inserted),
+        updated: total(|group| group.updated),
+        deleted: total(|group| group.deleted),
+        skipped: count(&|entry| is_write(entry) && entry.outcome == Outcome::Skipped),
+        failed: count(&|entry| entry.outcome == Outcome::Failed),
+        refused: count(&|entry| entry.outcome == Outcome::Refused),
+        live_writes: count(&|entry| is_write(entry) && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done),
+        first_problem: entries.iter().find(has_problem).map(|entry| entry.position),
+    };
+    let problems = entries
+        .iter()
+        .filter(has_problem)
+        .filter_map(|entry| {
+            let problem = entry.problem.as_ref()?;
+            Some(ProblemLine {
+                position: entry.position,
+                store: entry.store.clone(),
+                action: entry.action.clone(),
+                subject: entry.subject.clone(),
+                outcome: entry.outcome,
+                code: problem.code,
+                message: problem.message.clone(),
+                remedy: problem.remedy.clone(),
+                asked: asked(entry),
+            })
+        })
+        .collect();
+    let skipped = entries
+        .iter()
+        .filter(|entry| is_write(entry) && entry.outcome == Outcome::Skipped)
+        .map(|entry| SkippedLine { position: entry.position, store: entry.store.clone(), action: entry.action.clone(), subject: entry.subject.clone(), asked: asked(entry) })
+        .collect();
+    Report { run: summarise(run, now), hazards: hazards(run, &entries, &effects), coverage: coverage(&entries), summary, changes, problems, skipped, operations: entries }
+}
+
+/// The head of a report, also the answer of `GET /v1/runs/{id}`.
+pub fn summarise(run: &Run, now: Millis) -> RunSummary {
+    RunSummary {
+        id: run.id.to_string(),
+        owner: run.owner.clone(),
+        environment: run.environment.to_string(),
+        mode: run.mode,
+        mode_because: run.cause.describe(),
+        mode_since: run.mode_since,
+        phase: run.phase(now),
+        parent: run.terms.parent.as_ref().map(ToString::to_string),
+        labels: run.terms.labels.clone(),
+        prompt_version: run.terms.prompt_version.clone(),
+        opened_at: run.opened_at,
+        expires_at: run.expires_at,
+        closed_at: run.closed_at,
+    }
+}
+
+/// Groups net effects; the stores in the order in which the run first used them, within a store the tables in the order of their first change.
+fn group(effects: &[Effect], entries: &[Entry]) -> Vec<ChangeGroup> {
+    let mut groups: Vec<ChangeGroup> = Vec::new();
+    for effect in effects {
+        let Some(change) = effect.change() else { continue };
+        let known = groups.iter().position(|group| group.store == effect.store && group.subject == effect.subject);
+        let index = known.unwrap_or_else(|| {
+            groups.push(ChangeGroup { store: effect.store.clone(), subject: effect.subject.clone(), inserted: 0, updated: 0, deleted: 0, items: Vec::new() });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(index) {
+            match change {
+                Change::Inserted => group.inserted += 1,
+                Change::Updated => group.updated += 1,
+                Change::Deleted => group.deleted += 1,
+            }
+            group.items.push(ChangeItem { key: effect.label.clone().unwrap_or_else(|| effect.key.clone()), change, fields: effect.diff() });
+        }
+    }
+    let first_use = |store: &str| entries.iter().position(|entry| entry.store == store);
+    groups.sort_by_key(|group| first_use(&group.store));
+    groups
+}
+
+fn coverage(entries: &[Entry]) -> Coverage {
+    let mut coverage = Coverage::default();
+    for entry in entries {
+        if let (Outcome::Refused, Some(problem)) = (entry.outcome, &entry.problem) {
+            *coverage.refused.entry(problem.code.as_str().to_owned()).or_default() += 1;
+        }
+        for note in &entry.inexact {
+            coverage.inexact.entry(note.clone()).or_default().push(entry.position);
+        }
+        let is_live_write = entry.access == Access::Write && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done;
+        coverage.live_without_images += usize::from(is_live_write);
+    }
+    coverage.exact = coverage.refused.is_empty() && coverage.inexact.is_empty() && coverage.live_without_images == 0;
+    coverage
+}
+
+/// What was asked, in one line.
+pub fn asked(entry: &Entry) -> String {
+    if entry.kind != StoreKind::D1 {
+        return entry.subject.clone().unwrap_or_default();
+    }
+    let statements = entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let lines: Vec<String> = statements
+        .iter()
+        .map(|statement| {
+            let sql = statement.get("sql").and_then(Value::as_str).unwrap_or_default();
+            match statement.get("params") {
+                Some(params) => format!("{sql} ← {params}"),
+                None => sql.to_owned(),
+            }
+        })
+        .collect();
+    lines.join("; ")
+}

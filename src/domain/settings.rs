@@ -1,0 +1,249 @@
+//! What an installation is told about itself.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::refusal::{Code, Problem};
+
+/// Where a gateway stands. Nothing is shared between two environments but the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// The default: agents may open live runs here.
+    Staging,
+    /// Live only with an approver's grant.
+    Production,
+}
+
+impl Environment {
+    /// Reads the name of an environment.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "staging" => Some(Self::Staging),
+            "production" => Some(Self::Production),
+            _ => None,
+        }
+    }
+
+    /// The spelling in credentials, headers and configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Production => "production",
+        }
+    }
+}
+
+impl std::fmt::Display for Environment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What agents may do to a store, whatever the mode of their run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// What the run's mode says.
+    #[default]
+    Live,
+    /// A write turns its run dry.
+    DryRun,
+    /// Neither reads nor writes.
+    Denied,
+}
+
+/// The kind of a store, which decides the adapter that serves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    /// Rows, reached by SQL.
+    D1,
+    /// Values by key.
+    Kv,
+    /// Objects by key.
+    R2,
+}
+
+impl StoreKind {
+    /// The spelling in the journal and in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::D1 => "d1",
+            Self::Kv => "kv",
+            Self::R2 => "r2",
+        }
+    }
+}
+
+/// One target store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// Its kind.
+    pub kind: StoreKind,
+    /// Its name in Cloudflare, which callers may use instead of the binding.
+    pub name: String,
+    /// Its id in Cloudflare, likewise.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// What agents may do to it.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// A target store, found by whatever name the caller used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Store {
+    /// The binding: the name used in the journal.
+    pub binding: String,
+    /// What is known of it.
+    pub settings: StoreSettings,
+}
+
+/// The configuration of an installation, from its variables. See the table in the README.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `ENVIRONMENT`.
+    pub environment: Environment,
+    /// `ACCOUNT_ID`: the only account in whose name the data plane answers.
+    pub account: String,
+    /// `STORES`: binding → store.
+    pub stores: BTreeMap<String, StoreSettings>,
+    /// `FLAG_BUDGET_MS`: longest wait for the flag.
+    pub flag_budget: Duration,
+    /// `FLAG_TTL_SECONDS`: how long a published flag lives.
+    pub flag_ttl_seconds: u64,
+    /// `SHADOW_MAX_ROWS`: rows that a run may copy.
+    pub shadow_max_rows: u64,
+    /// `SHADOW_MAX_BYTES`: bytes that a run may copy.
+    pub shadow_max_bytes: u64,
+    /// `OVERLAY_MAX_BYTES`: bytes of planned values and objects that a run keeps.
+    pub overlay_max_bytes: u64,
+    /// `MAX_BODY_BYTES`: longest request body that is held in memory.
+    pub max_body_bytes: u64,
+    /// `ALERT_WEBHOOK_URL`, optional.
+    pub alert_webhook: Option<String>,
+}
+
+/// Envoy's external authorisation waits 200 ms by default and a hot KV read takes a few (<https://developers.cloudflare.com/kv/concepts/how-kv-works/>): 250 ms means trouble, and trouble means no write.
+const DEFAULT_FLAG_BUDGET_MS: u64 = 250;
+const DEFAULT_FLAG_TTL_SECONDS: u64 = 3_600;
+/// KV refuses a shorter life (<https://developers.cloudflare.com/kv/api/write-key-value-pairs/>).
+const MIN_FLAG_TTL_SECONDS: u64 = 60;
+const DEFAULT_SHADOW_MAX_ROWS: u64 = 50_000;
+const DEFAULT_SHADOW_MAX_BYTES: u64 = 32 << 20;
+const DEFAULT_OVERLAY_MAX_BYTES: u64 = 32 << 20;
+/// KV's longest value is 25 MiB (<https://developers.cloudflare.com/kv/platform/limits/>); the rest is for a multipart frame.
+const DEFAULT_MAX_BODY_BYTES: u64 = (25 << 20) + (64 << 10);
+
+impl Settings {
+    /// Reads the variables by `lookup`. What is missing has a default only where a default is safe; the environment, the account and the stores have none.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+        let required = |name: &str| lookup(name).filter(|text| !text.is_empty()).ok_or_else(|| misconfigured(name));
+        let number = |name: &str, default: u64, least: u64| match lookup(name) {
+            None => Ok(default),
+            Some(text) => text.trim().parse::<u64>().ok().filter(|value| *value >= least).ok_or_else(|| misconfigured(name)),
+        };
+        let stores: BTreeMap<String, StoreSettings> = serde_json::from_str(&required("STORES")?).map_err(|_| misconfigured("STORES"))?;
+        if stores.keys().any(|binding| matches!(binding.as_str(), "CONTROL" | "FLAGS" | "RUN" | "SHADOW")) {
+            return Err(misconfigured("STORES"));
+        }
+        Ok(Self {
+            environment: Environment::parse(&required("ENVIRONMENT")?).ok_or_else(|| misconfigured("ENVIRONMENT"))?,
+            account: required("ACCOUNT_ID")?,
+            stores,
+            flag_budget: Duration::from_millis(number("FLAG_BUDGET_MS", DEFAULT_FLAG_BUDGET_MS, 1)?),
+            flag_ttl_seconds: number("FLAG_TTL_SECONDS", DEFAULT_FLAG_TTL_SECONDS, MIN_FLAG_TTL_SECONDS)?,
+            shadow_max_rows: number("SHADOW_MAX_ROWS", DEFAULT_SHADOW_MAX_ROWS, 0)?,
+            shadow_max_bytes: number("SHADOW_MAX_BYTES", DEFAULT_SHADOW_MAX_BYTES, 0)?,
+            overlay_max_bytes: number("OVERLAY_MAX_BYTES", DEFAULT_OVERLAY_MAX_BYTES, 0)?,
+            max_body_bytes: number("MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1)?,
+            alert_webhook: lookup("ALERT_WEBHOOK_URL").filter(|text| !text.is_empty()),
+        })
+    }
+
+    /// Finds a store of this kind by binding, name or id.
+    pub fn store(&self, kind: StoreKind, text: &str) -> Result<Store, Problem> {
+        let of_kind = || self.stores.iter().filter(|(_, settings)| settings.kind == kind);
+        of_kind()
+            .find(|(binding, settings)| *binding == text || settings.name == text || settings.id.as_deref() == Some(text))
+            .map(|(binding, settings)| Store { binding: binding.clone(), settings: settings.clone() })
+            .ok_or_else(|| {
+                let known: Vec<&str> = of_kind().map(|(binding, _)| binding.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                Problem::new(
+                    Code::UnknownStore,
+                    format!("There is no {} store of that name behind this gateway; nothing was read or written.", kind.as_str()),
+                    format!("Use one of: {known} (binding, configured name or id)."),
+                )
+            })
+    }
+}
+
+fn misconfigured(name: &str) -> Problem {
+    Problem::new(
+        Code::Misconfigured,
+        format!("The gateway's variable {name} is missing or not valid, so it refuses everything."),
+        "An operator must set it (see the configuration table in the README) and deploy again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORES: &str = r#"{"DB":{"kind":"d1","name":"desk","id":"u-1"},"CACHE":{"kind":"kv","name":"cache","policy":"denied"}}"#;
+
+    fn with(name: &'static str, value: Option<&'static str>) -> Result<Settings, Problem> {
+        Settings::parse(move |asked| {
+            if asked == name {
+                return value.map(str::to_owned);
+            }
+            match asked {
+                "ENVIRONMENT" => Some("staging".into()),
+                "ACCOUNT_ID" => Some("local".into()),
+                "STORES" => Some(STORES.into()),
+                _ => None,
+            }
+        })
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let settings = with("", None).unwrap();
+        assert_eq!(settings.flag_budget, Duration::from_millis(250));
+        assert_eq!((settings.flag_ttl_seconds, settings.shadow_max_rows, settings.shadow_max_bytes), (3_600, 50_000, 33_554_432));
+    }
+
+    #[test]
+    fn a_missing_or_nonsensical_variable_refuses_everything_and_is_named() {
+        for (name, value) in [
+            ("ENVIRONMENT", None),
+            ("ENVIRONMENT", Some("prod")),
+            ("ACCOUNT_ID", Some("")),
+            ("STORES", None),
+            ("STORES", Some("[]")),
+            ("STORES", Some(r#"{"FLAGS":{"kind":"kv","name":"f"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","polcy":"denied"}}"#)),
+            ("FLAG_BUDGET_MS", Some("0")),
+            ("FLAG_TTL_SECONDS", Some("59")),
+            ("SHADOW_MAX_ROWS", Some("many")),
+        ] {
+            let problem = with(name, value).unwrap_err();
+            assert_eq!(problem.code, Code::Misconfigured);
+            assert!(problem.message.contains(name), "{}", problem.message);
+        }
+    }
+
+    #[test]
+    fn a_store_is_found_by_binding_name_or_id_of_its_kind_only() {
+        let settings = with("", None).unwrap();
+        for text in ["DB", "desk", "u-1"] {
+            assert_eq!(settings.store(StoreKind::D1, text).unwrap().binding, "DB");
+        }
+        let problem = settings.store(StoreKind::R2, "DB").unwrap_err();
+        assert_eq!((problem.code, problem.remedy.as_str()), (Code::UnknownStore, "Use one of: none (binding, configured name or id)."));
+    }
+}

@@ -1,0 +1,106 @@
+//! D1: `query` and `raw`.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Understood;
+use crate::cloudflare::wire::Payload;
+use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS};
+use crate::domain::operation::{BoundStatement, Call, RowShape, SqlCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::statement::{Statement, split};
+use crate::http::Gateway;
+use crate::http::request::Asked;
+use crate::http::router::Action;
+
+#[derive(Deserialize)]
+struct Query {
+    sql: String,
+    #[serde(default)]
+    params: Option<Vec<Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Batch { batch: Vec<Query> },
+    One(Query),
+}
+
+pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Problem> {
+    let (body, bytes): (Value, _) = asked.json(gateway.settings.max_body_bytes).await?;
+    let body: Body = serde_json::from_value(body).map_err(|_| {
+        Problem::new(
+            Code::InvalidRequest,
+            "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.",
+            "Send \"sql\" as text and \"params\" as an array.",
+        )
+    })?;
+    let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
+    let statements = match body {
+        Body::One(query) => one(query)?,
+        Body::Batch { batch } => several(batch)?,
+    };
+    Ok(Understood { call: Call::Sql(SqlCall { statements, shape }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
+}
+
+fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {
+    let mut statements = split(&query.sql)?;
+    let params = query.params.unwrap_or_default();
+    check(&params)?;
+    if statements.len() == 1 {
+        let statement = statements.remove(0);
+        return Ok(vec![BoundStatement { statement, params }]);
+    }
+    if !params.is_empty() {
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "Parameters came with several statements in one text, so it is not clear whose they are; nothing was run.",
+            "Send {\"batch\": [{\"sql\", \"params\"}, …]} instead.",
+        ));
+    }
+    Ok(statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect())
+}
+
+fn several(batch: Vec<Query>) -> Result<Vec<BoundStatement>, Problem> {
+    if batch.is_empty() || batch.len() > MAX_STATEMENTS {
+        return Err(Problem::new(Code::InvalidRequest, format!("A batch has 1 to {MAX_STATEMENTS} statements; nothing was run."), "Send them in several requests."));
+    }
+    batch
+        .into_iter()
+        .map(|query| {
+            let params = query.params.unwrap_or_default();
+            check(&params)?;
+            let mut statements: Vec<Statement> = split(&query.sql)?;
+            match (statements.pop(), statements.is_empty()) {
+                (Some(statement), true) => Ok(BoundStatement { statement, params }),
+                _ => Err(Problem::new(Code::InvalidRequest, "An entry of a batch holds several statements; nothing was run.", "Make each statement an entry of its own.")),
+            }
+        })
+        .collect()
+}
+
+/// Parameters are JSON scalars, or arrays of bytes, as D1's own answers write them.
+fn check(params: &[Value]) -> Result<(), Problem> {
+    if params.len() > MAX_PARAMETERS {
+        return Err(Problem::new(
+            Code::TooManyParameters,
+            format!("A statement has {} parameters, D1 takes at most {MAX_PARAMETERS}; nothing was run.", params.len()),
+            "Split the statement, or pass a list as one JSON parameter and use json_each(?).",
+        ));
+    }
+    let is_byte = |value: &Value| value.as_u64().is_some_and(|byte| byte < 256);
+    let fits = |value: &Value| match value {
+        Value::Object(_) => false,
+        Value::Array(bytes) => bytes.iter().all(is_byte),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    };
+    if params.iter().all(fits) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::InvalidRequest,
+        "A parameter is an object or a list; nothing was run.",
+        "Use text, numbers, booleans, null, or an array of bytes for a BLOB; send JSON as text.",
+    ))
+}

@@ -1,0 +1,140 @@
+//! KV: values, metadata, keys and their bulk forms.
+
+use serde::Deserialize;
+use serde_json::Value;
+use worker::FormEntry;
+
+use super::Understood;
+use crate::cloudflare::wire::Payload;
+use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_VALUE_BYTES, kv_key};
+use crate::domain::operation::{Call, KeyCall, KeyItem};
+use crate::domain::refusal::{Code, Problem};
+use crate::http::Gateway;
+use crate::http::request::Asked;
+use crate::http::router::Action;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BulkGet {
+    keys: Vec<String>,
+    #[serde(default)]
+    r#type: Option<String>,
+    #[serde(default)]
+    with_metadata: bool,
+}
+
+pub async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) -> Result<Understood, Problem> {
+    let cap = gateway.settings.max_body_bytes;
+    let bare = |call| Ok(Understood { call: Call::Key(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
+    match action {
+        Action::GetValue(key) => {
+            kv_key(&key)?;
+            bare(KeyCall::Get { key })
+        }
+        Action::Metadata(key) => {
+            kv_key(&key)?;
+            bare(KeyCall::Metadata { key })
+        }
+        Action::DeleteValue(key) => {
+            kv_key(&key)?;
+            bare(KeyCall::Delete { key })
+        }
+        Action::Keys => bare(KeyCall::List {
+            prefix: asked.query("prefix").unwrap_or_default(),
+            // KV's REST API takes pages of 10 to 1,000 keys.
+            limit: limits::page(asked.query("limit").as_deref(), 10, limits::MAX_PAGE)?,
+            cursor: asked.query("cursor").filter(|cursor| !cursor.is_empty()),
+        }),
+        Action::PutValue(key) => put(key, asked, cap).await,
+        Action::BulkPut => {
+            let (items, bytes): (Vec<KeyItem>, _) = asked.json(cap).await?;
+            few(items.len(), MAX_KV_BULK_WRITE)?;
+            for item in &items {
+                kv_key(&item.key)?;
+                check_value(item.value.len())?;
+                check_metadata(item.metadata.as_ref())?;
+            }
+            Ok(Understood { call: Call::Key(KeyCall::PutMany { items }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
+        }
+        Action::BulkDelete => {
+            let (keys, bytes): (Vec<String>, _) = asked.json(cap).await?;
+            few(keys.len(), MAX_KV_BULK_WRITE)?;
+            keys.iter().try_for_each(|key| kv_key(key))?;
+            Ok(Understood { call: Call::Key(KeyCall::DeleteMany { keys }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
+        }
+        Action::BulkGet => {
+            let (request, _): (BulkGet, _) = asked.json(cap).await?;
+            few(request.keys.len(), MAX_KV_BULK_READ)?;
+            request.keys.iter().try_for_each(|key| kv_key(key))?;
+            let json = match request.r#type.as_deref() {
+                None | Some("text") => false,
+                Some("json") => true,
+                Some(_) => return Err(Problem::new(Code::InvalidRequest, "A bulk read has the types text and json; nothing was read.", "Use one of them.")),
+            };
+            bare(KeyCall::GetMany { keys: request.keys, with_metadata: request.with_metadata, json })
+        }
+        _ => Err(Problem::internal()),
+    }
+}
+
+async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Problem> {
+    kv_key(&key)?;
+    let expiration = seconds(asked, "expiration")?;
+    let expiration_ttl = seconds(asked, "expiration_ttl")?;
+    let (value, metadata) = if asked.media_type() == "multipart/form-data" { form(asked, cap).await? } else { (asked.bytes(cap).await?, None) };
+    check_value(value.len())?;
+    check_metadata(metadata.as_ref())?;
+    let mut fingerprint = value.clone();
+    fingerprint.extend_from_slice(metadata.as_ref().map(Value::to_string).unwrap_or_default().as_bytes());
+    let call = Call::Key(KeyCall::Put { key, expiration, expiration_ttl, metadata });
+    Ok(Understood { call, payload: Payload::Bytes(value), fingerprint })
+}
+
+async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), Problem> {
+    let invalid = |what: &str| Problem::new(Code::InvalidRequest, format!("{what}; nothing was written."), "Send the form fields value and, if wanted, metadata (JSON).");
+    let form = asked.form(cap).await?;
+    let value = match form.get("value") {
+        Some(FormEntry::Field(text)) => text.into_bytes(),
+        Some(FormEntry::File(file)) => file.bytes().await.map_err(|_| invalid("The value broke off"))?,
+        None => return Err(invalid("The multipart body has no field value")),
+    };
+    let metadata = match form.get("metadata") {
+        None => None,
+        Some(FormEntry::Field(text)) if text.is_empty() => None,
+        Some(FormEntry::Field(text)) => Some(serde_json::from_str(&text).map_err(|_| invalid("The metadata is not JSON"))?),
+        Some(FormEntry::File(file)) => {
+            let bytes = file.bytes().await.map_err(|_| invalid("The metadata broke off"))?;
+            Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?)
+        }
+    };
+    Ok((value, metadata))
+}
+
+fn seconds(asked: &Asked, name: &str) -> Result<Option<u64>, Problem> {
+    asked.query(name).filter(|text| !text.is_empty()).map_or(Ok(None), |text| {
+        text.parse()
+            .map(Some)
+            .map_err(|_| Problem::new(Code::InvalidRequest, format!("{name} is not a whole number of seconds; nothing was written."), "Correct it, or leave it out."))
+    })
+}
+
+fn few(count: usize, most: usize) -> Result<(), Problem> {
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::InvalidRequest, format!("A request of this kind has 1 to {most} keys, not {count}; nothing was read or written."), "Send them in several requests."))
+}
+
+fn check_value(bytes: usize) -> Result<(), Problem> {
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes <= MAX_KV_VALUE_BYTES) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::BodyTooLarge, "The value is larger than KV's 25 MiB; nothing was written.", "Put it into R2, and its key into KV."))
+}
+
+fn check_metadata(metadata: Option<&Value>) -> Result<(), Problem> {
+    if metadata.is_none_or(|metadata| metadata.to_string().len() <= MAX_KV_METADATA_BYTES) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::InvalidRequest, "The metadata is larger than KV's 1,024 bytes; nothing was written.", "Put it into the value."))
+}

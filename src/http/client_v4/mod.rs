@@ -1,0 +1,123 @@
+//! The data plane: Cloudflare's own REST shape, so that existing clients work by changing a base URL.
+
+mod d1;
+mod kv;
+mod r2;
+
+use sha2::{Digest as _, Sha256};
+use worker::Response;
+
+use super::request::Asked;
+use super::router::{Action, Data};
+use super::{Gateway, answer};
+use crate::app::message::{Actor, Execute};
+use crate::app::ports::Idempotency;
+use crate::cloudflare::objects;
+use crate::cloudflare::wire::{self, Payload};
+use crate::domain::credential::{Caller, Role, forbidden};
+use crate::domain::operation::{Access, Call, Operation};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::run::RunId;
+use crate::domain::settings::StoreKind;
+
+/// What a request of the data plane was understood as.
+struct Understood {
+    call: Call,
+    payload: Payload,
+    /// What the request's fingerprint is made of, besides its address.
+    fingerprint: Vec<u8>,
+}
+
+/// Serves a request: which run, which store, what to do; then the run's object does it.
+pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked) -> Result<Response, Problem> {
+    if data.account != gateway.settings.account {
+        return Err(Problem::new(
+            Code::UnknownAccount,
+            "This gateway does not answer for that account; nothing was read or written.",
+            format!("Use the account {}.", gateway.settings.account),
+        ));
+    }
+    let (run, actor) = acting(caller, &asked)?;
+    let store = gateway.settings.store(kind(&data.action), &data.store)?;
+    let asked_dry = asks_for_dry_run(&asked)?;
+    let key = idempotency_key(&asked)?;
+    let understood = match data.action {
+        Action::Query | Action::Raw => d1::understand(gateway, &data.action, &mut asked).await?,
+        Action::GetValue(_) | Action::PutValue(_) | Action::DeleteValue(_) | Action::Metadata(_) | Action::Keys | Action::BulkGet | Action::BulkPut | Action::BulkDelete => {
+            kv::understand(gateway, data.action, &mut asked).await?
+        }
+        Action::GetObject(_) | Action::HeadObject(_) | Action::PutObject(_) | Action::DeleteObject(_) | Action::Objects => r2::understand(data.action, &asked)?,
+    };
+    let operation = Operation { store, call: understood.call };
+    let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
+    let execution = Execute { run: run.clone(), actor, operation, asked_dry, idempotency };
+    let request = wire::execute_request(&execution, understood.payload)?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&run), &request, objects::OPERATION_LIMIT).await?;
+    let (receipt, answered) = wire::read_executed(response).await?;
+    answer::respond(&receipt, answered, gateway.settings.environment)
+}
+
+fn kind(action: &Action) -> StoreKind {
+    match action {
+        Action::Query | Action::Raw => StoreKind::D1,
+        Action::GetValue(_) | Action::PutValue(_) | Action::DeleteValue(_) | Action::Metadata(_) | Action::Keys | Action::BulkGet | Action::BulkPut | Action::BulkDelete => {
+            StoreKind::Kv
+        }
+        Action::GetObject(_) | Action::HeadObject(_) | Action::PutObject(_) | Action::DeleteObject(_) | Action::Objects => StoreKind::R2,
+    }
+}
+
+/// The run that a request is part of: its token's, or the one that a key names.
+fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
+    let named = asked.header("Run-Id");
+    match caller {
+        Caller::Run(claim) => {
+            if named.is_some_and(|named| named != claim.run.as_str()) {
+                return Err(forbidden("act in another run than its own", "that run"));
+            }
+            Ok((claim.run.clone(), Actor { name: claim.owner.clone(), sees_all: false }))
+        }
+        Caller::Key { role: Role::Operator, .. } => Err(forbidden("work in stores", "an agent")),
+        Caller::Key { name, .. } => {
+            let named = named.ok_or_else(|| {
+                Problem::new(
+                    Code::RunRequired,
+                    "The request does not say which run it is part of; nothing was read or written.",
+                    "Open a run with POST /v1/runs, then use its token, or name it in the header Run-Id.",
+                )
+            })?;
+            let run = RunId::parse(&named).map_err(|_| crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()))?;
+            Ok((run, Actor { name: name.clone(), sees_all: false }))
+        }
+    }
+}
+
+/// The header `Dry-Run`. Anything but a clear yes or no is refused: a typing error must not make a write real.
+fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
+    match asked.header("Dry-Run").map(|text| text.trim().to_ascii_lowercase()).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::new(Code::InvalidRequest, "The header Dry-Run is neither true nor false; nothing was read or written.", "Send Dry-Run: true, or leave it out.")),
+    }
+}
+
+/// The header `Idempotency-Key`, with or without quotes.
+pub fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
+    let Some(header) = asked.header("Idempotency-Key") else { return Ok(None) };
+    let key = header.trim();
+    let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);
+    if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(Some(key.to_owned()));
+    }
+    Err(Problem::new(Code::IdempotencyKeyInvalid, "The Idempotency-Key is not valid; nothing was written.", "Use 1 to 255 visible ASCII characters, for example a UUID."))
+}
+
+/// What makes two requests the same: method, address and body. A streamed object's body is represented by its length, digest and description.
+fn fingerprint(asked: &Asked, body: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    for part in [asked.method.as_ref().as_bytes(), asked.path.as_bytes(), asked.raw_query().as_bytes(), asked.media_type().as_bytes(), body] {
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}

@@ -1,0 +1,84 @@
+//! R2: objects and their lists.
+
+use std::collections::BTreeMap;
+
+use super::Understood;
+use crate::cloudflare::wire::Payload;
+use crate::domain::condition::{Condition, Digest, Range, etags};
+use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
+use crate::domain::operation::{Call, ObjectCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::http::request::Asked;
+use crate::http::router::Action;
+
+/// The headers that are an object's HTTP metadata.
+const HTTP_METADATA: [&str; 6] = ["content-type", "content-language", "content-disposition", "content-encoding", "cache-control", "expires"];
+
+pub fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> {
+    let bare = |call| Ok(Understood { call: Call::Object(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
+    match action {
+        Action::GetObject(key) => {
+            r2_key(&key)?;
+            let range = asked.header("Range").map_or(Ok(None), |header| Range::parse(&header))?;
+            bare(ObjectCall::Get { key, range, condition: condition(asked)? })
+        }
+        Action::HeadObject(key) => {
+            r2_key(&key)?;
+            bare(ObjectCall::Head { key, condition: condition(asked)? })
+        }
+        Action::DeleteObject(key) => {
+            r2_key(&key)?;
+            bare(ObjectCall::Delete { key })
+        }
+        Action::Objects => bare(ObjectCall::List {
+            prefix: asked.query("prefix").unwrap_or_default(),
+            delimiter: asked.query("delimiter").filter(|delimiter| !delimiter.is_empty()),
+            limit: limits::page(asked.query("per_page").as_deref(), 1, 20)?,
+            cursor: asked.query("cursor").filter(|cursor| !cursor.is_empty()),
+            start_after: asked.query("start_after").filter(|key| !key.is_empty()),
+        }),
+        Action::PutObject(key) => put(key, asked),
+        _ => Err(Problem::internal()),
+    }
+}
+
+fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
+    r2_key(&key)?;
+    let length = asked.length().ok_or_else(|| Problem::new(Code::LengthRequired, "An object needs a Content-Length; nothing was written.", "Send the length of the body."))?;
+    if length > MAX_R2_OBJECT_BYTES {
+        return Err(Problem::new(
+            Code::BodyTooLarge,
+            "The object is larger than the 300 MiB that one request takes; nothing was written.",
+            "Upload it in parts, outside the gateway.",
+        ));
+    }
+    let digest = match (asked.header("Content-MD5"), asked.header("x-amz-checksum-sha256")) {
+        (None, None) => None,
+        (Some(md5), None) => Some(Digest::Md5(Digest::from_base64(&md5, 16)?)),
+        (None, Some(sha256)) => Some(Digest::Sha256(Digest::from_base64(&sha256, 32)?)),
+        (Some(_), Some(_)) => return Err(Problem::new(Code::InvalidRequest, "Two checksums came with the object, R2 takes one; nothing was written.", "Send one of them.")),
+    };
+    let http_metadata: BTreeMap<String, String> = HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))).collect();
+    if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
+        return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
+    }
+    let custom_metadata: BTreeMap<String, String> = asked.headers_under("x-amz-meta-").into_iter().collect();
+    if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
+        return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
+    }
+    let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
+    let fingerprint = serde_json::to_vec(&call).map_err(|_| Problem::internal())?;
+    let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
+    Ok(Understood { call: Call::Object(call), payload, fingerprint })
+}
+
+fn condition(asked: &Asked) -> Result<Condition, Problem> {
+    let tags = |name| asked.header(name).map(|header| etags(&header)).unwrap_or_default();
+    // A date that is not valid is ignored (RFC 9110, 13.1.3).
+    let time = |name| asked.header(name).and_then(|header| date(&header));
+    Ok(Condition { matches: tags("If-Match"), matches_none: tags("If-None-Match"), uploaded_before: time("If-Unmodified-Since"), uploaded_after: time("If-Modified-Since") })
+}
+
+fn date(text: &str) -> Option<u64> {
+    chrono::DateTime::parse_from_rfc2822(text.trim()).ok().and_then(|date| u64::try_from(date.timestamp_millis()).ok())
+}

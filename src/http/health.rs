@@ -1,0 +1,65 @@
+//! Whether the gateway lives, and whether all it stands on does.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value, json};
+use worker::Response;
+
+use super::Gateway;
+use crate::cloudflare::{control, environment, js};
+use crate::domain::operation::RowShape;
+use crate::domain::refusal::Problem;
+use crate::domain::settings::StoreKind;
+use wasm_bindgen::JsValue;
+
+/// Longest wait for one part.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// It lives. Says nothing else, because anybody may ask.
+pub fn health() -> Result<Response, Problem> {
+    Response::from_json(&json!({"status": "ok"})).map_err(|_| Problem::internal())
+}
+
+/// Really asks every store, the gateway's own and the targets.
+pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
+    let mut names = vec![("control".to_owned(), Part::Control), ("flags".to_owned(), Part::Flags)];
+    names.extend(gateway.settings.stores.iter().map(|(binding, store)| (binding.clone(), Part::Store(binding.clone(), store.kind))));
+    let checks = join_all(names.into_iter().map(|(name, part)| async move {
+        let answered = matches!(js::within(LIMIT, check(gateway, part)).await, Some(Ok(())));
+        (name, answered)
+    }))
+    .await;
+    let all = checks.iter().all(|(_, answered)| *answered);
+    let checks: Map<String, Value> = checks.into_iter().map(|(name, answered)| (name, if answered { "ok" } else { "failed" }.into())).collect();
+    let body = json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
+    let response = Response::from_json(&body).map_err(|_| Problem::internal())?;
+    Ok(response.with_status(if all { 200 } else { 503 }))
+}
+
+enum Part {
+    Control,
+    Flags,
+    Store(String, StoreKind),
+}
+
+async fn check(gateway: &Gateway, part: Part) -> Result<(), Problem> {
+    let call = |name: String, shape: &'static str, method: &'static str, argument: JsValue| async move {
+        let binding = environment::binding(&gateway.env, &name, shape)?;
+        js::call(&binding, method, &[argument]).await.map(|_| ()).map_err(|_| Problem::internal())
+    };
+    let probe = || JsValue::from_str("health-probe");
+    match part {
+        Part::Control => {
+            control::ping(&gateway.env).await?;
+            control::verify_environment(&gateway.env, &gateway.settings).await
+        }
+        Part::Flags => call("FLAGS".into(), "getWithMetadata", "get", probe()).await,
+        Part::Store(name, StoreKind::Kv) => call(name, "getWithMetadata", "get", probe()).await,
+        Part::Store(name, StoreKind::R2) => call(name, "createMultipartUpload", "head", probe()).await,
+        Part::Store(name, StoreKind::D1) => {
+            let sent = crate::cloudflare::d1::send(&gateway.env, &name, &[("SELECT 1", &[])], RowShape::Arrays).await;
+            sent.map(|_| ()).map_err(|_| Problem::internal())
+        }
+    }
+}

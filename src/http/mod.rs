@@ -1,0 +1,100 @@
+//! Requests in, answers out. A handler is three moves: take the request apart, call, answer.
+
+mod answer;
+mod client_v4;
+mod health;
+mod problem;
+mod request;
+mod router;
+mod v1;
+
+use worker::{Context, Env, Request, Response};
+
+use crate::cloudflare::alerts::{self, Kind};
+use crate::cloudflare::{control, environment};
+use crate::domain::credential::{Caller, Keyring};
+use crate::domain::refusal::{Blame, Code, Problem};
+use crate::domain::settings::Settings;
+
+use request::Asked;
+use router::{Route, find};
+
+/// What a handler has at hand.
+pub struct Gateway {
+    /// Bindings.
+    pub env: Env,
+    /// The configuration.
+    pub settings: Settings,
+    /// The secrets.
+    pub keyring: Keyring,
+    /// The event.
+    pub context: Context,
+}
+
+/// Answers a request. Whatever goes wrong becomes a problem with a code; nothing internal leaves.
+pub async fn respond(request: Request, env: Env, context: Context) -> worker::Result<Response> {
+    let settings = match environment::settings(&env) {
+        Ok(settings) => settings,
+        Err(problem) => {
+            worker::console_error!("{}", serde_json::json!({"level": "alert", "event": "misconfigured", "message": problem.message}));
+            return problem::respond(&problem, None);
+        }
+    };
+    let home = settings.environment;
+    let keyring = match environment::keyring(&env, &settings) {
+        Ok(keyring) => keyring,
+        Err(problem) => return finish(&env, &context, &settings, Err(problem)),
+    };
+    let gateway = Gateway { env, settings, keyring, context };
+    let answer = route(&gateway, request).await;
+    let response = finish(&gateway.env, &gateway.context, &gateway.settings, answer)?;
+    response.headers().set("Environment", home.as_str())?;
+    Ok(response)
+}
+
+/// Turns a problem into its response, and calls somebody when it is one of the guard's own.
+fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Response, Problem>) -> worker::Result<Response> {
+    let problem = match answer {
+        Ok(response) => return Ok(response),
+        Err(problem) => problem,
+    };
+    let kind = match (problem.code.blame(), problem.code) {
+        (Blame::Guard, _) => Some(Kind::GuardFailure),
+        (_, Code::WrongEnvironment) => Some(Kind::AgentFailure),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        context.wait_until(alerts::raise(env.clone(), settings.clone(), kind, None, problem.clone()));
+    }
+    problem::respond(&problem, Some(settings.environment))
+}
+
+async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
+    let asked = Asked::read(request)?;
+    let route = find(asked.method.as_ref(), &asked.path)?;
+    match route {
+        Route::Health => return health::health(),
+        Route::Ready => return health::ready(gateway).await,
+        _ => {}
+    }
+    control::verify_environment(&gateway.env, &gateway.settings).await?;
+    let caller = authenticate(gateway, &asked)?;
+    match route {
+        Route::Health | Route::Ready => health::health(),
+        Route::Environment => v1::environment(gateway, &caller),
+        Route::OpenRun => v1::open(gateway, &caller, asked).await,
+        Route::ListRuns => v1::list(gateway, &caller, &asked).await,
+        Route::Run(id) => v1::status(gateway, &caller, &id).await,
+        Route::TurnDry(id) => v1::turn_dry(gateway, &caller, &id).await,
+        Route::CloseRun(id) => v1::close(gateway, &caller, &id).await,
+        Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
+        Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
+        Route::Data(data) => client_v4::serve(gateway, &caller, data, asked).await,
+    }
+}
+
+fn authenticate(gateway: &Gateway, asked: &Asked) -> Result<Caller, Problem> {
+    let header = asked.header("Authorization").unwrap_or_default();
+    let bearer = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, bearer)| bearer.trim()).unwrap_or_default();
+    gateway.keyring.authenticate(bearer, crate::cloudflare::js::now())
+}

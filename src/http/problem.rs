@@ -1,0 +1,134 @@
+//! The only place that picks a status code.
+
+use serde_json::{Value, json};
+use worker::{Headers, Response};
+
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::settings::Environment;
+
+/// How a code looks on the wire: the HTTP status, Cloudflare's number for it where there is one, and whether a retry can mend it.
+struct Face {
+    status: u16,
+    number: u32,
+    retry: bool,
+}
+
+/// Seconds after which what is not available is worth another try.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+const fn face(status: u16, number: u32, retry: bool) -> Face {
+    Face { status, number, retry }
+}
+
+/// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this gateway's own.
+fn face_of(code: Code) -> Face {
+    match code {
+        Code::Unauthenticated => face(401, 10000, false),
+        Code::WrongEnvironment => face(403, 1000701, false),
+        Code::Forbidden => face(403, 1000702, false),
+        Code::RouteNotFound => face(404, 7003, false),
+        Code::MethodNotAllowed => face(405, 10405, false),
+        Code::InvalidRequest => face(400, 7400, false),
+        Code::InvalidJson => face(400, 7400, false),
+        Code::UnsupportedMediaType => face(415, 7400, false),
+        Code::BodyTooLarge => face(413, 100100, false),
+        Code::LengthRequired => face(411, 10033, false),
+        Code::KeyInvalid => face(400, 10020, false),
+        Code::UnknownStore => face(404, 7404, false),
+        Code::UnknownAccount => face(404, 7403, false),
+        Code::NoStatement => face(400, 7500, false),
+        Code::SqlNotParsed => face(400, 7500, false),
+        Code::StatementTooLong => face(400, 7500, false),
+        Code::StatementTooNested => face(400, 7500, false),
+        Code::TooManyParameters => face(400, 7500, false),
+        Code::AmbiguousText => face(400, 7500, false),
+        Code::StatementNotAllowed => face(403, 1000703, false),
+        Code::ReservedName => face(403, 1000704, false),
+        Code::RunRequired => face(400, 1000705, false),
+        Code::UnknownRun => face(404, 1000706, false),
+        Code::RunExpired => face(403, 1000707, false),
+        Code::RunClosed => face(403, 1000708, false),
+        Code::RunConflict => face(409, 1000709, false),
+        Code::LiveNotGranted => face(403, 1000710, false),
+        Code::StoreDenied => face(403, 1000711, false),
+        Code::FlagUnavailable => face(503, 1000712, true),
+        Code::ParentUnavailable => face(503, 1000713, true),
+        Code::ShadowBudgetExceeded => face(422, 1000714, false),
+        Code::NotRehearsable => face(422, 1000715, false),
+        Code::BodyNotKept => face(422, 1000716, false),
+        Code::IdempotencyKeyInvalid => face(400, 1000717, false),
+        Code::IdempotencyMismatch => face(422, 1000718, false),
+        Code::IdempotencyRunning => face(409, 1000719, true),
+        Code::OutcomeUnknown => face(409, 1000720, false),
+        Code::SqlError => face(400, 7500, false),
+        Code::KeyNotFound => face(404, 10009, false),
+        Code::ObjectNotFound => face(404, 10007, false),
+        Code::PreconditionFailed => face(412, 10031, false),
+        Code::NotModified => face(304, 10031, false),
+        Code::InvalidRange => face(416, 10039, false),
+        Code::BadDigest => face(400, 10037, false),
+        Code::EnvironmentMismatch => face(503, 1000721, false),
+        Code::EnvironmentUnverified => face(503, 1000722, true),
+        Code::Misconfigured => face(503, 1000723, false),
+        Code::StoreUnavailable => face(502, 1000724, false),
+        Code::ControlUnavailable => face(503, 1000725, true),
+        Code::RunUnavailable => face(503, 1000726, false),
+        Code::Internal => face(500, 1000727, false),
+    }
+}
+
+/// The JSON of a problem: an RFC 9457 object and a Cloudflare envelope in one, because every client reads one of the two.
+fn body(problem: &Problem, environment: Option<Environment>) -> Value {
+    let face = face_of(problem.code);
+    let code = problem.code.as_str();
+    let title = code.replace('_', " ");
+    let mut error = json!({"code": face.number, "message": problem.message});
+    if let (false, Some(error)) = (problem.remedy.is_empty(), error.as_object_mut()) {
+        error.insert("error_chain".into(), json!([{"code": face.number, "message": problem.remedy}]));
+        error.insert("meta".into(), json!({"reason": code, "remedy": problem.remedy}));
+    }
+    json!({
+        "type": format!("urn:dryrun-gateway:problem:{code}"), "title": title, "status": face.status, "detail": problem.message,
+        "code": code, "remedy": problem.remedy, "environment": environment,
+        "result": null, "success": false, "errors": [error], "messages": [],
+    })
+}
+
+/// Answers a problem.
+pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::Result<Response> {
+    let face = face_of(problem.code);
+    let headers = Headers::new();
+    if face.retry {
+        headers.set("Retry-After", RETRY_AFTER_SECONDS)?;
+    } else {
+        headers.set("x-should-retry", "false")?;
+    }
+    if problem.code == Code::Unauthenticated {
+        headers.set("WWW-Authenticate", "Bearer realm=\"dry-run gateway\"")?;
+    }
+    if face.status == 304 {
+        return Ok(Response::empty()?.with_status(304).with_headers(headers));
+    }
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    Ok(Response::ok(body(problem, environment).to_string())?.with_status(face.status).with_headers(headers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_an_envelope_and_a_problem_document_in_one() {
+        let problem = Problem::new(Code::FlagUnavailable, "The flag could not be read; nothing was written.", "Try again.");
+        expect_test::expect![[r#"{"type":"urn:dryrun-gateway:problem:flag_unavailable","title":"flag unavailable","status":503,"detail":"The flag could not be read; nothing was written.","code":"flag_unavailable","remedy":"Try again.","environment":"staging","result":null,"success":false,"errors":[{"code":1000712,"message":"The flag could not be read; nothing was written.","error_chain":[{"code":1000712,"message":"Try again."}],"meta":{"reason":"flag_unavailable","remedy":"Try again."}}],"messages":[]}"#]]
+        .assert_eq(&body(&problem, Some(Environment::Staging)).to_string());
+    }
+
+    #[test]
+    fn what_was_not_done_is_never_a_success() {
+        for code in [Code::StoreDenied, Code::NotRehearsable, Code::FlagUnavailable, Code::OutcomeUnknown, Code::Internal] {
+            assert!(face_of(code).status >= 300);
+        }
+    }
+}

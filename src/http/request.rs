@@ -1,0 +1,131 @@
+//! A request, taken apart once.
+
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+use url::Url;
+use worker::{Method, Request};
+
+use crate::domain::refusal::{Code, Problem};
+
+/// A request and what every handler wants to know of it.
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// The path as it was sent, still percent-encoded: an encoded slash is not a separator.
+    pub path: String,
+    url: Url,
+    request: Request,
+}
+
+impl Asked {
+    /// Takes a request apart.
+    pub fn read(request: Request) -> Result<Self, Problem> {
+        let url = Url::parse(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
+        Ok(Self { method: request.method(), path: url.path().to_owned(), url, request })
+    }
+
+    /// A header, if it is there and readable.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.request.headers().get(name).ok().flatten()
+    }
+
+    /// All headers that begin with a prefix, without it, in lower case.
+    pub fn headers_under(&self, prefix: &str) -> Vec<(String, String)> {
+        self.request.headers().entries().filter_map(|(name, value)| name.strip_prefix(prefix).map(|rest| (rest.to_owned(), value))).collect()
+    }
+
+    /// The first value of a query parameter.
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The query as it was sent.
+    pub fn raw_query(&self) -> &str {
+        self.url.query().unwrap_or_default()
+    }
+
+    /// What `Content-Length` says.
+    pub fn length(&self) -> Option<u64> {
+        self.header("Content-Length").and_then(|text| text.trim().parse().ok())
+    }
+
+    /// The media type, without parameters.
+    pub fn media_type(&self) -> String {
+        self.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The body as a stream; `None` when there is none.
+    pub fn stream(&self) -> Option<web_sys::ReadableStream> {
+        self.request.inner().body()
+    }
+
+    /// The body in memory. What is longer than the cap is refused while it arrives.
+    pub async fn bytes(&mut self, cap: u64) -> Result<Vec<u8>, Problem> {
+        let too_large = || {
+            Problem::new(Code::BodyTooLarge, format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."), "Send less at a time.")
+        };
+        if self.length().is_some_and(|length| length > cap) {
+            return Err(too_large());
+        }
+        if self.length().is_some() {
+            return self.request.bytes().await.map_err(|_| invalid("The body broke off"));
+        }
+        use futures_util::StreamExt as _;
+        let Ok(mut stream) = self.request.stream() else { return Ok(Vec::new()) };
+        let mut bytes = Vec::new();
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|_| invalid("The body broke off"))?;
+            if u64::try_from(bytes.len() + piece.len()).unwrap_or(u64::MAX) > cap {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes)
+    }
+
+    /// The body as form fields. Its length was checked against the cap before.
+    pub async fn form(&mut self, cap: u64) -> Result<worker::FormData, Problem> {
+        if self.length().is_none_or(|length| length > cap) {
+            return Err(Problem::new(
+                Code::LengthRequired,
+                "A multipart body needs a Content-Length within the limit; nothing was written.",
+                format!("Send its length, at most {cap} bytes."),
+            ));
+        }
+        self.request.form_data().await.map_err(|_| invalid("The multipart body is not valid"))
+    }
+
+    /// The body as JSON, and its bytes.
+    pub async fn json<T: DeserializeOwned>(&mut self, cap: u64) -> Result<(T, Vec<u8>), Problem> {
+        if self.media_type() != "application/json" {
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                format!("The body is declared as {:?}; nothing was read or written.", self.media_type()),
+                "Send JSON with Content-Type: application/json.",
+            ));
+        }
+        let bytes = self.bytes(cap).await?;
+        Ok((parse_json(&bytes)?, bytes))
+    }
+}
+
+/// Reads JSON, telling text that is no JSON from JSON of the wrong form.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let why = error.to_string();
+        if error.is_data() {
+            Problem::new(Code::InvalidRequest, format!("The JSON does not have the expected form ({why}); nothing was read or written."), "See the API in the README.")
+        } else {
+            Problem::new(Code::InvalidJson, format!("The body is not valid JSON ({why}); nothing was read or written."), "Send valid JSON in UTF-8.")
+        }
+    })
+}
+
+/// Decodes a part of a path.
+pub fn decode(text: &str) -> Result<String, Problem> {
+    percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| invalid("A part of the path is not UTF-8"))
+}
+
+fn invalid(what: &str) -> Problem {
+    Problem::new(Code::InvalidRequest, format!("{what}; nothing was read or written."), "Correct the request.")
+}

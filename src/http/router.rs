@@ -1,0 +1,167 @@
+//! The routes, on one screen.
+
+use std::cell::OnceCell;
+
+use matchit::{Params, Router};
+
+use super::request::decode;
+use crate::domain::refusal::{Code, Problem};
+
+/// Where a request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Health,
+    Ready,
+    Environment,
+    OpenRun,
+    ListRuns,
+    Run(String),
+    TurnDry(String),
+    CloseRun(String),
+    Report(String),
+    Alerts,
+    Data(Data),
+}
+
+/// A request of the data plane: which account, which store, what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    pub account: String,
+    pub store: String,
+    pub action: Action,
+}
+
+/// What a request of the data plane asks. Keys are decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Query,
+    Raw,
+    GetValue(String),
+    PutValue(String),
+    DeleteValue(String),
+    Metadata(String),
+    Keys,
+    BulkGet,
+    BulkPut,
+    BulkDelete,
+    GetObject(String),
+    HeadObject(String),
+    PutObject(String),
+    DeleteObject(String),
+    Objects,
+}
+
+type Build = fn(&Parts<'_, '_>) -> Result<Route, Problem>;
+
+/// Method, path, route.
+const ROUTES: &[(&str, &str, Build)] = &[
+    ("GET", "/health", |_| Ok(Route::Health)),
+    ("GET", "/health/ready", |_| Ok(Route::Ready)),
+    ("GET", "/v1/environment", |_| Ok(Route::Environment)),
+    ("POST", "/v1/runs", |_| Ok(Route::OpenRun)),
+    ("GET", "/v1/runs", |_| Ok(Route::ListRuns)),
+    ("GET", "/v1/runs/{run}", |parts| Ok(Route::Run(parts.text("run")?))),
+    ("POST", "/v1/runs/{run}/dry-run", |parts| Ok(Route::TurnDry(parts.text("run")?))),
+    ("POST", "/v1/runs/{run}/close", |parts| Ok(Route::CloseRun(parts.text("run")?))),
+    ("GET", "/v1/runs/{run}/report", |parts| Ok(Route::Report(parts.text("run")?))),
+    ("GET", "/v1/alerts", |_| Ok(Route::Alerts)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/query", |parts| parts.data(Action::Query)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/raw", |parts| parts.data(Action::Raw)),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/keys", |parts| parts.data(Action::Keys)),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", |parts| parts.data(Action::GetValue(parts.text("key")?))),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", |parts| parts.data(Action::PutValue(parts.text("key")?))),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", |parts| parts.data(Action::DeleteValue(parts.text("key")?))),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/metadata/{*key}", |parts| parts.data(Action::Metadata(parts.text("key")?))),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", |parts| parts.data(Action::BulkPut)),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", |parts| parts.data(Action::BulkDelete)),
+    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/delete", |parts| parts.data(Action::BulkDelete)),
+    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/get", |parts| parts.data(Action::BulkGet)),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects", |parts| parts.data(Action::Objects)),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::GetObject(parts.text("key")?))),
+    ("HEAD", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::HeadObject(parts.text("key")?))),
+    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::PutObject(parts.text("key")?))),
+    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::DeleteObject(parts.text("key")?))),
+];
+
+struct Parts<'k, 'v>(Params<'k, 'v>);
+
+impl Parts<'_, '_> {
+    fn text(&self, name: &str) -> Result<String, Problem> {
+        decode(self.0.get(name).unwrap_or_default())
+    }
+
+    fn data(&self, action: Action) -> Result<Route, Problem> {
+        Ok(Route::Data(Data { account: self.text("account")?, store: self.text("store")?, action }))
+    }
+}
+
+/// The methods that a path has, with what each leads to.
+type Methods = Vec<(&'static str, Build)>;
+
+fn build() -> Router<Methods> {
+    let mut paths: Vec<(&str, Methods)> = Vec::new();
+    for (method, path, route) in ROUTES {
+        match paths.iter_mut().find(|(other, _)| other == path) {
+            Some((_, methods)) => methods.push((method, *route)),
+            None => paths.push((path, vec![(method, *route)])),
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods) in paths {
+        // Two of these paths never conflict: the test below finds every one of them.
+        let _ = router.insert(path, methods);
+    }
+    router
+}
+
+thread_local! {
+    static ROUTER: OnceCell<Router<Methods>> = const { OnceCell::new() };
+}
+
+/// Finds the route of a request.
+pub fn find(method: &str, path: &str) -> Result<Route, Problem> {
+    ROUTER.with(|router| {
+        let router = router.get_or_init(build);
+        let not_found =
+            || Problem::new(Code::RouteNotFound, "The gateway has nothing at this address.", "See the API in the README; keys with unusual characters must be percent-encoded.");
+        let matched = router.at(path).map_err(|_| not_found())?;
+        let Some((_, route)) = matched.value.iter().find(|(other, _)| *other == method) else {
+            let known: Vec<&str> = matched.value.iter().map(|(method, _)| *method).collect();
+            return Err(Problem::new(Code::MethodNotAllowed, format!("This address does not answer {method}."), format!("Use {}.", known.join(" or "))));
+        };
+        route(&Parts(matched.params))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_by_its_own_method_and_path() {
+        for (method, path, _) in ROUTES {
+            let path = path.replace("{*key}", "a%2Fb/c").replace('{', "").replace('}', "");
+            assert!(find(method, &path).is_ok(), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn keys_are_decoded_once_whether_their_slashes_are_encoded_or_not() {
+        let key = |path: &str| match find("GET", &format!("/client/v4/accounts/a/r2/buckets/b/objects/{path}")) {
+            Ok(Route::Data(Data { action: Action::GetObject(key), .. })) => key,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(key("dir%2Fa%20b.txt"), "dir/a b.txt");
+        assert_eq!(key("dir/a%20b.txt"), "dir/a b.txt");
+        assert_eq!(key("q%3Fx%23y%2520z"), "q?x#y%20z");
+        assert_eq!(key("%E2%9C%93"), "✓");
+    }
+
+    #[test]
+    fn a_known_path_with_another_method_says_which_ones_there_are() {
+        let problem = find("DELETE", "/v1/runs").unwrap_err();
+        assert_eq!((problem.code, problem.remedy.as_str()), (Code::MethodNotAllowed, "Use POST or GET."));
+        assert_eq!(find("GET", "/v1/nothing").unwrap_err().code, Code::RouteNotFound);
+        assert_eq!(find("GET", "/client/v4/accounts/a/r2/buckets/b/objects/%FF").unwrap_err().code, Code::InvalidRequest);
+    }
+}

@@ -1,0 +1,189 @@
+//! The control plane.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use worker::Response;
+
+use super::Gateway;
+use super::request::Asked;
+use crate::app::message::{Actor, Command, Open, Opened};
+use crate::cloudflare::{control, js, objects, wire};
+use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
+use crate::domain::gate::live_not_granted;
+use crate::domain::limits;
+use crate::domain::markdown::markdown;
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::report::{Report, summarise};
+use crate::domain::run::{Mode, OpenRequest, Run, RunId, Terms, unknown_run};
+use crate::domain::settings::Environment;
+
+/// Longest body of the control plane.
+const MAX_BODY: u64 = 64 << 10;
+
+fn answer(value: &Value, status: u16) -> Result<Response, Problem> {
+    let response = Response::from_json(value).map_err(|_| Problem::internal())?;
+    let headers = response.headers();
+    headers.set("Cache-Control", "no-store").map_err(|_| Problem::internal())?;
+    Ok(response.with_status(status))
+}
+
+/// Who acts, and whether they may see the runs of others.
+fn actor(caller: &Caller) -> Actor {
+    match caller {
+        Caller::Key { name, role } => Actor { name: name.clone(), sees_all: *role != Role::Agent },
+        Caller::Run(claim) => Actor { name: claim.owner.clone(), sees_all: false },
+    }
+}
+
+/// A run that the caller may name: a token names only its own.
+fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
+    let run = RunId::parse(id).map_err(|_| unknown_run(id))?;
+    match caller {
+        Caller::Run(claim) if claim.run != run => Err(unknown_run(id)),
+        Caller::Run(_) | Caller::Key { .. } => Ok(run),
+    }
+}
+
+async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId, command: &Command) -> Result<T, Problem> {
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &wire::request("/command", command)?, objects::COMMAND_LIMIT).await?;
+    wire::read_reply(&response).await
+}
+
+fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
+    match serde_json::to_value(summarise(run, js::now())) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        _ => Err(Problem::internal()),
+    }
+}
+
+/// Where this is, and who is asking.
+pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Problem> {
+    let settings = &gateway.settings;
+    let stores: Vec<Value> =
+        settings.stores.iter().map(|(binding, store)| json!({"binding": binding, "kind": store.kind, "name": store.name, "id": store.id, "policy": store.policy})).collect();
+    let caller = match caller {
+        Caller::Key { name, role } => json!({"name": name, "role": role, "run": null}),
+        Caller::Run(claim) => json!({"name": claim.owner, "role": "agent", "run": claim.run}),
+    };
+    answer(
+        &json!({
+            "environment": settings.environment, "account": settings.account, "stores": stores, "caller": caller, "version": env!("CARGO_PKG_VERSION"),
+            "limits": {
+                "flag_budget_ms": u64::try_from(settings.flag_budget.as_millis()).unwrap_or(u64::MAX), "flag_ttl_seconds": settings.flag_ttl_seconds,
+                "shadow_max_rows": settings.shadow_max_rows, "shadow_max_bytes": settings.shadow_max_bytes,
+                "overlay_max_bytes": settings.overlay_max_bytes, "max_body_bytes": settings.max_body_bytes,
+            },
+        }),
+        200,
+    )
+}
+
+/// Opens a run.
+pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+    let body = asked.bytes(MAX_BODY).await?;
+    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json(&body)? };
+    let mut terms = Terms::parse(&request)?;
+    let owner = match caller {
+        Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
+        Caller::Key { name, .. } => name.clone(),
+        // The bearer of a run's token opens runs below that run, and only there.
+        Caller::Run(claim) => {
+            if terms.parent.as_ref().is_some_and(|parent| *parent != claim.run) {
+                return Err(forbidden("open a run under another run", "the parent run's owner"));
+            }
+            terms.parent = Some(claim.run.clone());
+            claim.owner.clone()
+        }
+    };
+    let granted = matches!(caller, Caller::Key { role: Role::Approver, .. });
+    if terms.mode == Mode::Live && gateway.settings.environment == Environment::Production && !granted {
+        return Err(live_not_granted());
+    }
+    if let Some(parent) = &terms.parent {
+        let asker = Actor { name: owner.clone(), sees_all: false };
+        command::<Run>(gateway, parent, &Command::Status { run: parent.clone(), actor: asker }).await?;
+    }
+    let id = identify(gateway, &asked, &owner, &request, &body).await?;
+    let open = Open { id: id.clone(), owner: owner.clone(), environment: gateway.settings.environment, granted, terms };
+    let opened: Opened = command(gateway, &id, &Command::Open(open)).await?;
+    let token = gateway.keyring.issue(&RunClaim { run: id, owner, expires_at: opened.run.expires_at })?;
+    let mut fields = described(&opened.run)?;
+    fields.insert("token".into(), token.into());
+    answer(&Value::Object(fields), if opened.existed { 200 } else { 201 })
+}
+
+/// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key before.
+async fn identify(gateway: &Gateway, asked: &Asked, owner: &str, request: &OpenRequest, body: &[u8]) -> Result<RunId, Problem> {
+    if let Some(id) = &request.id {
+        return RunId::parse(id);
+    }
+    let generated = RunId::generate(js::now(), js::entropy());
+    let Some(key) = super::client_v4::idempotency_key(asked)? else { return Ok(generated) };
+    let digest = hex::encode(Sha256::digest(body));
+    let (run, first) = control::claim_opening(&gateway.env, owner, &key, &digest, &generated).await?;
+    if first != digest {
+        return Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used to open a run with other terms; nothing was opened.", "Use a new key for a new run."));
+    }
+    RunId::parse(&run)
+}
+
+/// Lists runs: an agent's own, everybody's for the others.
+pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
+    let limit = limits::page(asked.query("limit").as_deref(), 1, 50)?;
+    let actor = actor(caller);
+    let owner = (!actor.sees_all).then_some(actor.name.as_str());
+    let runs = control::list_runs(&gateway.env, owner, limit).await?;
+    answer(&json!({ "runs": runs }), 200)
+}
+
+/// Describes a run.
+pub async fn status(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+    let run = named(caller, id)?;
+    let run: Run = command(gateway, &run, &Command::Status { run: run.clone(), actor: actor(caller) }).await?;
+    answer(&Value::Object(described(&run)?), 200)
+}
+
+/// Turns a run dry.
+pub async fn turn_dry(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+    let run = named(caller, id)?;
+    let run: Run = command(gateway, &run, &Command::TurnDry { run: run.clone(), actor: actor(caller) }).await?;
+    answer(&Value::Object(described(&run)?), 200)
+}
+
+/// Ends a run.
+pub async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+    let run = named(caller, id)?;
+    let run: Run = command(gateway, &run, &Command::Close { run: run.clone(), actor: actor(caller) }).await?;
+    answer(&Value::Object(described(&run)?), 200)
+}
+
+/// The report of a run, as JSON or Markdown.
+pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked) -> Result<Response, Problem> {
+    let run = named(caller, id)?;
+    let format = asked.query("format");
+    let wants_markdown = match format.as_deref() {
+        Some("markdown") => true,
+        Some("json") => false,
+        Some(_) => return Err(Problem::new(Code::InvalidRequest, "A report has the formats json and markdown.", "Use ?format=json or ?format=markdown.")),
+        None => asked.header("Accept").is_some_and(|accept| accept.contains("text/markdown")),
+    };
+    let report: Value = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller) }).await?;
+    if !wants_markdown {
+        return answer(&report, 200);
+    }
+    let report: Report = serde_json::from_value(report).map_err(|_| Problem::internal())?;
+    let response = Response::ok(markdown(&report)).map_err(|_| Problem::internal())?;
+    response.headers().set("Content-Type", "text/markdown; charset=utf-8").map_err(|_| Problem::internal())?;
+    response.headers().set("Cache-Control", "no-store").map_err(|_| Problem::internal())?;
+    Ok(response)
+}
+
+/// The newest alerts.
+pub async fn alerts(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
+    if !actor(caller).sees_all {
+        return Err(forbidden("read alerts", "an operator or an approver"));
+    }
+    let limit = limits::page(asked.query("limit").as_deref(), 1, 100)?;
+    let alerts = control::list_alerts(&gateway.env, limit).await?;
+    answer(&json!({ "alerts": alerts }), 200)
+}
