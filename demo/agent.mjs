@@ -12,7 +12,7 @@ export async function triage({ gateway, say }) {
   const desk = await open(gateway);
   for (const id of desk.queue) {
     const { what, done } = await handle(desk, id);
-    say(`${id}  ${what.padEnd(27)} ${done.join('; ')}`);
+    say(`${id}  ${what.padEnd(27)} ${done.join('; ')}`.trimEnd());
   }
   say(`tidy  ${''.padEnd(27)} ${(await tidy(desk)).join('; ')}`);
   return desk.queue.length;
@@ -47,7 +47,7 @@ async function handle(desk, id) {
   const reading = understand(desk, ticket);
   if (reading.category === 'spam') return discard(desk, ticket);
 
-  const done = [];
+  const done = reading.isHostile ? ['text that would like to be obeyed: quoted, not obeyed'] : [];
   if (ticket.customer_id === null && reading.sender.email) done.push(await introduce(desk, ticket, reading));
   const original = await findOriginal(desk, ticket, reading);
   if (original) return merge(desk, ticket, original, done);
@@ -214,13 +214,14 @@ function tagsOf({ topics, isHostile, dateUnclear, category }) {
   return [...topics.map((topic) => topic.category), ...Object.keys(marks).filter((mark) => marks[mark])];
 }
 
-function summaryOf({ status }, { category, topics, quoted, own }) {
+function summaryOf({ subject, status }, { category, topics, quoted, own }) {
   const others = topics.slice(1).map((topic) => topic.category);
+  const said = subject ? `${subject} – ${own}` : own;
   return [
     `Reads as ${category}${others.length > 0 ? `, also ${others.join(', ')}` : ''}.`,
     ...(quoted > 0 ? [`${quoted} quoted lines left aside.`] : []),
     ...(status === 'resolved' ? ['Was closed, the customer disagrees: reopened.'] : []),
-    `“${own.slice(0, 80)}${own.length > 80 ? '…' : ''}”`,
+    `“${said.slice(0, 100)}${said.length > 100 ? '…' : ''}”`,
   ].join(' ');
 }
 

@@ -51,7 +51,7 @@ pub struct Execute {
 
 /// Everything else that a run's object is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "command")]
+#[serde(rename_all = "snake_case")]
 pub enum Command {
     /// Opens the run.
     Open(Open),
@@ -76,12 +76,14 @@ pub enum Command {
         /// Who asks.
         actor: Actor,
     },
-    /// The report.
+    /// The report, as text.
     Report {
         /// The run.
         run: RunId,
         /// Who asks.
         actor: Actor,
+        /// As Markdown instead of JSON.
+        markdown: bool,
     },
     /// Asked by a run below: may anything under this run write live?
     Vouch {

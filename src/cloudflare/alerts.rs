@@ -1,6 +1,7 @@
 //! Alerts: a log line, a row that operators can list, and a POST to whoever wants to be called.
 
 use serde_json::json;
+use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
 use super::control;
@@ -56,11 +57,14 @@ pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>,
     }
 }
 
-async fn post(url: &str, body: &str) -> worker::Result<u16> {
-    let headers = worker::Headers::new();
-    headers.set("Content-Type", "application/json")?;
-    let mut init = worker::RequestInit::new();
-    init.with_method(worker::Method::Post).with_headers(headers).with_body(Some(body.into()));
-    let request = worker::Request::new_with_init(url, &init)?;
-    Ok(worker::Fetch::Request(request).send().await?.status_code())
+async fn post(url: &str, body: &str) -> Result<u16, JsValue> {
+    let init = web_sys::RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&JsValue::from_str(body));
+    let headers = js_sys::Object::new();
+    js::set(&headers, "content-type", &JsValue::from_str("application/json"));
+    init.set_headers(&headers);
+    let request = web_sys::Request::new_with_str_and_init(url, &init)?;
+    let response = js::call(&js_sys::global(), "fetch", &[request.into()]).await?;
+    Ok(response.unchecked_into::<web_sys::Response>().status())
 }

@@ -87,14 +87,17 @@ fn text_map(value: &JsValue) -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
+fn date(at: Millis) -> Date {
+    #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+    Date::new(&JsValue::from_f64(at as f64))
+}
+
 fn http_date(at: Millis) -> String {
-    let time = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default();
-    time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    date(at).to_utc_string().into()
 }
 
 fn iso(at: Millis) -> String {
-    let time = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default();
-    time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    date(at).to_iso_string().into()
 }
 
 impl ObjectForm {

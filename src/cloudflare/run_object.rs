@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::environment;
@@ -20,6 +20,7 @@ use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
 use crate::app::publish_flag::publish_if_due;
 use crate::app::turn_dry::turn_dry;
 use crate::domain::refusal::Problem;
+use crate::domain::markdown::markdown as in_markdown;
 use crate::domain::report::report;
 use crate::domain::run::{Mode, ModeCause, Phase, Run, RunId, unknown_run};
 
@@ -47,7 +48,7 @@ impl DurableObject for RunObject {
             let command: Command = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
             self.command(command).await
         };
-        wire::reply(&reply.await)
+        Response::ok(reply.await.unwrap_or_else(|problem: Problem| wire::reply::<()>(&Err(problem))))
     }
 
     /// Keeps the flag standing while the run makes no writes.
@@ -101,7 +102,8 @@ impl RunObject {
         }
     }
 
-    async fn command(&self, command: Command) -> Result<Value, Problem> {
+    /// Answers a command with the text of its reply.
+    async fn command(&self, command: Command) -> Result<String, Problem> {
         let world = self.world()?;
         match command {
             Command::Open(open) => {
@@ -109,22 +111,24 @@ impl RunObject {
                 if !opened.existed {
                     world.run_changed(&opened.run);
                 }
-                to_value(&opened)
+                Ok(wire::reply(&Ok(opened)))
             }
-            Command::Vouch { .. } => to_value(&vouch(&world).await?),
-            Command::Status { run, actor } => to_value(&visible(&world, &run, &actor)?),
+            Command::Vouch { .. } => Ok(wire::reply(&vouch(&world).await)),
+            Command::Status { run, actor } => Ok(wire::reply(&visible(&world, &run, &actor))),
             Command::TurnDry { run, actor } => {
                 visible(&world, &run, &actor)?;
-                to_value(&turn_dry(&world, ModeCause::Asked).await?)
+                Ok(wire::reply(&turn_dry(&world, ModeCause::Asked).await))
             }
             Command::Close { run, actor } => {
                 visible(&world, &run, &actor)?;
-                to_value(&close_run(&world)?)
+                Ok(wire::reply(&close_run(&world)))
             }
-            Command::Report { run, actor } => {
+            Command::Report { run, actor, markdown } => {
                 let run = visible(&world, &run, &actor)?;
                 let (entries, effects) = world.journal()?;
-                to_value(&report(&run, world.now(), entries, effects))
+                let report = report(&run, world.now(), entries, effects);
+                let text = if markdown { in_markdown(&report) } else { serde_json::to_string(&report).map_err(|_| unreadable("report"))? };
+                Ok(wire::reply(&Ok(text)))
             }
         }
     }
@@ -134,8 +138,4 @@ impl RunObject {
 fn visible(world: &RunWorld, id: &RunId, actor: &Actor) -> Result<Run, Problem> {
     let run = world.run()?.filter(|run| run.id == *id && (actor.sees_all || run.owner == actor.name));
     run.ok_or_else(|| unknown_run(id.as_str()))
-}
-
-fn to_value<T: serde::Serialize>(value: &T) -> Result<Value, Problem> {
-    serde_json::to_value(value).map_err(|_| unreadable("answer"))
 }

@@ -32,6 +32,6 @@ impl DurableObject for ShadowObject {
             self.shadow.run(&request).await
         };
         let reply: Result<_, Problem> = reply.await;
-        wire::reply(&reply)
+        Response::ok(wire::reply(&reply))
     }
 }

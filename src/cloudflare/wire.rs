@@ -70,10 +70,10 @@ pub fn execute_request(message: &Execute, payload: Payload) -> Result<web_sys::R
     match payload {
         Payload::Stream(stream) => build("/execute", Some(&encode(message)?), &stream.into()),
         Payload::Bytes(bytes) => {
-            let json = serde_json::to_vec(message).map_err(|_| unreadable("message"))?;
+            let json = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
             let mut frame = Vec::with_capacity(4 + json.len() + bytes.len());
             frame.extend_from_slice(&u32::try_from(json.len()).map_err(|_| unreadable("message"))?.to_le_bytes());
-            frame.extend_from_slice(&json);
+            frame.extend_from_slice(json.as_bytes());
             frame.extend_from_slice(&bytes);
             build("/execute", None, &js_sys::Uint8Array::from(frame.as_slice()))
         }
@@ -102,7 +102,8 @@ pub async fn read_execute(request: &mut worker::Request) -> Result<(Execute, Pay
     let broken = || unreadable("message");
     let length = frame.first_chunk::<4>().map(|head| u32::from_le_bytes(*head)).ok_or_else(broken)?;
     let end = 4 + usize::try_from(length).map_err(|_| broken())?;
-    let message = serde_json::from_slice(frame.get(4..end).ok_or_else(broken)?).map_err(|_| broken())?;
+    let json = frame.get(4..end).and_then(|json| std::str::from_utf8(json).ok()).ok_or_else(broken)?;
+    let message = serde_json::from_str(json).map_err(|_| broken())?;
     frame.drain(..end);
     Ok((message, Payload::Bytes(frame)))
 }
@@ -111,12 +112,11 @@ pub async fn read_execute(request: &mut worker::Request) -> Result<(Execute, Pay
 #[derive(Serialize, Deserialize)]
 struct Head {
     receipt: Receipt,
-    #[serde(flatten)]
     kind: HeadKind,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case")]
 enum HeadKind {
     Result { info: Option<String> },
     Content { headers: Vec<(String, String)>, partial: bool, empty: bool },
@@ -176,7 +176,7 @@ pub async fn read_reply<T: DeserializeOwned>(response: &web_sys::Response) -> Re
     reply
 }
 
-/// The JSON answer of an object.
-pub fn reply<T: Serialize>(reply: &Result<T, Problem>) -> worker::Result<worker::Response> {
-    worker::Response::from_json(reply)
+/// The JSON answer of an object, as text.
+pub fn reply<T: Serialize>(reply: &Result<T, Problem>) -> String {
+    serde_json::to_string(reply).unwrap_or_else(|_| "the answer could not be written".into())
 }

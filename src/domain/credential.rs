@@ -150,8 +150,8 @@ impl Keyring {
         let (payload, signature) = signed.split_once('.').ok_or_else(unauthenticated)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| unauthenticated())?;
         self.signer(payload).ok_or_else(unauthenticated)?.verify_slice(&signature).map_err(|_| unauthenticated())?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| unauthenticated())?;
-        let claim: RunClaim = serde_json::from_slice(&payload).map_err(|_| unauthenticated())?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unauthenticated)?;
+        let claim: RunClaim = serde_json::from_str(&payload).map_err(|_| unauthenticated())?;
         if now >= claim.expires_at {
             return Err(Problem::new(
                 Code::RunExpired,
@@ -164,7 +164,7 @@ impl Keyring {
 
     /// Signs a run's token.
     pub fn issue(&self, claim: &RunClaim) -> Result<String, Problem> {
-        let payload = serde_json::to_vec(claim).map_err(|_| Problem::internal())?;
+        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
         let payload = URL_SAFE_NO_PAD.encode(payload);
         let signer = self.signer(&payload).ok_or_else(|| {
             Problem::new(

@@ -26,7 +26,7 @@ pub struct Effect {
 }
 
 /// How a thing changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It was not there before.
@@ -38,7 +38,7 @@ pub enum Change {
 }
 
 /// The before and after of one field; absent where the field was not there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FieldDiff {
     /// The field's name; nested JSON is named with dots.
     pub field: String,

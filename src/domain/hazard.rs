@@ -1,6 +1,6 @@
 //! What a reviewer should not overlook.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::effect::{Change, Effect};
 use super::journal::{Entry, Outcome, Position};
@@ -8,7 +8,7 @@ use super::operation::Access;
 use super::run::{Mode, Run};
 
 /// The kind of a hazard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HazardKind {
     /// The run wrote for real before it became a dry run.
@@ -22,7 +22,7 @@ pub enum HazardKind {
 }
 
 /// One hazard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hazard {
     /// Its kind.
     pub kind: HazardKind,

@@ -22,14 +22,14 @@ impl Cursor {
 
     /// The cursor as text.
     pub fn encode(&self) -> String {
-        format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default()))
+        format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(serde_json::to_string(self).unwrap_or_default()))
     }
 
     /// Reads a cursor that a dry run's list gave.
     pub fn decode(text: &str) -> Result<Self, Problem> {
         text.strip_prefix(Self::PREFIX)
             .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .and_then(|bytes| serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok())
             .ok_or_else(|| Problem::new(Code::InvalidRequest, "The cursor is not one of this list; nothing was read.", "Start the list again without a cursor."))
     }
 }

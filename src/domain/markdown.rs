@@ -2,6 +2,7 @@
 //!
 //! Everything that comes from data is put into code spans, with line breaks and invisible characters made visible: a hostile row cannot draw a heading, a link or a table into the report.
 
+use chrono::{Datelike as _, Timelike as _};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -259,8 +260,8 @@ fn plain(text: &str) -> String {
 
 /// A time in UTC, to the second.
 fn time(at: Millis) -> String {
-    let time = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis);
-    time.map_or_else(|| format!("{at} ms"), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    let Some(time) = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis) else { return format!("{at} ms") };
+    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second())
 }
 
 #[cfg(test)]

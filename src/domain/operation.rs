@@ -90,7 +90,7 @@ pub struct KeyItem {
 
 /// Operations on values by key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "action")]
+#[serde(rename_all = "snake_case")]
 pub enum KeyCall {
     /// The value.
     Get {
@@ -155,7 +155,7 @@ pub type CustomMetadata = std::collections::BTreeMap<String, String>;
 
 /// Operations on objects by key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "action")]
+#[serde(rename_all = "snake_case")]
 pub enum ObjectCall {
     /// The object, or a part of it.
     Get {
@@ -304,10 +304,18 @@ impl Operation {
             Call::Key(KeyCall::DeleteMany { keys } | KeyCall::GetMany { keys, .. }) => {
                 json!({ "count": keys.len(), "keys": first(keys.iter()) })
             }
-            Call::Key(call) => serde_json::to_value(call).unwrap_or_default(),
-            Call::Object(call) => serde_json::to_value(call).unwrap_or_default(),
+            Call::Key(call) => fields(call),
+            Call::Object(call) => fields(call),
         }
     }
+}
+
+/// The fields of a call, without its name and without those that say nothing.
+fn fields<T: Serialize>(call: &T) -> Value {
+    let whole = serde_json::to_string(call).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+    let Some(Value::Object(mut fields)) = whole.and_then(|whole| whole.into_iter().next()).map(|(_, fields)| fields) else { return Value::Null };
+    fields.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|object| !object.is_empty()));
+    Value::Object(fields)
 }
 
 fn first<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a String> {

@@ -1,6 +1,6 @@
 //! The report of a run: what a reviewer needs to understand it in a minute or two.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::run::{Millis, Mode, Phase, Run};
 use super::settings::StoreKind;
 
 /// Everything about a run, from its journal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The run itself.
     pub run: RunSummary,
@@ -34,7 +34,7 @@ pub struct Report {
 }
 
 /// The head of a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunSummary {
     /// Its id.
     pub id: String,
@@ -65,7 +65,7 @@ pub struct RunSummary {
 }
 
 /// Counts over the whole run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// All operations.
     pub operations: usize,
@@ -92,7 +92,7 @@ pub struct Summary {
 }
 
 /// Net changes of one table, or of the keys or objects of one store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangeGroup {
     /// The store's binding.
     pub store: String,
@@ -109,7 +109,7 @@ pub struct ChangeGroup {
 }
 
 /// One changed thing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangeItem {
     /// Which one.
     pub key: String,
@@ -120,7 +120,7 @@ pub struct ChangeItem {
 }
 
 /// One operation that did not succeed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProblemLine {
     /// Its position.
     pub position: Position,
@@ -143,7 +143,7 @@ pub struct ProblemLine {
 }
 
 /// One write that changed nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SkippedLine {
     /// Its position.
     pub position: Position,
@@ -158,7 +158,7 @@ pub struct SkippedLine {
 }
 
 /// What the report does not say exactly.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// True when every operation was carried out exactly.
     pub exact: bool,

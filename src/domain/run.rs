@@ -94,7 +94,7 @@ impl Mode {
 
 /// Why a run has the mode it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(rename_all = "snake_case")]
 pub enum ModeCause {
     /// The run was opened so.
     Opened,
@@ -327,7 +327,7 @@ mod tests {
             expires_at: 3,
             closed_at: None,
         };
-        expect_test::expect![[r#"{"id":"r1","owner":"agent","environment":"staging","granted":false,"terms":{"mode":"dry_run","parent":null,"labels":{},"prompt_version":null,"lifetime_seconds":86400},"mode":"dry_run","cause":{"kind":"policy","store":"DB"},"mode_since":2,"opened_at":1,"expires_at":3,"closed_at":null}"#]]
+        expect_test::expect![[r#"{"id":"r1","owner":"agent","environment":"staging","granted":false,"terms":{"mode":"dry_run","parent":null,"labels":{},"prompt_version":null,"lifetime_seconds":86400},"mode":"dry_run","cause":{"policy":{"store":"DB"}},"mode_since":2,"opened_at":1,"expires_at":3,"closed_at":null}"#]]
         .assert_eq(&serde_json::to_string(&run).unwrap());
     }
 }

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use url::Url;
+use web_sys::Url;
 use worker::{Method, Request};
 
 use crate::domain::refusal::{Code, Problem};
@@ -20,8 +20,8 @@ pub struct Asked {
 impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
-        let url = Url::parse(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
-        Ok(Self { method: request.method(), path: url.path().to_owned(), url, request })
+        let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
+        Ok(Self { method: request.method(), path: url.pathname(), url, request })
     }
 
     /// A header, if it is there and readable.
@@ -36,12 +36,12 @@ impl Asked {
 
     /// The first value of a query parameter.
     pub fn query(&self, name: &str) -> Option<String> {
-        self.url.query_pairs().find(|(other, _)| other == name).map(|(_, value)| value.into_owned())
+        self.url.search_params().get(name)
     }
 
     /// The query as it was sent.
-    pub fn raw_query(&self) -> &str {
-        self.url.query().unwrap_or_default()
+    pub fn raw_query(&self) -> String {
+        self.url.search()
     }
 
     /// What `Content-Length` says.
@@ -111,7 +111,8 @@ impl Asked {
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::new(Code::InvalidJson, "The body is not UTF-8; nothing was read or written.", "Send valid JSON in UTF-8."))?;
+    serde_json::from_str(text).map_err(|error| {
         let why = error.to_string();
         if error.is_data() {
             Problem::new(Code::InvalidRequest, format!("The JSON does not have the expected form ({why}); nothing was read or written."), "See the API in the README.")

@@ -11,9 +11,8 @@ use crate::cloudflare::{control, js, objects, wire};
 use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
 use crate::domain::gate::live_not_granted;
 use crate::domain::limits;
-use crate::domain::markdown::markdown;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::report::{Report, summarise};
+use crate::domain::report::summarise;
 use crate::domain::run::{Mode, OpenRequest, Run, RunId, Terms, unknown_run};
 use crate::domain::settings::Environment;
 
@@ -50,10 +49,8 @@ async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId,
 }
 
 fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
-    match serde_json::to_value(summarise(run, js::now())) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err(Problem::internal()),
-    }
+    let text = serde_json::to_string(&summarise(run, js::now())).map_err(|_| Problem::internal())?;
+    serde_json::from_str(&text).map_err(|_| Problem::internal())
 }
 
 /// Where this is, and who is asking.
@@ -167,14 +164,12 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
         Some(_) => return Err(Problem::new(Code::InvalidRequest, "A report has the formats json and markdown.", "Use ?format=json or ?format=markdown.")),
         None => asked.header("Accept").is_some_and(|accept| accept.contains("text/markdown")),
     };
-    let report: Value = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller) }).await?;
-    if !wants_markdown {
-        return answer(&report, 200);
+    let text: String = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown }).await?;
+    let response = Response::ok(text).map_err(|_| Problem::internal())?;
+    let media_type = if wants_markdown { "text/markdown; charset=utf-8" } else { "application/json" };
+    for (name, value) in [("Content-Type", media_type), ("Cache-Control", "no-store")] {
+        response.headers().set(name, value).map_err(|_| Problem::internal())?;
     }
-    let report: Report = serde_json::from_value(report).map_err(|_| Problem::internal())?;
-    let response = Response::ok(markdown(&report)).map_err(|_| Problem::internal())?;
-    response.headers().set("Content-Type", "text/markdown; charset=utf-8").map_err(|_| Problem::internal())?;
-    response.headers().set("Cache-Control", "no-store").map_err(|_| Problem::internal())?;
     Ok(response)
 }
 

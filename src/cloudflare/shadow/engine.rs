@@ -232,7 +232,7 @@ impl Shadow {
     /// The error of a statement that cannot even be explained: the very words that it gets when it runs.
     fn explain_error(&self, catalog: &Catalog, error: SqlError) -> Halt {
         if let Some(name) = error.0.split("no such table: ").nth(1).and_then(|rest| rest.split(": SQLITE").next()) {
-            let name = name.trim_start_matches("main.").to_lowercase();
+            let name = name.trim_start_matches("main.").to_ascii_lowercase();
             if let Some(reason) = catalog.missing.get(&name) {
                 return not_rehearsable(&format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"), "Leave it out of the dry run.").into();
             }
@@ -246,7 +246,7 @@ impl Shadow {
             return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run.").into());
         }
         let target = statement.target.as_deref().unwrap_or_default();
-        if let Some(reason) = catalog.missing.get(&target.to_lowercase()) {
+        if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
             return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run.").into());
         }
         let known = catalog::tables(&self.database)?;

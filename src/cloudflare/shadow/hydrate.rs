@@ -87,15 +87,15 @@ pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut C
             let (kind, name, sql) = (text(0), text(1), text(2));
             let belongs_to_virtual = virtual_tables.iter().any(|table: &String| name.starts_with(&format!("{table}_")));
             if sql.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL")) {
-                loaded.missing.insert(name.to_lowercase(), "it is a virtual table".into());
+                loaded.missing.insert(name.to_ascii_lowercase(), "it is a virtual table".into());
                 virtual_tables.insert(name);
             } else if belongs_to_virtual && kind == "table" {
-                loaded.missing.insert(name.to_lowercase(), "it belongs to a virtual table".into());
+                loaded.missing.insert(name.to_ascii_lowercase(), "it belongs to a virtual table".into());
             } else if rolls_back(&sql) {
-                loaded.missing.insert(name.to_lowercase(), "it resolves conflicts by ROLLBACK, which ends the transaction of the rehearsal".into());
+                loaded.missing.insert(name.to_ascii_lowercase(), "it resolves conflicts by ROLLBACK, which ends the transaction of the rehearsal".into());
             } else if let Err(error) = database.run(&sql, &[]) {
                 // An object that cannot be made here, for example a trigger on a virtual table, must not be silently absent.
-                loaded.missing.insert(name.to_lowercase(), format!("it cannot be made in the shadow ({})", error.0));
+                loaded.missing.insert(name.to_ascii_lowercase(), format!("it cannot be made in the shadow ({})", error.0));
             }
         }
         capture::install(database)?;

@@ -20,26 +20,30 @@ struct Query {
     params: Option<Vec<Value>>,
 }
 
+/// Either `sql` with `params`, or `batch`.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Batch { batch: Vec<Query> },
-    One(Query),
+struct Body {
+    #[serde(default)]
+    sql: Option<String>,
+    #[serde(default)]
+    params: Option<Vec<Value>>,
+    #[serde(default)]
+    batch: Option<Vec<Query>>,
 }
 
 pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Problem> {
-    let (body, bytes): (Value, _) = asked.json(gateway.settings.max_body_bytes).await?;
-    let body: Body = serde_json::from_value(body).map_err(|_| {
-        Problem::new(
-            Code::InvalidRequest,
-            "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.",
-            "Send \"sql\" as text and \"params\" as an array.",
-        )
-    })?;
+    let (body, bytes): (Body, _) = asked.json(gateway.settings.max_body_bytes).await?;
     let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
     let statements = match body {
-        Body::One(query) => one(query)?,
-        Body::Batch { batch } => several(batch)?,
+        Body { sql: Some(sql), params, batch: None } => one(Query { sql, params })?,
+        Body { sql: None, params: None, batch: Some(batch) } => several(batch)?,
+        _ => {
+            return Err(Problem::new(
+                Code::InvalidRequest,
+                "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.",
+                "Send one of the two.",
+            ));
+        }
     };
     Ok(Understood { call: Call::Sql(SqlCall { statements, shape }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
 }

@@ -104,7 +104,7 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
         Some(FormEntry::Field(text)) => Some(serde_json::from_str(&text).map_err(|_| invalid("The metadata is not JSON"))?),
         Some(FormEntry::File(file)) => {
             let bytes = file.bytes().await.map_err(|_| invalid("The metadata broke off"))?;
-            Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?)
+            Some(std::str::from_utf8(&bytes).ok().and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| invalid("The metadata is not JSON"))?)
         }
     };
     Ok((value, metadata))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Understood;
+use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Condition, Digest, Range, etags};
 use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
@@ -67,7 +68,7 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
     }
     let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
-    let fingerprint = serde_json::to_vec(&call).map_err(|_| Problem::internal())?;
+    let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
     Ok(Understood { call: Call::Object(call), payload, fingerprint })
 }
@@ -79,6 +80,8 @@ fn condition(asked: &Asked) -> Result<Condition, Problem> {
     Ok(Condition { matches: tags("If-Match"), matches_none: tags("If-None-Match"), uploaded_before: time("If-Unmodified-Since"), uploaded_after: time("If-Modified-Since") })
 }
 
+/// An HTTP date (RFC 9110, 5.6.7); other forms that JavaScript would read are not meant.
 fn date(text: &str) -> Option<u64> {
-    chrono::DateTime::parse_from_rfc2822(text.trim()).ok().and_then(|date| u64::try_from(date.timestamp_millis()).ok())
+    let at = js_sys::Date::parse(text.trim());
+    (text.trim().ends_with("GMT") && at.is_finite() && at >= 0.0).then(|| whole(at))
 }

@@ -2,10 +2,11 @@
 
 import http from 'node:http';
 import { once } from 'node:events';
+import { newAgent } from './connections.mjs';
 
 export class Client {
   #port;
-  #agent = new http.Agent({ keepAlive: true });
+  #agent = newAgent();
 
   /** @param port  () => the port to talk to now */
   constructor(port) {
@@ -20,7 +21,7 @@ export class Client {
       port: this.#port(),
       path,
       method: method ?? (sent === undefined ? 'GET' : 'POST'),
-      headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...lengthOf(sent), ...headers },
       agent: this.#agent,
       signal,
     });
@@ -34,8 +35,13 @@ export class Client {
 
   forgetConnections() {
     this.#agent.destroy();
-    this.#agent = new http.Agent({ keepAlive: true });
+    this.#agent = newAgent();
   }
+}
+
+// Node frames the body of a DELETE only when it is told how long it is.
+function lengthOf(sent) {
+  return sent === undefined || sent.pipe ? {} : { 'content-length': String(Buffer.byteLength(sent)) };
 }
 
 function answer({ statusCode, rawHeaders }, bytes) {

@@ -26,8 +26,9 @@ export const proxyOf = (binding) => `proxy-${binding}`;
  * @param modules    [{ name, content }], the first is the entry
  * @param bindings   { name: value }, text when a string, else JSON
  * @param proxyPorts { binding: port } of the recording proxies; a store without one is bound to its simulator directly
+ * @param neighbours { name: source } of other Workers on the same stores
  */
-export function writeConfig({ folder, settings, modules, bindings, proxyPorts }) {
+export function writeConfig({ folder, settings, modules, bindings, proxyPorts, neighbours = {} }) {
   const moduleFolder = path.join(folder, 'modules');
   mkdirSync(moduleFolder, { recursive: true });
 
@@ -72,10 +73,11 @@ export function writeConfig({ folder, settings, modules, bindings, proxyPorts })
     durableObjectStorage = (localDisk = "disk-objects"),
     globalOutbound = "network"))`;
 
-  const backdoor = `(name = "backdoor", worker = (
-    modules = ${list([module({ name: 'backdoor.js', content: readFileSync(new URL('./backdoor_worker.js', import.meta.url)) })])},
-    compatibilityDate = ${text(settings.compatibilityDate)}, compatibilityFlags = ["nodejs_compat"],
+  const onTheStores = (name, content, compatibilityFlags) => `(name = ${text(name)}, worker = (
+    modules = ${list([module({ name: `${name}.js`, content })])},
+    compatibilityDate = ${text(settings.compatibilityDate)}, compatibilityFlags = ${flags(compatibilityFlags)},
     bindings = ${list(settings.stores.map((store) => storeBinding(store, simulatorOf(store.binding))))}))`;
+  const backdoor = onTheStores('backdoor', readFileSync(new URL('./backdoor_worker.js', import.meta.url)), ['nodejs_compat']);
 
   const simulatorWorkers = Object.entries(simulators).map(([kind, { source, className }]) => `(name = ${text(`objects-${kind}`)}, worker = (
     modules = ${list([miniflareModule(`${kind}.js`, source)])},
@@ -93,12 +95,13 @@ export function writeConfig({ folder, settings, modules, bindings, proxyPorts })
   const proxies = Object.entries(proxyPorts).map(([binding, port]) =>
     `(name = ${text(proxyOf(binding))}, external = (address = "127.0.0.1:${port}", http = ()))`);
 
-  const sockets = ['gateway', 'backdoor', ...settings.stores.map(({ binding }) => simulatorOf(binding))].map(
+  const sockets = ['gateway', 'backdoor', ...Object.keys(neighbours), ...settings.stores.map(({ binding }) => simulatorOf(binding))].map(
     (service) => `(name = ${text(service)}, address = "127.0.0.1:0", http = (), service = ${text(service)})`);
 
   const services = [
     gateway,
     backdoor,
+    ...Object.entries(neighbours).map(([name, source]) => onTheStores(name, source, settings.compatibilityFlags)),
     ...simulatorWorkers,
     ...simulatorEntries,
     ...proxies,

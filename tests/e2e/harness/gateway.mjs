@@ -24,9 +24,10 @@ const roles = { agent: 'agent', agent2: 'agent', approver: 'approver', operator:
  * @param modules      instead of `build`: { 'index.js': source, … }, the first is the entry
  * @param state        folder that the stores persist in; without it a fresh one that `stop` removes
  * @param proxied      false binds the stores directly: no recorder, no faults, no detour
+ * @param neighbours   { name: source } of Workers in the same process, with direct bindings to every store
  */
 export async function startGateway({
-  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true,
+  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, neighbours = {},
 } = {}) {
   const folder = state ? path.resolve(state) : mkdtempSync(path.join(tmpdir(), 'dryrun-gateway-'));
   mkdirSync(folder, { recursive: true });
@@ -49,9 +50,9 @@ export async function startGateway({
   const proxy = proxied ? new StoreProxy(settings.stores, (binding) => portOf(simulatorOf(binding))()) : null;
   const configFile = writeConfig({
     folder, settings, bindings, modules: modules ? modulesOf(modules) : modulesIn(path.resolve(projectFolder, build)),
-    proxyPorts: (await proxy?.start()) ?? {},
+    proxyPorts: (await proxy?.start()) ?? {}, neighbours,
   });
-  runtime = new Runtime(configFile, ['gateway', 'backdoor', ...settings.stores.map(({ binding }) => simulatorOf(binding))]);
+  runtime = new Runtime(configFile, ['gateway', 'backdoor', ...Object.keys(neighbours), ...settings.stores.map(({ binding }) => simulatorOf(binding))]);
   const client = new Client(portOf('gateway'));
   const backdoorClient = new Client(portOf('backdoor'));
   const backdoor = new Backdoor(settings.stores, (...request) => backdoorClient.send(...request));
@@ -83,6 +84,8 @@ export async function startGateway({
     contents: () => backdoor.contents(),
     digest: () => backdoor.digest(),
     logs: () => runtime.logs(),
+    /** The port of 'gateway' or of a neighbour; a neighbour's changes with a restart. */
+    portOf: (name) => portOf(name)(),
     get pid() {
       return runtime.pid;
     },

@@ -2,6 +2,7 @@
 
 import http from 'node:http';
 import { once } from 'node:events';
+import { newAgent } from './connections.mjs';
 import { describeRequest } from './wire.mjs';
 import { faultAction } from './faults.mjs';
 import { snapshotOfKv } from './frozen_kv.mjs';
@@ -12,7 +13,7 @@ export class StoreProxy {
   #faults = [];
   #pending = new Set();
   #simulatorPort;
-  #agent = new http.Agent({ keepAlive: true });
+  #agent = newAgent();
   requests = [];
 
   /** @param simulatorPort  (binding) => port of its simulator now; it changes when workerd restarts */
@@ -63,7 +64,7 @@ export class StoreProxy {
   forgetConnections() {
     for (const exchange of this.#pending) exchange.reset();
     this.#agent.destroy();
-    this.#agent = new http.Agent({ keepAlive: true });
+    this.#agent = newAgent();
   }
 
   async stop() {
