@@ -266,3 +266,143 @@ impl<C> Answer<C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::fake::{Fails, World, finish, put};
+    use crate::domain::gate::Flag;
+    use crate::domain::run::RunId;
+
+    fn run_it(world: &World, request: Execute) -> String {
+        let (receipt, answer) = finish(execute(world, request, ()));
+        match answer {
+            Ok(_) => format!("{}{}", receipt.mode.map_or("?", Mode::as_str), if receipt.replayed { " again" } else { "" }),
+            Err(problem) => problem.code.as_str().to_owned(),
+        }
+    }
+
+    fn check(world: &World, request: Execute, answer: &str, log: &str) {
+        assert_eq!((run_it(world, request).as_str(), world.log().as_str()), (answer, log));
+    }
+
+    #[test]
+    fn a_live_write_is_announced_before_it_leaves_and_recorded_after() {
+        check(&World::with(Mode::Live), put(Policy::Live), "live", "read flag, begin, WRITE, record done");
+    }
+
+    #[test]
+    fn a_dry_write_is_planned_after_its_flag_stands() {
+        check(&World::with(Mode::DryRun), put(Policy::Live), "dry_run", "read flag, publish, plan, record done");
+    }
+
+    #[test]
+    fn a_dry_write_whose_flag_cannot_be_published_is_refused_and_nothing_is_planned() {
+        let world = World::with(Mode::DryRun);
+        world.publishes.set(false);
+        check(&world, put(Policy::Live), "flag_unavailable", "read flag, publish, alert flag_unavailable, record refused");
+    }
+
+    #[test]
+    fn no_flag_reading_but_absent_or_set_lets_a_write_through() {
+        for mode in [Mode::Live, Mode::DryRun] {
+            for flag in [Flag::Failed, Flag::TimedOut, Flag::Garbage] {
+                let world = World::with(mode);
+                world.flag.set(flag);
+                check(&world, put(Policy::Live), "flag_unavailable", "read flag, alert flag_unavailable, record refused");
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_of_turning_dry_is_sticky() {
+        let asked = Execute { asked_dry: true, ..put(Policy::Live) };
+        for (flag, first) in [(Flag::Set, put(Policy::Live)), (Flag::Absent, asked), (Flag::Absent, put(Policy::DryRun))] {
+            let world = World::with(Mode::Live);
+            world.flag.set(flag);
+            assert_eq!(run_it(&world, first), "dry_run");
+            world.flag.set(Flag::Absent);
+            assert_eq!(run_it(&world, put(Policy::Live)), "dry_run");
+            assert!(!world.log().contains("WRITE"), "{}", world.log());
+        }
+    }
+
+    #[test]
+    fn a_run_that_turns_dry_while_its_flag_is_read_does_not_write_live() {
+        let world = World::with(Mode::Live);
+        *world.meanwhile.borrow_mut() = Some(Box::new(|world| world.change(|run| run.mode = Mode::DryRun)));
+        check(&world, put(Policy::Live), "dry_run", "read flag, publish, plan, record done");
+    }
+
+    #[test]
+    fn a_run_that_is_closed_while_its_flag_is_read_does_not_write() {
+        let world = World::with(Mode::Live);
+        *world.meanwhile.borrow_mut() = Some(Box::new(|world| world.change(|run| run.closed_at = Some(1))));
+        check(&world, put(Policy::Live), "run_closed", "read flag, record refused");
+    }
+
+    #[test]
+    fn a_live_write_whose_answer_was_lost_stays_open_in_the_journal() {
+        let world = World::with(Mode::Live);
+        world.store.set(Fails::After);
+        check(&world, put(Policy::Live), "store_unavailable", "read flag, begin, WRITE, record running");
+        assert_eq!(world.journal.borrow()[0].mode, Some(Mode::Live));
+    }
+
+    #[test]
+    fn a_write_that_the_store_refused_is_a_failure_of_the_agent_not_of_the_guard() {
+        let world = World::with(Mode::Live);
+        world.store.set(Fails::Before);
+        check(&world, put(Policy::Live), "sql_error", "read flag, begin, WRITE not, record failed");
+    }
+
+    #[test]
+    fn somebody_elses_run_is_unknown_and_leaves_no_trace() {
+        let world = World::with(Mode::Live);
+        let mut request = put(Policy::Live);
+        request.actor.name = "other".into();
+        check(&world, request, "unknown_run", "");
+        let mut request = put(Policy::Live);
+        request.run = RunId::parse("r2").unwrap();
+        check(&world, request, "unknown_run", "");
+    }
+
+    #[test]
+    fn a_live_child_asks_above_and_a_dry_one_needs_nobodys_word() {
+        let world = World::with(Mode::Live);
+        world.change(|run| run.terms.parent = RunId::parse("above").ok());
+        check(&world, put(Policy::Live), "live", "read flag, ask above, begin, WRITE, record done");
+        world.ancestors.set(Ancestors::Unreachable);
+        assert_eq!(run_it(&world, put(Policy::Live)), "parent_unavailable");
+        world.ancestors.set(Ancestors::DryRun);
+        assert_eq!(run_it(&world, put(Policy::Live)), "dry_run");
+        world.ancestors.set(Ancestors::Live);
+        assert_eq!(run_it(&world, put(Policy::Live)), "dry_run", "for good");
+    }
+
+    fn with_key(key: &str, request: &str) -> Execute {
+        Execute { idempotency: Some(Idempotency { key: key.into(), request: request.into() }), ..put(Policy::Live) }
+    }
+
+    #[test]
+    fn a_repeated_request_gets_the_first_answer_and_another_with_its_key_is_refused() {
+        let world = World::with(Mode::Live);
+        assert_eq!(run_it(&world, with_key("a", "1")), "live");
+        assert_eq!(run_it(&world, with_key("a", "1")), "? again");
+        assert_eq!(run_it(&world, with_key("a", "2")), "idempotency_mismatch");
+        assert_eq!(world.log().matches("WRITE").count(), 1);
+    }
+
+    #[test]
+    fn a_key_is_free_again_after_a_refusal_but_not_after_a_write_that_may_have_happened() {
+        let world = World::with(Mode::Live);
+        world.flag.set(Flag::TimedOut);
+        assert_eq!(run_it(&world, with_key("a", "1")), "flag_unavailable");
+        world.flag.set(Flag::Absent);
+        world.store.set(Fails::After);
+        assert_eq!(run_it(&world, with_key("a", "1")), "store_unavailable");
+        world.store.set(Fails::Never);
+        assert_eq!(run_it(&world, with_key("a", "1")), "idempotency_running");
+        assert_eq!(world.log().matches("WRITE").count(), 1);
+    }
+}

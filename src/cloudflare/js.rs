@@ -92,7 +92,7 @@ pub async fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Resu
 
 /// The message of whatever was thrown.
 pub fn message(error: &JsValue) -> String {
-    text_member(error, "message").or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
+    text_member(error, "message").or_else(|| error.as_string()).unwrap_or_else(|| "something that is no error was thrown".into())
 }
 
 /// A future, but not for longer than this.

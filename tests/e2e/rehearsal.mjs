@@ -31,8 +31,8 @@ export function multipart(fields) {
 }
 
 /**
- * Whether a text can be nothing but one SELECT. It errs towards "no": SQLite has no statement that begins with SELECT and writes,
- * and one that begins with WITH writes only where one of four words stands outside of quotes.
+ * Whether a text can be nothing but one SELECT. It errs towards "no": SQLite has no statement that begins with SELECT or VALUES (which is
+ * a SELECT in its grammar) and writes, and one that begins with WITH writes only where one of four words stands outside of quotes.
  */
 export function isSingleSelect(sql) {
   const bare = sql
@@ -41,7 +41,7 @@ export function isSingleSelect(sql) {
     .replace(/;$/, '');
   if (/['"`[]|\/\*/.test(bare) || bare.includes(';')) return false;
   if (/^with\b/i.test(bare)) return !/\b(insert|update|delete|replace\s+into)\b/i.test(bare);
-  return /^select\b/i.test(bare);
+  return /^(select|values)\b/i.test(bare);
 }
 
 const harmless = { kv: ['get', 'bulk_get', 'list'], r2: ['get', 'head', 'list'] };
