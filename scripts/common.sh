@@ -24,7 +24,7 @@ export WASM_BINDGEN_BIN="$tools/bin/wasm-bindgen"
 export WASM_OPT_BIN="$project/node_modules/binaryen/bin/wasm-opt"
 export ESBUILD_BIN="$project/node_modules/esbuild/bin/esbuild"
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() { if [ -t 2 ]; then printf '\033[1m==>\033[0m %s\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null 2>&1 || fail "$1 is missing. $2"; }
 

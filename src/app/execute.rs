@@ -1,11 +1,11 @@
 //! Carrying out one operation of a run: decide purely, then act, then record, then answer.
 
 use futures_util::future::join;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::gate::{Ancestors, Decision, Question, gate};
 use crate::domain::journal::{Entry, Outcome, Position};
-use crate::domain::operation::{Access, Operation};
+use crate::domain::operation::{Access, Call, Operation};
 use crate::domain::refusal::{Blame, Code, Problem};
 use crate::domain::run::{Millis, Mode, ModeCause, Run, unknown_run};
 use crate::domain::settings::Policy;
@@ -39,13 +39,13 @@ pub async fn execute<W: World>(world: &W, request: Execute, payload: W::Payload)
     let attempt = match prepare(world, run, &request, began) {
         Ok(run) if request.operation.access() == Access::Read => {
             let attempt = world.read(&run, &request.operation).await;
-            Ok((attempt, Some((run.mode, run.cause.clone())), None, None))
+            Ok((attempt, Some((run.mode, run.cause.clone()))))
         }
         Ok(run) => return write(world, run, request, payload, began).await,
         Err(problem) => Err(problem),
     };
-    let (attempt, mode, position, keep) = attempt.unwrap_or_else(|problem| (Err(problem), None, None, None));
-    record(world, &request, began, mode, position, attempt, keep)
+    let (attempt, mode) = attempt.unwrap_or_else(|problem| (Err(problem), known_mode(world)));
+    record(world, &request, began, mode, None, attempt, None)
 }
 
 /// The run, when it exists and the caller may use it. The two are not told apart.
@@ -57,6 +57,10 @@ fn own_run<W: World>(world: &W, request: &Execute) -> Result<Run, Problem> {
 /// What holds for reads and writes alike. The word `Dry-Run: true` counts on any request, so it is taken here.
 fn prepare<W: World>(world: &W, run: Run, request: &Execute, now: Millis) -> Result<Run, Problem> {
     run.require_open(now)?;
+    let run = take_word(world, run, request, now)?;
+    if let Call::Refused(call) = &request.operation.call {
+        return Err(call.problem.clone());
+    }
     let store = &request.operation.store;
     if store.settings.policy == Policy::Denied {
         return Err(Problem::new(
@@ -65,13 +69,24 @@ fn prepare<W: World>(world: &W, run: Run, request: &Execute, now: Millis) -> Res
             "Work without this store, or ask an operator to change its policy in STORES.",
         ));
     }
-    if request.asked_dry && run.mode == Mode::Live {
-        world.turn_dry(&ModeCause::Asked, now)?;
-        let run = world.run()?.ok_or_else(|| unknown_run(request.run.as_str()))?;
-        world.run_changed(&run);
+    Ok(run)
+}
+
+/// Takes the word `Dry-Run: true`.
+fn take_word<W: World>(world: &W, run: Run, request: &Execute, now: Millis) -> Result<Run, Problem> {
+    if !request.asked_dry || run.mode == Mode::DryRun {
         return Ok(run);
     }
+    world.turn_dry(&ModeCause::Asked, now)?;
+    let run = world.run()?.ok_or_else(|| unknown_run(request.run.as_str()))?;
+    world.run_changed(&run);
     Ok(run)
+}
+
+/// The mode for the receipt of what was refused before the gate: a dry run says so in every answer.
+fn known_mode<W: World>(world: &W) -> Option<(Mode, ModeCause)> {
+    let run = world.run().ok().flatten()?;
+    (run.mode == Mode::DryRun).then_some((run.mode, run.cause))
 }
 
 async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payload, began: Millis) -> Executed<ContentOf<W>> {
@@ -79,7 +94,7 @@ async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payl
         match recall(world, &request, idempotency) {
             Ok(None) => {}
             Ok(Some(answered)) => return answered,
-            Err(problem) => return record(world, &request, began, None, None, Err(problem), None),
+            Err(problem) => return record(world, &request, began, known_mode(world), None, Err(problem), None),
         }
     }
     let parent = run.terms.parent.as_ref().filter(|_| run.mode == Mode::Live);
@@ -151,7 +166,7 @@ fn refuse<W: World>(world: &W, request: &Execute, began: Millis, problem: Proble
     {
         world.guard_failed(Some(&request.run), &problem);
     }
-    record(world, request, began, None, None, Err(problem), None)
+    record(world, request, began, known_mode(world), None, Err(problem), None)
 }
 
 /// What an idempotency key already stands for.
@@ -221,6 +236,12 @@ fn record<W: World>(
             effects = done.effects;
             plan = done.plan;
             answer = Some(done.answer);
+        }
+        // That something is not there, or not different, is what a read wanted to know.
+        Err(absent) if entry.access == Access::Read && matches!(absent.code, Code::KeyNotFound | Code::ObjectNotFound | Code::NotModified) => {
+            entry.outcome = Outcome::Done;
+            entry.result = json!({ "answer": absent.code });
+            problem = Some(absent);
         }
         // A live write whose store gave no clear answer may have happened: its line stays open, as after a crash.
         Err(unclear) if live_write && unclear.code == Code::StoreUnavailable => {

@@ -99,10 +99,6 @@ impl World {
     pub fn log(&self) -> String {
         self.log.borrow().join(", ")
     }
-
-    pub fn mode(&self) -> Mode {
-        self.run.borrow().as_ref().unwrap().mode
-    }
 }
 
 /// A write of the agent's.
@@ -267,4 +263,3 @@ impl Alarms for World {
     }
     fn run_changed(&self, _: &Run) {}
 }
-

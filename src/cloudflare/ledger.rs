@@ -76,11 +76,11 @@ impl RunWorld {
     }
 
     /// The whole journal and all effects, in order.
-    pub fn journal(&self) -> Result<(Vec<Entry>, Vec<Effect>), Problem> {
+    pub fn journal(&self) -> Result<(Vec<Entry>, Vec<(Position, Effect)>), Problem> {
         let entries = self.database.run("SELECT entry FROM operation ORDER BY position", &[])?;
         let entries = entries.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
-        let effects = self.database.run("SELECT effect FROM effect ORDER BY position, number", &[])?;
-        let effects = effects.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
+        let effects = self.database.run("SELECT effect, position FROM effect ORDER BY position, number", &[])?;
+        let effects = effects.iter().map(|row| Ok((row.count(1), from_json(&row.text(0).unwrap_or_default())?))).collect::<Result<_, Problem>>()?;
         Ok((entries, effects))
     }
 

@@ -119,7 +119,7 @@ impl ObjectForm {
             uploaded,
             http_metadata,
             custom_metadata: text_map(&js::member(object, "customMetadata")),
-            storage_class: js::text_member(object, "storageClass").unwrap_or_else(|| "Standard".into()),
+            storage_class: js::text_member(object, "storageClass").filter(|class| !class.is_empty()).unwrap_or_else(|| "Standard".into()),
         }
     }
 

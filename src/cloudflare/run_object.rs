@@ -19,8 +19,8 @@ use crate::app::open_run::{open_run, vouch};
 use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
 use crate::app::publish_flag::publish_if_due;
 use crate::app::turn_dry::turn_dry;
-use crate::domain::refusal::Problem;
 use crate::domain::markdown::markdown as in_markdown;
+use crate::domain::refusal::Problem;
 use crate::domain::report::report;
 use crate::domain::run::{Mode, ModeCause, Phase, Run, RunId, unknown_run};
 
@@ -126,7 +126,7 @@ impl RunObject {
             Command::Report { run, actor, markdown } => {
                 let run = visible(&world, &run, &actor)?;
                 let (entries, effects) = world.journal()?;
-                let report = report(&run, world.now(), entries, effects);
+                let report = report(&run, world.now(), entries, &effects);
                 let text = if markdown { in_markdown(&report) } else { serde_json::to_string(&report).map_err(|_| unreadable("report"))? };
                 Ok(wire::reply(&Ok(text)))
             }

@@ -164,6 +164,7 @@ impl Stores for RunWorld {
             Call::Sql(call) => d1::perform(&self.env, store, call, false).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, None)?.perform(call, &in_memory(payload)?).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, None)?.perform(call, payload).await,
+            Call::Refused(call) => Err(call.problem.clone()),
         }
     }
 
@@ -173,6 +174,7 @@ impl Stores for RunWorld {
             Call::Sql(call) => self.in_shadow(store, call).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(true))?.rehearse(call, payload).await,
+            Call::Refused(call) => Err(call.problem.clone()),
         }
     }
 
@@ -188,6 +190,7 @@ impl Stores for RunWorld {
             }
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(dry))?.read(call).await,
+            Call::Refused(call) => Err(call.problem.clone()),
         }
     }
 

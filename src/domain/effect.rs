@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
+use super::journal::Position;
+
 /// The fields of a row, value or object, in their own order. Integers are exact, REAL numbers always carry a point, bytes are `{"blob": hex}`.
 pub type Image = Map<String, Value>;
 
@@ -94,20 +96,33 @@ fn flatten(image: Option<&Image>) -> Vec<(String, Value)> {
     fields
 }
 
+/// A net effect and the operations that it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Net {
+    /// From the first image before to the last image after.
+    pub effect: Effect,
+    /// The operations, in order.
+    pub operations: Vec<Position>,
+}
+
 /// The net effect of a sequence: for each thing its first image before and its last image after; what ended as it began is left out.
-pub fn net(effects: impl IntoIterator<Item = Effect>) -> Vec<Effect> {
-    let mut things: BTreeMap<(String, String, String), Effect> = BTreeMap::new();
-    let mut order = Vec::new();
-    for effect in effects {
-        let name = (effect.store.clone(), effect.subject.clone(), effect.key.clone());
-        if let Some(known) = things.get_mut(&name) {
-            known.after = effect.after;
+pub fn net<'a>(effects: impl IntoIterator<Item = &'a (Position, Effect)>) -> Vec<Net> {
+    let mut things: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    let mut nets: Vec<Net> = Vec::new();
+    for (position, effect) in effects {
+        let name = (effect.store.as_str(), effect.subject.as_str(), effect.key.as_str());
+        if let Some(known) = things.get(&name).and_then(|index| nets.get_mut(*index)) {
+            known.effect.after.clone_from(&effect.after);
+            if known.operations.last() != Some(position) {
+                known.operations.push(*position);
+            }
         } else {
-            order.push(name.clone());
-            things.insert(name, effect);
+            things.insert(name, nets.len());
+            nets.push(Net { effect: effect.clone(), operations: vec![*position] });
         }
     }
-    order.into_iter().filter_map(|name| things.remove(&name)).filter(|effect| effect.change().is_some()).collect()
+    nets.retain(|net| net.effect.change().is_some());
+    nets
 }
 
 #[cfg(test)]
@@ -141,15 +156,15 @@ mod tests {
 
     #[test]
     fn what_ends_as_it_began_is_no_net_effect() {
-        let net = net([
-            effect("1", json!({"a": 1}), json!({"a": 2})),
-            effect("2", Value::Null, json!({"a": 1})),
-            effect("1", json!({"a": 2}), json!({"a": 1})),
-            effect("2", json!({"a": 1}), Value::Null),
-            effect("3", json!({"a": 1}), Value::Null),
-            effect("3", Value::Null, json!({"a": 5})),
+        let net = net(&[
+            (1, effect("1", json!({"a": 1}), json!({"a": 2}))),
+            (2, effect("2", Value::Null, json!({"a": 1}))),
+            (3, effect("1", json!({"a": 2}), json!({"a": 1}))),
+            (4, effect("2", json!({"a": 1}), Value::Null)),
+            (5, effect("3", json!({"a": 1}), Value::Null)),
+            (7, effect("3", Value::Null, json!({"a": 5}))),
         ]);
-        assert_eq!(net, [effect("3", json!({"a": 1}), json!({"a": 5}))]);
+        assert_eq!(net, [Net { effect: effect("3", json!({"a": 1}), json!({"a": 5})), operations: vec![5, 7] }]);
     }
 
     proptest! {
@@ -164,10 +179,10 @@ mod tests {
                 let to_json = |value: Option<&i64>| value.map_or(Value::Null, |value| json!({"v": value}));
                 let before = to_json(state.get(&key));
                 match value { Some(value) => { state.insert(key.clone(), value); } None => { state.remove(&key); } }
-                effects.push(effect(&key, before, to_json(state.get(&key))));
+                effects.push((1, effect(&key, before, to_json(state.get(&key)))));
             }
             let mut replayed = begin;
-            for effect in net(effects) {
+            for Net { effect, .. } in net(&effects) {
                 match effect.after { Some(after) => { replayed.insert(effect.key, after["v"].as_i64().unwrap()); } None => { replayed.remove(&effect.key); } }
             }
             prop_assert_eq!(replayed, state);

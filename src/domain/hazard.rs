@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::effect::{Change, Effect};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::effect::{Change, Effect, Net};
 use super::journal::{Entry, Outcome, Position};
 use super::operation::Access;
 use super::run::{Mode, Run};
@@ -17,6 +19,8 @@ pub enum HazardKind {
     ObjectOnlyInPlan,
     /// An UPDATE or DELETE without a WHERE.
     Unbounded,
+    /// A statement removed rows of other tables than the one that it names.
+    Cascade,
     /// A live write began and its end is not known.
     OutcomeUnknown,
 }
@@ -35,8 +39,8 @@ pub struct Hazard {
 /// Shortest object key that is looked for in rows; shorter ones are found in any text.
 const MIN_REFERENCE_CHARS: usize = 4;
 
-/// Finds the hazards of a run. `effects` are its net effects.
-pub fn hazards(run: &Run, entries: &[Entry], effects: &[Effect]) -> Vec<Hazard> {
+/// Finds the hazards of a run, from its journal, its effects one by one, and their net.
+pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], nets: &[Net]) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     let live: Vec<&Entry> = entries.iter().filter(|entry| entry.access == Access::Write && entry.mode == Some(Mode::Live)).collect();
     let written: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.position).collect();
@@ -64,32 +68,66 @@ pub fn hazards(run: &Run, entries: &[Entry], effects: &[Effect]) -> Vec<Hazard> 
             });
         }
     }
-    hazards.extend(only_in_plan(entries, effects));
+    hazards.extend(cascades(entries, effects));
+    hazards.extend(only_in_plan(nets));
     hazards
 }
 
+/// Rows that vanish although no statement names their table: by a foreign key's action, or by a trigger.
+fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
+    entries
+        .iter()
+        .filter_map(|entry| {
+            let named = entry.subject.as_deref()?;
+            let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
+            for (_, effect) in effects.iter().filter(|(position, effect)| *position == entry.position && effect.change() == Some(Change::Deleted)) {
+                if !matches!(effect.subject.as_str(), "keys" | "objects" | "schema") && !effect.subject.eq_ignore_ascii_case(named) {
+                    *removed.entry(effect.subject.as_str()).or_default() += 1;
+                }
+            }
+            if removed.is_empty() {
+                return None;
+            }
+            let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {table}", rows(*count))).collect();
+            Some(Hazard { kind: HazardKind::Cascade, message: format!("{} {named} also removed {}.", entry.action, removed.join(" and ")), operations: vec![entry.position] })
+        })
+        .collect()
+}
+
+fn rows(count: usize) -> String {
+    if count == 1 { "1 row".into() } else { format!("{count} rows") }
+}
+
+/// Most objects that one hazard names.
+const MAX_NAMED: usize = 3;
+
 /// Objects that the plan would create and that planned rows name: if only one of the two is made real, the row points at nothing.
-fn only_in_plan(entries: &[Entry], effects: &[Effect]) -> Vec<Hazard> {
-    let objects = effects.iter().filter(|effect| effect.subject == "objects" && effect.change() == Some(Change::Inserted));
-    objects
-        .filter(|object| object.key.chars().count() >= MIN_REFERENCE_CHARS)
-        .filter_map(|object| {
-            let rows: Vec<String> = effects
-                .iter()
-                .filter(|effect| effect.subject != "objects" && effect.after.as_ref().is_some_and(|image| names(image, &object.key)))
-                .map(|effect| format!("{} {}", effect.subject, effect.label.as_ref().unwrap_or(&effect.key)))
-                .collect();
-            let first = rows.first()?;
-            let others = match rows.len() {
-                1 => String::new(),
-                more => format!(" and {} more", more - 1),
-            };
-            let operations = entries.iter().filter(|entry| entry.subject.as_deref() == Some(&object.key) && entry.store == object.store).map(|entry| entry.position);
-            Some(Hazard {
+fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
+    let mut stores: BTreeMap<&str, (Vec<&str>, BTreeSet<&str>, BTreeSet<Position>)> = BTreeMap::new();
+    let objects = nets.iter().filter(|net| net.effect.subject == "objects" && net.effect.change() == Some(Change::Inserted));
+    for object in objects.filter(|object| object.effect.key.chars().count() >= MIN_REFERENCE_CHARS) {
+        let named_in: Vec<&Net> =
+            nets.iter().filter(|net| net.effect.subject != "objects" && net.effect.after.as_ref().is_some_and(|image| names(image, &object.effect.key))).collect();
+        if named_in.is_empty() {
+            continue;
+        }
+        let (keys, subjects, operations) = stores.entry(object.effect.store.as_str()).or_default();
+        keys.push(&object.effect.key);
+        subjects.extend(named_in.iter().map(|net| net.effect.subject.as_str()));
+        operations.extend(&object.operations);
+    }
+    stores
+        .into_iter()
+        .map(|(store, (keys, subjects, operations))| {
+            let shown: Vec<&str> = keys.iter().copied().take(MAX_NAMED).collect();
+            let rest = if keys.len() > MAX_NAMED { format!(" and {} more", keys.len() - MAX_NAMED) } else { String::new() };
+            let (noun, verb, them) = if keys.len() == 1 { ("The object", "exists", "it") } else { ("The objects", "exist", "them") };
+            let subjects: Vec<&str> = subjects.into_iter().collect();
+            Hazard {
                 kind: HazardKind::ObjectOnlyInPlan,
-                message: format!("The object {} in {} exists only in this plan, and {first}{others} refers to it.", object.key, object.store),
-                operations: operations.collect(),
-            })
+                message: format!("{noun} {}{rest} in {store} {verb} only in this plan, and planned changes of {} refer to {them}.", shown.join(", "), subjects.join(", ")),
+                operations: operations.into_iter().collect(),
+            }
         })
         .collect()
 }

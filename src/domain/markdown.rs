@@ -23,6 +23,7 @@ const MAX_ASKED_CHARS: usize = 200;
 pub fn markdown(report: &Report) -> String {
     let mut text = String::new();
     head(&mut text, report);
+    overview(&mut text, report);
     hazards(&mut text, report);
     problems(&mut text, report);
     changes(&mut text, report);
@@ -69,10 +70,22 @@ fn head(text: &mut String, report: &Report) {
         line(text, format_args!("| Labels | {} |", labels.join(" ")));
     }
     line(text, format_args!("| Operations | {}: {} reads, {} writes |", summary.operations, summary.reads, summary.writes));
-    line(text, format_args!("| Net changes | {} updated, {} inserted, {} deleted |", summary.updated, summary.inserted, summary.deleted));
+    if run.mode == Mode::DryRun {
+        line(text, format_args!("| Net changes | {} updated, {} inserted, {} deleted |", summary.updated, summary.inserted, summary.deleted));
+    }
     line(text, format_args!("| Not done | {} skipped, {} failed, {} refused |", summary.skipped, summary.failed, summary.refused));
     if let Some(position) = summary.first_problem {
         line(text, format_args!("| First problem | step {position} |"));
+    }
+}
+
+fn overview(text: &mut String, report: &Report) {
+    if report.changes.len() < 2 {
+        return;
+    }
+    line(text, format_args!("\n| Store | What | Updated | Inserted | Deleted |\n| --- | --- | ---: | ---: | ---: |"));
+    for group in &report.changes {
+        line(text, format_args!("| {} | {} | {} | {} | {} |", plain(&group.store), code(&group.subject), group.updated, group.inserted, group.deleted));
     }
 }
 
@@ -93,36 +106,30 @@ fn problems(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n## Failed and refused ({})\n", report.problems.len()));
     for problem in report.problems.iter().take(MAX_LINES) {
-        line(
-            text,
-            format_args!(
-                "- **Step {}** {} {} {}: {}",
-                problem.position,
-                problem.store,
-                plain(&problem.action),
-                problem.outcome.as_str(),
-                code(&shorten(&problem.message, MAX_ASKED_CHARS))
-            ),
-        );
+        let why = code(&shorten(without_tail(&problem.message), MAX_ASKED_CHARS));
+        line(text, format_args!("- **Step {}** {} {} {}: {why}", problem.position, plain(&problem.store), plain(&problem.action), problem.outcome.as_str()));
         if !problem.asked.is_empty() {
-            line(text, format_args!("  asked: {}", code(&shorten(&problem.asked, MAX_ASKED_CHARS))));
+            line(text, format_args!("  - asked: {}", code(&shorten(&problem.asked, MAX_ASKED_CHARS))));
         }
         if !problem.remedy.is_empty() {
-            line(text, format_args!("  remedy: {}", plain(&problem.remedy)));
+            line(text, format_args!("  - remedy: {}", plain(&problem.remedy)));
         }
     }
     more(text, report.problems.len(), MAX_LINES);
 }
 
+/// A store's error without the numbers that stand behind it: on the wire they belong to it, in a report they are noise.
+fn without_tail(message: &str) -> &str {
+    message.split(": SQLITE_").next().unwrap_or(message)
+}
+
 fn changes(text: &mut String, report: &Report) {
     if report.changes.is_empty() {
-        line(
-            text,
-            format_args!(
-                "\n## Changes\n\nNone: {}.",
-                if report.run.mode == Mode::DryRun { "the run would leave every store as it is" } else { "images are kept for planned changes only" }
-            ),
-        );
+        let why = match report.run.mode {
+            Mode::DryRun => "None: the run would leave every store as it is.",
+            Mode::Live => "Not listed: of live writes the counts are known, not the rows.",
+        };
+        line(text, format_args!("\n## Changes\n\n{why}"));
         return;
     }
     for group in &report.changes {
@@ -146,10 +153,29 @@ fn change(text: &mut String, item: &ChangeItem) {
         Change::Updated => "updated",
         Change::Deleted => "deleted",
     };
-    line(text, format_args!("- {word} {}", code(&item.key)));
-    for field in &item.fields {
-        line(text, format_args!("  - {}", diff(field)));
+    let (key, steps) = (code(&item.key), steps(&item.operations));
+    if item.change == Change::Updated {
+        line(text, format_args!("- {word} {key}{steps}"));
+        for field in &item.fields {
+            line(text, format_args!("  - {}", diff(field)));
+        }
+        return;
     }
+    // What is wholly new or gone fits one line: its fields, without those that are NULL or only say the key again.
+    let fields: Vec<String> = item
+        .fields
+        .iter()
+        .filter_map(|field| Some((&field.field, field.after.as_ref().or(field.before.as_ref())?)))
+        .filter(|(_, value)| !value.is_null() && !says(value, &item.key))
+        .map(|(name, shown)| format!("{} {}", code(name), value(shown)))
+        .collect();
+    let colon = if fields.is_empty() { "" } else { ": " };
+    line(text, format_args!("- {word} {key}{steps}{colon}{}", fields.join(", ")));
+}
+
+/// Whether a value is the key itself, in text.
+fn says(value: &Value, key: &str) -> bool {
+    value.as_str().map_or_else(|| value.to_string() == key, |text| text == key)
 }
 
 fn diff(field: &FieldDiff) -> String {
@@ -197,7 +223,7 @@ fn steps(positions: &[u64]) -> String {
     let shown: Vec<String> = positions.iter().take(10).map(ToString::to_string).collect();
     let rest = positions.len().saturating_sub(10);
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-    format!(" (step {}{rest})", shown.join(", "))
+    format!(" ({} {}{rest})", if positions.len() == 1 { "step" } else { "steps" }, shown.join(", "))
 }
 
 fn more(text: &mut String, all: usize, shown: usize) {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::condition::{Condition, Digest, Range};
+use super::refusal::Problem;
 use super::settings::Store;
 use super::statement::{Kind, Statement};
 
@@ -36,6 +37,23 @@ pub enum Call {
     Key(KeyCall),
     /// Objects, by key.
     Object(ObjectCall),
+    /// A request that was refused before it was understood. It is carried to the run only to be journalled.
+    Refused(RefusedCall),
+}
+
+/// A request that was refused before it was understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedCall {
+    /// What it wanted.
+    pub action: String,
+    /// The key or object that it named, if it did.
+    pub subject: Option<String>,
+    /// Whether it could have changed something.
+    pub access: Access,
+    /// Its statements as text, if it had any.
+    pub sql: Option<String>,
+    /// Why it was refused.
+    pub problem: Problem,
 }
 
 /// How rows are answered.
@@ -226,6 +244,7 @@ impl Operation {
                 matches!(call, KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. })
             }
             Call::Object(call) => matches!(call, ObjectCall::Put { .. } | ObjectCall::Delete { .. }),
+            Call::Refused(call) => return call.access,
         };
         if write { Access::Write } else { Access::Read }
     }
@@ -256,6 +275,7 @@ impl Operation {
                 ObjectCall::List { .. } => "list",
             }
             .into(),
+            Call::Refused(call) => call.action.clone(),
         }
     }
 
@@ -270,6 +290,7 @@ impl Operation {
             | Call::Object(ObjectCall::Get { key, .. } | ObjectCall::Head { key, .. } | ObjectCall::Put { key, .. } | ObjectCall::Delete { key }) => Some(key.clone()),
             Call::Key(KeyCall::List { prefix, .. }) | Call::Object(ObjectCall::List { prefix, .. }) => Some(format!("{prefix}*")),
             Call::Key(KeyCall::GetMany { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. }) => None,
+            Call::Refused(call) => call.subject.clone(),
         }
     }
 
@@ -306,6 +327,10 @@ impl Operation {
             }
             Call::Key(call) => fields(call),
             Call::Object(call) => fields(call),
+            Call::Refused(call) => match &call.sql {
+                Some(sql) => json!({ "statements": [{ "sql": cut(sql, MAX_JOURNAL_SQL_CHARS) }] }),
+                None => Value::Null,
+            },
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-use super::effect::{Change, Effect, FieldDiff, net};
+use super::effect::{Change, Effect, FieldDiff, Net, net};
 use super::hazard::{Hazard, hazards};
 use super::journal::{Entry, Outcome, Position};
 use super::operation::Access;
@@ -96,6 +96,8 @@ pub struct Summary {
 pub struct ChangeGroup {
     /// The store's binding.
     pub store: String,
+    /// The store's kind.
+    pub kind: StoreKind,
     /// The table, `keys`, `objects` or `schema`.
     pub subject: String,
     /// How many were inserted.
@@ -117,6 +119,8 @@ pub struct ChangeItem {
     pub change: Change,
     /// The fields that differ.
     pub fields: Vec<FieldDiff>,
+    /// The operations that it comes from.
+    pub operations: Vec<Position>,
 }
 
 /// One operation that did not succeed.
@@ -171,9 +175,9 @@ pub struct Coverage {
 }
 
 /// Makes the report. `effects` are in the order in which they came about.
-pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: Vec<Effect>) -> Report {
-    let effects = net(effects);
-    let changes = group(&effects, &entries);
+pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: &[(Position, Effect)]) -> Report {
+    let nets = net(effects);
+    let changes = group(&nets, &entries);
     let total = |pick: fn(&ChangeGroup) -> usize| changes.iter().map(pick).sum();
     let count = |test: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| test(entry)).count();
     let is_write = |entry: &Entry| entry.access == Access::Write;
@@ -214,7 +218,7 @@ pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: Vec<Effect>)
         .filter(|entry| is_write(entry) && entry.outcome == Outcome::Skipped)
         .map(|entry| SkippedLine { position: entry.position, store: entry.store.clone(), action: entry.action.clone(), subject: entry.subject.clone(), asked: asked(entry) })
         .collect();
-    Report { run: summarise(run, now), hazards: hazards(run, &entries, &effects), coverage: coverage(&entries), summary, changes, problems, skipped, operations: entries }
+    Report { run: summarise(run, now), hazards: hazards(run, &entries, effects, &nets), coverage: coverage(&entries), summary, changes, problems, skipped, operations: entries }
 }
 
 /// The head of a report, also the answer of `GET /v1/runs/{id}`.
@@ -236,14 +240,15 @@ pub fn summarise(run: &Run, now: Millis) -> RunSummary {
     }
 }
 
-/// Groups net effects; the stores in the order in which the run first used them, within a store the tables in the order of their first change.
-fn group(effects: &[Effect], entries: &[Entry]) -> Vec<ChangeGroup> {
+/// Groups net effects: rows before keys before objects, the stores in the order in which the run first used them, the tables in the order of their first change.
+fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
     let mut groups: Vec<ChangeGroup> = Vec::new();
-    for effect in effects {
+    for Net { effect, operations } in nets {
         let Some(change) = effect.change() else { continue };
+        let Some(entry) = entries.iter().find(|entry| entry.store == effect.store) else { continue };
         let known = groups.iter().position(|group| group.store == effect.store && group.subject == effect.subject);
         let index = known.unwrap_or_else(|| {
-            groups.push(ChangeGroup { store: effect.store.clone(), subject: effect.subject.clone(), inserted: 0, updated: 0, deleted: 0, items: Vec::new() });
+            groups.push(ChangeGroup { store: effect.store.clone(), kind: entry.kind, subject: effect.subject.clone(), inserted: 0, updated: 0, deleted: 0, items: Vec::new() });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(index) {
@@ -252,11 +257,12 @@ fn group(effects: &[Effect], entries: &[Entry]) -> Vec<ChangeGroup> {
                 Change::Updated => group.updated += 1,
                 Change::Deleted => group.deleted += 1,
             }
-            group.items.push(ChangeItem { key: effect.label.clone().unwrap_or_else(|| effect.key.clone()), change, fields: effect.diff() });
+            let key = effect.label.clone().unwrap_or_else(|| effect.key.clone());
+            group.items.push(ChangeItem { key, change, fields: effect.diff(), operations: operations.clone() });
         }
     }
     let first_use = |store: &str| entries.iter().position(|entry| entry.store == store);
-    groups.sort_by_key(|group| first_use(&group.store));
+    groups.sort_by_key(|group| (group.kind, first_use(&group.store)));
     groups
 }
 
@@ -287,10 +293,15 @@ pub fn asked(entry: &Entry) -> String {
         .map(|statement| {
             let sql = statement.get("sql").and_then(Value::as_str).unwrap_or_default();
             match statement.get("params") {
-                Some(params) => format!("{sql} ← {params}"),
-                None => sql.to_owned(),
+                Some(params) => format!("{} ← {params}", one_line(sql)),
+                None => one_line(sql),
             }
         })
         .collect();
     lines.join("; ")
+}
+
+/// Without line breaks and indentation, which say nothing in one line.
+fn one_line(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
 }

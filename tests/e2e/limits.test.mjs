@@ -105,7 +105,7 @@ const groups = {
       [`keys?cursor=${cursor.slice(0, 9)}`, [paths.kv(`keys?cursor=${cursor}`)], 400, 'invalid_request', { modes: ['dry'] }],
       [`objects?cursor=${cursor.slice(0, 9)}`, [paths.objects(`?cursor=${cursor}`)], 400, 'invalid_request', { modes: ['dry'] }],
     ]),
-    ...['expiration=soon', 'expiration=1', 'expiration=-1', 'expiration=1.5', 'expiration_ttl=59', 'expiration_ttl=0', 'expiration_ttl=x', 'expiration_ttl=99999999999999999999', 'expiration=99999999999999999999'].map(
+    ...['expiration=soon', 'expiration=1', 'expiration=-1', 'expiration=1.5', 'expiration_ttl=59', 'expiration_ttl=0', 'expiration_ttl=x', 'expiration_ttl=99999999999999999999', 'expiration=99999999999999999999', 'expiration_ttl=2147483648', 'expiration=999999999999'].map(
       (time) => [`put?${time}`, [paths.value('k', `?${time}`), { method: 'PUT', body: 'in' }], 400, 'invalid_request']),
     ['Expires that is no date', putObject('k', { expires: 'tomorrow' }), 400, 'invalid_request'],
     ...['bytes=5-2', 'bytes=x-y', 'bytes=-', 'bytes=', 'bytes=99-', 'bytes=-0', 'bytes=99999999999999999999-'].map((range) => [`Range: ${range}`, [paths.object('seed'), { headers: { range } }], 416, 'invalid_range', { remedy: false }]),
@@ -120,6 +120,9 @@ const groups = {
     ['a form in chunks', () => put('k', { headers: form({}).headers, body: Readable.from([form({ value: 'v' }).body]) }), 411, 'length_required'],
     ['an object in chunks', () => putObject('k', {}, Readable.from(['in'])), 411, 'length_required'],
     ['object metadata over 8,192 bytes', putObject('k', { 'x-amz-meta-a': 'x'.repeat(4_100), 'x-amz-meta-b': 'x'.repeat(4_100) }), 400, 'invalid_request'],
+    ['a storage class that there is not', putObject('k', { 'cf-r2-storage-class': 'Nope' }), 400, 'invalid_request'],
+    ['If-Match with etags of which none is there', putObject('k', { 'if-match': '"a", "b"' }), 412, 'precondition_failed', { remedy: false }],
+    ['If-None-Match with etags of which one is there', putObject('seed', { 'if-none-match': '"a", "a8cfde6331bd59eb2ac96f8911c4b666"' }), 412, 'precondition_failed', { remedy: false }],
     ['two checksums', putObject('k', { 'content-md5': md5('in'), 'x-amz-checksum-sha256': sha256('in') }), 400, 'invalid_request'],
     ...['x', '', md5('in').slice(2), `${md5('in')}AA`, md5('in').replace(/=+$/, '*')].map((digest) => [`Content-MD5: ${digest}`, putObject('k', { 'content-md5': digest }), 400, 'invalid_request']),
     ['a wrong Content-MD5', putObject('k', { 'content-md5': md5('out') }), 400, 'bad_digest', { remedy: false }],

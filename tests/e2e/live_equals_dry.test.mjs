@@ -3,78 +3,54 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGateway } from './harness/gateway.mjs';
 import { paths } from './helpers.mjs';
-import { agentIn, assertOnlyReads } from './rehearsal.mjs';
-import { comparable } from './live_equals_dry/compare.mjs';
+import { assertOnlyReads } from './rehearsal.mjs';
+import { answersOf, startPair } from './live_equals_dry/pair.mjs';
 import * as d1 from './live_equals_dry/d1.mjs';
 import * as kv from './live_equals_dry/kv.mjs';
 import * as r2 from './live_equals_dry/r2.mjs';
 
-const sides = {};
-const mostPages = 100;
+let pair;
+let untouched;
 
-async function startSide(mode) {
-  const gateway = await startGateway();
-  sides[mode] = { gateway };
-  await Promise.all([gateway.db.exec(d1.schema), kv.seed(gateway.cache), r2.seed(gateway.files)]);
-  sides[mode].agent = await agentIn(gateway, { mode });
-  sides[mode].untouched = await gateway.contents();
-}
+before(async () => {
+  pair = await startPair(({ db, cache, files }) => Promise.all([db.exec(d1.schema), kv.seed(cache), r2.seed(files)]));
+  untouched = { live: await pair.live.gateway.contents(), dry: await pair.dry.gateway.contents() };
+});
+after(() => pair?.stop());
 
-before(() => Promise.all(['live', 'dry_run'].map(startSide)));
-after(() => Promise.all(Object.values(sides).map(({ gateway }) => gateway.stop())));
-
-/** Sends a request; a list is followed page by page to its end. */
-async function answersOf(agent, { name, sql, path, pages, ...options }) {
-  const answers = [await agent.ask(path, options)];
-  for (let cursor; pages && (cursor = answers.at(-1).json?.result_info?.cursor) && answers.length < mostPages; ) {
-    answers.push(await agent.ask(`${path}${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`, options));
-  }
-  return answers;
-}
-
-async function assertSame(request) {
-  const [live, dry] = await Promise.all([answersOf(sides.live.agent, request), answersOf(sides.dry_run.agent, request)]);
-  if (request.refusedAnyhow) return assert.ok([...live, ...dry].every(({ status, json }) => status >= 400 && json.success === false));
-  assert.deepEqual(dry.map((answer) => comparable(answer, request.sql)), live.map((answer) => comparable(answer, request.sql)));
-  assert.ok(live.length < mostPages, 'the list never ends');
-  for (const answer of live) assert.equal(answer.headers.get('dry-run'), null);
-  for (const answer of dry.filter(({ status }) => status < 300)) assert.equal(answer.headers.get('dry-run'), 'true');
-}
-
-test('both sides begin with the same data', () => assert.deepEqual(sides.live.untouched, sides.dry_run.untouched));
+test('both sides begin with the same data', () => assert.deepEqual(untouched.live, untouched.dry));
 
 for (const [store, { requests }] of Object.entries({ D1: d1, KV: kv, R2: r2 })) {
   describe(`${store} answers alike, live and dry`, () => {
-    for (const [index, request] of requests.entries()) test(`${index + 1}: ${request.name.slice(0, 160)}`, () => assertSame(request));
+    for (const [index, request] of requests.entries()) test(`${index + 1}: ${request.name.slice(0, 160)}`, () => pair.assertSame(request));
   });
 }
 
 describe('in the end', () => {
   test('the schema that the dry run planned is the live one', async () => {
     const sql = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY type, name";
-    const planned = (await sides.dry_run.agent.query(sql)).json.result[0].results;
-    assert.deepEqual(planned, await sides.live.gateway.db.all(sql));
+    const planned = (await pair.dry.agent.query(sql)).json.result[0].results;
+    assert.deepEqual(planned, await pair.live.gateway.db.all(sql));
     assert.ok(planned.length > 20);
   });
 
   for (const table of d1.tables) {
     test(`every row of ${table} that the dry run planned is the live one`, async () => {
       const quoted = `"${table.replaceAll('"', '""')}"`;
-      const columns = (await sides.live.gateway.db.all(`PRAGMA table_xinfo(${quoted})`)).map(({ name }) => `"${name.replaceAll('"', '""')}"`);
+      const columns = (await pair.live.gateway.db.all(`PRAGMA table_xinfo(${quoted})`)).map(({ name }) => `"${name.replaceAll('"', '""')}"`);
       const exact = columns.map((column, index) => `typeof(${column}) || ':' || CASE typeof(${column}) WHEN 'text' THEN hex(${column}) ELSE quote(${column}) END AS c${index}`);
       const sql = `SELECT ${exact.join(', ')} FROM ${quoted} ORDER BY ${columns.map((_, index) => index + 1).join(', ')}`;
-      const [planned, whole] = [await sides.dry_run.agent.query(sql), await sides.dry_run.agent.query(`SELECT * FROM ${quoted}`)];
+      const [planned, whole] = [await pair.dry.agent.query(sql), await pair.dry.agent.query(`SELECT * FROM ${quoted}`)];
       assert.equal(planned.status, 200, planned.text);
-      assert.deepEqual(planned.json.result[0].results, await sides.live.gateway.db.all(sql));
-      assert.deepEqual(whole.json.result[0].results, await sides.live.gateway.db.all(`SELECT * FROM ${quoted}`));
+      assert.deepEqual(planned.json.result[0].results, await pair.live.gateway.db.all(sql));
+      assert.deepEqual(whole.json.result[0].results, await pair.live.gateway.db.all(`SELECT * FROM ${quoted}`));
     });
   }
 
   test('every key that the dry run planned is the live one', async () => {
-    const { agent } = sides.dry_run;
-    const { cache } = sides.live.gateway;
+    const { agent } = pair.dry;
+    const { cache } = pair.live.gateway;
     const listed = (await answersOf(agent, { path: paths.kv('keys?limit=10'), pages: true })).flatMap(({ json }) => json.result);
     assert.deepEqual(listed, JSON.parse(JSON.stringify(await cache.list())));
     assert.ok(listed.length > 60);
@@ -86,8 +62,8 @@ describe('in the end', () => {
   });
 
   test('every object that the dry run planned is the live one', async () => {
-    const { agent } = sides.dry_run;
-    const { files } = sides.live.gateway;
+    const { agent } = pair.dry;
+    const { files } = pair.live.gateway;
     const listed = (await answersOf(agent, { path: paths.objects('?per_page=7'), pages: true })).flatMap(({ json }) => json.result);
     const live = await files.list();
     assert.deepEqual(listed.map(({ key, size, etag, custom_metadata: custom }) => [key, size, etag, custom]), live.map(({ key, size, etag, customMetadata }) => [key, size, etag, customMetadata]));
@@ -101,8 +77,8 @@ describe('in the end', () => {
   });
 
   test('nothing of it was written on the dry side, and only reads arrived', async () => {
-    assert.deepEqual(await sides.dry_run.gateway.contents(), sides.dry_run.untouched);
-    assert.notDeepEqual(await sides.live.gateway.contents(), sides.live.untouched);
-    assertOnlyReads(sides.dry_run.gateway, [sides.dry_run.agent.id]);
+    assert.deepEqual(await pair.dry.gateway.contents(), untouched.dry);
+    assert.notDeepEqual(await pair.live.gateway.contents(), untouched.live);
+    assertOnlyReads(pair.dry.gateway, [pair.dry.agent.id]);
   });
 });

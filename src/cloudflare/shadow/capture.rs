@@ -24,6 +24,9 @@ pub fn install(database: &Database) -> Result<(), Problem> {
             database.run(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
         }
     }
+    // So that `last_insert_rowid()` does not tell of rows that the gateway copied.
+    database.run(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
+    database.run(&format!("DELETE FROM {TOUCHED}"), &[])?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Understood;
+use super::{Refusal, Understood};
 use crate::cloudflare::wire::Payload;
 use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS};
 use crate::domain::operation::{BoundStatement, Call, RowShape, SqlCall};
@@ -31,21 +31,31 @@ struct Body {
     batch: Option<Vec<Query>>,
 }
 
-pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Problem> {
+pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Refusal> {
     let (body, bytes): (Body, _) = asked.json(gateway.settings.max_body_bytes).await?;
     let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
-    let statements = match body {
-        Body { sql: Some(sql), params, batch: None } => one(Query { sql, params })?,
-        Body { sql: None, params: None, batch: Some(batch) } => several(batch)?,
-        _ => {
-            return Err(Problem::new(
-                Code::InvalidRequest,
-                "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.",
-                "Send one of the two.",
-            ));
-        }
-    };
+    let sql = body.text();
+    let statements = read(body).map_err(|problem| Refusal { problem, sql })?;
     Ok(Understood { call: Call::Sql(SqlCall { statements, shape }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
+}
+
+impl Body {
+    /// All its statements, as text for the journal.
+    fn text(&self) -> Option<String> {
+        let batch = self.batch.iter().flatten().map(|query| query.sql.as_str());
+        let all: Vec<&str> = self.sql.as_deref().into_iter().chain(batch).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
+    match body {
+        Body { sql: Some(sql), params, batch: None } => one(Query { sql, params }),
+        Body { sql: None, params: None, batch: Some(batch) } => several(batch),
+        _ => {
+            Err(Problem::new(Code::InvalidRequest, "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.", "Send one of the two."))
+        }
+    }
 }
 
 fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {

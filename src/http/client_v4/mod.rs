@@ -15,7 +15,7 @@ use crate::app::ports::Idempotency;
 use crate::cloudflare::objects;
 use crate::cloudflare::wire::{self, Payload};
 use crate::domain::credential::{Caller, Role, forbidden};
-use crate::domain::operation::{Access, Call, Operation};
+use crate::domain::operation::{Access, Call, Operation, RefusedCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::RunId;
 use crate::domain::settings::StoreKind;
@@ -41,13 +41,13 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let store = gateway.settings.store(kind(&data.action), &data.store)?;
     let asked_dry = asks_for_dry_run(&asked)?;
     let key = idempotency_key(&asked)?;
-    let understood = match data.action {
-        Action::Query | Action::Raw => d1::understand(gateway, &data.action, &mut asked).await?,
-        Action::GetValue(_) | Action::PutValue(_) | Action::DeleteValue(_) | Action::Metadata(_) | Action::Keys | Action::BulkGet | Action::BulkPut | Action::BulkDelete => {
-            kv::understand(gateway, data.action, &mut asked).await?
-        }
-        Action::GetObject(_) | Action::HeadObject(_) | Action::PutObject(_) | Action::DeleteObject(_) | Action::Objects => r2::understand(data.action, &asked)?,
+    let wanted = data.action.clone();
+    let understood = match kind(&wanted) {
+        StoreKind::D1 => d1::understand(gateway, &wanted, &mut asked).await,
+        StoreKind::Kv => kv::understand(gateway, data.action, &mut asked).await.map_err(Refusal::from),
+        StoreKind::R2 => r2::understand(data.action, &asked).map_err(Refusal::from),
     };
+    let understood = understood.unwrap_or_else(|refusal| refused(&wanted, refusal));
     let operation = Operation { store, call: understood.call };
     let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
     let execution = Execute { run: run.clone(), actor, operation, asked_dry, idempotency };
@@ -56,6 +56,47 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let (receipt, answered) = wire::read_executed(response).await?;
     answer::respond(&receipt, answered, gateway.settings.environment)
 }
+
+/// A request that cannot be understood goes to its run all the same: the report tells of every refusal.
+fn refused(wanted: &Action, refusal: Refusal) -> Understood {
+    let (action, subject, access) = match wanted {
+        Action::Query | Action::Raw => ("SQL", None, Access::Write),
+        Action::GetValue(key) | Action::GetObject(key) => ("get", Some(key), Access::Read),
+        Action::PutValue(key) | Action::PutObject(key) => ("put", Some(key), Access::Write),
+        Action::DeleteValue(key) | Action::DeleteObject(key) => ("delete", Some(key), Access::Write),
+        Action::Metadata(key) => ("metadata", Some(key), Access::Read),
+        Action::HeadObject(key) => ("head", Some(key), Access::Read),
+        Action::Keys | Action::Objects => ("list", None, Access::Read),
+        Action::BulkGet => ("bulk get", None, Access::Read),
+        Action::BulkPut => ("bulk put", None, Access::Write),
+        Action::BulkDelete => ("bulk delete", None, Access::Write),
+    };
+    let call = RefusedCall {
+        action: action.to_owned(),
+        subject: subject.map(|key| cut(key, MAX_SUBJECT_CHARS)),
+        access,
+        sql: refusal.sql.map(|sql| cut(&sql, MAX_SQL_CHARS)),
+        problem: refusal.problem,
+    };
+    Understood { call: Call::Refused(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() }
+}
+
+/// A refusal, with the statements where there were any.
+struct Refusal {
+    problem: Problem,
+    sql: Option<String>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, sql: None }
+    }
+}
+
+/// Longest key that is journalled of what was refused.
+const MAX_SUBJECT_CHARS: usize = 600;
+/// Longest text of statements that is journalled of what was refused.
+const MAX_SQL_CHARS: usize = 2_000;
 
 fn kind(action: &Action) -> StoreKind {
     match action {

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 
 // What a store measures itself, or makes up for each write.
 const measured = new Set(['duration', 'size_after', 'rows_read', 'rows_written', 'changed_db', 'dry_run', 'timings', 'total_attempts', 'served_by', 'served_by_region', 'served_by_primary', 'served_by_colo']);
-const ofTheMoment = new Set(['version', 'uploaded', 'last_modified']);
+// The simulator stores every class as Standard.
+const ofTheMoment = new Set(['version', 'uploaded', 'last_modified', 'storage_class']);
 const ofTheConnection = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding', 'dry-run', 'run-id', 'operation']);
 
 /** An answer without what may differ. `sql`: the statements that it answers, if it does. */
@@ -34,7 +35,7 @@ function ofStatement({ meta, ...result }, sql) {
 function withoutMoments(value) {
   if (Array.isArray(value)) return value.map(withoutMoments);
   if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, ofTheMoment.has(name) ? `a ${name}` : withoutMoments(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, ofTheMoment.has(name) && inner !== '' ? `a ${name}` : withoutMoments(inner)]));
 }
 
 function content(bytes) {

@@ -26,6 +26,7 @@ export const schema = `
   CREATE TRIGGER tickets_changed AFTER UPDATE OF state ON tickets WHEN NEW.state <> OLD.state
     BEGIN INSERT INTO audit (what) VALUES (OLD.state || '>' || NEW.state); UPDATE customers SET score = coalesce(score, 0) + 0.1 WHERE id = NEW.customer; END;
   CREATE TRIGGER notes_checked BEFORE INSERT ON notes WHEN NEW.text = 'forbidden' BEGIN SELECT RAISE(ABORT, 'this note is forbidden'); END;
+  CREATE TRIGGER later_inserted AFTER INSERT ON later BEGIN INSERT INTO audit (what) VALUES ('last ' || last_insert_rowid()); END;
   INSERT INTO customers VALUES (1, 'ada@example.org', 'free', 0.1), (2, 'ben@example.org', 'pro', -0.0), (5, 'cleo@example.org', NULL, 1e300), (6, '', 'free', NULL);
   INSERT INTO tickets (id, customer, title) VALUES (10, 1, 'first'), (3, 1, 'sécond 日本 🎫'), (7, 2, ''), (8, 5, NULL), (9, 6, 'line' || char(10) || 'two');
   INSERT INTO notes VALUES (1, 10, 'a'), (2, 10, 'b'), (3, NULL, 'c');
@@ -39,7 +40,7 @@ export const schema = `
   INSERT INTO audit (what) VALUES ('begin'), ('more');
   DELETE FROM audit WHERE id = 2;`;
 
-export const tables = ['customers', 'tickets', 'invoices', 'later', 'strict_ones', 'loose', 'pairs', 'computed', 'text_keys', 'odd "names', 'audit', 'made', 'copied'];
+export const tables = ['customers', 'tickets', 'invoices', 'later', 'strict_ones', 'loose', 'pairs', 'computed', 'text_keys', 'odd "names', 'notes', 'made', 'copied', 'moved', 'second_made'];
 
 const post = (kind, json) => ({ path: paths.d1(kind), json });
 const query = (sql, params) => ({ name: `query ${sql} ${params ? JSON.stringify(params) : ''}`, sql: [sql], ...post('query', { sql, ...(params ? { params } : {}) }) });
@@ -148,6 +149,16 @@ export const requests = [
   { name: 'text with parameters for several', sql: [], ...post('query', { sql: 'SELECT ?; SELECT ?', params: [1, 2] }) },
   { name: 'an insert with an Idempotency-Key', sql: ['INSERT'], ...query("INSERT INTO audit (what) VALUES ('once')"), headers: { 'idempotency-key': 'once' } },
   { name: 'the same insert with the same Idempotency-Key', sql: ['INSERT'], ...query("INSERT INTO audit (what) VALUES ('once')"), headers: { 'idempotency-key': 'once' } },
+  batch("INSERT INTO audit (what) VALUES ('a'), ('b')", 'SELECT last_insert_rowid() AS id, changes() AS n'),
+  query("INSERT OR FAIL INTO pairs VALUES ('f', 1, 1), ('f', 1, 2)"),
+  query("REPLACE INTO tickets (id, customer, title) VALUES (3, 1, 'replaced')"),
+  query("UPDATE \"odd \"\"names\" SET \"a b\" = 'changed', \"select\" = \"select\" + 1"),
+  query("insert into CUSTOMERS (EMAIL) values ('upper@example.org') /* a comment */ ; -- and another"),
+  query('INSERT INTO loose (rowid, a) VALUES (?, ?)', [-5, 'negative rowid']),
+  query("INSERT INTO loose (rowid, a) VALUES (9007199254740993, 'beyond 2^53') RETURNING rowid"),
+  query('INSERT INTO loose (a) SELECT a FROM loose WHERE rowid < 3'),
+  query(`SELECT ${Array(100).fill('?').join(' + ')} AS sum`, Array(100).fill(1)),
+  query(`SELECT ${Array(101).fill('?').join(' + ')} AS sum`, Array(101).fill(1)),
   // Reads of what was changed.
   query('SELECT t.*, c.* FROM tickets t JOIN customers c ON c.id = t.customer ORDER BY t.id'),
   raw('SELECT t.*, c.* FROM tickets t JOIN customers c ON c.id = t.customer ORDER BY t.id'),
@@ -193,7 +204,18 @@ export const requests = [
   query('UPDATE customers SET points = 2 WHERE id = 1'),
   query('DROP INDEX made_by_extra'),
   query('DROP VIEW overview'),
+  several('CREATE TABLE second_made (id INTEGER PRIMARY KEY, v)', "INSERT INTO second_made (v) VALUES ('a'), ('b')", 'CREATE INDEX second_by_v ON second_made (v)', 'SELECT * FROM second_made'),
+  batch('CREATE TABLE undone (id)', 'INSERT INTO undone VALUES (1)', 'SELECT * FROM nowhere'),
+  query('SELECT * FROM undone'),
+  query('ALTER TABLE audit RENAME TO moved'),
+  query("INSERT INTO moved (what) VALUES ('after the move')"),
+  query("UPDATE tickets SET state = 'moved' WHERE id = 3"),
+  query('DELETE FROM moved'),
+  query("INSERT INTO moved (what) VALUES ('counts on')"),
   query('DROP TABLE notes'),
+  query('CREATE TABLE notes (other TEXT)'),
+  query("INSERT INTO notes VALUES ('x')"),
+  query('SELECT * FROM notes'),
   query('DROP TABLE customers'),
   query('DROP TABLE nowhere'),
   query('DROP TABLE IF EXISTS nowhere'),
