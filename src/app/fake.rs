@@ -28,6 +28,9 @@ pub enum Fails {
     After,
 }
 
+/// Something that happens in between.
+pub type Meanwhile = Box<dyn FnOnce(&World)>;
+
 /// The world.
 pub struct World {
     pub now: Cell<Millis>,
@@ -43,7 +46,7 @@ pub struct World {
     /// What happened, in order.
     pub log: RefCell<Vec<String>>,
     /// Something that happens while the flag is being read.
-    pub meanwhile: RefCell<Option<Box<dyn FnOnce(&World)>>>,
+    pub meanwhile: RefCell<Option<Meanwhile>>,
 }
 
 /// The id of the world's run.

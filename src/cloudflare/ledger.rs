@@ -26,6 +26,9 @@ const TABLES: [&str; 6] = [
 /// Longest answer that is kept for a repeated request; a row holds 2 MB.
 const MAX_KEPT_ANSWER: usize = 1_500_000;
 
+/// Every operation, and every effect with the operation that it comes from.
+pub type Journal = (Vec<Entry>, Vec<(Position, Effect)>);
+
 /// Whether a run was ever opened here. Asked first, so that a request for a run that nobody opened leaves nothing behind.
 pub fn exists(database: &Database) -> Result<bool, SqlError> {
     Ok(database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'run'", &[])?.first().is_some())
@@ -76,7 +79,7 @@ impl RunWorld {
     }
 
     /// The whole journal and all effects, in order.
-    pub fn journal(&self) -> Result<(Vec<Entry>, Vec<(Position, Effect)>), Problem> {
+    pub fn journal(&self) -> Result<Journal, Problem> {
         let entries = self.database.run("SELECT entry FROM operation ORDER BY position", &[])?;
         let entries = entries.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
         let effects = self.database.run("SELECT effect, position FROM effect ORDER BY position, number", &[])?;

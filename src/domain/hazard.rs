@@ -98,12 +98,20 @@ fn rows(count: usize) -> String {
     if count == 1 { "1 row".into() } else { format!("{count} rows") }
 }
 
+/// Planned objects of one store that planned changes name.
+#[derive(Default)]
+struct Planned<'a> {
+    keys: Vec<&'a str>,
+    named_in: BTreeSet<&'a str>,
+    operations: BTreeSet<Position>,
+}
+
 /// Most objects that one hazard names.
 const MAX_NAMED: usize = 3;
 
 /// Objects that the plan would create and that planned rows name: if only one of the two is made real, the row points at nothing.
 fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
-    let mut stores: BTreeMap<&str, (Vec<&str>, BTreeSet<&str>, BTreeSet<Position>)> = BTreeMap::new();
+    let mut stores: BTreeMap<&str, Planned<'_>> = BTreeMap::new();
     let objects = nets.iter().filter(|net| net.effect.subject == "objects" && net.effect.change() == Some(Change::Inserted));
     for object in objects.filter(|object| object.effect.key.chars().count() >= MIN_REFERENCE_CHARS) {
         let named_in: Vec<&Net> =
@@ -111,18 +119,18 @@ fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
         if named_in.is_empty() {
             continue;
         }
-        let (keys, subjects, operations) = stores.entry(object.effect.store.as_str()).or_default();
-        keys.push(&object.effect.key);
-        subjects.extend(named_in.iter().map(|net| net.effect.subject.as_str()));
-        operations.extend(&object.operations);
+        let planned = stores.entry(object.effect.store.as_str()).or_default();
+        planned.keys.push(&object.effect.key);
+        planned.named_in.extend(named_in.iter().map(|net| net.effect.subject.as_str()));
+        planned.operations.extend(&object.operations);
     }
     stores
         .into_iter()
-        .map(|(store, (keys, subjects, operations))| {
+        .map(|(store, Planned { keys, named_in, operations })| {
             let shown: Vec<&str> = keys.iter().copied().take(MAX_NAMED).collect();
             let rest = if keys.len() > MAX_NAMED { format!(" and {} more", keys.len() - MAX_NAMED) } else { String::new() };
             let (noun, verb, them) = if keys.len() == 1 { ("The object", "exists", "it") } else { ("The objects", "exist", "them") };
-            let subjects: Vec<&str> = subjects.into_iter().collect();
+            let subjects: Vec<&str> = named_in.into_iter().collect();
             Hazard {
                 kind: HazardKind::ObjectOnlyInPlan,
                 message: format!("{noun} {}{rest} in {store} {verb} only in this plan, and planned changes of {} refer to {them}.", shown.join(", "), subjects.join(", ")),

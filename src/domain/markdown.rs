@@ -161,12 +161,14 @@ fn change(text: &mut String, item: &ChangeItem) {
         }
         return;
     }
-    // What is wholly new or gone fits one line: its fields, without those that are NULL or only say the key again.
+    // What is wholly new or gone fits one line: its fields, without those that are NULL, and without the one that is the key.
+    let key_field = item.fields.iter().find(|field| field.after.as_ref().or(field.before.as_ref()).is_some_and(|value| says(value, &item.key)));
     let fields: Vec<String> = item
         .fields
         .iter()
+        .filter(|field| key_field.is_none_or(|key| key.field != field.field))
         .filter_map(|field| Some((&field.field, field.after.as_ref().or(field.before.as_ref())?)))
-        .filter(|(_, value)| !value.is_null() && !says(value, &item.key))
+        .filter(|(_, value)| !value.is_null())
         .map(|(name, shown)| format!("{} {}", code(name), value(shown)))
         .collect();
     let colon = if fields.is_empty() { "" } else { ": " };
@@ -175,7 +177,11 @@ fn change(text: &mut String, item: &ChangeItem) {
 
 /// Whether a value is the key itself, in text.
 fn says(value: &Value, key: &str) -> bool {
-    value.as_str().map_or_else(|| value.to_string() == key, |text| text == key)
+    match value {
+        Value::String(text) => text == key,
+        Value::Number(number) => number.to_string().as_str() == key,
+        _ => false,
+    }
 }
 
 fn diff(field: &FieldDiff) -> String {

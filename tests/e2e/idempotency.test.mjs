@@ -146,11 +146,11 @@ describe('Idempotency-Key', () => {
     const { agent } = await start('live');
     gateway.recorder.clear();
     await gateway.fault('FLAGS', null, '503');
-    for (const [name, [request]] of Object.entries(kinds)) assertProblem(await send(agent, request, name), 503, 'flag_unavailable', { about: name });
+    for (const [name, [request]] of Object.entries(kinds)) assertProblem(await send(agent, request, name.replaceAll(' ', '-')), 503, 'flag_unavailable', { about: name });
     assert.equal(targetWrites(), 0);
     gateway.heal();
     for (const [name, [request]] of Object.entries(kinds)) {
-      const answer = await send(agent, request, name);
+      const answer = await send(agent, request, name.replaceAll(' ', '-'));
       assert.deepEqual([answer.status, answer.headers.get('idempotent-replayed')], [200, null], `${name} ${answer.text}`);
     }
   });
@@ -206,7 +206,7 @@ describe('Idempotency-Key', () => {
   });
 });
 
-test('a live write cut off by a crash leaves its key with an unknown outcome, a dry one may be done again', async () => {
+test('a write cut off by a crash leaves its key with an unknown outcome, and is not done again', async () => {
   const gateway = await startGateway();
   try {
     await gateway.db.exec(schema);

@@ -118,8 +118,8 @@ impl Table {
             .iter()
             .map(|row| Column { name: row.text(0).unwrap_or_default(), key: row.count(1), generated: row.count(2) >= 2, declared: row.text(3).unwrap_or_default() })
             .collect();
-        let free = |alias: &&str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
-        let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(&alias)) };
+        let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
+        let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
         let mut unique = Vec::new();
         let mut unique_expression = false;
         let indexes = database.run(&format!("SELECT name FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"), &[])?;

@@ -89,7 +89,6 @@ export const requests = [
   kv('a key with an open slash', 'values/open/slash', { method: 'PUT', body: 'v' }),
   get('open/slash'),
   list('?prefix=%F0%90%8D%88'),
-  kv('keys with a cursor of somewhere else', 'keys?cursor=nonsense'),
   kv('keys?limit=9', 'keys?limit=9'),
   kv('keys?limit=1001', 'keys?limit=1001'),
   kv('keys of a namespace that is not there', 'keys', { path: paths.kv('keys', 'NOWHERE') }),

@@ -100,7 +100,6 @@ export const requests = [
   list('?delimiter=/&per_page=1'),
   get('zipped', { range: 'bytes=0-3' }),
   { ...r2('without a length', '/chunked', { method: 'PUT', stream: 'x' }), status: 411 },
-  r2('list with a cursor of somewhere else', '?cursor=nonsense'),
   r2('list?per_page=0', '?per_page=0'),
   r2('list?per_page=1001', '?per_page=1001'),
   r2('list of a bucket that is not there', '', { path: paths.objects('', 'NOWHERE') }),

@@ -1,0 +1,250 @@
+// The report of a run: what would change, what did not work, what to look at, and nothing that does not belong there.
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { startGateway } from './harness/gateway.mjs';
+import { agentOf, assertProblem, openRun, paths, reportOf } from './helpers.mjs';
+
+const schema = `CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT UNIQUE NOT NULL, plan TEXT CHECK (plan IN ('free', 'pro')), prefs TEXT);
+  CREATE TABLE tickets (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE, status TEXT DEFAULT 'open', file TEXT, weight REAL);
+  CREATE TABLE audit (id INTEGER PRIMARY KEY, what TEXT);
+  CREATE TRIGGER noted AFTER UPDATE OF status ON tickets BEGIN INSERT INTO audit (what) VALUES (old.status || '>' || new.status); END;
+  INSERT INTO customers VALUES (1, 'a@x', 'free', NULL), (2, 'b@x', 'pro', NULL), (3, 'c@x', 'free', NULL);
+  INSERT INTO tickets VALUES (1, 1, 'open', NULL, 1.5), (2, 1, 'open', NULL, 2), (3, 2, 'open', NULL, NULL);`;
+
+let gateway;
+before(async () => {
+  gateway = await startGateway();
+  await gateway.db.exec(schema);
+  await gateway.cache.put('counter', '1', { metadata: { by: 'desk' } });
+  await gateway.cache.put('config', '{"a":{"x":1,"y":2}}');
+  await gateway.files.put('old.txt', 'old');
+});
+beforeEach(() => gateway.heal());
+after(() => gateway.stop());
+
+const markdownOf = async (id) => (await gateway.api(`/v1/runs/${id}/report?format=markdown`, { key: 'approver' })).text;
+const group = (report, store, subject) => report.changes.find((one) => one.store === store && one.subject === subject);
+const counts = ({ inserted, updated, deleted }) => [inserted, updated, deleted];
+const fields = (report, store, subject, key) => Object.fromEntries(group(report, store, subject).items.find((item) => item.key === key).fields.map(({ field, before: was, after: is }) => [field, [was, is]]));
+
+describe('a run with everything', () => {
+  let run;
+  let report;
+  let digest;
+
+  before(async () => {
+    digest = await gateway.digest();
+    run = await openRun(gateway, { labels: { team: 'desk' }, prompt_version: 'triage@3' });
+    const agent = agentOf(gateway, run.token);
+    const steps = [
+      () => agent.sql('SELECT * FROM customers'), // 1
+      () => agent.sql("UPDATE customers SET plan = 'pro', prefs = '{\"a\":1}' WHERE id = 1"), // 2
+      () => agent.sql("INSERT INTO customers (id, email, plan) VALUES (4, 'd@x', 'free')"), // 3
+      () => agent.sql("UPDATE customers SET plan = 'pro' WHERE id = 4"), // 4: part of the insert
+      () => agent.sql("INSERT INTO customers (id, email, plan) VALUES (5, 'e@x', 'free')"), // 5
+      () => agent.sql('DELETE FROM customers WHERE id = 5'), // 6: never was
+      () => agent.sql("UPDATE customers SET plan = 'pro' WHERE id = 3"), // 7
+      () => agent.sql("UPDATE customers SET plan = 'free' WHERE id = 3"), // 8: as it was
+      () => agent.sql("UPDATE tickets SET status = 'done' WHERE id = 3"), // 9: the trigger notes it
+      () => agent.sql('DELETE FROM customers WHERE id = 2'), // 10: its ticket goes too
+      () => agent.sql("INSERT INTO customers (email, plan) VALUES ('a@x', 'free')"), // 11: fails
+      () => agent.sql("INSERT INTO tickets (customer) VALUES (77)"), // 12: fails
+      () => agent.sql("UPDATE customers SET plan = 'pro' WHERE id = 99"), // 13: skipped
+      () => agent.del('nothing'), // 14: skipped
+      () => agent.put('counter', '2'), // 15
+      () => agent.put('counter', '3'), // 16
+      () => agent.put('new-key', 'x', { headers: { 'idempotency-key': 'once' } }), // 17
+      () => agent.put('passing', 'x'), // 18
+      () => agent.del('passing'), // 19
+      () => agent.put('config', '{"a":{"x":1,"y":3}}'), // 20
+      () => agent.putObject('reports/t1.txt', 'report'), // 21
+      () => agent.sql("UPDATE tickets SET file = 'reports/t1.txt' WHERE id = 1"), // 22: names it
+      () => agent.delObject('old.txt'), // 23
+      () => agent.sql('UPDATE tickets SET weight = 1.5'), // 24: no WHERE
+      () => agent.sql('PRAGMA foreign_keys = off'), // refused before the run is asked: no step
+      () => agent.sql('ANALYZE'), // 25: refused
+      () => agent.getObject('nothing.txt'), // 26: fails
+    ];
+    for (const step of steps) await step();
+    report = await reportOf(gateway, run.id);
+  });
+
+  test('the head says which run this is', () => {
+    assert.deepEqual([report.run.id, report.run.owner, report.run.environment, report.run.mode, report.run.phase], [run.id, 'agent', 'staging', 'dry_run', 'open']);
+    assert.deepEqual([report.run.labels, report.run.prompt_version], [{ team: 'desk' }, 'triage@3']);
+  });
+
+  test('the summary counts what there was', () => {
+    const { summary } = report;
+    assert.deepEqual([summary.operations, summary.reads, summary.writes], [26, 2, 24]);
+    assert.deepEqual([summary.skipped, summary.failed, summary.refused, summary.live_writes, summary.first_problem], [2, 3, 1, 0, 11]);
+    const sum = (name) => report.changes.reduce((total, one) => total + one[name], 0);
+    assert.deepEqual([summary.inserted, summary.updated, summary.deleted], ['inserted', 'updated', 'deleted'].map(sum));
+  });
+
+  test('changes are net: what came and went is gone, what changed twice changed once', () => {
+    assert.deepEqual(counts(group(report, 'DB', 'customers')), [1, 1, 1]);
+    assert.deepEqual(group(report, 'DB', 'customers').items.map(({ key, change }) => [key, change]).sort(), [['1', 'updated'], ['2', 'deleted'], ['4', 'inserted']]);
+    assert.deepEqual(counts(group(report, 'CACHE', 'keys')), [1, 2, 0]);
+    assert.deepEqual(group(report, 'CACHE', 'keys').items.map(({ key }) => key).sort(), ['config', 'counter', 'new-key']);
+    assert.deepEqual(group(report, 'FILES', 'objects').items.map(({ key, change }) => [key, change]).sort(), [['old.txt', 'deleted'], ['reports/t1.txt', 'inserted']]);
+  });
+
+  test('fields show before and after, and only where they differ', () => {
+    assert.deepEqual(fields(report, 'DB', 'customers', '1'), { plan: ['free', 'pro'], prefs: [null, '{"a":1}'] });
+    assert.deepEqual(fields(report, 'DB', 'customers', '4').plan, [undefined, 'pro']);
+    assert.deepEqual(fields(report, 'DB', 'customers', '2').email, ['b@x', undefined]);
+    assert.deepEqual(fields(report, 'DB', 'tickets', '1'), { file: [null, 'reports/t1.txt'] });
+    assert.deepEqual(fields(report, 'DB', 'tickets', '2'), { weight: [2, 1.5] });
+    const counter = Object.values(fields(report, 'CACHE', 'keys', 'counter')).flat();
+    assert.ok(counter.some((value) => String(value) === '1') && counter.some((value) => String(value) === '3'), JSON.stringify(counter));
+    const config = Object.entries(fields(report, 'CACHE', 'keys', 'config'));
+    assert.ok(config.some(([field, [was, is]]) => field.endsWith('a.y') && was === 2 && is === 3), JSON.stringify(config));
+  });
+
+  test('triggers and cascades are in it', () => {
+    assert.deepEqual(group(report, 'DB', 'audit').items.map(({ change, fields: [, { after: what }] }) => [change, what]), [['inserted', 'open>done']]);
+    assert.deepEqual(group(report, 'DB', 'tickets').items.find(({ key }) => key === '3').change, 'deleted');
+  });
+
+  test('what did not work is there with its step, its reason and the way out', () => {
+    assert.deepEqual(report.problems.map(({ position, outcome, code }) => [position, outcome, code]),
+      [[11, 'failed', 'sql_error'], [12, 'failed', 'sql_error'], [25, 'refused', 'not_rehearsable'], [26, 'failed', 'object_not_found']]);
+    assert.match(report.problems[0].message, /UNIQUE constraint failed: customers\.email/);
+    assert.match(report.problems[1].message, /FOREIGN KEY constraint failed/);
+    assert.ok(report.problems[0].asked.includes('a@x') && report.problems[2].remedy.length > 5);
+    assert.deepEqual(report.skipped.map(({ position, store, action }) => [position, store, action]), [[13, 'DB', 'UPDATE'], [14, 'CACHE', 'delete']]);
+  });
+
+  test('hazards and coverage are named', () => {
+    const hazards = Object.fromEntries(report.hazards.map(({ kind, operations, message }) => [kind, [operations, message]]));
+    assert.deepEqual(Object.keys(hazards).sort(), ['object_only_in_plan', 'unbounded']);
+    assert.deepEqual([hazards.unbounded[0], hazards.object_only_in_plan[0]], [[24], [21]]);
+    assert.match(hazards.object_only_in_plan[1], /reports\/t1\.txt.*tickets 1/);
+    assert.equal(report.coverage.exact, false);
+    assert.deepEqual(report.coverage.refused, { not_rehearsable: 1 });
+    assert.equal(report.coverage.live_without_images, 0);
+  });
+
+  test('every operation is in the journal, in order and ended', () => {
+    assert.deepEqual(report.operations.map(({ position }) => position), Array.from({ length: 26 }, (_, index) => index + 1));
+    for (const entry of report.operations) {
+      assert.ok(['done', 'skipped', 'failed', 'refused'].includes(entry.outcome) && entry.duration_ms >= 0 && entry.at >= report.run.opened_at, JSON.stringify(entry));
+      if (entry.access === 'write' && entry.outcome === 'done') assert.equal(entry.mode, 'dry_run');
+    }
+  });
+
+  test('the Markdown says the same, and nothing has changed', async () => {
+    const text = await markdownOf(run.id);
+    assert.match(text, /^# Dry run `run_/);
+    for (const part of ['**Nothing was written to staging.**', '26: 2 reads, 24 writes', '2 skipped, 3 failed, 1 refused', '## Look at this first', '## Failed and refused (4)', '**Step 11**', 'UNIQUE constraint failed: customers.email', '## DB `customers`: 1 updated, 1 inserted, 1 deleted', '`plan`: `free` → `pro`', '## Skipped', '## Coverage']) {
+      assert.ok(text.includes(part), `${part}\n${text}`);
+    }
+    assert.equal(await gateway.digest(), digest);
+  });
+
+  test('no credential is in the report, the control database or the logs', async () => {
+    const places = [JSON.stringify(report), await markdownOf(run.id), gateway.logs(), JSON.stringify(await gateway.control.all('SELECT * FROM runs')), JSON.stringify(await gateway.control.all('SELECT * FROM alerts'))];
+    for (const [name, secret] of [['token', run.token], ['signature', run.token.split('.')[1]], ...Object.entries(gateway.keys), ['scheme', 'Bearer'], ['header', 'authorization']]) {
+      for (const place of places) assert.ok(!place.toLowerCase().includes(secret.toLowerCase()), `${name} in ${place.slice(0, 300)}`);
+    }
+  });
+});
+
+test('a run that wrote before it turned dry says so first', async () => {
+  const { id, token } = await openRun(gateway, { mode: 'live' });
+  const agent = agentOf(gateway, token);
+  await agent.put('live-1', 'x');
+  await agent.sql("INSERT INTO audit (what) VALUES ('live')");
+  await agent.put('dry-1', 'x', { headers: { 'dry-run': 'true' } });
+  const report = await reportOf(gateway, id);
+  assert.deepEqual(report.hazards.map(({ kind, operations }) => [kind, operations]), [['live_before_dry', [1, 2]]]);
+  assert.deepEqual([report.summary.live_writes, report.coverage.live_without_images, report.coverage.exact], [2, 2, false]);
+  assert.deepEqual(report.operations.map(({ mode }) => mode), ['live', 'live', 'dry_run']);
+  assert.match(await markdownOf(id), /\*\*2 writes reached staging before this became a dry run\*\*/);
+});
+
+test('an empty run has a report', async () => {
+  const { id } = await openRun(gateway);
+  const report = await reportOf(gateway, id);
+  assert.deepEqual([report.summary.operations, report.changes, report.problems, report.coverage.exact, report.summary.first_problem], [0, [], [], true, null]);
+  assert.match(await markdownOf(id), /None: the run would leave every store as it is/);
+});
+
+test('hostile data does not become part of the Markdown', async () => {
+  const lines = ['# OWNED', '## OWNED', '- OWNED', '* OWNED', '> OWNED', '| OWNED | OWNED |', '---OWNED', '1. OWNED', '```OWNED', '~~~OWNED', '    OWNED', '<h1>OWNED</h1>', '<!-- OWNED', '<details>OWNED', '[OWNED](https://owned.example)', '![OWNED](https://owned.example/x.png)', 'https://owned.example/OWNED', '@OWNED', '**OWNED**', '__OWNED__', '&lt;OWNED', '\\`OWNED'];
+  const hostile = [
+    ...lines, ...lines.map((line) => `\n${line}`), ...lines.map((line) => `x\r\n\r\n${line}\n`), ...lines.map((line) => `\`${line}`), ...lines.map((line) => `\`\`\`\n${line}\n\`\`\``),
+    '\u001b[31mOWNED\u001b[0m', '\u202eOWNED', '\u2066OWNED\u2069', '\u2028# OWNED', '\u0085# OWNED', '\u000b# OWNED', '\u000c# OWNED', '\u0007OWNED\u0000', '`'.repeat(40) + 'OWNED', ' ` OWNED ` ', '\u200bOWNED', '\u061cOWNED',
+  ];
+  const { id, token } = await openRun(gateway, { labels: { '| OWNED |\n# OWNED': '`OWNED`\n# OWNED' }, prompt_version: '# OWNED\n| OWNED |' });
+  const agent = agentOf(gateway, token);
+  assert.equal((await agent.batch(hostile.map((text) => ({ sql: 'INSERT INTO audit (what) VALUES (?)', params: [text] })))).status, 200);
+  for (const text of hostile.filter((_, index) => index % 4 === 0)) {
+    await agent.put(text, text);
+    await agent.putObject(text, text, { headers: { 'x-amz-meta-a': 'OWNED' } });
+    await agent.sql('INSERT INTO customers (email, plan) VALUES (?, ?)', [text, '# OWNED']);
+    await agent.sql('UPDATE customers SET email = ? WHERE id = -1', [text]);
+    await agent.sql('UPDATE tickets SET file = ? WHERE id = 2', [text]);
+  }
+  await agent.sql('CREATE TABLE "# OWNED\n\n# OWNED `" ("| OWNED\n# OWNED")');
+  const table = 'CREATE TABLE "OWNED *x* <b>" (a); DELETE FROM audit';
+  await agent.sql(table);
+  const text = await markdownOf(id);
+  assert.ok(text.includes('OWNED'));
+  for (const line of text.split(/[\n\r\u000b\u000c\u0085\u2028\u2029]/)) {
+    assert.match(line, /^($|# (Dry run|Live run) |## (Look at this first|Failed and refused|Skipped|Coverage|Changes|DB|CACHE|FILES)|\*\*|\| |- | {2}- | {2}(asked|remedy): |None|Every)/, JSON.stringify(line));
+    // What stands outside of code spans is the gateway's own.
+    const bare = line.replace(/(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)/g, '');
+    assert.ok(!/OWNED/.test(bare), `outside of a code span: ${JSON.stringify(line)}`);
+  }
+  assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/.test(text), 'no invisible characters');
+  const json = await reportOf(gateway, id);
+  assert.ok(json.changes.some(({ items }) => items.length > 0));
+});
+
+test('a run of 500 operations stays readable, and its JSON complete', async () => {
+  const { id, token } = await openRun(gateway);
+  const agent = agentOf(gateway, token);
+  for (let index = 0; index < 500; index += 1) {
+    const kind = index % 5;
+    if (kind === 0) await agent.sql('INSERT INTO audit (id, what) VALUES (?, ?)', [10_000 + index, 'x'.repeat(500)]);
+    if (kind === 1) await agent.put(`bulk-${index}`, JSON.stringify({ index, text: 'y'.repeat(300) }));
+    if (kind === 2) await agent.sql('UPDATE customers SET plan = ? WHERE id = ?', ['pro', -index]);
+    if (kind === 3) await agent.sql("INSERT INTO customers (email, plan) VALUES ('a@x', ?)", ['z'.repeat(400)]);
+    if (kind === 4) await agent.putObject(`bulk/${index}`, 'body');
+  }
+  const report = await reportOf(gateway, id);
+  assert.deepEqual([report.summary.operations, report.operations.length, report.summary.inserted, report.summary.skipped, report.summary.failed], [500, 500, 300, 100, 100]);
+  assert.deepEqual([report.problems.length, report.skipped.length, report.changes.reduce((sum, { items }) => sum + items.length, 0)], [100, 100, 300]);
+  const text = await markdownOf(id);
+  assert.ok(text.length < 60_000 && text.split('\n').length < 1_200, `${text.length} characters, ${text.split('\n').length} lines`);
+  assert.match(text, /and \d+ more, in the JSON report/);
+});
+
+test('what does not fit the shadow’s budget is refused with the way out, and nothing runs', async () => {
+  for (const vars of [{ SHADOW_MAX_ROWS: '5' }, { SHADOW_MAX_BYTES: '200' }]) {
+    const small = await startGateway({ vars });
+    try {
+      await small.db.exec(`${schema} WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 50) INSERT INTO audit SELECT x, 'row ' || x FROM n;`);
+      const digest = await small.digest();
+      const { id, token } = await openRun(small);
+      const agent = agentOf(small, token);
+      for (const sql of ["UPDATE audit SET what = 'x'", "INSERT INTO audit (what) VALUES ('x')", 'DELETE FROM audit WHERE id = 1']) {
+        const answer = await agent.sql(sql);
+        assertProblem(answer, 422, 'shadow_budget_exceeded');
+        assert.match(answer.json.remedy, /SHADOW_MAX|smaller/);
+      }
+      // Whole batches, too: the part that would fit is not done either.
+      assertProblem(await agent.batch([{ sql: "UPDATE customers SET plan = 'pro' WHERE id = 1" }, { sql: 'DELETE FROM audit' }]), 422, 'shadow_budget_exceeded');
+      assert.deepEqual((await agent.sql('SELECT plan FROM customers WHERE id = 1')).json.result[0].results, [{ plan: 'free' }]);
+      assert.equal((await agent.sql('SELECT count(*) AS n FROM audit')).json.result[0].results[0].n, 50);
+      assert.equal(await small.digest(), digest);
+      const report = await reportOf(small, id);
+      assert.deepEqual([report.changes, report.summary.refused, report.coverage.refused], [[], 4, { shadow_budget_exceeded: 4 }]);
+    } finally {
+      await small.stop();
+    }
+  }
+});
