@@ -178,31 +178,39 @@ test('hostile data does not become part of the Markdown', async () => {
     ...lines, ...lines.map((line) => `\n${line}`), ...lines.map((line) => `x\r\n\r\n${line}\n`), ...lines.map((line) => `\`${line}`), ...lines.map((line) => `\`\`\`\n${line}\n\`\`\``),
     '\u001b[31mOWNED\u001b[0m', '\u202eOWNED', '\u2066OWNED\u2069', '\u2028# OWNED', '\u0085# OWNED', '\u000b# OWNED', '\u000c# OWNED', '\u0007OWNED\u0000', '`'.repeat(40) + 'OWNED', ' ` OWNED ` ', '\u200bOWNED', '\u061cOWNED',
   ];
-  const { id, token } = await openRun(gateway, { labels: { '| OWNED |\n# OWNED': '`OWNED`\n# OWNED' }, prompt_version: '# OWNED\n| OWNED |' });
-  const agent = agentOf(gateway, token);
-  assert.equal((await agent.batch(hostile.map((text) => ({ sql: 'INSERT INTO audit (what) VALUES (?)', params: [text] })))).status, 200);
-  for (const text of hostile.filter((_, index) => index % 4 === 0)) {
-    await agent.put(text, text);
-    await agent.putObject(text, text, { headers: { 'x-amz-meta-a': 'OWNED' } });
-    await agent.sql('INSERT INTO customers (email, plan) VALUES (?, ?)', [text, '# OWNED']);
-    await agent.sql('UPDATE customers SET email = ? WHERE id = -1', [text]);
-    await agent.sql('UPDATE tickets SET file = ? WHERE id = 2', [text]);
+  // Few enough for each run that none is left out of the Markdown.
+  for (let from = 0; from < hostile.length; from += 20) {
+    const part = hostile.slice(from, from + 20);
+    const { id, token } = await openRun(gateway, { labels: { '| OWNED |\n# OWNED': '`OWNED`\n# OWNED' }, prompt_version: '# OWNED\n| OWNED |' });
+    const agent = agentOf(gateway, token);
+    assert.equal((await agent.batch(part.map((text) => ({ sql: 'INSERT INTO audit (what) VALUES (?)', params: [text] })))).status, 200);
+    for (const text of part) {
+      await agent.put(text, text);
+      await agent.putObject(text, text, { headers: { 'x-amz-meta-a': 'OWNED' } });
+    }
+    for (const text of part.slice(0, 6)) {
+      await agent.sql('INSERT INTO customers (email, plan) VALUES (?, ?)', [text, '# OWNED']);
+      await agent.sql('UPDATE customers SET email = ? WHERE id = -1', [text]);
+      await agent.sql('UPDATE tickets SET file = ? WHERE id = 2', [text]);
+    }
+    await agent.sql('CREATE TABLE "# OWNED\n\n# OWNED `" ("| OWNED\n# OWNED")');
+    await agent.sql('CREATE TABLE "OWNED *x* <b>" (a)');
+    await agent.sql('DELETE FROM audit; SELECT "OWNED"');
+    assertHarmless(await markdownOf(id), 'OWNED');
   }
-  await agent.sql('CREATE TABLE "# OWNED\n\n# OWNED `" ("| OWNED\n# OWNED")');
-  const table = 'CREATE TABLE "OWNED *x* <b>" (a); DELETE FROM audit';
-  await agent.sql(table);
-  const text = await markdownOf(id);
-  assert.ok(text.includes('OWNED'));
+});
+
+/** No line begins with data, data stands in code spans only, and nothing is invisible. */
+function assertHarmless(text, data) {
+  assert.ok(text.includes(data));
   for (const line of text.split(/[\n\r\u000b\u000c\u0085\u2028\u2029]/)) {
     assert.match(line, /^($|# (Dry run|Live run) |## (Look at this first|Failed and refused|Skipped|Coverage|Changes|DB|CACHE|FILES)|\*\*|\| |- | {2}- | {2}(asked|remedy): |None|Every)/, JSON.stringify(line));
-    // What stands outside of code spans is the gateway's own.
-    const bare = line.replace(/(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)/g, '');
-    assert.ok(!/OWNED/.test(bare), `outside of a code span: ${JSON.stringify(line)}`);
+    const outside = line.replace(/(?<!`)(`+)(?!`)(.*?)(?<!`)\1(?!`)/g, '');
+    assert.ok(!outside.includes(data), `outside of a code span: ${JSON.stringify(line)}`);
   }
-  assert.ok(!/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/.test(text), 'no invisible characters');
-  const json = await reportOf(gateway, id);
-  assert.ok(json.changes.some(({ items }) => items.length > 0));
-});
+  const invisible = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff]/.exec(text);
+  assert.equal(invisible, null, `U+${invisible?.[0].charCodeAt(0).toString(16)}`);
+}
 
 test('a run of 500 operations stays readable, and its JSON complete', async () => {
   const { id, token } = await openRun(gateway);
