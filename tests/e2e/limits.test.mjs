@@ -123,6 +123,7 @@ const groups = {
     ['a storage class that there is not', putObject('k', { 'cf-r2-storage-class': 'Nope' }), 400, 'invalid_request'],
     ['If-Match with etags of which none is there', putObject('k', { 'if-match': '"a", "b"' }), 412, 'precondition_failed', { remedy: false }],
     ['If-None-Match with etags of which one is there', putObject('seed', { 'if-none-match': '"a", "a8cfde6331bd59eb2ac96f8911c4b666"' }), 412, 'precondition_failed', { remedy: false }],
+    ['reading with If-Match that names none there', [paths.object('seed'), { headers: { 'if-match': '"a", "b"' } }], 412, 'precondition_failed', { remedy: false }],
     ['two checksums', putObject('k', { 'content-md5': md5('in'), 'x-amz-checksum-sha256': sha256('in') }), 400, 'invalid_request'],
     ...['x', '', md5('in').slice(2), `${md5('in')}AA`, md5('in').replace(/=+$/, '*')].map((digest) => [`Content-MD5: ${digest}`, putObject('k', { 'content-md5': digest }), 400, 'invalid_request']),
     ['a wrong Content-MD5', putObject('k', { 'content-md5': md5('out') }), 400, 'bad_digest', { remedy: false }],
@@ -241,6 +242,17 @@ test('an upload that breaks off leaves nothing', async () => {
   }
   await assertUnharmed(digest);
   assert.equal((await agentOf(gateway, tokens.dry).getObject('huge')).json.code, 'object_not_found');
+});
+
+test('every scalar of JSON is a parameter', async () => {
+  const params = [true, false, null, 0, -1.5, 'text', '\u0000', [0, 255]];
+  const sql = `SELECT ${params.map((_, index) => `quote(?${index + 1}) AS c${index}`).join(', ')}`;
+  for (const [mode, token] of Object.entries(tokens)) {
+    const { status, json: answer, text } = await agentOf(gateway, token).sql(sql, params);
+    assert.equal(status, 200, `${mode} ${text}`);
+    const [yes, no, none] = Object.values(answer.result[0].results[0]);
+    assert.deepEqual([Number(yes), Number(no), none], [1, 0, 'NULL'], mode);
+  }
 });
 
 test('what is at the limit passes', async () => {

@@ -4,6 +4,7 @@
 //! * [`touched`] asks SQLite what a statement can touch.
 //! * [`capture`] lets the engine report the rows that it changes.
 //! * [`hydrate`] copies rows from the base.
+//! * [`values`] converts between JSON and the engine.
 //! * [`engine`] runs statements: execute, see what is missing, copy it, execute again.
 
 pub mod capture;
@@ -12,6 +13,7 @@ pub mod cells;
 pub mod engine;
 pub mod hydrate;
 pub mod touched;
+pub mod values;
 
 use serde::{Deserialize, Serialize};
 

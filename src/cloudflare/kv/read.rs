@@ -1,0 +1,166 @@
+//! Reading values and lists of keys.
+
+use js_sys::{Array, Map as JsMap, Object};
+use serde_json::{Map, Value, json};
+use wasm_bindgen::{JsCast as _, JsValue};
+
+use super::{Found, KeyForm, KvDone, Listed, Namespace, to_value};
+use crate::app::message::Answer;
+use crate::app::ports::Done;
+use crate::cloudflare::d1::unavailable;
+use crate::cloudflare::js;
+use crate::cloudflare::overlay::Seen;
+use crate::cloudflare::wire::Content;
+use crate::domain::journal::Outcome;
+use crate::domain::limits::MAX_PAGE;
+use crate::domain::listing::{Cursor, merge};
+use crate::domain::operation::KeyCall;
+use crate::domain::refusal::{Code, Problem};
+
+impl Namespace<'_> {
+    /// Reads.
+    pub async fn read(&self, call: &KeyCall) -> Result<KvDone, Problem> {
+        match call {
+            KeyCall::Get { key } => {
+                let found = self.find(key).await?.ok_or_else(not_found)?;
+                let size = found.bytes.len();
+                let headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
+                Ok(read_done(Answer::Content { headers, partial: false, content: Some(Content::Bytes(found.bytes)) }, json!({ "size": size })))
+            }
+            KeyCall::Metadata { key } => {
+                let found = self.find(key).await?.ok_or_else(not_found)?;
+                Ok(read_done(Answer::json(found.metadata.unwrap_or(Value::Null).to_string()), Value::Null))
+            }
+            KeyCall::List { prefix, limit, cursor } => self.list(prefix, *limit, cursor.as_deref()).await,
+            KeyCall::GetMany { keys, with_metadata, json } => self.get_many(keys, *with_metadata, *json).await,
+            KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. } => Err(Problem::internal()),
+        }
+    }
+
+    async fn get_many(&self, keys: &[String], with_metadata: bool, as_json: bool) -> Result<KvDone, Problem> {
+        let mut found: Vec<(String, Option<Found>)> = Vec::new();
+        let mut base = Vec::new();
+        for key in keys {
+            match self.seen(key)? {
+                Seen::Untouched => base.push(key),
+                Seen::Removed | Seen::Written(..) => found.push((key.clone(), self.find(key).await?)),
+            }
+        }
+        if !base.is_empty() {
+            let list: Array = base.iter().map(|key| JsValue::from_str(key)).collect();
+            let answer = self.call("getWithMetadata", &[list.into(), JsValue::from_str("text")]).await?;
+            let map: JsMap = answer.dyn_into().map_err(|_| unavailable(self.store))?;
+            for key in base {
+                let entry = map.get(&JsValue::from_str(key));
+                let value = js::text_member(&entry, "value").map(String::into_bytes);
+                found.push((key.clone(), value.map(|bytes| Found { bytes, metadata: to_value(&js::member(&entry, "metadata")), expiration: None })));
+            }
+        }
+        let mut values = Map::new();
+        for key in keys {
+            let Some((_, entry)) = found.iter().find(|(other, _)| other == key) else { continue };
+            let value = match entry {
+                None => Value::Null,
+                Some(found) => {
+                    let text = String::from_utf8_lossy(&found.bytes).into_owned();
+                    let value = if as_json { serde_json::from_str(&text).map_err(|_| not_json(key))? } else { Value::String(text) };
+                    if with_metadata {
+                        let mut entry = Map::new();
+                        entry.insert("value".into(), value);
+                        entry.insert("metadata".into(), found.metadata.clone().unwrap_or(Value::Null));
+                        Value::Object(entry)
+                    } else {
+                        value
+                    }
+                }
+            };
+            values.insert(key.clone(), value);
+        }
+        let count = values.len();
+        Ok(read_done(Answer::json(json!({ "values": values }).to_string()), json!({ "count": count })))
+    }
+
+    async fn list(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<KvDone, Problem> {
+        let (keys, next) = match &self.overlay {
+            None => self.list_base(prefix, limit, cursor).await?,
+            Some(overlay) => {
+                let own = overlay.under::<KeyForm>(self.store, prefix)?;
+                let own = own
+                    .into_iter()
+                    .map(|(key, form)| (key, form.filter(|form| !self.is_over(form.expiration)).map(|form| Listed { expiration: form.expiration, metadata: form.metadata })))
+                    .collect();
+                let start = cursor.map(Cursor::decode).transpose()?.unwrap_or_default();
+                let (mut after, mut base_cursor) = (start.after.clone(), start.base);
+                let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+                let mut keys: Vec<(String, Listed)> = Vec::new();
+                loop {
+                    let (page, base_next) = self.list_base(prefix, MAX_PAGE, base_cursor.as_deref()).await?;
+                    let mut merged = merge(page, base_next.is_some(), &own, prefix, (!after.is_empty()).then_some(after.as_str()));
+                    let room = wanted - keys.len();
+                    let more_here = merged.len() > room;
+                    merged.truncate(room);
+                    if let Some((last, _)) = merged.last() {
+                        after.clone_from(last);
+                    }
+                    keys.append(&mut merged);
+                    if keys.len() == wanted && (more_here || base_next.is_some()) {
+                        break (keys, Some(Cursor { base: base_cursor, after }.encode()));
+                    }
+                    match base_next {
+                        Some(next) => base_cursor = Some(next),
+                        None => break (keys, None),
+                    }
+                }
+            }
+        };
+        let count = keys.len();
+        let result: Vec<Value> = keys
+            .into_iter()
+            .map(|(name, listed)| {
+                let mut entry = Map::new();
+                entry.insert("name".into(), name.into());
+                if let Some(expiration) = listed.expiration {
+                    entry.insert("expiration".into(), expiration.into());
+                }
+                if let Some(metadata) = listed.metadata {
+                    entry.insert("metadata".into(), metadata);
+                }
+                Value::Object(entry)
+            })
+            .collect();
+        let info = json!({"count": count, "cursor": next.unwrap_or_default()});
+        let answer = Answer::Result { result: Value::Array(result).to_string(), info: Some(info.to_string()) };
+        Ok(read_done(answer, json!({ "count": count })))
+    }
+
+    async fn list_base(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<(String, Listed)>, Option<String>), Problem> {
+        let options = Object::new();
+        js::set(&options, "prefix", &JsValue::from_str(prefix));
+        js::set(&options, "limit", &JsValue::from_f64(f64::from(limit)));
+        if let Some(cursor) = cursor {
+            js::set(&options, "cursor", &JsValue::from_str(cursor));
+        }
+        let answer = self.call("list", &[options.into()]).await?;
+        let keys: Array = js::member(&answer, "keys").dyn_into().map_err(|_| unavailable(self.store))?;
+        let listed = keys.iter().map(|key| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since the epoch")]
+            let expiration = js::number_member(&key, "expiration").map(|at| at as u64);
+            (js::text_member(&key, "name").unwrap_or_default(), Listed { expiration, metadata: to_value(&js::member(&key, "metadata")) })
+        });
+        let complete = js::member(&answer, "list_complete").as_bool().unwrap_or(true);
+        let next = js::text_member(&answer, "cursor").filter(|next| !complete && !next.is_empty());
+        Ok((listed.collect(), next))
+    }
+}
+
+fn not_found() -> Problem {
+    Problem::from_store(Code::KeyNotFound, "get: 'key not found'")
+}
+
+fn not_json(key: &str) -> Problem {
+    Problem::from_store(Code::InvalidRequest, format!("The value of {key} is not JSON; nothing was answered."))
+}
+
+fn read_done(answer: Answer<Content>, result: Value) -> KvDone {
+    Done { answer, outcome: Outcome::Done, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() }
+}

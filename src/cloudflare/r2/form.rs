@@ -1,0 +1,174 @@
+//! What is known of an object, between JavaScript, HTTP and a report.
+
+use js_sys::{Array, Date, Object};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use wasm_bindgen::{JsCast as _, JsValue};
+
+use crate::cloudflare::js;
+use crate::cloudflare::sql::whole;
+use crate::domain::condition::{Condition, Met, Range};
+use crate::domain::effect::Image;
+use crate::domain::operation::{CustomMetadata, HttpMetadata};
+use crate::domain::run::Millis;
+
+/// The headers of HTTP metadata and their names in the binding.
+const HTTP_METADATA: [(&str, &str); 6] = [
+    ("content-type", "contentType"),
+    ("content-language", "contentLanguage"),
+    ("content-disposition", "contentDisposition"),
+    ("content-encoding", "contentEncoding"),
+    ("cache-control", "cacheControl"),
+    ("expires", "cacheExpiry"),
+];
+
+/// What is known of an object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObjectForm {
+    pub(super) size: u64,
+    pub(super) etag: String,
+    pub(super) version: String,
+    pub(super) uploaded: Millis,
+    pub(super) http_metadata: HttpMetadata,
+    pub(super) custom_metadata: CustomMetadata,
+    pub(super) storage_class: String,
+}
+
+fn text_map(value: &JsValue) -> std::collections::BTreeMap<String, String> {
+    let Ok(object) = value.clone().dyn_into::<Object>() else { return Default::default() };
+    Object::entries(&object)
+        .iter()
+        .filter_map(|pair| {
+            let pair: Array = pair.dyn_into().ok()?;
+            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+        })
+        .collect()
+}
+
+fn date(at: Millis) -> Date {
+    #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+    Date::new(&JsValue::from_f64(at as f64))
+}
+
+fn http_date(at: Millis) -> String {
+    date(at).to_utc_string().into()
+}
+
+fn iso(at: Millis) -> String {
+    date(at).to_iso_string().into()
+}
+
+impl ObjectForm {
+    pub(super) fn from_js(object: &JsValue) -> Self {
+        let metadata = js::member(object, "httpMetadata");
+        let http_metadata = HTTP_METADATA
+            .iter()
+            .filter_map(|(header, name)| {
+                let value = js::member(&metadata, name);
+                let text = value.as_string().or_else(|| value.dyn_into::<Date>().ok().map(|date| http_date(whole(date.get_time()))));
+                text.map(|text| ((*header).to_owned(), text))
+            })
+            .collect();
+        let uploaded = js::member(object, "uploaded").dyn_into::<Date>().map(|date| whole(date.get_time())).unwrap_or_default();
+        Self {
+            size: js::number_member(object, "size").map(whole).unwrap_or_default(),
+            etag: js::text_member(object, "etag").unwrap_or_default(),
+            version: js::text_member(object, "version").unwrap_or_default(),
+            uploaded,
+            http_metadata,
+            custom_metadata: text_map(&js::member(object, "customMetadata")),
+            storage_class: js::text_member(object, "storageClass").filter(|class| !class.is_empty()).unwrap_or_else(|| "Standard".into()),
+        }
+    }
+
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let mut headers =
+            vec![("etag".to_owned(), format!("\"{}\"", self.etag)), ("last-modified".to_owned(), http_date(self.uploaded)), ("accept-ranges".to_owned(), "bytes".to_owned())];
+        headers.extend(self.http_metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
+        headers.extend(self.custom_metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), value.clone())));
+        if !self.http_metadata.contains_key("content-type") {
+            headers.push(("content-type".into(), "application/octet-stream".into()));
+        }
+        headers
+    }
+
+    pub(super) fn put_result(&self, key: &str) -> Value {
+        json!({"key": key, "etag": self.etag, "size": self.size.to_string(), "version": self.version, "uploaded": iso(self.uploaded), "storage_class": self.storage_class})
+    }
+
+    pub(super) fn listed(&self, key: &str) -> Value {
+        json!({"key": key, "size": self.size, "etag": self.etag, "last_modified": iso(self.uploaded), "storage_class": self.storage_class,
+            "http_metadata": self.http_metadata, "custom_metadata": self.custom_metadata})
+    }
+
+    pub(super) fn check(&self, condition: &Condition) -> Met {
+        condition.check(Some((&self.etag, self.uploaded)))
+    }
+
+    pub(super) fn image(&self) -> Image {
+        let mut image = Image::new();
+        image.insert("size".into(), self.size.into());
+        image.insert("etag".into(), self.etag.clone().into());
+        for (name, value) in &self.http_metadata {
+            image.insert(name.clone(), value.clone().into());
+        }
+        for (name, value) in &self.custom_metadata {
+            image.insert(format!("x-amz-meta-{name}"), value.clone().into());
+        }
+        image
+    }
+}
+
+pub(super) fn only_if(condition: &Condition) -> JsValue {
+    let options = Object::new();
+    let tags = |tags: &[String]| -> JsValue {
+        match tags {
+            [one] => JsValue::from_str(one),
+            several => several.iter().map(|tag| JsValue::from_str(tag)).collect::<Array>().into(),
+        }
+    };
+    if !condition.matches.is_empty() {
+        js::set(&options, "etagMatches", &tags(&condition.matches));
+    }
+    if !condition.matches_none.is_empty() {
+        js::set(&options, "etagDoesNotMatch", &tags(&condition.matches_none));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+    for (name, at) in [("uploadedBefore", condition.uploaded_before.map(|at| at + 1_000)), ("uploadedAfter", condition.uploaded_after)] {
+        if let Some(at) = at {
+            js::set(&options, name, &Date::new(&JsValue::from_f64(at as f64)));
+        }
+    }
+    if condition.uploaded_before.is_some() || condition.uploaded_after.is_some() {
+        js::set(&options, "secondsGranularity", &JsValue::TRUE);
+    }
+    options.into()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
+pub(super) fn range_to_js(range: Range) -> JsValue {
+    let options = Object::new();
+    match range {
+        Range::From { offset, length } => {
+            js::set(&options, "offset", &JsValue::from_f64(offset as f64));
+            if let Some(length) = length {
+                js::set(&options, "length", &JsValue::from_f64(length as f64));
+            }
+        }
+        Range::Suffix(length) => js::set(&options, "suffix", &JsValue::from_f64(length as f64)),
+    }
+    options.into()
+}
+
+pub(super) fn http_metadata_to_js(metadata: &HttpMetadata) -> JsValue {
+    let options = Object::new();
+    for (header, name) in HTTP_METADATA {
+        let Some(value) = metadata.get(header) else { continue };
+        if name == "cacheExpiry" {
+            js::set(&options, name, &Date::new(&JsValue::from_str(value)));
+        } else {
+            js::set(&options, name, &JsValue::from_str(value));
+        }
+    }
+    options.into()
+}

@@ -1,0 +1,95 @@
+//! An R2 bucket: the real one, and a run's own view of it.
+
+mod form;
+mod read;
+mod write;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wasm_bindgen::JsValue;
+use worker::Env;
+
+use form::ObjectForm;
+
+use crate::app::message::Answer;
+use crate::app::ports::Done;
+use crate::cloudflare::environment::binding;
+use crate::cloudflare::js;
+use crate::cloudflare::ledger::Plan;
+use crate::cloudflare::overlay::{Overlay, Seen};
+use crate::cloudflare::wire::Content;
+use crate::domain::condition::{bad_digest, invalid_range};
+use crate::domain::journal::Outcome;
+use crate::domain::refusal::{Code, Problem};
+
+/// Longest wait for one call without a body.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Longest wait for a body of at most 300 MiB.
+const BODY_LIMIT: Duration = Duration::from_secs(110);
+
+type R2Done = Done<Content, Plan>;
+
+/// A bucket as a run sees it; without an overlay, as it is.
+pub struct Bucket<'a> {
+    r2: JsValue,
+    store: &'a str,
+    overlay: Option<Overlay<'a>>,
+}
+
+fn not_found() -> Problem {
+    Problem::from_store(Code::ObjectNotFound, "The specified key does not exist.")
+}
+
+fn precondition_failed() -> Problem {
+    Problem::from_store(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold; nothing was written.")
+}
+
+fn not_modified() -> Problem {
+    Problem::from_store(Code::NotModified, "The object is as you know it.")
+}
+
+impl<'a> Bucket<'a> {
+    /// The bucket behind a binding.
+    pub fn new(env: &Env, store: &'a str, overlay: Option<Overlay<'a>>) -> Result<Self, Problem> {
+        Ok(Self { r2: binding(env, store, "createMultipartUpload")?, store, overlay })
+    }
+
+    async fn call(&self, method: &str, arguments: &[JsValue], limit: Duration) -> Result<JsValue, Problem> {
+        match js::within(limit, js::call(&self.r2, method, arguments)).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(self.failed(method, &js::message(&error))),
+            None => Err(super::d1::unavailable(self.store)),
+        }
+    }
+
+    /// R2 ends its error texts with the number of the error in brackets.
+    fn failed(&self, method: &str, why: &str) -> Problem {
+        for (number, problem) in [("(10039)", invalid_range as fn() -> Problem), ("(10037)", bad_digest), ("(10031)", precondition_failed), ("(10007)", not_found)] {
+            if why.contains(number) {
+                return problem();
+            }
+        }
+        worker::console_error!("{}", json!({"level": "error", "event": "r2_failed", "store": self.store, "method": method, "why": why}));
+        super::d1::unavailable(self.store)
+    }
+
+    fn seen(&self, key: &str) -> Result<Seen<ObjectForm>, Problem> {
+        self.overlay.as_ref().map_or(Ok(Seen::Untouched), |overlay| overlay.see(self.store, key))
+    }
+
+    async fn head(&self, key: &str) -> Result<Option<ObjectForm>, Problem> {
+        match self.seen(key)? {
+            Seen::Removed => Ok(None),
+            Seen::Written(form, _) => Ok(Some(form)),
+            Seen::Untouched => {
+                let object = self.call("head", &[JsValue::from_str(key)], LIMIT).await?;
+                Ok((!object.is_null()).then(|| ObjectForm::from_js(&object)))
+            }
+        }
+    }
+}
+
+fn done(answer: Answer<Content>, outcome: Outcome, result: Value) -> R2Done {
+    Done { answer, outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() }
+}

@@ -1,0 +1,189 @@
+//! Reading objects and lists.
+
+use std::collections::BTreeMap;
+
+use js_sys::{Array, Object};
+use serde_json::{Value, json};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::ReadableStream;
+
+use super::form::{ObjectForm, only_if, range_to_js};
+use super::{Bucket, LIMIT, R2Done, done, not_found, not_modified, precondition_failed};
+use crate::app::message::Answer;
+use crate::cloudflare::js;
+use crate::cloudflare::overlay::Seen;
+use crate::cloudflare::wire::Content;
+use crate::domain::condition::{Condition, Met, Range};
+use crate::domain::journal::Outcome;
+use crate::domain::limits::MAX_PAGE;
+use crate::domain::listing::{Cursor, merge, rolled_up};
+use crate::domain::operation::ObjectCall;
+use crate::domain::refusal::Problem;
+
+impl Bucket<'_> {
+    /// Reads.
+    pub async fn read(&self, call: &ObjectCall) -> Result<R2Done, Problem> {
+        match call {
+            ObjectCall::Get { key, range, condition } => self.get(key, *range, condition).await,
+            ObjectCall::Head { key, condition } => {
+                let form = self.head(key).await?.ok_or_else(not_found)?;
+                hold(&form, condition)?;
+                let mut headers = form.headers();
+                headers.push(("content-length".into(), form.size.to_string()));
+                Ok(read_done(Answer::Content { headers, partial: false, content: None }, json!({ "size": form.size })))
+            }
+            ObjectCall::List { prefix, delimiter, limit, cursor, start_after } => self.list(prefix, delimiter.as_deref(), *limit, cursor.as_deref(), start_after.as_deref()).await,
+            ObjectCall::Put { .. } | ObjectCall::Delete { .. } => Err(Problem::internal()),
+        }
+    }
+
+    async fn get(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
+        match self.seen(key)? {
+            Seen::Removed => Err(not_found()),
+            Seen::Written(form, body) => {
+                hold(&form, condition)?;
+                let part = range.map(|range| range.resolve(form.size)).transpose()?;
+                let (offset, length) = part.unwrap_or((0, form.size));
+                let bytes = match &self.overlay {
+                    Some(overlay) => overlay.read(body, offset, length)?,
+                    None => Vec::new(),
+                };
+                Ok(content(&form, part, Content::Bytes(bytes)))
+            }
+            Seen::Untouched => self.get_base(key, range, condition).await,
+        }
+    }
+
+    async fn get_base(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
+        let options = Object::new();
+        if !condition.is_empty() {
+            js::set(&options, "onlyIf", &only_if(condition));
+        }
+        if let Some(range) = range {
+            js::set(&options, "range", &range_to_js(range));
+        }
+        let object = self.call("get", &[JsValue::from_str(key), options.into()], LIMIT).await?;
+        if object.is_null() {
+            return Err(not_found());
+        }
+        let form = ObjectForm::from_js(&object);
+        hold(&form, condition)?;
+        let body: ReadableStream = js::member(&object, "body").dyn_into().map_err(|_| precondition_failed())?;
+        let part = range.map(|range| range.resolve(form.size)).transpose()?;
+        Ok(content(&form, part, Content::Stream(body)))
+    }
+
+    async fn list(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<R2Done, Problem> {
+        let (objects, prefixes, next) = match &self.overlay {
+            None => {
+                let page = self.list_base(prefix, delimiter, limit, cursor, start_after).await?;
+                (page.objects, page.prefixes, page.next)
+            }
+            Some(overlay) => {
+                let own = overlay.under::<ObjectForm>(self.store, prefix)?;
+                self.list_view(&own, prefix, delimiter, limit, cursor, start_after).await?
+            }
+        };
+        let count = objects.len() + prefixes.len();
+        let result: Vec<Value> = objects.iter().map(|(key, form)| form.listed(key)).collect();
+        let info = json!({"cursor": next.clone().unwrap_or_default(), "is_truncated": next.is_some(), "delimited": prefixes, "per_page": limit});
+        let answer = Answer::Result { result: Value::Array(result).to_string(), info: Some(info.to_string()) };
+        Ok(read_done(answer, json!({ "count": count })))
+    }
+
+    /// The list of a dry run: the base is read without the delimiter, so that a rolled-up prefix stands exactly when an object is left under it; what is rolled up already is skipped by starting behind it.
+    async fn list_view(
+        &self,
+        own: &BTreeMap<String, Option<ObjectForm>>,
+        prefix: &str,
+        delimiter: Option<&str>,
+        limit: u32,
+        cursor: Option<&str>,
+        start_after: Option<&str>,
+    ) -> Result<(Vec<(String, ObjectForm)>, Vec<String>, Option<String>), Problem> {
+        let start = cursor.map(Cursor::decode).transpose()?.map(|cursor| cursor.after).or_else(|| start_after.map(str::to_owned));
+        let mut after = start.unwrap_or_default();
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut objects, mut prefixes): (Vec<(String, ObjectForm)>, Vec<String>) = (Vec::new(), Vec::new());
+        loop {
+            let start = (!after.is_empty()).then_some(after.as_str());
+            let page = self.list_base(prefix, None, MAX_PAGE, None, start).await?;
+            let (has_more, last_base) = (page.next.is_some(), page.objects.last().map(|(key, _)| key.clone()));
+            let merged = merge(page.objects, has_more, own, prefix, start);
+            let mut skipped = false;
+            for (key, form) in merged {
+                if skipped && key <= after {
+                    continue;
+                }
+                if objects.len() + prefixes.len() == wanted {
+                    return Ok((objects, prefixes, Some(Cursor { base: None, after }.encode())));
+                }
+                if let Some(rolled) = rolled_up(&key, prefix, delimiter) {
+                    prefixes.push(rolled.to_owned());
+                    // Behind every key that begins so: no character sorts after this one.
+                    after = format!("{rolled}\u{10ffff}");
+                    skipped = true;
+                } else {
+                    after.clone_from(&key);
+                    objects.push((key, form));
+                }
+            }
+            match last_base {
+                Some(last) if has_more => {
+                    if after < last {
+                        after = last;
+                    }
+                }
+                _ => return Ok((objects, prefixes, None)),
+            }
+        }
+    }
+
+    async fn list_base(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<Page, Problem> {
+        let options = Object::new();
+        js::set(&options, "prefix", &JsValue::from_str(prefix));
+        js::set(&options, "limit", &JsValue::from_f64(f64::from(limit)));
+        for (name, value) in [("delimiter", delimiter), ("cursor", cursor), ("startAfter", start_after)] {
+            if let Some(value) = value {
+                js::set(&options, name, &JsValue::from_str(value));
+            }
+        }
+        let include: Array = ["httpMetadata", "customMetadata"].iter().map(|name| JsValue::from_str(name)).collect();
+        js::set(&options, "include", &include);
+        let answer = self.call("list", &[options.into()], LIMIT).await?;
+        let array = |name: &str| js::member(&answer, name).dyn_into::<Array>().unwrap_or_else(|_| Array::new());
+        let objects = array("objects").iter().map(|object| (js::text_member(&object, "key").unwrap_or_default(), ObjectForm::from_js(&object))).collect();
+        let prefixes = array("delimitedPrefixes").iter().filter_map(|prefix| prefix.as_string()).collect();
+        let truncated = js::member(&answer, "truncated").as_bool().unwrap_or(false);
+        Ok(Page { objects, prefixes, next: js::text_member(&answer, "cursor").filter(|_| truncated) })
+    }
+}
+
+/// A page of the base.
+struct Page {
+    objects: Vec<(String, ObjectForm)>,
+    prefixes: Vec<String>,
+    next: Option<String>,
+}
+
+fn hold(form: &ObjectForm, condition: &Condition) -> Result<(), Problem> {
+    match form.check(condition) {
+        Met::Yes => Ok(()),
+        Met::Failed => Err(precondition_failed()),
+        Met::NotModified => Err(not_modified()),
+    }
+}
+
+fn read_done(answer: Answer<Content>, result: Value) -> R2Done {
+    done(answer, Outcome::Done, result)
+}
+
+fn content(form: &ObjectForm, part: Option<(u64, u64)>, content: Content) -> R2Done {
+    let mut headers = form.headers();
+    let (offset, length) = part.unwrap_or((0, form.size));
+    headers.push(("content-length".into(), length.to_string()));
+    if part.is_some() {
+        headers.push(("content-range".into(), format!("bytes {offset}-{}/{}", offset + length - 1, form.size)));
+    }
+    read_done(Answer::Content { headers, partial: part.is_some(), content: Some(content) }, json!({ "size": length }))
+}

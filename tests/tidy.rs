@@ -1,0 +1,115 @@
+//! The architecture, as a test: arrows point inwards, the rules know no platform, files stay one idea long, documents name what there is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &str) -> Vec<(String, String)> {
+    fn walk(path: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), &mut found);
+    found.sort();
+    found.into_iter().map(|path| (path.strip_prefix(root()).unwrap().display().to_string(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// Code without comments, so that a sentence may name what code may not.
+fn code(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn names_none_of(folder: &str, forbidden: &[&str]) {
+    let files = sources(folder);
+    assert!(!files.is_empty(), "{folder} is empty");
+    for (file, text) in files {
+        for name in forbidden {
+            assert!(!code(&text).contains(name), "{file} names {name}");
+        }
+    }
+}
+
+const PLATFORM: [&str; 6] = ["worker::", "js_sys::", "wasm_bindgen", "web_sys::", "axum::", "std::time::SystemTime"];
+
+#[test]
+fn the_rules_know_no_platform_and_no_outer_layer() {
+    names_none_of("src/domain", &PLATFORM);
+    names_none_of("src/domain", &["crate::app", "crate::cloudflare", "crate::http", "getrandom", "async fn"]);
+}
+
+#[test]
+fn the_use_cases_know_no_platform_and_no_outer_layer() {
+    names_none_of("src/app", &PLATFORM);
+    names_none_of("src/app", &["crate::cloudflare", "crate::http", "getrandom"]);
+}
+
+#[test]
+fn bindings_do_not_know_requests() {
+    names_none_of("src/cloudflare", &["crate::http"]);
+}
+
+#[test]
+fn nothing_leaks_internals_or_fails_open() {
+    names_none_of("src", &["respond_with_errors", "pass_through_on_exception", ".one(", "SqlCursor::"]);
+}
+
+#[test]
+fn only_one_file_picks_status_codes() {
+    for (file, text) in sources("src") {
+        let picks = code(&text).contains("with_status(face");
+        assert_eq!(picks, file == "src/http/problem.rs", "{file}");
+    }
+}
+
+#[test]
+fn a_file_is_one_idea_long() {
+    for (file, text) in sources("src") {
+        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
+        assert!(lines <= 450, "{file} has {lines} lines before its tests");
+    }
+}
+
+#[test]
+fn the_readme_names_every_variable_that_is_read() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let settings = fs::read_to_string(root().join("src/domain/settings.rs")).unwrap();
+    let environment = fs::read_to_string(root().join("src/cloudflare/environment.rs")).unwrap();
+    let is_variable = |text: &&str| {
+        text.len() > 3 && text.contains(|character: char| character.is_ascii_uppercase()) && text.chars().all(|character| character.is_ascii_uppercase() || character == '_')
+    };
+    let names: Vec<&str> = settings.split("#[cfg(test)]").next().unwrap().split('"').chain(environment.split('"')).filter(is_variable).collect();
+    assert!(names.contains(&"FLAG_BUDGET_MS") && names.contains(&"TOKEN_SECRET"));
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
+    }
+}
+
+#[test]
+fn storage_md_names_every_table() {
+    let storage = fs::read_to_string(root().join("STORAGE.md")).unwrap();
+    let mut texts = sources("src");
+    texts.push(("migrations".into(), fs::read_to_string(root().join("migrations/0001_control.sql")).unwrap()));
+    let mut seen = 0;
+    for (file, text) in texts {
+        let text = text.split("#[cfg(test)]").next().unwrap().replace("IF NOT EXISTS ", "");
+        for part in text.split("CREATE TABLE ").skip(1) {
+            let name: String = part.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect();
+            if name.is_empty() {
+                continue;
+            }
+            seen += 1;
+            assert!(storage.contains(&format!("`{name}`")), "STORAGE.md does not name {name} of {file}");
+        }
+    }
+    assert!(seen > 10, "only {seen} tables were found");
+}
