@@ -1,12 +1,15 @@
 //! Opening a run.
 
+use futures_util::future::join;
+
+use crate::domain::gate::{Ancestors, Flag, flag_unavailable};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::run::{Mode, ModeCause, Run};
+use crate::domain::run::{Millis, Mode, ModeCause, Run};
 
 use super::message::{Open, Opened, Vouched};
 use super::ports::{Alarms, Ancestry, FlagStore, Ledger, Surroundings};
 use super::publish_flag::publish_if_due;
-use crate::domain::gate::Ancestors;
+use super::turn_dry::turn_dry;
 
 /// Opens a run, or answers the one that was opened with the same id, owner and terms.
 ///
@@ -83,23 +86,38 @@ fn reopen(existing: Run, open: &Open) -> Result<Opened, Problem> {
 }
 
 /// What a run says when a run below it wants to write live.
+///
+/// A run above counts as live only when its own next write would: its flag is read too, and one that somebody else set turns it dry here and now.
 pub async fn vouch<W>(world: &W) -> Result<Vouched, Problem>
 where
-    W: Ledger + Ancestry + Surroundings,
+    W: Ledger + FlagStore + Ancestry + Alarms + Surroundings,
 {
     let Some(run) = world.run()? else { return Ok(Vouched::Ended) };
-    if run.mode == Mode::DryRun {
-        return Ok(Vouched::DryRun);
+    if let Some(settled) = settled(&run, world.now()) {
+        return Ok(settled);
     }
-    if run.require_open(world.now()).is_err() {
-        return Ok(Vouched::Ended);
-    }
-    let Some(parent) = &run.terms.parent else { return Ok(Vouched::Live) };
-    let above = world.ancestors(parent).await;
-    // While the parent was asked this run itself may have turned dry or ended.
+    let ask_above = async {
+        match &run.terms.parent {
+            Some(parent) => world.ancestors(parent).await,
+            None => Ancestors::None,
+        }
+    };
+    let (flag, above) = join(world.read_flag(&run.id), ask_above).await;
+    // While KV and the parent were asked this run itself may have turned dry or ended.
     let Some(run) = world.run()? else { return Ok(Vouched::Ended) };
-    if run.mode == Mode::DryRun {
-        return Ok(Vouched::DryRun);
+    if let Some(settled) = settled(&run, world.now()) {
+        return Ok(settled);
+    }
+    match flag {
+        Flag::Absent => {}
+        Flag::Set => {
+            turn_dry(world, ModeCause::Flag).await?;
+            return Ok(Vouched::DryRun);
+        }
+        Flag::Garbage | Flag::TimedOut | Flag::Failed => {
+            world.guard_failed(Some(&run.id), &flag_unavailable(&run.id, "could not be read for a run below it"));
+            return Ok(Vouched::Unreachable);
+        }
     }
     Ok(match above {
         Ancestors::Live | Ancestors::None => Vouched::Live,
@@ -107,4 +125,12 @@ where
         Ancestors::Ended => Vouched::Ended,
         Ancestors::Unreachable => Vouched::Unreachable,
     })
+}
+
+/// What a run's own storage settles without asking anybody.
+fn settled(run: &Run, now: Millis) -> Option<Vouched> {
+    if run.mode == Mode::DryRun {
+        return Some(Vouched::DryRun);
+    }
+    run.require_open(now).is_err().then_some(Vouched::Ended)
 }

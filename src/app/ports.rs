@@ -100,8 +100,13 @@ pub trait Ledger {
 
 /// The flag in KV.
 pub trait FlagStore {
+    /// The right to publish the flag; it ends when this is dropped.
+    type FlagTurn;
+
     /// Reads the run's flag. Answers within the budget, whatever KV does.
     async fn read_flag(&self, run: &RunId) -> Flag;
+    /// Waits until nobody else is publishing the run's flag.
+    async fn flag_turn(&self) -> Result<Self::FlagTurn, Problem>;
     /// Publishes the run's flag with its TTL. Answers in bounded time.
     async fn publish_flag(&self, run: &RunId) -> Result<(), Problem>;
 }

@@ -44,20 +44,27 @@ pub async fn publish_if_due<W>(world: &W, run: &Run) -> Result<(), Problem>
 where
     W: Ledger + FlagStore + Surroundings,
 {
+    let ttl = world.settings().flag_ttl_seconds;
+    let asked = world.now();
+    if due(world.flag_record()?, ttl, asked) == Due::No {
+        return Ok(());
+    }
+    let unpublished = || flag_unavailable(&run.id, "could not be published");
+    // Several writes may find the flag missing at once: one puts it, the others wait for what comes of that.
+    let _turn = world.flag_turn().await?;
     let record = world.flag_record()?;
     let now = world.now();
-    let due = due(record, world.settings().flag_ttl_seconds, now);
+    let due = due(record, ttl, now);
     match due {
         Due::No => return Ok(()),
-        Due::TooSoon => return Err(flag_unavailable(&run.id, "could not be published")),
+        Due::TooSoon => return Err(unpublished()),
+        Due::Publish if record.attempted_at.is_some_and(|at| at > asked) => return Err(unpublished()),
         Due::Refresh | Due::Publish => {}
     }
     world.set_flag_record(FlagRecord { attempted_at: Some(now), ..record })?;
     match (world.publish_flag(&run.id).await, due) {
-        (Ok(()), _) => {
-            // The TTL counts from the put, so the time before it is the safe one to remember.
-            world.set_flag_record(FlagRecord { published_at: Some(now), attempted_at: Some(now) })
-        }
+        // The TTL counts from the put, so the time before it is the safe one to remember.
+        (Ok(()), _) => world.set_flag_record(FlagRecord { published_at: Some(now), attempted_at: Some(now) }),
         (Err(_), Due::Refresh) => Ok(()),
         (Err(problem), _) => Err(problem),
     }

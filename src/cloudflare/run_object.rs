@@ -9,7 +9,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use super::environment;
 use super::js;
 use super::overlay::sweep;
-use super::run_world::{RunWorld, Turns};
+use super::run_world::{RunTurns, RunWorld, Turns};
 use super::sql::unreadable;
 use super::wire;
 use crate::app::close_run::close_run;
@@ -30,13 +30,19 @@ pub struct RunObject {
     state: Rc<State>,
     env: Env,
     instance: String,
-    turns: Rc<Turns>,
+    turns: Rc<RunTurns>,
     swept: Cell<bool>,
 }
 
 impl DurableObject for RunObject {
     fn new(state: State, env: Env) -> Self {
-        Self { state: Rc::new(state), env, instance: format!("{:032x}", js::entropy()), turns: Turns::new(), swept: Cell::new(false) }
+        Self {
+            state: Rc::new(state),
+            env,
+            instance: format!("{:032x}", js::entropy()),
+            turns: Rc::new(RunTurns { view: Turns::new(), flag: Turns::new() }),
+            swept: Cell::new(false),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {

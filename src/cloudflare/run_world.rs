@@ -36,12 +36,20 @@ pub struct RunWorld {
     pub instance: String,
     env: Env,
     state: Rc<State>,
-    turns: Rc<Turns>,
+    turns: Rc<RunTurns>,
+}
+
+/// What one run does one after the other.
+pub struct RunTurns {
+    /// Changing its own view of the stores.
+    pub view: Rc<Turns>,
+    /// Publishing its flag.
+    pub flag: Rc<Turns>,
 }
 
 impl RunWorld {
     /// The world in which one request is served.
-    pub fn new(env: Env, state: Rc<State>, settings: Settings, instance: String, turns: Rc<Turns>) -> Self {
+    pub fn new(env: Env, state: Rc<State>, settings: Settings, instance: String, turns: Rc<RunTurns>) -> Self {
         Self { database: Database::of(&state), settings, instance, env, state, turns }
     }
 
@@ -127,6 +135,12 @@ impl Surroundings for RunWorld {
 }
 
 impl FlagStore for RunWorld {
+    type FlagTurn = Turn;
+
+    async fn flag_turn(&self) -> Result<Turn, Problem> {
+        self.turns.flag.take().await
+    }
+
     async fn read_flag(&self, run: &RunId) -> Flag {
         flag::read(&self.env, run, self.settings.flag_budget).await
     }
@@ -195,7 +209,7 @@ impl Stores for RunWorld {
     }
 
     async fn turn(&self) -> Result<Turn, Problem> {
-        self.turns.take().await
+        self.turns.view.take().await
     }
 }
 

@@ -153,7 +153,8 @@ for (const [way, open] of Object.entries(ways)) {
     let untouched;
 
     before(async () => {
-      gateway = await startGateway();
+      // How long the flag is waited for is not the subject here.
+      gateway = await startGateway({ vars: { FLAG_BUDGET_MS: '10000' } });
       await seed(gateway);
       untouched = await gateway.contents();
       agent = await open(gateway);

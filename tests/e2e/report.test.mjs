@@ -62,9 +62,9 @@ describe('a run with everything', () => {
       () => agent.sql("UPDATE tickets SET file = 'reports/t1.txt' WHERE id = 1"), // 22: names it
       () => agent.delObject('old.txt'), // 23
       () => agent.sql('UPDATE tickets SET weight = 1.5'), // 24: no WHERE
-      () => agent.sql('PRAGMA foreign_keys = off'), // refused before the run is asked: no step
-      () => agent.sql('ANALYZE'), // 25: refused
-      () => agent.getObject('nothing.txt'), // 26: fails
+      () => agent.sql('PRAGMA foreign_keys = off'), // 25: refused
+      () => agent.sql('ANALYZE'), // 26: refused
+      () => agent.getObject('nothing.txt'), // 27: reads that there is nothing
     ];
     for (const step of steps) await step();
     report = await reportOf(gateway, run.id);
@@ -77,8 +77,8 @@ describe('a run with everything', () => {
 
   test('the summary counts what there was', () => {
     const { summary } = report;
-    assert.deepEqual([summary.operations, summary.reads, summary.writes], [26, 2, 24]);
-    assert.deepEqual([summary.skipped, summary.failed, summary.refused, summary.live_writes, summary.first_problem], [2, 3, 1, 0, 11]);
+    assert.deepEqual([summary.operations, summary.reads, summary.writes], [27, 2, 25]);
+    assert.deepEqual([summary.skipped, summary.failed, summary.refused, summary.live_writes, summary.first_problem], [2, 2, 2, 0, 11]);
     const sum = (name) => report.changes.reduce((total, one) => total + one[name], 0);
     assert.deepEqual([summary.inserted, summary.updated, summary.deleted], ['inserted', 'updated', 'deleted'].map(sum));
   });
@@ -110,7 +110,7 @@ describe('a run with everything', () => {
 
   test('what did not work is there with its step, its reason and the way out', () => {
     assert.deepEqual(report.problems.map(({ position, outcome, code }) => [position, outcome, code]),
-      [[11, 'failed', 'sql_error'], [12, 'failed', 'sql_error'], [25, 'refused', 'not_rehearsable'], [26, 'failed', 'object_not_found']]);
+      [[11, 'failed', 'sql_error'], [12, 'failed', 'sql_error'], [25, 'refused', 'statement_not_allowed'], [26, 'refused', 'not_rehearsable']]);
     assert.match(report.problems[0].message, /UNIQUE constraint failed: customers\.email/);
     assert.match(report.problems[1].message, /FOREIGN KEY constraint failed/);
     assert.ok(report.problems[0].asked.includes('a@x') && report.problems[2].remedy.length > 5);
@@ -119,16 +119,16 @@ describe('a run with everything', () => {
 
   test('hazards and coverage are named', () => {
     const hazards = Object.fromEntries(report.hazards.map(({ kind, operations, message }) => [kind, [operations, message]]));
-    assert.deepEqual(Object.keys(hazards).sort(), ['object_only_in_plan', 'unbounded']);
-    assert.deepEqual([hazards.unbounded[0], hazards.object_only_in_plan[0]], [[24], [21]]);
-    assert.match(hazards.object_only_in_plan[1], /reports\/t1\.txt.*tickets 1/);
+    assert.deepEqual(Object.keys(hazards).sort(), ['cascade', 'object_only_in_plan', 'unbounded']);
+    assert.deepEqual([hazards.unbounded[0], hazards.object_only_in_plan[0], hazards.cascade[0]], [[24], [21], [10]]);
+    assert.match(hazards.object_only_in_plan[1], /reports\/t1\.txt.*tickets/);
     assert.equal(report.coverage.exact, false);
-    assert.deepEqual(report.coverage.refused, { not_rehearsable: 1 });
+    assert.deepEqual(report.coverage.refused, { not_rehearsable: 1, statement_not_allowed: 1 });
     assert.equal(report.coverage.live_without_images, 0);
   });
 
   test('every operation is in the journal, in order and ended', () => {
-    assert.deepEqual(report.operations.map(({ position }) => position), Array.from({ length: 26 }, (_, index) => index + 1));
+    assert.deepEqual(report.operations.map(({ position }) => position), Array.from({ length: 27 }, (_, index) => index + 1));
     for (const entry of report.operations) {
       assert.ok(['done', 'skipped', 'failed', 'refused'].includes(entry.outcome) && entry.duration_ms >= 0 && entry.at >= report.run.opened_at, JSON.stringify(entry));
       if (entry.access === 'write' && entry.outcome === 'done') assert.equal(entry.mode, 'dry_run');
@@ -138,7 +138,7 @@ describe('a run with everything', () => {
   test('the Markdown says the same, and nothing has changed', async () => {
     const text = await markdownOf(run.id);
     assert.match(text, /^# Dry run `run_/);
-    for (const part of ['**Nothing was written to staging.**', '26: 2 reads, 24 writes', '2 skipped, 3 failed, 1 refused', '## Look at this first', '## Failed and refused (4)', '**Step 11**', 'UNIQUE constraint failed: customers.email', '## DB `customers`: 1 updated, 1 inserted, 1 deleted', '`plan`: `free` → `pro`', '## Skipped', '## Coverage']) {
+    for (const part of ['**Nothing was written to staging.**', '27: 2 reads, 25 writes', '2 skipped, 2 failed, 2 refused', '## Look at this first', '## Failed and refused (4)', '**Step 11**', 'UNIQUE constraint failed: customers.email', '## DB `customers`: 1 updated, 1 inserted, 1 deleted', '`plan`: `free` → `pro`', '## Skipped', '## Coverage']) {
       assert.ok(text.includes(part), `${part}\n${text}`);
     }
     assert.equal(await gateway.digest(), digest);
@@ -163,6 +163,25 @@ test('a run that wrote before it turned dry says so first', async () => {
   assert.deepEqual([report.summary.live_writes, report.coverage.live_without_images, report.coverage.exact], [2, 2, false]);
   assert.deepEqual(report.operations.map(({ mode }) => mode), ['live', 'live', 'dry_run']);
   assert.match(await markdownOf(id), /\*\*2 writes reached staging before this became a dry run\*\*/);
+});
+
+test('a rehearsed migration is the ground for what follows it, in the same request and in later ones', async () => {
+  const { id, token } = await openRun(gateway);
+  const agent = agentOf(gateway, token);
+  const digest = await gateway.digest();
+  const steps = [
+    'CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT)', "INSERT INTO teams (name) VALUES ('desk')", 'ALTER TABLE teams ADD COLUMN size INTEGER', 'CREATE INDEX by_size ON teams (size)', 'UPDATE teams SET size = 3', 'CREATE TABLE IF NOT EXISTS teams (id)',
+    'ALTER TABLE teams RENAME TO crews', "INSERT INTO crews (name) VALUES ('night')", 'ALTER TABLE audit RENAME TO history', "INSERT INTO history (what) VALUES ('renamed')",
+    "CREATE TABLE copied (id INTEGER PRIMARY KEY, email TEXT); INSERT INTO copied SELECT id, email FROM customers; UPDATE copied SET email = upper(email)", 'CREATE VIEW all_crews AS SELECT name FROM crews', 'DROP TABLE copied', 'CREATE TABLE copied (x)', 'INSERT INTO copied VALUES (1)',
+  ];
+  for (const sql of steps) {
+    const { status, text } = await agent.sql(sql);
+    assert.equal(status, 200, `${sql}: ${text}`);
+  }
+  assert.deepEqual((await agent.sql('SELECT * FROM crews ORDER BY id')).json.result[0].results, [{ id: 1, name: 'desk', size: 3 }, { id: 2, name: 'night', size: null }]);
+  assert.deepEqual((await agent.sql('SELECT count(*) AS n FROM all_crews')).json.result[0].results, [{ n: 2 }]);
+  assert.equal(await gateway.digest(), digest);
+  assert.ok(group(await reportOf(gateway, id), 'DB', 'schema').inserted >= 3);
 });
 
 test('an empty run has a report', async () => {
