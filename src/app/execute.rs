@@ -93,7 +93,14 @@ async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payl
     if let Some(idempotency) = &request.idempotency {
         match recall(world, &request, idempotency) {
             Ok(None) => {}
-            Ok(Some(answered)) => return answered,
+            Ok(Some((receipt, first))) => {
+                let problem = match world.repeats(&request.operation, payload, &first).await {
+                    Ok(true) => return (Receipt { replayed: true, ..receipt }, Ok(first)),
+                    Ok(false) => mismatch(),
+                    Err(problem) => problem,
+                };
+                return record(world, &request, began, known_mode(world), None, Err(problem), None);
+            }
             Err(problem) => return record(world, &request, began, known_mode(world), None, Err(problem), None),
         }
     }
@@ -170,13 +177,11 @@ fn refuse<W: World>(world: &W, request: &Execute, began: Millis, problem: Proble
 }
 
 /// What an idempotency key already stands for.
-fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<Executed<ContentOf<W>>>, Problem> {
+fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<(Receipt, Answer<ContentOf<W>>)>, Problem> {
     match world.recall(idempotency)? {
         Recalled::Claimed => Ok(None),
-        Recalled::Done(receipt, answer) => Ok(Some((Receipt { replayed: true, ..receipt }, Ok(answer)))),
-        Recalled::Mismatch => {
-            Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another request in this run; nothing was written.", "Use a new key for a new request."))
-        }
+        Recalled::Done(receipt, answer) => Ok(Some((receipt, answer))),
+        Recalled::Mismatch => Err(mismatch()),
         Recalled::Running => Err(Problem::new(
             Code::IdempotencyRunning,
             format!("The first request with this Idempotency-Key is still at work in the run {}; nothing was written twice.", request.run),
@@ -188,6 +193,10 @@ fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> 
             "Look at the store and at the run's report, then use a new key if the write is still needed.",
         )),
     }
+}
+
+fn mismatch() -> Problem {
+    Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another request in this run; nothing was written.", "Use a new key for a new request.")
 }
 
 fn entry(request: &Execute, began: Millis, mode: Option<(Mode, ModeCause)>) -> Entry {
@@ -266,7 +275,7 @@ fn record<W: World>(
         world.guard_failed(Some(&request.run), &problem);
     }
     let kept = keep.zip(answer.as_mut().and_then(Answer::keepable));
-    let written = world.finish(position, Ending { entry, effects, plan, keep: kept });
+    let written = world.finish(position, Ending { run: request.run.clone(), entry, effects, plan, keep: kept });
     let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };
     match (written, answer, problem) {
         (Ok(position), Some(answer), _) => (receipt(Some(position)), Ok(answer)),

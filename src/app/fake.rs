@@ -263,6 +263,9 @@ impl Stores for World {
     async fn turn(&self) -> Result<(), Problem> {
         Ok(())
     }
+    async fn repeats(&self, _: &Operation, (): (), _: &Answer<()>) -> Result<bool, Problem> {
+        Ok(true)
+    }
 }
 
 impl Alarms for World {

@@ -129,8 +129,8 @@ where
 
 /// What a run's own storage settles without asking anybody.
 fn settled(run: &Run, now: Millis) -> Option<Vouched> {
-    if run.mode == Mode::DryRun {
-        return Some(Vouched::DryRun);
+    if run.require_open(now).is_err() {
+        return Some(Vouched::Ended);
     }
-    run.require_open(now).is_err().then_some(Vouched::Ended)
+    (run.mode == Mode::DryRun).then_some(Vouched::DryRun)
 }

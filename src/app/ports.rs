@@ -59,6 +59,8 @@ pub enum Recalled<C> {
 /// How an operation ended, to be recorded in one piece.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending<C, P> {
+    /// The run.
+    pub run: RunId,
     /// The journal's line, without its position.
     pub entry: Entry,
     /// What it changed.
@@ -151,6 +153,8 @@ pub trait Stores {
     async fn rehearse(&self, operation: &Operation, payload: Self::Payload) -> Result<Done<Self::Content, Self::Plan>, Problem>;
     /// Reads: in a dry run the run's own view, else the store.
     async fn read(&self, run: &Run, operation: &Operation) -> Result<Done<Self::Content, Self::Plan>, Problem>;
+    /// Whether what came with a repeated request is what came with the first one, as far as its fingerprint could not tell: bodies that stream are not held to be hashed before.
+    async fn repeats(&self, operation: &Operation, payload: Self::Payload, first: &Answer<Self::Content>) -> Result<bool, Problem>;
     /// Waits until this write may change the run's own view. Writes of one run change it one after the other.
     async fn turn(&self) -> Result<Self::Turn, Problem>;
 }

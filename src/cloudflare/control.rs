@@ -104,12 +104,12 @@ pub async fn index_run(env: &Env, run: &Run) -> Result<(), Problem> {
     .map(|_| ())
 }
 
-/// The newest runs: of one owner, or of all.
-pub async fn list_runs(env: &Env, owner: Option<&str>, limit: u32) -> Result<Vec<Value>, Problem> {
+/// The newest runs: of one owner or of all, and only one run with those right below it where that is asked.
+pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, limit: u32) -> Result<Vec<Value>, Problem> {
     let mut runs = rows(
         env,
-        "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE ?1 IS NULL OR owner = ?1 ORDER BY opened_at DESC, id DESC LIMIT ?2",
-        json!([owner, limit]),
+        "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id = ?2 OR parent = ?2) ORDER BY opened_at DESC, id DESC LIMIT ?3",
+        json!([owner, below, limit]),
     )
     .await?;
     for run in &mut runs {

@@ -67,8 +67,8 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
     init.set_headers(&headers);
     let unclear = |error: JsValue| Failure::Unclear(js::message(&error));
     let asked = async {
-        let request = web_sys::Request::new_with_str_and_init(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?;
-        let response: web_sys::Response = JsFuture::from(transport.fetch(&request).map_err(unclear)?).await.map_err(unclear)?.unchecked_into();
+        let response: web_sys::Response =
+            JsFuture::from(transport.fetch(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?).await.map_err(unclear)?.unchecked_into();
         wire::text(&response).await.map_err(|_| Failure::Unclear("the answer broke off".into()))
     };
     let text = js::within(LIMIT, asked).await.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".into())))?;
@@ -146,6 +146,11 @@ pub fn outcome(call: &SqlCall, figures: &[Figures]) -> (Outcome, Value) {
     let writes = kinds().any(|kind| kind != Kind::Read);
     let changed = kinds().zip(figures).any(|(kind, figures)| kind == Kind::Schema || (kind == Kind::Write && figures.changes > 0));
     (if writes && !changed { Outcome::Skipped } else { Outcome::Done }, json!({ "statements": shown }))
+}
+
+/// The problem of a store that could not be read.
+pub fn unread(store: &str) -> Problem {
+    Problem::new(Code::StoreUnavailable, format!("The store {store} could not be read; nothing was changed."), "Try again.")
 }
 
 /// The problem of a database that gave no clear answer.

@@ -1,5 +1,8 @@
 //! What the platform hands the Worker: variables, secrets and bindings.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use wasm_bindgen::JsValue;
 use worker::Env;
 
@@ -18,13 +21,28 @@ fn lookup(env: &Env, name: &str) -> Option<String> {
 }
 
 /// Reads the configuration.
-pub fn settings(env: &Env) -> Result<Settings, Problem> {
-    Settings::parse(|name| lookup(env, name))
+pub fn settings(env: &Env) -> Result<Rc<Settings>, Problem> {
+    if let Some(known) = SETTINGS.with_borrow(Clone::clone) {
+        return Ok(known);
+    }
+    let parsed = Rc::new(Settings::parse(|name| lookup(env, name))?);
+    SETTINGS.set(Some(parsed.clone()));
+    Ok(parsed)
+}
+
+thread_local! {
+    static SETTINGS: RefCell<Option<Rc<Settings>>> = const { RefCell::new(None) };
+    static KEYRING: RefCell<Option<Rc<Keyring>>> = const { RefCell::new(None) };
 }
 
 /// Reads the secrets.
-pub fn keyring(env: &Env, settings: &Settings) -> Result<Keyring, Problem> {
-    Keyring::parse(settings.environment, lookup(env, "KEYS").as_deref(), lookup(env, "TOKEN_SECRET").as_deref())
+pub fn keyring(env: &Env, settings: &Settings) -> Result<Rc<Keyring>, Problem> {
+    if let Some(known) = KEYRING.with_borrow(Clone::clone) {
+        return Ok(known);
+    }
+    let parsed = Rc::new(Keyring::parse(settings.environment, lookup(env, "KEYS").as_deref(), lookup(env, "TOKEN_SECRET").as_deref())?);
+    KEYRING.set(Some(parsed.clone()));
+    Ok(parsed)
 }
 
 /// A binding by name, when there is one of the kind that `shape` tells by a method it must have.

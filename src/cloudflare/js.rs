@@ -58,7 +58,7 @@ extern "C" {
     /// Anything with `fetch`: a stub, or the transport inside a D1 binding.
     pub type Fetcher;
     #[wasm_bindgen(method, catch)]
-    pub fn fetch(this: &Fetcher, request: &web_sys::Request) -> Result<Promise, JsValue>;
+    pub fn fetch(this: &Fetcher, url: &str, init: &web_sys::RequestInit) -> Result<Promise, JsValue>;
 }
 
 /// A member of a JavaScript object; `undefined` when it has none.

@@ -1,7 +1,5 @@
 //! A run's durable record, in the SQLite of its object.
 
-use serde_json::Value;
-
 use super::overlay::{self, Planned, ShadowRecord};
 use super::run_world::RunWorld;
 use super::sql::{Database, SqlError, unreadable};
@@ -14,25 +12,21 @@ use crate::domain::refusal::Problem;
 use crate::domain::run::{Millis, Mode, ModeCause, Run};
 
 /// The tables of the ledger. See STORAGE.md.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY CHECK (id = 1), run TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS flag (id INTEGER PRIMARY KEY CHECK (id = 1), published_at INTEGER, attempted_at INTEGER)",
     "CREATE TABLE IF NOT EXISTS operation (position INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS effect (position INTEGER NOT NULL, number INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY (position, number)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, request TEXT NOT NULL, instance TEXT NOT NULL, receipt TEXT, result TEXT, info TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, request TEXT NOT NULL, instance TEXT NOT NULL, receipt TEXT, info TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS answer (key TEXT NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS shadow (store TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
 ];
 
-/// Longest answer that is kept for a repeated request; a row holds 2 MB.
-const MAX_KEPT_ANSWER: usize = 1_500_000;
+/// Longest part of a kept answer, in characters; a row holds 2 MB, and a character has at most four bytes.
+const MAX_ANSWER_PART: usize = 400_000;
 
 /// Every operation, and every effect with the operation that it comes from.
 pub type Journal = (Vec<Entry>, Vec<(Position, Effect)>);
-
-/// Whether a run was ever opened here. Asked first, so that a request for a run that nobody opened leaves nothing behind.
-pub fn exists(database: &Database) -> Result<bool, SqlError> {
-    Ok(database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'run'", &[])?.first().is_some())
-}
 
 /// Makes the tables.
 fn prepare(database: &Database) -> Result<(), SqlError> {
@@ -64,24 +58,10 @@ impl RunWorld {
         })
     }
 
-    fn next_position(&self) -> Result<Position, Problem> {
-        let rows = self.database.run("SELECT coalesce(max(position), 0) + 1 FROM operation", &[])?;
-        rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal"))
-    }
-
-    fn write_entry(&self, position: Position, mut entry: Entry) -> Result<(), Problem> {
-        entry.position = position;
-        self.database.run(
-            "INSERT INTO operation (position, entry) VALUES (?, ?) ON CONFLICT (position) DO UPDATE SET entry = excluded.entry",
-            &[position.into(), to_json(&entry)?.as_str().into()],
-        )?;
-        Ok(())
-    }
-
     /// The whole journal and all effects, in order.
     pub fn journal(&self) -> Result<Journal, Problem> {
-        let entries = self.database.run("SELECT entry FROM operation ORDER BY position", &[])?;
-        let entries = entries.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, _>>()?;
+        let entries = self.database.run("SELECT entry, position FROM operation ORDER BY position", &[])?;
+        let entries = entries.iter().map(|row| Ok(Entry { position: row.count(1), ..from_json(&row.text(0).unwrap_or_default())? })).collect::<Result<_, Problem>>()?;
         let effects = self.database.run("SELECT effect, position FROM effect ORDER BY position, number", &[])?;
         let effects = effects.iter().map(|row| Ok((row.count(1), from_json(&row.text(0).unwrap_or_default())?))).collect::<Result<_, Problem>>()?;
         Ok((entries, effects))
@@ -117,10 +97,12 @@ impl Ledger for RunWorld {
     type Content = Content;
 
     fn run(&self) -> Result<Option<Run>, Problem> {
-        if !exists(&self.database)? {
-            return Ok(None);
-        }
-        let rows = self.database.run("SELECT run FROM run WHERE id = 1", &[])?;
+        let rows = match self.database.run("SELECT run FROM run WHERE id = 1", &[]) {
+            Ok(rows) => rows,
+            // Nobody opened a run here, and asking must not leave anything behind.
+            Err(error) if error.0.contains("no such table") => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         rows.first().map(|row| from_json(&row.text(0).unwrap_or_default())).transpose()
     }
 
@@ -168,24 +150,20 @@ impl Ledger for RunWorld {
     }
 
     fn begin(&self, entry: &Entry) -> Result<Position, Problem> {
-        self.database.transaction(|| {
-            let position = self.next_position()?;
-            self.write_entry(position, entry.clone())?;
-            Ok(position)
-        })
+        let rows = self.database.run("INSERT INTO operation (entry) VALUES (?) RETURNING position", &[to_json(entry)?.as_str().into()])?;
+        rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal"))
     }
 
     fn finish(&self, position: Option<Position>, ending: Ending<Content, Plan>) -> Result<Position, Problem> {
         self.database.transaction(|| {
-            let position = position.map_or_else(|| self.next_position(), Ok)?;
-            let receipt = Receipt {
-                run: self.run()?.map(|run| run.id).ok_or_else(|| unreadable("record"))?,
-                position: Some(position),
-                mode: ending.entry.mode,
-                cause: ending.entry.cause.clone(),
-                replayed: false,
+            let position = match position {
+                Some(position) => {
+                    self.database.run("UPDATE operation SET entry = ? WHERE position = ?", &[to_json(&ending.entry)?.as_str().into(), position.into()])?;
+                    position
+                }
+                None => self.begin(&ending.entry)?,
             };
-            self.write_entry(position, ending.entry)?;
+            let receipt = Receipt { run: ending.run.clone(), position: Some(position), mode: ending.entry.mode, cause: ending.entry.cause.clone(), replayed: false };
             for (number, effect) in ending.effects.iter().enumerate() {
                 let number = u64::try_from(number).unwrap_or(u64::MAX);
                 self.database.run("INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)", &[position.into(), number.into(), to_json(effect)?.as_str().into()])?;
@@ -197,10 +175,14 @@ impl Ledger for RunWorld {
                 }
             }
             if let Some((idempotency, Answer::Result { result, info })) = &ending.keep {
-                let result = Some(result.as_str()).filter(|result| result.len() <= MAX_KEPT_ANSWER);
+                let characters: Vec<char> = result.chars().collect();
+                for (number, part) in (0u64..).zip(characters.chunks(MAX_ANSWER_PART)) {
+                    let part: String = part.iter().collect();
+                    self.database.run("INSERT INTO answer (key, number, part) VALUES (?, ?, ?)", &[idempotency.key.as_str().into(), number.into(), part.as_str().into()])?;
+                }
                 self.database.run(
-                    "UPDATE idempotency SET receipt = ?, result = ?, info = ? WHERE key = ?",
-                    &[to_json(&receipt)?.as_str().into(), result.into(), info.as_deref().into(), idempotency.key.as_str().into()],
+                    "UPDATE idempotency SET receipt = ?, info = ? WHERE key = ?",
+                    &[to_json(&receipt)?.as_str().into(), info.as_deref().into(), idempotency.key.as_str().into()],
                 )?;
             }
             Ok(position)
@@ -208,7 +190,7 @@ impl Ledger for RunWorld {
     }
 
     fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Content>, Problem> {
-        let rows = self.database.run("SELECT request, instance, receipt, result, info FROM idempotency WHERE key = ?", &[idempotency.key.as_str().into()])?;
+        let rows = self.database.run("SELECT request, instance, receipt, info FROM idempotency WHERE key = ?", &[idempotency.key.as_str().into()])?;
         let Some(row) = rows.first() else {
             self.database.run(
                 "INSERT INTO idempotency (key, request, instance) VALUES (?, ?, ?)",
@@ -219,13 +201,13 @@ impl Ledger for RunWorld {
         if row.text(0).as_deref() != Some(idempotency.request.as_str()) {
             return Ok(Recalled::Mismatch);
         }
-        match (row.text(2), row.text(3)) {
-            (Some(receipt), Some(result)) => Ok(Recalled::Done(from_json(&receipt)?, Answer::Result { result, info: row.text(4) })),
-            // Done, but its answer was too long to keep.
-            (Some(receipt), None) => Ok(Recalled::Done(from_json(&receipt)?, Answer::json(Value::Null.to_string()))),
-            (None, _) if row.text(1).as_deref() == Some(self.instance.as_str()) => Ok(Recalled::Running),
-            (None, _) => Ok(Recalled::Interrupted),
-        }
+        let Some(receipt) = row.text(2) else {
+            let alive = row.text(1).as_deref() == Some(self.instance.as_str());
+            return Ok(if alive { Recalled::Running } else { Recalled::Interrupted });
+        };
+        let parts = self.database.run("SELECT part FROM answer WHERE key = ? ORDER BY number", &[idempotency.key.as_str().into()])?;
+        let result = parts.iter().filter_map(|part| part.text(0)).collect::<String>();
+        Ok(Recalled::Done(from_json(&receipt)?, Answer::Result { result, info: row.text(3) }))
     }
 
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {

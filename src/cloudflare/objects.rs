@@ -29,14 +29,14 @@ pub fn shadow_name(run: &RunId, store: &str) -> String {
 }
 
 /// Sends a request to an object. A new stub is made each time: after an exception the old one stays broken.
-pub async fn send(env: &Env, class: &str, name: &str, request: &web_sys::Request, limit: Duration) -> Result<web_sys::Response, Problem> {
+pub async fn send(env: &Env, class: &str, name: &str, request: &super::wire::Outgoing, limit: Duration) -> Result<web_sys::Response, Problem> {
     let namespace = objects(env, class)?;
     let sent = async {
         let function: js_sys::Function = js::member(&namespace, "idFromName").dyn_into()?;
         let id = function.call1(&namespace, &JsValue::from_str(name))?;
         let function: js_sys::Function = js::member(&namespace, "get").dyn_into()?;
         let stub: Fetcher = function.call1(&namespace, &id)?.unchecked_into();
-        JsFuture::from(stub.fetch(request)?).await?.dyn_into::<web_sys::Response>()
+        JsFuture::from(stub.fetch(&request.url, &request.init)?).await?.dyn_into::<web_sys::Response>()
     };
     match js::within(limit, sent).await {
         Some(Ok(response)) if response.ok() => Ok(response),

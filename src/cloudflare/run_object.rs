@@ -103,7 +103,7 @@ impl RunObject {
             Err(problem) => (Receipt::bare(RunId::parse("unknown").map_err(|_| worker::Error::BadEncoding)?), Err(problem)),
         };
         match wire::executed_response(receipt, answer) {
-            Ok(response) => Ok(response.into()),
+            Ok(response) => Ok(response),
             Err(problem) => Err(worker::Error::RustError(problem.to_string())),
         }
     }

@@ -21,7 +21,7 @@ use crate::app::message::{Answer, Command, Vouched};
 use crate::app::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Ledger as _, Stores, Surroundings};
 use crate::domain::gate::{Ancestors, Flag};
 use crate::domain::journal::{Entry, Outcome};
-use crate::domain::operation::{Access, Call, Operation, SqlCall};
+use crate::domain::operation::{Access, Call, ObjectCall, Operation, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Settings, StoreKind};
@@ -31,7 +31,7 @@ pub struct RunWorld {
     /// The storage of its object.
     pub database: Database,
     /// The configuration.
-    pub settings: Settings,
+    pub settings: Rc<Settings>,
     /// Tells this life of the object from others.
     pub instance: String,
     env: Env,
@@ -49,7 +49,7 @@ pub struct RunTurns {
 
 impl RunWorld {
     /// The world in which one request is served.
-    pub fn new(env: Env, state: Rc<State>, settings: Settings, instance: String, turns: Rc<RunTurns>) -> Self {
+    pub fn new(env: Env, state: Rc<State>, settings: Rc<Settings>, instance: String, turns: Rc<RunTurns>) -> Self {
         Self { database: Database::of(&state), settings, instance, env, state, turns }
     }
 
@@ -113,7 +113,7 @@ impl RunWorld {
             inexact: vec!["a planned change whose answer was lost when the gateway was interrupted; the agent may have sent it again".into()],
             duration_ms: None,
         };
-        self.finish(None, Ending { entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None })?;
+        self.finish(None, Ending { run: run.id, entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None })?;
         Ok(())
     }
 
@@ -197,7 +197,9 @@ impl Stores for RunWorld {
         let store = operation.store.binding.as_str();
         match &operation.call {
             // Nothing of this database was planned yet, so the base says it all.
-            Call::Sql(call) if !dry || !self.shadow_record(store)?.dirty => d1::perform(&self.env, store, call, dry).await,
+            Call::Sql(call) if !dry || (!self.shadow_record(store)?.dirty && !call.statements.iter().any(|one| one.statement.is_explain())) => {
+                d1::perform(&self.env, store, call, dry).await
+            }
             Call::Sql(call) => {
                 let _turn = self.turn().await?;
                 self.in_shadow(store, call).await
@@ -211,6 +213,13 @@ impl Stores for RunWorld {
     async fn turn(&self) -> Result<Turn, Problem> {
         self.turns.view.take().await
     }
+
+    async fn repeats(&self, operation: &Operation, payload: Payload, first: &Answer<Content>) -> Result<bool, Problem> {
+        match (&operation.call, first) {
+            (Call::Object(ObjectCall::Put { .. }), Answer::Result { result, .. }) => r2::is_same_body(payload, result).await,
+            _ => Ok(true),
+        }
+    }
 }
 
 fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
@@ -222,7 +231,7 @@ fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
 
 impl Alarms for RunWorld {
     fn guard_failed(&self, run: Option<&RunId>, problem: &Problem) {
-        self.state.wait_until(alerts::raise(self.env.clone(), self.settings.clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
+        self.state.wait_until(alerts::raise(self.env.clone(), self.settings.as_ref().clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
     }
 
     fn run_changed(&self, run: &Run) {

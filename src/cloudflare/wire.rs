@@ -60,13 +60,13 @@ fn internal(_: JsValue) -> Problem {
 }
 
 /// A request with only a message.
-pub fn request<T: Serialize>(path: &str, message: &T) -> Result<web_sys::Request, Problem> {
+pub fn request<T: Serialize>(path: &str, message: &T) -> Result<Outgoing, Problem> {
     let body = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
     build(path, None, &JsValue::from_str(&body))
 }
 
 /// The request that carries an operation to a run's object.
-pub fn execute_request(message: &Execute, payload: Payload) -> Result<web_sys::Request, Problem> {
+pub fn execute_request(message: &Execute, payload: Payload) -> Result<Outgoing, Problem> {
     match payload {
         Payload::Stream(stream) => build("/execute", Some(&encode(message)?), &stream.into()),
         Payload::Bytes(bytes) => {
@@ -80,16 +80,24 @@ pub fn execute_request(message: &Execute, payload: Payload) -> Result<web_sys::R
     }
 }
 
-fn build(path: &str, header: Option<&str>, body: &JsValue) -> Result<web_sys::Request, Problem> {
-    let headers = Headers::new().map_err(internal)?;
-    if let Some(header) = header {
-        headers.set(MESSAGE, header).map_err(internal)?;
-    }
+/// A request to an object.
+pub struct Outgoing {
+    /// Its address.
+    pub url: String,
+    /// The rest.
+    pub init: RequestInit,
+}
+
+fn build(path: &str, header: Option<&str>, body: &JsValue) -> Result<Outgoing, Problem> {
     let init = RequestInit::new();
     init.set_method("POST");
-    init.set_headers(&headers);
+    if let Some(header) = header {
+        let headers = js_sys::Object::new();
+        super::js::set(&headers, MESSAGE, &JsValue::from_str(header));
+        init.set_headers(&headers);
+    }
     init.set_body(body);
-    web_sys::Request::new_with_str_and_init(&format!("https://object{path}"), &init).map_err(internal)
+    Ok(Outgoing { url: format!("https://object{path}"), init })
 }
 
 /// Reads what [`execute_request`] sent.
@@ -124,20 +132,31 @@ enum HeadKind {
 }
 
 /// The response that carries an answer to the Worker.
-pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Problem>) -> Result<web_sys::Response, Problem> {
+pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Problem>) -> Result<worker::Response, Problem> {
+    let fault = |_: worker::Error| Problem::internal();
     let (kind, body) = match answer {
-        Ok(Answer::Result { result, info }) => (HeadKind::Result { info }, JsValue::from_str(&result)),
+        Ok(Answer::Result { result, info }) => (HeadKind::Result { info }, Ok(result)),
         Ok(Answer::Content { headers, partial, content }) => {
             let empty = content.is_none();
-            (HeadKind::Content { headers, partial, empty }, content.map_or(JsValue::NULL, Content::into_js))
+            (HeadKind::Content { headers, partial, empty }, Err(content.map_or(JsValue::NULL, Content::into_js)))
         }
-        Err(problem) => (HeadKind::Problem { problem }, JsValue::NULL),
+        Err(problem) => (HeadKind::Problem { problem }, Ok(String::new())),
     };
-    let headers = Headers::new().map_err(internal)?;
-    headers.set(MESSAGE, &encode(&Head { receipt, kind })?).map_err(internal)?;
-    let init = web_sys::ResponseInit::new();
-    init.set_headers(&headers);
-    respond(&body, &init)
+    let head = encode(&Head { receipt, kind })?;
+    match body {
+        Ok(text) => {
+            let headers = worker::Headers::new();
+            headers.set(MESSAGE, &head).map_err(fault)?;
+            Ok(worker::Response::from_body(worker::ResponseBody::Body(text.into_bytes())).map_err(fault)?.with_headers(headers))
+        }
+        Err(body) => {
+            let headers = Headers::new().map_err(internal)?;
+            headers.set(MESSAGE, &head).map_err(internal)?;
+            let init = web_sys::ResponseInit::new();
+            init.set_headers(&headers);
+            Ok(respond(&body, &init)?.into())
+        }
+    }
 }
 
 /// A response with any kind of body.

@@ -45,6 +45,10 @@ impl Condition {
     ///
     /// An entity tag takes precedence over the date that goes with it. HTTP dates have whole seconds, so the object's time is compared in seconds.
     pub fn check(&self, object: Option<(&str, Millis)>) -> Met {
+        // As R2 has it: what is not there was not modified since.
+        if object.is_none() && self.uploaded_after.is_some() {
+            return Met::NotModified;
+        }
         let etag_in = |list: &[String]| object.is_some_and(|(etag, _)| list.iter().any(|one| one == "*" || one == etag));
         if !self.matches.is_empty() {
             if !etag_in(&self.matches) {

@@ -162,17 +162,23 @@ impl Keyring {
         Ok(Caller::Run(claim))
     }
 
-    /// Signs a run's token.
-    pub fn issue(&self, claim: &RunClaim) -> Result<String, Problem> {
-        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
-        let payload = URL_SAFE_NO_PAD.encode(payload);
-        let signer = self.signer(&payload).ok_or_else(|| {
+    /// Whether tokens can be signed: asked before a run is opened, so that there is no run without a token.
+    pub fn can_issue(&self) -> Result<(), Problem> {
+        self.signer("").map(|_| ()).ok_or_else(|| {
             Problem::new(
                 Code::Misconfigured,
                 "The gateway has no secret TOKEN_SECRET of at least 32 characters, so it opens no runs.",
                 "An operator must set it: see Credentials in the README.",
             )
-        })?;
+        })
+    }
+
+    /// Signs a run's token.
+    pub fn issue(&self, claim: &RunClaim) -> Result<String, Problem> {
+        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
+        let payload = URL_SAFE_NO_PAD.encode(payload);
+        self.can_issue()?;
+        let signer = self.signer(&payload).ok_or_else(Problem::internal)?;
         let signature = URL_SAFE_NO_PAD.encode(signer.finalize().into_bytes());
         Ok(format!("drt_{}_{payload}.{signature}", self.environment))
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Change, Effect, Net};
 use super::journal::{Entry, Outcome, Position};
+use super::markdown::code;
 use super::operation::Access;
 use super::run::{Mode, Run};
 
@@ -32,6 +33,9 @@ pub struct Hazard {
     pub kind: HazardKind,
     /// What it is, for a person.
     pub message: String,
+    /// The same for Markdown, with every name in a code span.
+    #[serde(skip)]
+    pub markdown: String,
     /// The operations that it comes from.
     pub operations: Vec<Position>,
 }
@@ -39,33 +43,34 @@ pub struct Hazard {
 /// Shortest object key that is looked for in rows; shorter ones are found in any text.
 const MIN_REFERENCE_CHARS: usize = 4;
 
+/// Makes a hazard. `say` is given a way to write a name: as it is, or as a code span that no name can leave.
+fn hazard(kind: HazardKind, operations: Vec<Position>, say: impl Fn(&dyn Fn(&str) -> String) -> String) -> Hazard {
+    Hazard { kind, message: say(&str::to_owned), markdown: say(&code), operations }
+}
+
 /// Finds the hazards of a run, from its journal, its effects one by one, and their net.
 pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], nets: &[Net]) -> Vec<Hazard> {
     let mut hazards = Vec::new();
     let live: Vec<&Entry> = entries.iter().filter(|entry| entry.access == Access::Write && entry.mode == Some(Mode::Live)).collect();
     let written: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.position).collect();
     if run.mode == Mode::DryRun && !written.is_empty() {
-        hazards.push(Hazard {
-            kind: HazardKind::LiveBeforeDry,
-            message: format!("{} of this run's writes reached the real stores before it became a dry run, because {}.", written.len(), run.cause.describe()),
-            operations: written,
-        });
+        let count = written.len();
+        hazards.push(hazard(HazardKind::LiveBeforeDry, written, |_| {
+            format!("{count} of this run's writes reached the real stores before it became a dry run, because {}.", run.cause.describe())
+        }));
     }
     let unknown: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Running).map(|entry| entry.position).collect();
     if !unknown.is_empty() {
-        hazards.push(Hazard {
-            kind: HazardKind::OutcomeUnknown,
-            message: "A live write began and its end was never recorded: it may or may not have reached its store. Look there before trying again.".into(),
-            operations: unknown,
-        });
+        hazards.push(hazard(HazardKind::OutcomeUnknown, unknown, |_| {
+            "A live write began and its end was never recorded: it may or may not have reached its store. Look there before trying again.".into()
+        }));
     }
-    for entry in entries {
-        if !entry.unbounded.is_empty() && matches!(entry.outcome, Outcome::Done | Outcome::Skipped) {
-            hazards.push(Hazard {
-                kind: HazardKind::Unbounded,
-                message: format!("{} has no WHERE: it changes every row there is, also those that come later.", entry.unbounded.join(", ")),
-                operations: vec![entry.position],
-            });
+    for entry in entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Done | Outcome::Skipped)) {
+        if !entry.unbounded.is_empty() {
+            hazards.push(hazard(HazardKind::Unbounded, vec![entry.position], |name| {
+                let statements: Vec<String> = entry.unbounded.iter().map(|statement| name(statement)).collect();
+                format!("{} has no WHERE: it changes every row there is, also those that come later.", statements.join(", "))
+            }));
         }
     }
     hazards.extend(cascades(entries, effects));
@@ -88,8 +93,10 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
             if removed.is_empty() {
                 return None;
             }
-            let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {table}", rows(*count))).collect();
-            Some(Hazard { kind: HazardKind::Cascade, message: format!("{} {named} also removed {}.", entry.action, removed.join(" and ")), operations: vec![entry.position] })
+            Some(hazard(HazardKind::Cascade, vec![entry.position], |name| {
+                let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {}", rows(*count), name(table))).collect();
+                format!("{} {} also removed {}.", entry.action, name(named), removed.join(" and "))
+            }))
         })
         .collect()
 }
@@ -127,15 +134,13 @@ fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
     stores
         .into_iter()
         .map(|(store, Planned { keys, named_in, operations })| {
-            let shown: Vec<&str> = keys.iter().copied().take(MAX_NAMED).collect();
-            let rest = if keys.len() > MAX_NAMED { format!(" and {} more", keys.len() - MAX_NAMED) } else { String::new() };
-            let (noun, verb, them) = if keys.len() == 1 { ("The object", "exists", "it") } else { ("The objects", "exist", "them") };
-            let subjects: Vec<&str> = named_in.into_iter().collect();
-            Hazard {
-                kind: HazardKind::ObjectOnlyInPlan,
-                message: format!("{noun} {}{rest} in {store} {verb} only in this plan, and planned changes of {} refer to {them}.", shown.join(", "), subjects.join(", ")),
-                operations: operations.into_iter().collect(),
-            }
+            hazard(HazardKind::ObjectOnlyInPlan, operations.into_iter().collect(), |name| {
+                let shown: Vec<String> = keys.iter().take(MAX_NAMED).map(|key| name(key)).collect();
+                let rest = if keys.len() > MAX_NAMED { format!(" and {} more", keys.len() - MAX_NAMED) } else { String::new() };
+                let (noun, verb, them) = if keys.len() == 1 { ("The object", "exists", "it") } else { ("The objects", "exist", "them") };
+                let subjects: Vec<String> = named_in.iter().map(|subject| name(subject)).collect();
+                format!("{noun} {}{rest} in {} {verb} only in this plan, and planned changes of {} refer to {them}.", shown.join(", "), name(store), subjects.join(", "))
+            })
         })
         .collect()
 }

@@ -95,7 +95,7 @@ fn hazards(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n## Look at this first\n"));
     for hazard in report.hazards.iter().take(MAX_LINES) {
-        line(text, format_args!("- {}{}", plain(&hazard.message), steps(&hazard.operations)));
+        line(text, format_args!("- {}{}", hazard.markdown, steps(&hazard.operations)));
     }
     more(text, report.hazards.len(), MAX_LINES);
 }
@@ -261,7 +261,9 @@ fn visible(text: &str) -> String {
             '\n' => shown.push('⏎'),
             '\r' => shown.push('␍'),
             '\t' => shown.push(' '),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => shown.push('�'),
+            '\u{ad}' | '\u{61c}' | '\u{2060}'..='\u{2064}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                shown.push('�')
+            }
             character if character.is_control() => shown.push('�'),
             character => shown.push(character),
         }
@@ -270,7 +272,7 @@ fn visible(text: &str) -> String {
 }
 
 /// A code span that its content cannot leave: the fence is longer than any run of backticks inside. A pipe would end a table's cell even there.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = visible(text).replace('|', "¦");
     let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
@@ -279,7 +281,7 @@ fn code(text: &str) -> String {
 }
 
 /// The gateway's own words, which may quote a name: everything with a meaning in Markdown or HTML is escaped.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in visible(text).chars() {
         if matches!(character, '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '#' | '!' | '&' | '~') {

@@ -40,6 +40,13 @@ pub struct Statement {
     pub describes_schema: bool,
 }
 
+impl Statement {
+    /// Whether it only tells how another would run. It reads no rows, but is no SELECT either.
+    pub fn is_explain(&self) -> bool {
+        self.verb == "EXPLAIN"
+    }
+}
+
 /// Splits a text into its statements.
 ///
 /// # Errors

@@ -1,9 +1,11 @@
 //! Answers of the data plane: Cloudflare's envelope, or the content itself, with the marks of a dry run.
 
 use serde_json::{Value, json};
-use worker::{Headers, Response};
+use wasm_bindgen::JsValue;
+use worker::{EncodeBody, Headers, Response};
 
 use crate::app::message::{Answer, Receipt};
+use crate::cloudflare::js;
 use crate::cloudflare::wire::{self, Content};
 use crate::domain::refusal::Problem;
 use crate::domain::run::Mode;
@@ -55,9 +57,11 @@ pub fn respond(receipt: &Receipt, answer: Result<Answer<Content>, Problem>, envi
             mark(&headers, receipt).map_err(internal)?;
             let init = web_sys::ResponseInit::new();
             init.set_status(if partial { 206 } else { 200 });
+            // What is stored encoded is sent as it is, not encoded once more.
+            js::set(&init, "encodeBody", &JsValue::from_str("manual"));
             init.set_headers(headers.0.as_ref());
-            let body = content.map_or(wasm_bindgen::JsValue::NULL, Content::into_js);
-            wire::respond(&body, &init)?.into()
+            let body = content.map_or(JsValue::NULL, Content::into_js);
+            Response::from(wire::respond(&body, &init)?).with_encode_body(EncodeBody::Manual)
         }
         Err(problem) => {
             let response = problem::respond(&problem, Some(environment)).map_err(internal)?;

@@ -24,9 +24,9 @@ pub struct Gateway {
     /// Bindings.
     pub env: Env,
     /// The configuration.
-    pub settings: Settings,
+    pub settings: std::rc::Rc<Settings>,
     /// The secrets.
-    pub keyring: Keyring,
+    pub keyring: std::rc::Rc<Keyring>,
     /// The event.
     pub context: Context,
 }
@@ -71,7 +71,7 @@ fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Resp
 
 async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let asked = Asked::read(request)?;
-    let route = find(asked.method.as_ref(), &asked.path)?;
+    let route = find(&asked.method, &asked.path)?;
     match route {
         Route::Health => return health::health(),
         Route::Ready => return health::ready(gateway).await,

@@ -1,16 +1,19 @@
 //! A request, taken apart once.
 
 use percent_encoding::percent_decode_str;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::marker::PhantomData;
 use web_sys::Url;
-use worker::{Method, Request};
+use worker::Request;
 
 use crate::domain::refusal::{Code, Problem};
 
 /// A request and what every handler wants to know of it.
 pub struct Asked {
-    /// The method.
-    pub method: Method,
+    /// The method, as it was sent: one that nobody knows must not pass for another.
+    pub method: String,
     /// The path as it was sent, still percent-encoded: an encoded slash is not a separator.
     pub path: String,
     url: Url,
@@ -21,7 +24,7 @@ impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
         let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
-        Ok(Self { method: request.method(), path: url.pathname(), url, request })
+        Ok(Self { method: request.inner().method(), path: url.pathname(), url, request })
     }
 
     /// A header, if it is there and readable.
@@ -61,11 +64,8 @@ impl Asked {
 
     /// The body in memory. What is longer than the cap is refused while it arrives.
     pub async fn bytes(&mut self, cap: u64) -> Result<Vec<u8>, Problem> {
-        let too_large = || {
-            Problem::new(Code::BodyTooLarge, format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."), "Send less at a time.")
-        };
         if self.length().is_some_and(|length| length > cap) {
-            return Err(too_large());
+            return Err(too_large(cap));
         }
         if self.length().is_some() {
             return self.request.bytes().await.map_err(|_| invalid("The body broke off"));
@@ -76,7 +76,7 @@ impl Asked {
         while let Some(piece) = stream.next().await {
             let piece = piece.map_err(|_| invalid("The body broke off"))?;
             if u64::try_from(bytes.len() + piece.len()).unwrap_or(u64::MAX) > cap {
-                return Err(too_large());
+                return Err(too_large(cap));
             }
             bytes.extend_from_slice(&piece);
         }
@@ -127,6 +127,33 @@ pub fn decode(text: &str) -> Result<String, Problem> {
     percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| invalid("A part of the path is not UTF-8"))
 }
 
+fn too_large(cap: u64) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."), "Send less at a time.")
+}
+
 fn invalid(what: &str) -> Problem {
     Problem::new(Code::InvalidRequest, format!("{what}; nothing was read or written."), "Correct the request.")
+}
+
+/// A JSON object read into a structure. Left to itself, serde also takes an array of the members in their order, which no caller means.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
 }

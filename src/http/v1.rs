@@ -77,8 +77,9 @@ pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Probl
 
 /// Opens a run.
 pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+    gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
-    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json(&body)? };
+    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<super::request::Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
@@ -111,11 +112,13 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Resul
 
 /// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key before.
 async fn identify(gateway: &Gateway, asked: &Asked, owner: &str, request: &OpenRequest, body: &[u8]) -> Result<RunId, Problem> {
+    let key = super::client_v4::idempotency_key(asked)?;
     if let Some(id) = &request.id {
+        // Opening a chosen id is idempotent by itself.
         return RunId::parse(id);
     }
     let generated = RunId::generate(js::now(), js::entropy());
-    let Some(key) = super::client_v4::idempotency_key(asked)? else { return Ok(generated) };
+    let Some(key) = key else { return Ok(generated) };
     let digest = hex::encode(Sha256::digest(body));
     let (run, first) = control::claim_opening(&gateway.env, owner, &key, &digest, &generated).await?;
     if first != digest {
@@ -124,12 +127,16 @@ async fn identify(gateway: &Gateway, asked: &Asked, owner: &str, request: &OpenR
     RunId::parse(&run)
 }
 
-/// Lists runs: an agent's own, everybody's for the others.
+/// Lists runs: an agent's own, a token's and those right below it, everybody's for the others.
 pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
     let limit = limits::page(asked.query("limit").as_deref(), 1, 50)?;
     let actor = actor(caller);
     let owner = (!actor.sees_all).then_some(actor.name.as_str());
-    let runs = control::list_runs(&gateway.env, owner, limit).await?;
+    let below = match caller {
+        Caller::Run(claim) => Some(&claim.run),
+        Caller::Key { .. } => None,
+    };
+    let runs = control::list_runs(&gateway.env, owner, below, limit).await?;
     answer(&json!({ "runs": runs }), 200)
 }
 

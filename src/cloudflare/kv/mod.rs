@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
-use super::d1::unavailable;
+use super::d1::{unavailable, unread};
 use super::environment::binding;
 use super::js;
 use super::ledger::Plan;
@@ -75,10 +75,14 @@ impl<'a> Namespace<'a> {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {
                 worker::console_error!("{}", json!({"level": "error", "event": "kv_failed", "store": self.store, "method": method, "why": js::message(&error)}));
-                Err(unavailable(self.store))
+                Err(self.unclear(method))
             }
-            None => Err(unavailable(self.store)),
+            None => Err(self.unclear(method)),
         }
+    }
+
+    fn unclear(&self, method: &str) -> Problem {
+        if matches!(method, "put" | "delete") { unavailable(self.store) } else { unread(self.store) }
     }
 
     fn seen(&self, key: &str) -> Result<Seen<KeyForm>, Problem> {

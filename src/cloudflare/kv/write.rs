@@ -1,5 +1,7 @@
 //! Writing values, for real or into the run's own view.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
@@ -42,7 +44,17 @@ impl Namespace<'_> {
             }
             KeyCall::PutMany { items } => {
                 let values = self.values(items)?;
-                let puts = items.iter().zip(&values).map(|(item, bytes)| self.put(&item.key, bytes, item.expiration, item.expiration_ttl, item.metadata.as_ref()));
+                // They run side by side, so of a key that comes twice only the last is written.
+                let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+                last.extend(items.iter().enumerate().map(|(index, item)| (item.key.as_str(), index)));
+                let last = &last;
+                let puts = items.iter().zip(&values).enumerate().map(|(index, (item, bytes))| async move {
+                    if last.get(item.key.as_str()) == Some(&index) {
+                        self.put(&item.key, bytes, item.expiration, item.expiration_ttl, item.metadata.as_ref()).await
+                    } else {
+                        Ok(())
+                    }
+                });
                 self.bulk(items.iter().map(|item| item.key.as_str()), join_all(puts).await)
             }
             KeyCall::DeleteMany { keys } => {

@@ -119,30 +119,21 @@ impl ObjectForm {
     }
 }
 
-pub(super) fn only_if(condition: &Condition) -> JsValue {
-    let options = Object::new();
-    let tags = |tags: &[String]| -> JsValue {
-        match tags {
-            [one] => JsValue::from_str(one),
-            several => several.iter().map(|tag| JsValue::from_str(tag)).collect::<Array>().into(),
+/// The condition as headers: of the forms that the binding takes, only this one holds several etags.
+pub(super) fn only_if(condition: &Condition) -> Result<JsValue, JsValue> {
+    let headers = web_sys::Headers::new()?;
+    let tags = |tags: &[String]| tags.iter().map(|tag| if tag == "*" { tag.clone() } else { format!("\"{tag}\"") }).collect::<Vec<_>>().join(", ");
+    for (name, list) in [("If-Match", &condition.matches), ("If-None-Match", &condition.matches_none)] {
+        if !list.is_empty() {
+            headers.set(name, &tags(list))?;
         }
-    };
-    if !condition.matches.is_empty() {
-        js::set(&options, "etagMatches", &tags(&condition.matches));
     }
-    if !condition.matches_none.is_empty() {
-        js::set(&options, "etagDoesNotMatch", &tags(&condition.matches_none));
-    }
-    #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
-    for (name, at) in [("uploadedBefore", condition.uploaded_before.map(|at| at + 1_000)), ("uploadedAfter", condition.uploaded_after)] {
+    for (name, at) in [("If-Unmodified-Since", condition.uploaded_before), ("If-Modified-Since", condition.uploaded_after)] {
         if let Some(at) = at {
-            js::set(&options, name, &Date::new(&JsValue::from_f64(at as f64)));
+            headers.set(name, &http_date(at))?;
         }
     }
-    if condition.uploaded_before.is_some() || condition.uploaded_after.is_some() {
-        js::set(&options, "secondsGranularity", &JsValue::TRUE);
-    }
-    options.into()
+    Ok(headers.into())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]

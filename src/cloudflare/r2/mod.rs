@@ -4,6 +4,8 @@ mod form;
 mod read;
 mod write;
 
+pub use write::is_same_body;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,10 +17,10 @@ use form::ObjectForm;
 use crate::app::message::Answer;
 use crate::app::ports::Done;
 use crate::cloudflare::environment::binding;
-use crate::cloudflare::js;
 use crate::cloudflare::ledger::Plan;
 use crate::cloudflare::overlay::{Overlay, Seen};
 use crate::cloudflare::wire::Content;
+use crate::cloudflare::{d1, js};
 use crate::domain::condition::{bad_digest, invalid_range};
 use crate::domain::journal::Outcome;
 use crate::domain::refusal::{Code, Problem};
@@ -59,7 +61,7 @@ impl<'a> Bucket<'a> {
         match js::within(limit, js::call(&self.r2, method, arguments)).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => Err(self.failed(method, &js::message(&error))),
-            None => Err(super::d1::unavailable(self.store)),
+            None => Err(self.unclear(method)),
         }
     }
 
@@ -71,7 +73,11 @@ impl<'a> Bucket<'a> {
             }
         }
         worker::console_error!("{}", json!({"level": "error", "event": "r2_failed", "store": self.store, "method": method, "why": why}));
-        super::d1::unavailable(self.store)
+        self.unclear(method)
+    }
+
+    fn unclear(&self, method: &str) -> Problem {
+        if matches!(method, "put" | "delete") { d1::unavailable(self.store) } else { d1::unread(self.store) }
     }
 
     fn seen(&self, key: &str) -> Result<Seen<ObjectForm>, Problem> {

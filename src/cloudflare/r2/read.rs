@@ -57,7 +57,7 @@ impl Bucket<'_> {
     async fn get_base(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
         let options = Object::new();
         if !condition.is_empty() {
-            js::set(&options, "onlyIf", &only_if(condition));
+            js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
         }
         if let Some(range) = range {
             js::set(&options, "range", &range_to_js(range));

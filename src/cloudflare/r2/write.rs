@@ -35,7 +35,7 @@ impl Bucket<'_> {
                 }
                 js::set(&options, "customMetadata", &custom);
                 if !condition.is_empty() {
-                    js::set(&options, "onlyIf", &only_if(condition));
+                    js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
                 }
                 match digest {
                     Some(Digest::Md5(hex)) => js::set(&options, "md5", &JsValue::from_str(hex)),
@@ -158,6 +158,21 @@ struct Received {
     body: Body,
     size: u64,
     md5: String,
+}
+
+/// Whether a body is the one that an earlier put answered for: the etag of a single put is its MD5.
+pub async fn is_same_body(payload: Payload, first: &str) -> Result<bool, Problem> {
+    let mut md5 = Md5::new();
+    let mut take = |bytes: &[u8]| {
+        md5.update(bytes);
+        Ok(())
+    };
+    match payload {
+        Payload::Bytes(bytes) => take(&bytes)?,
+        Payload::Stream(stream) => drain(&stream, &mut take).await?,
+    }
+    let first: Value = serde_json::from_str(first).unwrap_or_default();
+    Ok(first.get("etag").and_then(Value::as_str) == Some(hex::encode(md5.finalize()).as_str()))
 }
 
 /// Reads a stream to its end.

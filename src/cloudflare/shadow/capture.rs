@@ -4,7 +4,8 @@
 //!
 //! The last-made trigger of a kind fires first (observed on this engine), so these are made last: they see rows before any other trigger changes them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -81,30 +82,32 @@ fn triggers(table: &Table) -> Vec<(&'static str, String)> {
     vec![
         ("before_insert", format!("BEFORE INSERT ON {quoted} BEGIN {candidates} END")),
         ("after_insert", format!("AFTER INSERT ON {quoted} BEGIN {new} END")),
-        ("before_update", format!("BEFORE UPDATE ON {quoted} BEGIN {} {candidates} END", note("OLD"))),
+        // Two, because two images of a wide row in one would be longer than a statement may be.
+        ("before_update", format!("BEFORE UPDATE ON {quoted} BEGIN {} END", note("OLD"))),
+        ("before_update_keys", format!("BEFORE UPDATE ON {quoted} BEGIN {candidates} END")),
         ("after_update", format!("AFTER UPDATE ON {quoted} BEGIN {new} END")),
         ("before_delete", format!("BEFORE DELETE ON {quoted} BEGIN {} END", note("OLD"))),
     ]
 }
 
-/// How many notes were written. They count in `total_changes()` and have to be taken out again.
-pub fn notes(database: &Database) -> Result<u64, Problem> {
-    Ok(database.run(&format!("SELECT count(*) FROM {TOUCHED}"), &[])?.first().map_or(0, |row| row.count(0)))
-}
-
 /// Turns the notes into effects and removes them.
-pub fn collect(database: &Database, store: &str) -> Result<Vec<Effect>, Problem> {
+pub fn collect(database: &Database, store: &str, known: &mut BTreeMap<String, Rc<Table>>) -> Result<(u64, Vec<Effect>), Problem> {
     let rows = database.run(&format!("SELECT name, key, image FROM {TOUCHED} ORDER BY n"), &[])?;
     let mut effects = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut described: Option<Table> = None;
+    let mut described: Option<Rc<Table>> = None;
     for row in rows.iter() {
         let (name, key) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
         if !seen.insert((name.clone(), key.clone())) {
             continue;
         }
         if described.as_ref().is_none_or(|table| table.name != name) {
-            described = Some(Table::read(database, &name)?);
+            let table = match known.get(&name) {
+                Some(table) => table.clone(),
+                None => Rc::new(Table::read(database, &name)?),
+            };
+            known.insert(name.clone(), table.clone());
+            described = Some(table);
         }
         let Some(table) = &described else { continue };
         let before = row.text(2).map(|text| parse(&text)).transpose()?;
@@ -118,7 +121,7 @@ pub fn collect(database: &Database, store: &str) -> Result<Vec<Effect>, Problem>
     if rows.first().is_some() {
         database.run(&format!("DELETE FROM {TOUCHED}"), &[])?;
     }
-    Ok(effects)
+    Ok((u64::from(rows.rows.length()), effects))
 }
 
 /// How people know a row: by its primary key, where that is not the rowid itself.

@@ -61,7 +61,8 @@ pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Pro
     let text = if text.len() < 1_900_000 {
         text
     } else {
-        let bare = LostChange { effects: Vec::new(), ..change.clone() };
+        let mut bare = LostChange { effects: Vec::new(), ..change.clone() };
+        bare.call.statements.iter_mut().for_each(|one| one.params.clear());
         serde_json::to_string(&bare).map_err(|_| unreadable("shadow"))?
     };
     Ok(database.values().put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?)

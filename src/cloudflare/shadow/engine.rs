@@ -35,6 +35,8 @@ pub struct Shadow {
 struct Programs {
     roots: Option<Rc<BTreeMap<u64, String>>>,
     touched: HashMap<String, Rc<Touched>>,
+    tables: BTreeMap<String, Rc<catalog::Table>>,
+    deferred: Option<bool>,
 }
 
 /// Most statements whose programs are remembered.
@@ -119,6 +121,9 @@ impl Shadow {
             if one.statement.describes_schema {
                 continue;
             }
+            if one.statement.is_explain() {
+                return Ok(false);
+            }
             let Ok(touched) = self.touched(&one.statement.text, &bindings(&one.params)) else {
                 // The base has the same schema and will say the same error, or knows something that the shadow has not.
                 continue;
@@ -152,10 +157,7 @@ impl Shadow {
             let mut round = Round { figures: Vec::new(), effects: Vec::new(), written: BTreeSet::new(), schema_changed: false, text: String::new() };
             let mut rows = Vec::new();
             for one in &request.call.statements {
-                rows.push(self.statement(&mut round, &next, one, request)?);
-                if round.schema_changed {
-                    next.schema_dirty = true;
-                }
+                rows.push(self.statement(&mut round, &mut next, one, request)?);
             }
             round.text = self.render(&request.call, &rows, &round)?;
             if !reads_only {
@@ -183,12 +185,12 @@ impl Shadow {
         }
     }
 
-    fn statement(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Rows, Halt> {
+    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Rows, Halt> {
         let params = bindings(&one.params);
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
             Kind::Read | Kind::Write => {
-                if one.statement.describes_schema {
+                if one.statement.describes_schema || one.statement.is_explain() {
                     return self.read_schema(round, one, &params);
                 }
                 self.query(round, catalog, one, &params, &request.store)
@@ -216,13 +218,14 @@ impl Shadow {
         if !missing.is_empty() {
             return Err(Halt::Missing(missing));
         }
-        let before = self.total_changes()?;
+        let before = if one.statement.kind == Kind::Write { self.total_changes()? } else { 0 };
         let rows = self.database.run_bound(text, params).map_err(store_error)?;
         let mut figures = Figures::default();
         if one.statement.kind == Kind::Write {
             let after = self.counters()?;
-            figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(capture::notes(&self.database)?), last_row_id: after.1 };
-            round.effects.extend(capture::collect(&self.database, store)?);
+            let (notes, effects) = capture::collect(&self.database, store, &mut self.programs.borrow_mut().tables)?;
+            figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes), last_row_id: after.1 };
+            round.effects.extend(effects);
             round.written.extend(touched.written.iter().cloned());
         }
         round.figures.push(figures);
@@ -240,7 +243,7 @@ impl Shadow {
         store_error(error).into()
     }
 
-    fn change_schema(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Rows, Halt> {
+    fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Rows, Halt> {
         let statement = &one.statement;
         if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX" | "CREATE VIRTUAL TABLE") {
             return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run.").into());
@@ -274,7 +277,13 @@ impl Shadow {
             round.effects.push(definition_effect(store, name, None, Some(sql)));
         }
         round.schema_changed = true;
-        round.written.extend(known.into_iter().filter(|table| table.eq_ignore_ascii_case(target)));
+        round.written.extend(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
+        catalog.schema_dirty = true;
+        // A table that was made or renamed here has all its rows here: the base knows nothing of it.
+        for table in catalog::tables(&self.database)?.into_iter().filter(|table| !known.contains(table)) {
+            catalog.hydrated.insert(table.clone());
+            catalog.dirty.insert(table);
+        }
         round.figures.push(Figures { changes: counters.0.saturating_sub(changes_before), last_row_id: counters.1 });
         self.forget();
         Ok(rows)
@@ -305,8 +314,13 @@ impl Shadow {
 
     /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here.
     fn check_deferred(&self) -> Result<(), Problem> {
-        let deferred = self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?;
-        if deferred.first().is_some() && self.database.run("PRAGMA foreign_key_check", &[])?.first().is_some() {
+        let known = self.programs.borrow().deferred;
+        let deferred = match known {
+            Some(known) => known,
+            None => self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?.first().is_some(),
+        };
+        self.programs.borrow_mut().deferred = Some(deferred);
+        if deferred && self.database.run("PRAGMA foreign_key_check", &[])?.first().is_some() {
             return Err(Problem::from_store(Code::SqlError, "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"));
         }
         Ok(())

@@ -11,7 +11,9 @@ use super::capture;
 use super::catalog::{Catalog, Table};
 use super::cells::{balanced, identifier};
 use crate::cloudflare::d1::{self, Failure};
+use crate::cloudflare::js;
 use crate::cloudflare::sql::Database;
+use crate::domain::limits::MAX_PARAMETERS;
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::{Code, Problem};
 
@@ -51,9 +53,35 @@ impl Budget {
     }
 }
 
+/// D1 answers at most 100 columns (<https://developers.cloudflare.com/d1/platform/limits/>).
+const MAX_RESULT_COLUMNS: usize = 100;
+
 /// One SELECT on the base, its rows as JavaScript arrays.
 async fn select(env: &Env, store: &str, sql: &str, params: &[Value]) -> Result<(Array, u64), Problem> {
-    let text = d1::send(env, store, &[(sql, params)], RowShape::Arrays).await.map_err(|failure| match failure {
+    let (mut results, bytes) = selects(env, store, &[(sql, params)]).await?;
+    Ok((results.pop().unwrap_or_default(), bytes))
+}
+
+/// Parts of the same rows, side by side: one transaction reads them all, so they fit.
+async fn page(env: &Env, store: &str, statements: &[String]) -> Result<(Array, u64), Problem> {
+    let statements: Vec<(&str, &[Value])> = statements.iter().map(|sql| (sql.as_str(), [].as_slice())).collect();
+    let (parts, bytes) = selects(env, store, &statements).await?;
+    let mut parts = parts.into_iter();
+    let rows = parts.next().unwrap_or_default();
+    for part in parts {
+        for index in 0..rows.length() {
+            let whole = row(&rows, index);
+            row(&part, index).iter().for_each(|cell| {
+                whole.push(&cell);
+            });
+        }
+    }
+    Ok((rows, bytes))
+}
+
+/// SELECTs on the base in one transaction, the rows of each as JavaScript arrays.
+async fn selects(env: &Env, store: &str, statements: &[(&str, &[Value])]) -> Result<(Vec<Array>, u64), Problem> {
+    let text = d1::send(env, store, statements, RowShape::Arrays).await.map_err(|failure| match failure {
         Failure::Problem(problem) => problem,
         Failure::Sql(why) | Failure::Unclear(why) => {
             worker::console_error!("{}", json!({"level": "error", "event": "hydration_failed", "store": store, "why": why}));
@@ -61,10 +89,9 @@ async fn select(env: &Env, store: &str, sql: &str, params: &[Value]) -> Result<(
         }
     })?;
     let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    let answer = JSON::parse(&text).map_err(|_| Problem::internal())?;
-    let result = js_sys::Reflect::get_u32(&answer, 0).map_err(|_| Problem::internal())?;
-    let rows = crate::cloudflare::js::member(&crate::cloudflare::js::member(&result, "results"), "rows");
-    Ok((rows.dyn_into().map_err(|_| Problem::internal())?, bytes))
+    let answer: Array = JSON::parse(&text).ok().and_then(|answer| answer.dyn_into().ok()).ok_or_else(Problem::internal)?;
+    let rows = answer.iter().map(|result| js::member(&js::member(&result, "results"), "rows").dyn_into().map_err(|_| Problem::internal()));
+    Ok((rows.collect::<Result<_, _>>()?, bytes))
 }
 
 fn row(rows: &Array, index: u32) -> Array {
@@ -78,6 +105,8 @@ const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT
 /// Copies the schema.
 pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut Catalog) -> Result<(), Problem> {
     let (rows, _) = select(env, store, SCHEMA, &[]).await?;
+    let (has_counters, _) = select(env, store, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'", &[]).await?;
+    let counters = if has_counters.length() > 0 { select(env, store, "SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence", &[]).await?.0 } else { Array::new() };
     let mut loaded = catalog.clone();
     database.transaction(|| {
         let mut virtual_tables = BTreeSet::new();
@@ -97,6 +126,10 @@ pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut C
                 // An object that cannot be made here, for example a trigger on a virtual table, must not be silently absent.
                 loaded.missing.insert(name.to_ascii_lowercase(), format!("it cannot be made in the shadow ({})", error.0));
             }
+        }
+        for index in 0..counters.length() {
+            let counter = row(&counters, index);
+            set_counter(database, &counter.get(0).as_string().unwrap_or_default(), &counter.get(1).as_string().unwrap_or_default())?;
         }
         capture::install(database)?;
         loaded.loaded = true;
@@ -119,7 +152,7 @@ struct Copied {
     columns: Vec<String>,
     rows: Vec<Array>,
     /// Its AUTOINCREMENT counter.
-    sequence: Option<f64>,
+    sequence: Option<String>,
 }
 
 /// Copies whole tables, with every table that their foreign keys refer to, so that the copies can stand in a database that enforces them.
@@ -186,11 +219,19 @@ fn set_triggers_aside(database: &Database) -> Result<Vec<String>, Problem> {
     Ok(statements)
 }
 
+/// Longer ones would not fit into SQLite's 2 MB once more as hexadecimal; D1 answers them as arrays of numbers.
+const MAX_HEX_BYTES: usize = 500_000;
+
 /// A column as it travels: what JSON or a JavaScript number would spoil goes as text, and a letter for each column says which.
 fn travelling(column: &str, exact_text: bool) -> String {
-    let text = if exact_text { format!("WHEN 'text' THEN hex(CAST({column} AS BLOB))") } else { String::new() };
+    let text = if exact_text {
+        format!("WHEN 'text' THEN CASE WHEN octet_length({column}) < {MAX_HEX_BYTES} THEN hex(CAST({column} AS BLOB)) ELSE CAST({column} AS BLOB) END")
+    } else {
+        String::new()
+    };
     format!(
-        "CASE typeof({column}) WHEN 'blob' THEN hex({column}) WHEN 'integer' THEN CAST({column} AS TEXT) \
+        "CASE typeof({column}) WHEN 'blob' THEN CASE WHEN length({column}) < {MAX_HEX_BYTES} THEN hex({column}) ELSE {column} END \
+         WHEN 'integer' THEN CAST({column} AS TEXT) \
          WHEN 'real' THEN CASE WHEN abs({column}) < 1.8e308 THEN {column} ELSE CAST({column} AS TEXT) END {text} ELSE {column} END"
     )
 }
@@ -229,8 +270,10 @@ async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Resu
     while offset < count {
         let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
         let values: Vec<String> = names.iter().map(|name| travelling(name, exact_text)).collect();
-        let sql = format!("SELECT {kinds}, {} FROM {quoted} ORDER BY {} LIMIT {PAGE_ROWS} OFFSET {offset}", values.join(", "), order.join(", "));
-        let (page, bytes) = select(env, store, &sql, &[]).await?;
+        let behind = format!("FROM {quoted} ORDER BY {} LIMIT {PAGE_ROWS} OFFSET {offset}", order.join(", "));
+        let mut selects = vec![format!("SELECT {kinds} {behind}")];
+        selects.extend(values.chunks(MAX_RESULT_COLUMNS).map(|group| format!("SELECT {} {behind}", group.join(", "))));
+        let (page, bytes) = page(env, store, &selects).await?;
         if !exact_text && has_replacement(&page) {
             // Text that is not valid UTF-8 arrives with replacement characters; so may text that really holds one. Both travel as bytes.
             exact_text = true;
@@ -247,8 +290,8 @@ async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Resu
         offset += PAGE_ROWS;
     }
     let sequence = if table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
-        let (found, _) = select(env, store, "SELECT seq FROM sqlite_sequence WHERE name = ?", &[table.name.clone().into()]).await?;
-        row(&found, 0).get(0).as_f64()
+        let (found, _) = select(env, store, "SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = ?", &[table.name.clone().into()]).await?;
+        row(&found, 0).get(0).as_string()
     } else {
         None
     };
@@ -265,7 +308,12 @@ fn bindable(row: &Array, exact_text: bool) -> Array {
     let bound = Array::of1(&row.get(0));
     for (index, kind) in (1u32..).zip(kinds.bytes()) {
         let cell = row.get(index);
-        let bytes = |cell: &JsValue| -> JsValue { Uint8Array::from(hex::decode(cell.as_string().unwrap_or_default()).unwrap_or_default().as_slice()).into() };
+        let bytes = |cell: &JsValue| -> JsValue {
+            match cell.dyn_ref::<Array>() {
+                Some(numbers) => Uint8Array::new(numbers).into(),
+                None => Uint8Array::from(hex::decode(cell.as_string().unwrap_or_default()).unwrap_or_default().as_slice()).into(),
+            }
+        };
         bound.push(&match kind {
             b'b' => bytes(&cell),
             b't' if exact_text => bytes(&cell),
@@ -285,27 +333,41 @@ fn insert(database: &Database, copied: &Copied) -> Result<(), Problem> {
     let quoted = identifier(&copied.table.name);
     let is_rowid = |column: &String| copied.table.rowid.is_some_and(|rowid| rowid == column);
     let columns: Vec<String> = copied.columns.iter().map(|column| if is_rowid(column) { column.clone() } else { identifier(column) }).collect();
+    let count = columns.len();
     let columns = columns.join(", ");
     let mut statements: BTreeMap<String, String> = BTreeMap::new();
     for row in &copied.rows {
         let kinds = row.get(0).as_string().unwrap_or_default();
+        if count > MAX_PARAMETERS {
+            // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
+            let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
+            let rowid = row.get(1).as_string().and_then(|text| text.parse::<i64>().ok()).ok_or_else(Problem::internal)?;
+            database.run_bound(&format!("INSERT INTO {quoted} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &row.slice(2, row.length()))?;
+            continue;
+        }
         let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
-            let values: Vec<&str> = kinds
-                .bytes()
-                .map(|kind| match kind {
-                    b'i' => "CAST(? AS INTEGER)",
-                    b't' => "CAST(? AS TEXT)",
-                    _ => "?",
-                })
-                .collect();
+            let values: Vec<&str> = kinds.bytes().map(placeholder).collect();
             format!("INSERT INTO {quoted} ({columns}) VALUES ({})", values.join(", "))
         });
         database.run_bound(statement, &row.slice(1, row.length()))?;
     }
-    if let Some(sequence) = copied.sequence {
-        database.run("DELETE FROM sqlite_sequence WHERE name = ?", &[copied.table.name.as_str().into()])?;
-        database
-            .run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[copied.table.name.as_str().into(), crate::cloudflare::sql::Param::Number(sequence)])?;
+    if let Some(sequence) = &copied.sequence {
+        set_counter(database, &copied.table.name, sequence)?;
     }
     Ok(())
+}
+
+/// Continues an AUTOINCREMENT counter where the base has it.
+fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), Problem> {
+    database.run("DELETE FROM sqlite_sequence WHERE name = ?", &[table.into()])?;
+    database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
+    Ok(())
+}
+
+fn placeholder(kind: u8) -> &'static str {
+    match kind {
+        b'i' => "CAST(? AS INTEGER)",
+        b't' => "CAST(? AS TEXT)",
+        _ => "?",
+    }
 }

@@ -10,7 +10,7 @@ use crate::domain::operation::{BoundStatement, Call, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::statement::{Statement, split};
 use crate::http::Gateway;
-use crate::http::request::Asked;
+use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
 
 #[derive(Deserialize)]
@@ -28,11 +28,11 @@ struct Body {
     #[serde(default)]
     params: Option<Vec<Value>>,
     #[serde(default)]
-    batch: Option<Vec<Query>>,
+    batch: Option<Vec<Object<Query>>>,
 }
 
 pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Refusal> {
-    let (body, bytes): (Body, _) = asked.json(gateway.settings.max_body_bytes).await?;
+    let (Object(body), bytes): (Object<Body>, _) = asked.json(gateway.settings.max_body_bytes).await?;
     let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
     let sql = body.text();
     let statements = read(body).map_err(|problem| Refusal { problem, sql })?;
@@ -42,7 +42,7 @@ pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -
 impl Body {
     /// All its statements, as text for the journal.
     fn text(&self) -> Option<String> {
-        let batch = self.batch.iter().flatten().map(|query| query.sql.as_str());
+        let batch = self.batch.iter().flatten().map(|Object(query)| query.sql.as_str());
         let all: Vec<&str> = self.sql.as_deref().into_iter().chain(batch).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -60,8 +60,7 @@ fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
 
 fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {
     let mut statements = split(&query.sql)?;
-    let params = query.params.unwrap_or_default();
-    check(&params)?;
+    let params = accept(query.params)?;
     if statements.len() == 1 {
         let statement = statements.remove(0);
         return Ok(vec![BoundStatement { statement, params }]);
@@ -76,15 +75,14 @@ fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {
     Ok(statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect())
 }
 
-fn several(batch: Vec<Query>) -> Result<Vec<BoundStatement>, Problem> {
+fn several(batch: Vec<Object<Query>>) -> Result<Vec<BoundStatement>, Problem> {
     if batch.is_empty() || batch.len() > MAX_STATEMENTS {
         return Err(Problem::new(Code::InvalidRequest, format!("A batch has 1 to {MAX_STATEMENTS} statements; nothing was run."), "Send them in several requests."));
     }
     batch
         .into_iter()
-        .map(|query| {
-            let params = query.params.unwrap_or_default();
-            check(&params)?;
+        .map(|Object(query)| {
+            let params = accept(query.params)?;
             let mut statements: Vec<Statement> = split(&query.sql)?;
             match (statements.pop(), statements.is_empty()) {
                 (Some(statement), true) => Ok(BoundStatement { statement, params }),
@@ -94,8 +92,9 @@ fn several(batch: Vec<Query>) -> Result<Vec<BoundStatement>, Problem> {
         .collect()
 }
 
-/// Parameters are JSON scalars, or arrays of bytes, as D1's own answers write them.
-fn check(params: &[Value]) -> Result<(), Problem> {
+/// Parameters are JSON scalars, or arrays of bytes, as D1's own answers write them. Booleans are numbers to SQLite.
+fn accept(params: Option<Vec<Value>>) -> Result<Vec<Value>, Problem> {
+    let mut params = params.unwrap_or_default();
     if params.len() > MAX_PARAMETERS {
         return Err(Problem::new(
             Code::TooManyParameters,
@@ -104,17 +103,22 @@ fn check(params: &[Value]) -> Result<(), Problem> {
         ));
     }
     let is_byte = |value: &Value| value.as_u64().is_some_and(|byte| byte < 256);
-    let fits = |value: &Value| match value {
-        Value::Object(_) => false,
-        Value::Array(bytes) => bytes.iter().all(is_byte),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    };
-    if params.iter().all(fits) {
-        return Ok(());
+    for param in &mut params {
+        let fits = match param {
+            Value::Object(_) => false,
+            Value::Array(bytes) => bytes.iter().all(is_byte),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+        };
+        if !fits {
+            return Err(Problem::new(
+                Code::InvalidRequest,
+                "A parameter is an object or a list; nothing was run.",
+                "Use text, numbers, booleans, null, or an array of bytes for a BLOB; send JSON as text.",
+            ));
+        }
+        if let Value::Bool(value) = param {
+            *param = u8::from(*value).into();
+        }
     }
-    Err(Problem::new(
-        Code::InvalidRequest,
-        "A parameter is an object or a list; nothing was run.",
-        "Use text, numbers, booleans, null, or an array of bytes for a BLOB; send JSON as text.",
-    ))
+    Ok(params)
 }

@@ -6,11 +6,11 @@ use worker::FormEntry;
 
 use super::Understood;
 use crate::cloudflare::wire::Payload;
-use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_VALUE_BYTES, kv_key};
+use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key};
 use crate::domain::operation::{Call, KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
 use crate::http::Gateway;
-use crate::http::request::Asked;
+use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
 
 #[derive(Deserialize)]
@@ -47,12 +47,14 @@ pub async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) ->
         }),
         Action::PutValue(key) => put(key, asked, cap).await,
         Action::BulkPut => {
-            let (items, bytes): (Vec<KeyItem>, _) = asked.json(cap).await?;
+            let (items, bytes): (Vec<Object<KeyItem>>, _) = asked.json(cap).await?;
+            let items: Vec<KeyItem> = items.into_iter().map(|Object(item)| item).collect();
             few(items.len(), MAX_KV_BULK_WRITE)?;
             for item in &items {
                 kv_key(&item.key)?;
                 check_value(item.value.len())?;
                 check_metadata(item.metadata.as_ref())?;
+                check_seconds(item.expiration.max(item.expiration_ttl))?;
             }
             Ok(Understood { call: Call::Key(KeyCall::PutMany { items }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
         }
@@ -63,7 +65,7 @@ pub async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) ->
             Ok(Understood { call: Call::Key(KeyCall::DeleteMany { keys }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
         }
         Action::BulkGet => {
-            let (request, _): (BulkGet, _) = asked.json(cap).await?;
+            let (Object(request), _): (Object<BulkGet>, _) = asked.json(cap).await?;
             few(request.keys.len(), MAX_KV_BULK_READ)?;
             request.keys.iter().try_for_each(|key| kv_key(key))?;
             let json = match request.r#type.as_deref() {
@@ -84,7 +86,11 @@ async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Pro
     let (value, metadata) = if asked.media_type() == "multipart/form-data" { form(asked, cap).await? } else { (asked.bytes(cap).await?, None) };
     check_value(value.len())?;
     check_metadata(metadata.as_ref())?;
-    let mut fingerprint = value.clone();
+    check_seconds(expiration.max(expiration_ttl))?;
+    // The length keeps the two apart: otherwise metadata could pass for the end of a value.
+    let mut fingerprint = value.len().to_string().into_bytes();
+    fingerprint.push(b':');
+    fingerprint.extend_from_slice(&value);
     fingerprint.extend_from_slice(metadata.as_ref().map(Value::to_string).unwrap_or_default().as_bytes());
     let call = Call::Key(KeyCall::Put { key, expiration, expiration_ttl, metadata });
     Ok(Understood { call, payload: Payload::Bytes(value), fingerprint })
@@ -137,4 +143,15 @@ fn check_metadata(metadata: Option<&Value>) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(Code::InvalidRequest, "The metadata is larger than KV's 1,024 bytes; nothing was written.", "Put it into the value."))
+}
+
+fn check_seconds(seconds: Option<u64>) -> Result<(), Problem> {
+    if seconds.is_none_or(|seconds| seconds <= MAX_KV_SECONDS) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::InvalidRequest,
+        format!("An expiration is beyond {MAX_KV_SECONDS} seconds, which KV does not take; nothing was written."),
+        "Use an earlier one, or none.",
+    ))
 }

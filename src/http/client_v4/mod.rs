@@ -156,7 +156,7 @@ pub fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
 /// What makes two requests the same: method, address and body. A streamed object's body is represented by its length, digest and description.
 fn fingerprint(asked: &Asked, body: &[u8]) -> String {
     let mut hash = Sha256::new();
-    for part in [asked.method.as_ref().as_bytes(), asked.path.as_bytes(), asked.raw_query().as_bytes(), asked.media_type().as_bytes(), body] {
+    for part in [asked.method.as_bytes(), asked.path.as_bytes(), asked.raw_query().as_bytes(), asked.media_type().as_bytes(), body] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }

@@ -67,6 +67,10 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
         return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
     }
+    let storage_class = asked.header("cf-r2-storage-class");
+    if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
+        return Err(Problem::new(Code::InvalidRequest, "R2 has no storage class of that name; nothing was written.", "Use Standard or InfrequentAccess."));
+    }
     let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
     let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
