@@ -10,7 +10,7 @@ use worker::Env;
 
 use super::catalog::{self, Catalog, remember_last};
 use super::hydrate::{self, Budget};
-use super::touched::{Touched, roots, touched};
+use super::touched::{Touched, once, roots, touched};
 use super::values::{bindings, rows_to_json};
 use super::{Figures, LostChange, ShadowAnswer, ShadowReply, ShadowRequest, capture};
 use crate::cloudflare::d1;
@@ -202,7 +202,13 @@ impl Shadow {
         let text = &one.statement.text;
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
-            Err(error) => return Err(self.explain_error(catalog, error)),
+            // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
+            Err(_) => {
+                return Err(match self.database.run_bound(text, params) {
+                    Err(error) => self.cannot_prepare(catalog, error),
+                    Ok(_) => Problem::internal().into(),
+                });
+            }
         };
         if touched.schema {
             return self.read_schema(round, one, params);
@@ -232,8 +238,8 @@ impl Shadow {
         Ok(rows)
     }
 
-    /// The error of a statement that cannot even be explained: the very words that it gets when it runs.
-    fn explain_error(&self, catalog: &Catalog, error: SqlError) -> Halt {
+    /// The error of a statement that cannot even be prepared.
+    fn cannot_prepare(&self, catalog: &Catalog, error: SqlError) -> Halt {
         if let Some(name) = error.0.split("no such table: ").nth(1).and_then(|rest| rest.split(": SQLITE").next()) {
             let name = name.trim_start_matches("main.").to_ascii_lowercase();
             if let Some(reason) = catalog.missing.get(&name) {
@@ -302,7 +308,8 @@ impl Shadow {
         round.figures.push(Figures::default());
         let hidden = self.database.transaction(|| -> Result<(), Halt> {
             capture::remove(&self.database)?;
-            let rows = self.database.run_bound(&one.statement.text, params).map_err(store_error)?;
+            let text = if one.statement.is_explain() { once(&one.statement.text) } else { one.statement.text.clone() };
+            let rows = self.database.run_bound(&text, params).map_err(store_error)?;
             Err(Halt::Answered(vec![rows]))
         });
         match hidden {

@@ -2,6 +2,7 @@
 //!
 //! `EXPLAIN` lists the program of a statement with those of its triggers and foreign-key actions; every table or index that it opens is named by its root page. Nothing is guessed from the text.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use js_sys::Array;
@@ -33,9 +34,22 @@ pub fn roots(database: &Database) -> Result<BTreeMap<u64, String>, SqlError> {
 /// The bit in p5 that says that p2 is a register: a table that the statement itself is making.
 const P2_IS_REGISTER: u64 = 0x10;
 
+thread_local! {
+    static ASKED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// An EXPLAIN that the engine has not prepared before.
+///
+/// The engine keeps statements prepared by their text, and an EXPLAIN that was prepared before the schema changed reads freed memory when it is stepped again: it never runs the check that other statements begin with (seen as a crash of the whole process in `sqlite3_step`).
+pub fn once(explain: &str) -> String {
+    let number = ASKED.get() + 1;
+    ASKED.set(number);
+    format!("/* {number} */ {explain}")
+}
+
 /// Asks SQLite. `statement` must be exactly one statement: `EXPLAIN a; b` would run b.
 pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &str, params: &Array) -> Result<Touched, SqlError> {
-    let program = database.run_bound(&format!("EXPLAIN {statement}"), params)?;
+    let program = database.run_bound(&once(&format!("EXPLAIN {statement}")), params)?;
     let mut touched = Touched::default();
     for row in program.iter() {
         let opcode = row.text(1).unwrap_or_default();
