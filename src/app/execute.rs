@@ -23,6 +23,8 @@ impl<W> World for W where W: Ledger<Plan = <W as Stores>::Plan, Content = <W as 
 type ContentOf<W> = <W as Stores>::Content;
 /// What came of an operation, before it is recorded.
 type Attempt<W> = Result<Done<ContentOf<W>, <W as Stores>::Plan>, Problem>;
+/// The recorded answer of the first request with an idempotency key.
+type First<C> = (Receipt, Answer<C>);
 /// An answer with its receipt; a refusal has a receipt too.
 pub type Executed<C> = (Receipt, Result<Answer<C>, Problem>);
 
@@ -177,7 +179,7 @@ fn refuse<W: World>(world: &W, request: &Execute, began: Millis, problem: Proble
 }
 
 /// What an idempotency key already stands for.
-fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<(Receipt, Answer<ContentOf<W>>)>, Problem> {
+fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<First<ContentOf<W>>>, Problem> {
     match world.recall(idempotency)? {
         Recalled::Claimed => Ok(None),
         Recalled::Done(receipt, answer) => Ok(Some((receipt, answer))),

@@ -44,7 +44,7 @@ pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>,
     let count = match counted {
         Ok(count) => count,
         Err(fault) => {
-            worker::console_error!("{}", json!({"level": "error", "event": "alert_not_stored", "cause": cause, "why": fault.code}));
+            js::log("error", "alert_not_stored", &[("cause", cause), ("why", fault.code.as_str())]);
             // Nobody can count now, so call rather than stay silent.
             1
         }
@@ -53,7 +53,7 @@ pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>,
     let body = json!({"kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": problem.message, "remedy": problem.remedy, "at": now});
     let posted = js::within(WEBHOOK_LIMIT, post(&url, &body.to_string())).await;
     if !matches!(posted, Some(Ok(200..=299))) {
-        worker::console_error!("{}", json!({"level": "error", "event": "alert_webhook_failed", "cause": cause}));
+        js::log("error", "alert_webhook_failed", &[("cause", cause)]);
     }
 }
 

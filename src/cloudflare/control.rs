@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 async fn rows(env: &Env, sql: &str, params: Value) -> Result<Vec<Value>, Problem> {
     let unavailable = |why: String| {
-        worker::console_error!("{}", json!({"level": "error", "event": "control_unavailable", "why": why}));
+        js::log("error", "control_unavailable", &[("why", &why)]);
         Problem::new(
             Code::ControlUnavailable,
             "The gateway's own database did not answer; nothing was written.",

@@ -110,7 +110,7 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
         Failure::Sql(why) => Problem::from_store(Code::SqlError, why),
         Failure::Problem(problem) => problem,
         Failure::Unclear(why) => {
-            worker::console_error!("{}", json!({"level": "error", "event": "d1_unclear", "database": database, "why": why}));
+            js::log("error", "d1_unclear", &[("database", database), ("why", &why)]);
             unavailable(database)
         }
     })?;

@@ -51,7 +51,7 @@ pub fn binding(env: &Env, name: &str, shape: &str) -> Result<JsValue, Problem> {
     if value.is_object() && js::member(&value, shape).is_function() {
         return Ok(value);
     }
-    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "binding_missing", "binding": name}));
+    js::log("error", "binding_missing", &[("binding", name)]);
     Err(Problem::new(
         crate::domain::refusal::Code::Misconfigured,
         format!("The gateway has no binding {name} of the right kind; nothing was read or written."),

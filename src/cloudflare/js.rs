@@ -115,3 +115,12 @@ pub fn entropy() -> u128 {
     let _ = getrandom::fill(&mut bytes);
     u128::from_le_bytes(bytes)
 }
+
+/// Writes a structured line into the log: an event with its facts.
+pub fn log(level: &str, event: &str, facts: &[(&str, &str)]) {
+    let mut line = serde_json::Map::new();
+    for (name, value) in [("level", level), ("event", event)].iter().chain(facts) {
+        line.insert((*name).to_owned(), (*value).into());
+    }
+    worker::console_error!("{}", serde_json::Value::Object(line));
+}

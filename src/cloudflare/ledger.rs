@@ -67,18 +67,13 @@ impl RunWorld {
         Ok((entries, effects))
     }
 
-    /// What is known of the shadow of a database.
-    pub fn shadow_record(&self, store: &str) -> Result<ShadowRecord, Problem> {
-        let rows = self.database.run("SELECT record FROM shadow WHERE store = ?", &[store.into()])?;
-        rows.first().map_or(Ok(ShadowRecord::default()), |row| from_json(&row.text(0).unwrap_or_default()))
-    }
-
-    /// Rows and bytes that all shadows of the run have copied.
-    pub fn copied(&self) -> Result<(u64, u64), Problem> {
-        let rows = self.database.run("SELECT record FROM shadow", &[])?;
-        rows.iter().try_fold((0, 0), |(copied_rows, copied_bytes), row| {
-            let record: ShadowRecord = from_json(&row.text(0).unwrap_or_default())?;
-            Ok((copied_rows + record.rows, copied_bytes + record.bytes))
+    /// What is known of the shadow of a database, and the rows and bytes that all shadows of the run have copied.
+    pub fn shadow_record(&self, store: &str) -> Result<(ShadowRecord, u64, u64), Problem> {
+        let rows = self.database.run("SELECT store, record FROM shadow", &[])?;
+        rows.iter().try_fold((ShadowRecord::default(), 0, 0), |(found, copied_rows, copied_bytes), row| {
+            let record: ShadowRecord = from_json(&row.text(1).unwrap_or_default())?;
+            let found = if row.text(0).as_deref() == Some(store) { record } else { found };
+            Ok((found, copied_rows + record.rows, copied_bytes + record.bytes))
         })
     }
 

@@ -47,7 +47,7 @@ pub async fn send(env: &Env, class: &str, name: &str, request: &super::wire::Out
 }
 
 fn unavailable(class: &str, why: &str) -> Problem {
-    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "object_unavailable", "class": class, "why": why}));
+    js::log("error", "object_unavailable", &[("class", class), ("why", why)]);
     Problem::new(
         Code::RunUnavailable,
         "The run could not be reached or did not finish; whether anything was written is in its journal.",

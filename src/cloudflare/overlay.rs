@@ -14,10 +14,11 @@ use crate::domain::refusal::{Code, Problem};
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// The tables of the overlay. See STORAGE.md.
-pub const TABLES: [&str; 3] = [
-    "CREATE TABLE IF NOT EXISTS overlay (store TEXT NOT NULL, key TEXT NOT NULL, form TEXT, body INTEGER, PRIMARY KEY (store, key)) WITHOUT ROWID",
+pub const TABLES: [&str; 4] = [
+    "CREATE TABLE IF NOT EXISTS overlay (store TEXT NOT NULL, key TEXT NOT NULL, form TEXT, bytes BLOB, body INTEGER, PRIMARY KEY (store, key)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS body (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, planned INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS body_chunk (body INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (body, number)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL)",
 ];
 
 /// A planned body.
@@ -50,7 +51,18 @@ pub enum Seen<T> {
     /// The run removed it.
     Removed,
     /// The run wrote it.
-    Written(T, Option<u64>),
+    Written(T, Kept),
+}
+
+/// What is kept of a planned body.
+#[derive(Debug, Clone)]
+pub enum Kept {
+    /// It is small and stands in the row.
+    Here(Vec<u8>),
+    /// It is stored in pieces.
+    InPieces(u64),
+    /// It is over the cap.
+    Not,
 }
 
 /// The overlay of a run.
@@ -67,15 +79,16 @@ impl<'a> Overlay<'a> {
 
     /// What the run sees of a key by itself.
     pub fn see<T: DeserializeOwned>(&self, store: &str, key: &str) -> Result<Seen<T>, Problem> {
-        let rows = self.database.run("SELECT form, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
+        let rows = self.database.run("SELECT form, bytes, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
         let Some(row) = rows.first() else { return Ok(Seen::Untouched) };
-        match row.text(0) {
-            None => Ok(Seen::Removed),
-            Some(form) => {
-                let form = serde_json::from_str(&form).map_err(|_| unreadable("view"))?;
-                Ok(Seen::Written(form, row.number(1).map(|_| row.count(1))))
-            }
-        }
+        let Some(form) = row.text(0) else { return Ok(Seen::Removed) };
+        let form = serde_json::from_str(&form).map_err(|_| unreadable("view"))?;
+        let kept = match (row.bytes(1), row.number(2)) {
+            (Some(bytes), _) => Kept::Here(bytes),
+            (None, Some(_)) => Kept::InPieces(row.count(2)),
+            (None, None) => Kept::Not,
+        };
+        Ok(Seen::Written(form, kept))
     }
 
     /// Everything that the run wrote or removed under a prefix.
@@ -93,15 +106,24 @@ impl<'a> Overlay<'a> {
         Ok(entries)
     }
 
-    /// A part of a stored body.
-    pub fn read(&self, body: Option<u64>, offset: u64, length: u64) -> Result<Vec<u8>, Problem> {
-        let body = body.ok_or_else(|| {
-            Problem::new(
-                Code::BodyNotKept,
-                "This value was planned but is larger than what a dry run keeps; its size and digest are in the report.",
-                "Raise OVERLAY_MAX_BYTES, or do not read the value back in this run.",
-            )
-        })?;
+    /// Whether a body of this size will still be kept.
+    pub fn has_room(&self, bytes: usize) -> Result<bool, Problem> {
+        Ok(used(self.database)?.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX)) <= self.cap)
+    }
+
+    /// A part of a planned body.
+    pub fn read(&self, kept: &Kept, offset: u64, length: u64) -> Result<Vec<u8>, Problem> {
+        let body = match kept {
+            Kept::Here(bytes) => return Ok(part(bytes, 0, offset, offset.saturating_add(length)).to_vec()),
+            Kept::InPieces(body) => *body,
+            Kept::Not => {
+                return Err(Problem::new(
+                    Code::BodyNotKept,
+                    "This value was planned but is larger than what a dry run keeps; its size and digest are in the report.",
+                    "Raise OVERLAY_MAX_BYTES, or do not read the value back in this run.",
+                ));
+            }
+        };
         let chunk = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
         let end = offset.saturating_add(length);
         let rows = self.database.run(
@@ -110,22 +132,34 @@ impl<'a> Overlay<'a> {
         )?;
         let mut bytes = Vec::new();
         for row in rows.iter() {
-            let start = row.count(0) * chunk;
-            let piece = row.bytes(1).unwrap_or_default();
-            let from = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len());
-            let to = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len());
-            bytes.extend_from_slice(piece.get(from..to).unwrap_or_default());
+            bytes.extend_from_slice(part(&row.bytes(1).unwrap_or_default(), row.count(0) * chunk, offset, end));
         }
         Ok(bytes)
     }
 
     /// Begins a body that streams in.
     pub fn begin_body(&self) -> Result<Writer<'a>, Problem> {
-        let used = self.database.run("SELECT coalesce(sum(bytes), 0) FROM body", &[])?.first().map_or(0, |row| row.count(0));
+        let used = used(self.database)?;
         let row = self.database.run("INSERT INTO body (bytes, planned) VALUES (0, 0) RETURNING id", &[])?.first();
         let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view"))?;
         Ok(Writer { database: self.database, id, room: self.cap.saturating_sub(used), buffer: Vec::new(), number: 0, kept: true })
     }
+}
+
+/// The part of a piece, which begins at `start`, that lies between `from` and `to`.
+fn part(piece: &[u8], start: u64, from: u64, to: u64) -> &[u8] {
+    let index = |at: u64| usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX).min(piece.len());
+    piece.get(index(from)..index(to)).unwrap_or_default()
+}
+
+/// Bytes that the run keeps. Counted as they come and go, because adding them up would take longer with every one.
+fn used(database: &Database) -> Result<u64, SqlError> {
+    Ok(database.run("SELECT bytes FROM kept", &[])?.first().map_or(0, |row| row.count(0)))
+}
+
+fn add(database: &Database, sign: &str, bytes: u64) -> Result<(), SqlError> {
+    database.run(&format!("INSERT INTO kept (id, bytes) VALUES (1, {sign} ?1) ON CONFLICT (id) DO UPDATE SET bytes = bytes {sign} ?1"), &[bytes.into()])?;
+    Ok(())
 }
 
 /// A body that is being stored.
@@ -162,7 +196,7 @@ impl Writer<'_> {
         self.number += 1;
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         self.database.run("UPDATE body SET bytes = bytes + ? WHERE id = ?", &[length.into(), self.id.into()])?;
-        Ok(())
+        Ok(add(self.database, "+", length)?)
     }
 
     /// The body as it can be planned.
@@ -186,52 +220,61 @@ impl Writer<'_> {
 
 /// Removes what streams left behind that were cut off by a crash: bodies that no plan names.
 pub fn sweep(database: &Database) -> Result<(), SqlError> {
-    database.run("DELETE FROM body_chunk WHERE body IN (SELECT id FROM body WHERE planned = 0)", &[])?;
-    database.run("DELETE FROM body WHERE planned = 0", &[])?;
-    Ok(())
+    let left = database.run("SELECT id FROM body WHERE planned = 0", &[])?;
+    left.iter().try_for_each(|row| delete_body(database, row.count(0)))
 }
 
 fn delete_body(database: &Database, body: u64) -> Result<(), SqlError> {
     database.run("DELETE FROM body_chunk WHERE body = ?", &[body.into()])?;
-    database.run("DELETE FROM body WHERE id = ?", &[body.into()])?;
-    Ok(())
+    let deleted = database.run("DELETE FROM body WHERE id = ? RETURNING bytes", &[body.into()])?;
+    add(database, "-", deleted.first().map_or(0, |row| row.count(0)))
 }
+
+/// Longest body that stands in the row of its key.
+const MAX_HERE_BYTES: usize = 64 << 10;
 
 /// Stores a piece of the plan; runs inside the transaction that writes the journal's line.
 pub fn store(database: &Database, cap: u64, planned: &Planned) -> Result<(), Problem> {
-    let old = database.run("SELECT body FROM overlay WHERE store = ? AND key = ?", &[planned.store.as_str().into(), planned.key.as_str().into()])?;
-    if let Some(row) = old.first()
-        && row.number(0).is_some()
-    {
-        delete_body(database, row.count(0))?;
+    let (store, key) = (planned.store.as_str(), planned.key.as_str());
+    if let Some(old) = database.run("SELECT length(bytes), body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?.first() {
+        add(database, "-", old.count(0))?;
+        if old.number(1).is_some() {
+            delete_body(database, old.count(1))?;
+        }
     }
-    let (form, body) = match &planned.entry {
-        None => (None, None),
-        Some((form, Body::NotKept)) => (Some(form.as_str()), None),
-        Some((form, Body::Stored(id))) => (Some(form.as_str()), Some(*id)),
-        Some((form, Body::Bytes(bytes))) => {
-            let mut writer = Overlay::new(database, cap).begin_body()?;
-            writer.write(bytes)?;
-            match writer.finish()? {
-                Body::Stored(id) => (Some(form.as_str()), Some(id)),
-                Body::Bytes(_) | Body::NotKept => (Some(form.as_str()), None),
+    let mut form = None;
+    let (mut here, mut body) = (None, None);
+    if let Some((description, bytes)) = &planned.entry {
+        form = Some(description.as_str());
+        match bytes {
+            Body::NotKept => {}
+            Body::Stored(id) => body = Some(*id),
+            Body::Bytes(bytes) if bytes.len() <= MAX_HERE_BYTES => {
+                let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                if used(database)?.saturating_add(length) <= cap {
+                    add(database, "+", length)?;
+                    here = Some(bytes.as_slice());
+                }
+            }
+            Body::Bytes(bytes) => {
+                let mut writer = Overlay::new(database, cap).begin_body()?;
+                writer.write(bytes)?;
+                if let Body::Stored(id) = writer.finish()? {
+                    body = Some(id);
+                }
             }
         }
-    };
+    }
     if let Some(id) = body {
         database.run("UPDATE body SET planned = 1 WHERE id = ?", &[id.into()])?;
     }
+    let here = here.map_or(Param::Null, Param::Bytes);
     database.run(
-        "INSERT INTO overlay (store, key, form, body) VALUES (?, ?, ?, ?) ON CONFLICT (store, key) DO UPDATE SET form = excluded.form, body = excluded.body",
-        &[planned.store.as_str().into(), planned.key.as_str().into(), form.into(), body.into()],
+        "INSERT INTO overlay (store, key, form, bytes, body) VALUES (?, ?, ?, ?, ?) \
+         ON CONFLICT (store, key) DO UPDATE SET form = excluded.form, bytes = excluded.bytes, body = excluded.body",
+        &[store.into(), key.into(), form.into(), here, body.into()],
     )?;
     Ok(())
-}
-
-/// Whether a body of this size will still be kept.
-pub fn has_room(database: &Database, cap: u64, bytes: u64) -> Result<bool, Problem> {
-    let used = database.run("SELECT coalesce(sum(bytes), 0) FROM body", &[])?.first().map_or(0, |row| row.count(0));
-    Ok(used.saturating_add(bytes) <= cap)
 }
 
 /// What the run knows of its shadow of one database.

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use serde_json::json;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::environment;
@@ -73,7 +72,7 @@ impl DurableObject for RunObject {
             Ok::<_, Problem>(())
         };
         if let Err(problem) = kept.await {
-            worker::console_error!("{}", json!({"level": "error", "event": "alarm_failed", "why": problem.code}));
+            js::log("error", "alarm_failed", &[("why", problem.code.as_str())]);
         }
         Response::ok("")
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::lock::{Mutex, OwnedMutexGuard};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use worker::{Env, State};
 
@@ -65,8 +65,7 @@ impl RunWorld {
     async fn ask_shadow(&self, store: &str, call: &SqlCall) -> Result<(ShadowAnswer, ShadowRecord), Problem> {
         let run = self.own_id()?;
         for _ in 0..2 {
-            let record = self.shadow_record(store)?;
-            let (rows, bytes) = self.copied()?;
+            let (record, rows, bytes) = self.shadow_record(store)?;
             let request = ShadowRequest {
                 run: run.clone(),
                 store: store.to_owned(),
@@ -197,7 +196,7 @@ impl Stores for RunWorld {
         let store = operation.store.binding.as_str();
         match &operation.call {
             // Nothing of this database was planned yet, so the base says it all.
-            Call::Sql(call) if !dry || (!self.shadow_record(store)?.dirty && !call.statements.iter().any(|one| one.statement.is_explain())) => {
+            Call::Sql(call) if !dry || (!self.shadow_record(store)?.0.dirty && !call.statements.iter().any(|one| one.statement.is_explain())) => {
                 d1::perform(&self.env, store, call, dry).await
             }
             Call::Sql(call) => {
@@ -238,7 +237,7 @@ impl Alarms for RunWorld {
         let (env, run) = (self.env.clone(), run.clone());
         self.state.wait_until(async move {
             if let Err(problem) = control::index_run(&env, &run).await {
-                worker::console_error!("{}", json!({"level": "error", "event": "run_not_indexed", "run": run.id, "why": problem.code}));
+                js::log("error", "run_not_indexed", &[("run", run.id.as_str()), ("why", problem.code.as_str())]);
             }
         });
     }

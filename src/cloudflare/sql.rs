@@ -125,7 +125,7 @@ impl From<JsValue> for SqlError {
 impl From<SqlError> for Problem {
     /// An error in a statement that the gateway itself wrote is its own fault.
     fn from(error: SqlError) -> Self {
-        worker::console_error!("{}", serde_json::json!({"level": "error", "event": "storage_failed", "detail": error.0}));
+        js::log("error", "storage_failed", &[("detail", &error.0)]);
         Self::internal()
     }
 }
@@ -198,6 +198,6 @@ impl Database {
 
 /// The problem of an object whose storage holds something that this version does not understand.
 pub fn unreadable(what: &str) -> Problem {
-    worker::console_error!("{}", serde_json::json!({"level": "error", "event": "stored_form_not_understood", "what": what}));
+    js::log("error", "stored_form_not_understood", &[("what", what)]);
     Problem::new(Code::Internal, format!("The run's {what} could not be read; nothing was written."), "An operator was alerted.")
 }

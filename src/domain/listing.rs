@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::refusal::{Code, Problem};
+use super::sorted;
 
 /// Where a page of a dry run's list ended. Opaque to callers; it is only good for the same list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ impl Cursor {
 /// `base` is sorted. While the base `has_more`, the run's own entries behind its last key wait for the next page. `overlay` holds `None` for what the run removed.
 pub fn merge<T: Clone>(base: Vec<(String, T)>, has_more: bool, overlay: &BTreeMap<String, Option<T>>, prefix: &str, after: Option<&str>) -> Vec<(String, T)> {
     let horizon = if has_more { base.last().map(|(key, _)| key.clone()) } else { None };
-    let mut merged: BTreeMap<String, T> = base.into_iter().collect();
+    let mut merged = sorted::map(base);
     for (key, entry) in overlay.range(prefix.to_owned()..) {
         if !key.starts_with(prefix) || horizon.as_ref().is_some_and(|horizon| key > horizon) {
             break;

@@ -16,4 +16,5 @@ pub mod refusal;
 pub mod report;
 pub mod run;
 pub mod settings;
+pub mod sorted;
 pub mod statement;

@@ -36,7 +36,7 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     let settings = match environment::settings(&env) {
         Ok(settings) => settings,
         Err(problem) => {
-            worker::console_error!("{}", serde_json::json!({"level": "alert", "event": "misconfigured", "message": problem.message}));
+            crate::cloudflare::js::log("alert", "misconfigured", &[("message", &problem.message)]);
             return problem::respond(&problem, None);
         }
     };

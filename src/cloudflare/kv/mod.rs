@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use js_sys::{ArrayBuffer, JSON, Uint8Array};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
@@ -74,7 +74,7 @@ impl<'a> Namespace<'a> {
         match js::within(LIMIT, js::call(&self.kv, method, arguments)).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {
-                worker::console_error!("{}", json!({"level": "error", "event": "kv_failed", "store": self.store, "method": method, "why": js::message(&error)}));
+                js::log("error", "kv_failed", &[("store", self.store), ("method", method), ("why", &js::message(&error))]);
                 Err(self.unclear(method))
             }
             None => Err(self.unclear(method)),
@@ -100,9 +100,9 @@ impl<'a> Namespace<'a> {
     async fn find(&self, key: &str) -> Result<Option<Found>, Problem> {
         match self.seen(key)? {
             Seen::Removed => Ok(None),
-            Seen::Written(form, body) => {
+            Seen::Written(form, kept) => {
                 let bytes = match &self.overlay {
-                    Some(overlay) => overlay.read(body, 0, form.size)?,
+                    Some(overlay) => overlay.read(&kept, 0, form.size)?,
                     None => Vec::new(),
                 };
                 Ok(Some(Found { bytes, metadata: form.metadata, expiration: form.expiration }))

@@ -16,6 +16,7 @@ use crate::domain::limits::MAX_PAGE;
 use crate::domain::listing::{Cursor, merge};
 use crate::domain::operation::KeyCall;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::sorted;
 
 impl Namespace<'_> {
     /// Reads.
@@ -85,10 +86,10 @@ impl Namespace<'_> {
             None => self.list_base(prefix, limit, cursor).await?,
             Some(overlay) => {
                 let own = overlay.under::<KeyForm>(self.store, prefix)?;
-                let own = own
-                    .into_iter()
-                    .map(|(key, form)| (key, form.filter(|form| !self.is_over(form.expiration)).map(|form| Listed { expiration: form.expiration, metadata: form.metadata })))
-                    .collect();
+                let own = sorted::map(own.into_iter().map(|(key, form)| {
+                    let alive = form.filter(|form| !self.is_over(form.expiration));
+                    (key, alive.map(|form| Listed { expiration: form.expiration, metadata: form.metadata }))
+                }));
                 let start = cursor.map(Cursor::decode).transpose()?.unwrap_or_default();
                 let (mut after, mut base_cursor) = (start.after.clone(), start.base);
                 let wanted = usize::try_from(limit).unwrap_or(usize::MAX);

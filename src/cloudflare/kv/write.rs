@@ -16,7 +16,7 @@ use crate::app::ports::Done;
 use crate::cloudflare::d1::unavailable;
 use crate::cloudflare::js;
 use crate::cloudflare::ledger::Plan;
-use crate::cloudflare::overlay::{Body, Planned, Seen};
+use crate::cloudflare::overlay::{Body, Kept, Planned, Seen};
 use crate::cloudflare::wire::Content;
 use crate::domain::effect::{Effect, Image};
 use crate::domain::journal::Outcome;
@@ -156,7 +156,7 @@ impl Namespace<'_> {
     async fn before(&self, key: &str) -> Result<Option<Image>, Problem> {
         match self.seen(key)? {
             // A body that was not kept has a description all the same.
-            Seen::Written(form, None) => Ok(Some(described(form.size, form.metadata, form.expiration))),
+            Seen::Written(form, Kept::Not) => Ok(Some(described(form.size, form.metadata, form.expiration))),
             _ => Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration))),
         }
     }
@@ -166,7 +166,9 @@ impl Namespace<'_> {
         let after = Some(image(&bytes, metadata.as_ref(), expiration));
         let form = KeyForm { size: u64::try_from(bytes.len()).unwrap_or(u64::MAX), expiration, metadata };
         let form = serde_json::to_string(&form).map_err(|_| Problem::internal())?;
-        let plan = Planned { store: self.store.to_owned(), key: key.to_owned(), entry: Some((form, Body::Bytes(bytes))) };
+        let room = self.overlay.as_ref().map_or(Ok(false), |overlay| overlay.has_room(bytes.len()))?;
+        let body = if room { Body::Bytes(bytes) } else { Body::NotKept };
+        let plan = Planned { store: self.store.to_owned(), key: key.to_owned(), entry: Some((form, body)) };
         Ok((self.effect(key, before, after), plan))
     }
 
@@ -190,8 +192,14 @@ fn write_done(answer: Answer<Content>, outcome: Outcome, result: Value) -> KvDon
 }
 
 fn planned(answer: Answer<Content>, outcome: Outcome, result: Value, pieces: Vec<(Effect, Planned)>) -> KvDone {
+    let is_left_out = |planned: &Planned| matches!(planned.entry, Some((_, Body::NotKept)));
+    let inexact = if pieces.iter().any(|(_, planned)| is_left_out(planned)) {
+        vec!["a value larger than the run keeps: its size and digest are known, reading it back is refused".to_owned()]
+    } else {
+        Vec::new()
+    };
     let (effects, plan): (Vec<_>, Vec<_>) = pieces.into_iter().map(|(effect, planned)| (effect, Plan::View(planned))).unzip();
-    Done { answer, outcome, result, effects, plan, inexact: Vec::new() }
+    Done { answer, outcome, result, effects, plan, inexact }
 }
 
 /// A value as a report shows it: JSON by its fields, text as text, anything else by size and digest.

@@ -11,6 +11,7 @@ use crate::domain::condition::{Condition, Met, Range};
 use crate::domain::effect::Image;
 use crate::domain::operation::{CustomMetadata, HttpMetadata};
 use crate::domain::run::Millis;
+use crate::domain::sorted;
 
 /// The headers of HTTP metadata and their names in the binding.
 const HTTP_METADATA: [(&str, &str); 6] = [
@@ -34,15 +35,12 @@ pub struct ObjectForm {
     pub(super) storage_class: String,
 }
 
-fn text_map(value: &JsValue) -> std::collections::BTreeMap<String, String> {
-    let Ok(object) = value.clone().dyn_into::<Object>() else { return Default::default() };
-    Object::entries(&object)
-        .iter()
-        .filter_map(|pair| {
-            let pair: Array = pair.dyn_into().ok()?;
-            Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
-        })
-        .collect()
+fn text_map(value: &JsValue) -> CustomMetadata {
+    let entries = value.clone().dyn_into::<Object>().map(|object| Object::entries(&object)).unwrap_or_default();
+    sorted::map(entries.iter().filter_map(|pair| {
+        let pair: Array = pair.dyn_into().ok()?;
+        Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+    }))
 }
 
 fn date(at: Millis) -> Date {
@@ -61,14 +59,11 @@ fn iso(at: Millis) -> String {
 impl ObjectForm {
     pub(super) fn from_js(object: &JsValue) -> Self {
         let metadata = js::member(object, "httpMetadata");
-        let http_metadata = HTTP_METADATA
-            .iter()
-            .filter_map(|(header, name)| {
-                let value = js::member(&metadata, name);
-                let text = value.as_string().or_else(|| value.dyn_into::<Date>().ok().map(|date| http_date(whole(date.get_time()))));
-                text.map(|text| ((*header).to_owned(), text))
-            })
-            .collect();
+        let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| {
+            let value = js::member(&metadata, name);
+            let text = value.as_string().or_else(|| value.dyn_into::<Date>().ok().map(|date| http_date(whole(date.get_time()))));
+            text.map(|text| ((*header).to_owned(), text))
+        }));
         let uploaded = js::member(object, "uploaded").dyn_into::<Date>().map(|date| whole(date.get_time())).unwrap_or_default();
         Self {
             size: js::number_member(object, "size").map(whole).unwrap_or_default(),

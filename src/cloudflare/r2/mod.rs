@@ -8,7 +8,7 @@ pub use write::is_same_body;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasm_bindgen::JsValue;
 use worker::Env;
 
@@ -72,7 +72,7 @@ impl<'a> Bucket<'a> {
                 return problem();
             }
         }
-        worker::console_error!("{}", json!({"level": "error", "event": "r2_failed", "store": self.store, "method": method, "why": why}));
+        js::log("error", "r2_failed", &[("store", self.store), ("method", method), ("why", why)]);
         self.unclear(method)
     }
 

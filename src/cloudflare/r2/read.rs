@@ -40,12 +40,12 @@ impl Bucket<'_> {
     async fn get(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
         match self.seen(key)? {
             Seen::Removed => Err(not_found()),
-            Seen::Written(form, body) => {
+            Seen::Written(form, kept) => {
                 hold(&form, condition)?;
                 let part = range.map(|range| range.resolve(form.size)).transpose()?;
                 let (offset, length) = part.unwrap_or((0, form.size));
                 let bytes = match &self.overlay {
-                    Some(overlay) => overlay.read(body, offset, length)?,
+                    Some(overlay) => overlay.read(&kept, offset, length)?,
                     None => Vec::new(),
                 };
                 Ok(content(&form, part, Content::Bytes(bytes)))

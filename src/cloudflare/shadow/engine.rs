@@ -18,6 +18,7 @@ use crate::cloudflare::sql::{Database, Rows, SqlError};
 use crate::domain::effect::Effect;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::sorted;
 use crate::domain::statement::Kind;
 
 /// Most rounds of copying for one request: each copies at least one table, and a statement rarely reaches more.
@@ -217,10 +218,10 @@ impl Shadow {
             return Err(Problem::new(Code::ReservedName, "The statement reads a table of the gateway; nothing was run.", "Use your own tables.").into());
         }
         if one.statement.kind == Kind::Read && touched.writes {
-            worker::console_error!("{}", json!({"level": "alert", "event": "read_that_writes", "store": store}));
+            crate::cloudflare::js::log("alert", "read_that_writes", &[("store", store)]);
             return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
         }
-        let missing: BTreeSet<String> = touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !table.starts_with("sqlite_")).cloned().collect();
+        let missing = sorted::set(touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !table.starts_with("sqlite_")).cloned());
         if !missing.is_empty() {
             return Err(Halt::Missing(missing));
         }
@@ -259,11 +260,11 @@ impl Shadow {
             return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run.").into());
         }
         let known = catalog::tables(&self.database)?;
-        let mut needed: BTreeSet<String> = known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned().collect();
+        let mut needed = sorted::set(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
         if let Ok(touched) = self.touched(&statement.text, params) {
             needed.extend(touched.tables.iter().cloned());
         }
-        let missing: BTreeSet<String> = needed.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_") && known.contains(table)).collect();
+        let missing = sorted::set(needed.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_") && known.contains(table)));
         if !missing.is_empty() {
             return Err(Halt::Missing(missing));
         }
@@ -297,7 +298,7 @@ impl Shadow {
 
     fn definitions(&self) -> Result<BTreeMap<String, String>, Problem> {
         let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-        Ok(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())).collect())
+        Ok(sorted::map(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))))
     }
 
     /// Reads the schema without the gateway's part in it: that is taken away, and put back by undoing.

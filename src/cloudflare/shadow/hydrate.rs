@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use js_sys::{Array, JSON, Uint8Array};
-use serde_json::{Value, json};
+use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
@@ -84,7 +84,7 @@ async fn selects(env: &Env, store: &str, statements: &[(&str, &[Value])]) -> Res
     let text = d1::send(env, store, statements, RowShape::Arrays).await.map_err(|failure| match failure {
         Failure::Problem(problem) => problem,
         Failure::Sql(why) | Failure::Unclear(why) => {
-            worker::console_error!("{}", json!({"level": "error", "event": "hydration_failed", "store": store, "why": why}));
+            js::log("error", "hydration_failed", &[("store", store), ("why", &why)]);
             Problem::new(Code::StoreUnavailable, format!("The store {store} could not be read for the rehearsal; nothing was run."), "Try again. Nothing was written anywhere.")
         }
     })?;

@@ -9,6 +9,7 @@ use js_sys::Array;
 
 use super::catalog::{PREFIX, TOUCHED};
 use crate::cloudflare::sql::{Database, SqlError};
+use crate::domain::sorted;
 
 /// What a statement can touch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct Touched {
 /// The tables by root page; an index stands for its table.
 pub fn roots(database: &Database) -> Result<BTreeMap<u64, String>, SqlError> {
     let rows = database.run("SELECT rootpage, tbl_name FROM sqlite_master WHERE rootpage > 0", &[])?;
-    Ok(rows.iter().map(|row| (row.count(0), row.text(1).unwrap_or_default())).collect())
+    Ok(sorted::map(rows.iter().map(|row| (row.count(0), row.text(1).unwrap_or_default()))))
 }
 
 /// The bit in p5 that says that p2 is a register: a table that the statement itself is making.

@@ -1,7 +1,5 @@
 //! R2: objects and their lists.
 
-use std::collections::BTreeMap;
-
 use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
@@ -9,6 +7,7 @@ use crate::domain::condition::{Condition, Digest, Range, etags};
 use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
 use crate::domain::operation::{Call, ObjectCall};
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::sorted;
 use crate::http::request::Asked;
 use crate::http::router::Action;
 
@@ -59,11 +58,11 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         (None, Some(sha256)) => Some(Digest::Sha256(Digest::from_base64(&sha256, 32)?)),
         (Some(_), Some(_)) => return Err(Problem::new(Code::InvalidRequest, "Two checksums came with the object, R2 takes one; nothing was written.", "Send one of them.")),
     };
-    let http_metadata: BTreeMap<String, String> = HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))).collect();
+    let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))));
     if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
         return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
     }
-    let custom_metadata: BTreeMap<String, String> = asked.headers_under("x-amz-meta-").into_iter().collect();
+    let custom_metadata = sorted::map(asked.headers_under("x-amz-meta-"));
     if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
         return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
     }

@@ -1,0 +1,190 @@
+// The README's tour, as it stands: a newcomer who types it gets what it promises.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { until } from './helpers.mjs';
+import { projectFolder } from './harness/settings.mjs';
+
+const startBudget = 90_000;
+const tourBudget = 20_000;
+const stopBudget = 5_000;
+
+describe('the tour in the README', { timeout: 120_000 }, () => {
+  const state = mkdtempSync(path.join(tmpdir(), 'dryrun-readme-'));
+  const keys = path.join(projectFolder, '.dev.vars');
+  const keysBefore = existsSync(keys) ? readFileSync(keys, 'utf8') : null;
+  const blocks = blocksOf('A tour in five minutes');
+  let gateway;
+  let tour;
+
+  before(async () => {
+    const port = await freePort();
+    gateway = start('scripts/dev', [], { PORT: String(port), STATE: state });
+    await until(() => {
+      assert.equal(gateway.ended, null, `scripts/dev ended: ${gateway.output}`);
+      return answers(`http://127.0.0.1:${port}/health`);
+    }, 'the gateway answers', startBudget).catch((error) => assert.fail(`${error.message}\n${gateway.output}`));
+
+    const shell = start('bash', ['-c', scriptOf(blocks)], { PORT: String(port) });
+    try {
+      await until(() => shell.ended, 'the tour ends', tourBudget);
+    } finally {
+      await shell.stop();
+    }
+    tour = { ...shell, steps: shell.output.split(/^@@ step \d+\n/m).slice(1) };
+  });
+
+  after(async () => {
+    await gateway?.stop();
+    rmSync(state, { recursive: true, force: true });
+  });
+
+  /** What the only block that contains `text` printed. */
+  const printedBy = (text) => {
+    const numbers = [...blocks.keys()].filter((number) => blocks[number].includes(text));
+    assert.equal(numbers.length, 1, `${numbers.length} blocks contain ${text}`);
+    return tour.steps[numbers[0]];
+  };
+
+  test('runs to its end without an error of the shell or of curl', () => {
+    assert.deepEqual(tour.ended, { code: 0, signal: null }, tour.output);
+    assert.doesNotMatch(tour.output, /curl: |command not found|SyntaxError/);
+    assert.equal(tour.steps.length, blocks.length);
+  });
+
+  test('puts data into the database, live', () => {
+    const answered = jsonLines(printedBy('CREATE TABLE'));
+    assert.ok(answered.length > 0);
+    for (const { success, result } of answered) {
+      assert.equal(success, true);
+      for (const { meta } of result) assert.notEqual(meta.dry_run, true);
+    }
+  });
+
+  test('shows a write that says that it is a dry run, in its body and in a header', () => {
+    const printed = printedBy('UPDATE customers');
+    const [update] = jsonLines(printed);
+    assert.ok(printed.includes('"dry_run":true'), printed);
+    assert.deepEqual([update.success, update.result[0].meta.changes, update.result[0].meta.dry_run], [true, 1, true]);
+    assert.match(printed, /^Dry-Run: true\r?$/im);
+  });
+
+  test('shows that the run reads its own write', () => {
+    const [, read] = jsonLines(printedBy('UPDATE customers'));
+    assert.deepEqual(read.result[0].results, customers({ ada: 'pro' }));
+    assert.equal(read.result[0].meta.dry_run, true);
+  });
+
+  test('shows the error that D1 would give', () => {
+    const [{ success, errors }] = jsonLines(printedBy('INSERT INTO customers (email)'));
+    assert.equal(success, false);
+    assert.match(errors[0].message, /^UNIQUE constraint failed: customers\.email/);
+  });
+
+  test('plans a key and an object', () => {
+    const answered = jsonLines(printedBy('/r2/buckets/'));
+    assert.equal(answered.length, 2);
+    for (const { success, messages } of answered) {
+      assert.equal(success, true);
+      assert.match(messages[0].message, /nothing was written/);
+    }
+  });
+
+  test('shows a report with everything that the run would have done', () => {
+    const report = printedBy('/report?format=markdown');
+    assert.match(report, /^# Dry run `tour`$/m);
+    assert.match(report, /`who=me`/);
+    assert.match(report, /`plan`: `free` → `pro`/);
+    assert.match(report, /failed: `UNIQUE constraint failed: customers\.email/);
+    assert.match(report, /inserted `greeting`/);
+    assert.match(report, /inserted `notes\/1\.txt`/);
+  });
+
+  test('shows in the end that nothing was changed', () => {
+    const [rows, key, ...more] = jsonLines(printedBy('values/greeting\n'));
+    assert.deepEqual(rows.result[0].results, customers({ ada: 'free' }));
+    assert.deepEqual([key.success, key.status, key.code], [false, 404, 'key_not_found']);
+    assert.deepEqual(more, []);
+  });
+
+  test('leaves keys that were there as they were', () => {
+    const keysAfter = readFileSync(keys, 'utf8');
+    if (keysBefore === null) assert.match(keysAfter, /^DEV_AGENT_KEY=drk_staging_/m);
+    else assert.ok(keysAfter === keysBefore, '.dev.vars was changed');
+  });
+});
+
+function customers({ ada }) {
+  return [
+    { id: 1, email: 'ada@example.com', plan: ada },
+    { id: 2, email: 'bob@example.com', plan: 'pro' },
+  ];
+}
+
+/** The shell blocks of one section of the README. */
+function blocksOf(title) {
+  const readme = readFileSync(path.join(projectFolder, 'README.md'), 'utf8');
+  const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`));
+  assert.ok(section, `README.md has no section ${title}`);
+  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block);
+}
+
+// The blocks as they stand, in one shell; a line before each tells what printed what.
+function scriptOf(blocks) {
+  return ['exec 2>&1; set -eu -o pipefail\n', ...blocks.map((block, number) => `echo '@@ step ${number}'\n${block}`)].join('');
+}
+
+function jsonLines(printed) {
+  return printed.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function answers(url) {
+  return fetch(url, { signal: AbortSignal.timeout(5_000) }).then((response) => response.ok, () => false);
+}
+
+/** Starts a command in the project, in a process group of its own that `stop` takes down; so does the end of this process. */
+function start(command, args, env) {
+  const child = spawn(command, args, { cwd: projectFolder, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, NO_COLOR: '1', FORCE_COLOR: '0' } });
+  const started = { output: '', ended: null, stop };
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (started.output += chunk));
+  child.on('error', (error) => (started.ended = { error: error.message }));
+  child.on('close', (code, signal) => (started.ended = { code, signal }));
+
+  const signalGroup = (signal) => {
+    try {
+      process.kill(-child.pid, signal);
+    } catch {
+      // Nobody is left in it.
+    }
+  };
+  const lastResort = () => signalGroup('SIGKILL');
+  const leave = () => process.exit(130); // an end by a signal skips 'exit'
+  process.once('exit', lastResort);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, leave);
+  return started;
+
+  async function stop() {
+    if (child.pid !== undefined && started.ended === null) {
+      signalGroup('SIGTERM');
+      await until(() => started.ended, 'it stops', stopBudget).catch(() => {});
+    }
+    if (child.pid !== undefined) lastResort();
+    process.off('exit', lastResort);
+    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, leave);
+  }
+}
