@@ -4,7 +4,7 @@ use futures_util::future::join;
 
 use crate::domain::gate::{Ancestors, Flag, flag_unavailable};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::run::{Millis, Mode, ModeCause, Run};
+use crate::domain::run::{Millis, Mode, ModeCause, Phase, Run};
 
 use super::message::{Open, Opened, Vouched};
 use super::ports::{Alarms, Ancestry, FlagStore, Ledger, Surroundings};
@@ -19,7 +19,7 @@ where
     W: Ledger + FlagStore + Ancestry + Alarms + Surroundings,
 {
     if let Some(existing) = world.run()? {
-        return reopen(existing, &open);
+        return reopen(existing, &open, world.now());
     }
     let (mut mode, mut cause) = (open.terms.mode, ModeCause::Opened);
     if let Some(parent) = &open.terms.parent {
@@ -49,7 +49,7 @@ where
     }
     // The parent was asked in between, so another request may have opened the run meanwhile.
     if let Some(existing) = world.run()? {
-        return reopen(existing, &open);
+        return reopen(existing, &open, world.now());
     }
     let now = world.now();
     let run = Run {
@@ -74,9 +74,13 @@ where
     Ok(Opened { run, existed: false })
 }
 
-fn reopen(existing: Run, open: &Open) -> Result<Opened, Problem> {
+fn reopen(existing: Run, open: &Open, now: Millis) -> Result<Opened, Problem> {
     if existing.owner == open.owner && existing.terms == open.terms && existing.environment == open.environment {
-        return Ok(Opened { run: existing, existed: true });
+        // Its token would be as expired as the run.
+        return match existing.phase(now) {
+            Phase::Expired => existing.require_open(now).map(|()| Opened { run: existing, existed: true }),
+            Phase::Open | Phase::Closed => Ok(Opened { run: existing, existed: true }),
+        };
     }
     Err(Problem::new(
         Code::RunConflict,

@@ -47,10 +47,11 @@ fn head(text: &mut String, report: &Report) {
     line(text, format_args!("# {kind} {}\n", code(&run.id)));
     match run.mode {
         Mode::DryRun if summary.live_writes == 0 => line(text, format_args!("**Nothing was written to {}.** This is what the run would have done.\n", run.environment)),
-        Mode::DryRun => {
-            line(text, format_args!("**{} writes reached {} before this became a dry run**; everything after that was only planned.\n", summary.live_writes, run.environment))
-        }
-        Mode::Live => line(text, format_args!("**{} writes reached {}.**\n", summary.live_writes, run.environment)),
+        Mode::DryRun => line(
+            text,
+            format_args!("**{} reached {} before this became a dry run**; everything after that was only planned.\n", count(summary.live_writes, "write"), run.environment),
+        ),
+        Mode::Live => line(text, format_args!("**{} reached {}.**\n", count(summary.live_writes, "write"), run.environment)),
     }
     let phase = match run.phase {
         Phase::Open => "open",
@@ -69,7 +70,7 @@ fn head(text: &mut String, report: &Report) {
         let labels: Vec<String> = run.labels.iter().map(|(name, value)| code(&format!("{name}={value}"))).collect();
         line(text, format_args!("| Labels | {} |", labels.join(" ")));
     }
-    line(text, format_args!("| Operations | {}: {} reads, {} writes |", summary.operations, summary.reads, summary.writes));
+    line(text, format_args!("| Operations | {}: {}, {} |", summary.operations, count(summary.reads, "read"), count(summary.writes, "write")));
     if run.mode == Mode::DryRun {
         line(text, format_args!("| Net changes | {} updated, {} inserted, {} deleted |", summary.updated, summary.inserted, summary.deleted));
     }
@@ -77,6 +78,10 @@ fn head(text: &mut String, report: &Report) {
     if let Some(position) = summary.first_problem {
         line(text, format_args!("| First problem | step {position} |"));
     }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 fn overview(text: &mut String, report: &Report) {
