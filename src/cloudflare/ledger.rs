@@ -46,7 +46,7 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
 
 impl RunWorld {
     fn store_run(&self, run: &Run) -> Result<(), Problem> {
-        self.database.run("INSERT INTO run (id, run) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run", &[to_json(run)?.as_str().into()])?;
+        self.database.execute("INSERT INTO run (id, run) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run", &[to_json(run)?.as_str().into()])?;
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl RunWorld {
 
     /// Remembers what is known of a shadow.
     pub fn set_shadow_record(&self, store: &str, record: ShadowRecord) -> Result<(), Problem> {
-        self.database.run(
+        self.database.execute(
             "INSERT INTO shadow (store, record) VALUES (?, ?) ON CONFLICT (store) DO UPDATE SET record = excluded.record",
             &[store.into(), to_json(&record)?.as_str().into()],
         )?;
@@ -132,7 +132,7 @@ impl Ledger for RunWorld {
     }
 
     fn set_flag_record(&self, record: FlagRecord) -> Result<(), Problem> {
-        self.database.run(
+        self.database.execute(
             "INSERT INTO flag (id, published_at, attempted_at) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, attempted_at = excluded.attempted_at",
             &[record.published_at.into(), record.attempted_at.into()],
         )?;
@@ -153,7 +153,7 @@ impl Ledger for RunWorld {
         self.database.transaction(|| {
             let position = match position {
                 Some(position) => {
-                    self.database.run("UPDATE operation SET entry = ? WHERE position = ?", &[to_json(&ending.entry)?.as_str().into(), position.into()])?;
+                    self.database.execute("UPDATE operation SET entry = ? WHERE position = ?", &[to_json(&ending.entry)?.as_str().into(), position.into()])?;
                     position
                 }
                 None => self.begin(&ending.entry)?,
@@ -161,7 +161,7 @@ impl Ledger for RunWorld {
             let receipt = Receipt { run: ending.run.clone(), position: Some(position), mode: ending.entry.mode, cause: ending.entry.cause.clone(), replayed: false };
             for (number, effect) in ending.effects.iter().enumerate() {
                 let number = u64::try_from(number).unwrap_or(u64::MAX);
-                self.database.run("INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)", &[position.into(), number.into(), to_json(effect)?.as_str().into()])?;
+                self.database.execute("INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)", &[position.into(), number.into(), to_json(effect)?.as_str().into()])?;
             }
             for plan in &ending.plan {
                 match plan {
@@ -173,9 +173,9 @@ impl Ledger for RunWorld {
                 let characters: Vec<char> = result.chars().collect();
                 for (number, part) in (0u64..).zip(characters.chunks(MAX_ANSWER_PART)) {
                     let part: String = part.iter().collect();
-                    self.database.run("INSERT INTO answer (key, number, part) VALUES (?, ?, ?)", &[idempotency.key.as_str().into(), number.into(), part.as_str().into()])?;
+                    self.database.execute("INSERT INTO answer (key, number, part) VALUES (?, ?, ?)", &[idempotency.key.as_str().into(), number.into(), part.as_str().into()])?;
                 }
-                self.database.run(
+                self.database.execute(
                     "UPDATE idempotency SET receipt = ?, info = ? WHERE key = ?",
                     &[to_json(&receipt)?.as_str().into(), info.as_deref().into(), idempotency.key.as_str().into()],
                 )?;
@@ -187,7 +187,7 @@ impl Ledger for RunWorld {
     fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Content>, Problem> {
         let rows = self.database.run("SELECT request, instance, receipt, info FROM idempotency WHERE key = ?", &[idempotency.key.as_str().into()])?;
         let Some(row) = rows.first() else {
-            self.database.run(
+            self.database.execute(
                 "INSERT INTO idempotency (key, request, instance) VALUES (?, ?, ?)",
                 &[idempotency.key.as_str().into(), idempotency.request.as_str().into(), self.instance.as_str().into()],
             )?;
@@ -206,7 +206,7 @@ impl Ledger for RunWorld {
     }
 
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {
-        self.database.run("DELETE FROM idempotency WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
+        self.database.execute("DELETE FROM idempotency WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
         Ok(())
     }
 }

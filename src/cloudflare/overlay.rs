@@ -158,7 +158,7 @@ fn used(database: &Database) -> Result<u64, SqlError> {
 }
 
 fn add(database: &Database, sign: &str, bytes: u64) -> Result<(), SqlError> {
-    database.run(&format!("INSERT INTO kept (id, bytes) VALUES (1, {sign} ?1) ON CONFLICT (id) DO UPDATE SET bytes = bytes {sign} ?1"), &[bytes.into()])?;
+    database.execute(&format!("INSERT INTO kept (id, bytes) VALUES (1, {sign} ?1) ON CONFLICT (id) DO UPDATE SET bytes = bytes {sign} ?1"), &[bytes.into()])?;
     Ok(())
 }
 
@@ -192,10 +192,10 @@ impl Writer<'_> {
     }
 
     fn store(&mut self, chunk: &[u8]) -> Result<(), Problem> {
-        self.database.run("INSERT INTO body_chunk (body, number, bytes) VALUES (?, ?, ?)", &[self.id.into(), self.number.into(), Param::Bytes(chunk)])?;
+        self.database.execute("INSERT INTO body_chunk (body, number, bytes) VALUES (?, ?, ?)", &[self.id.into(), self.number.into(), Param::Bytes(chunk)])?;
         self.number += 1;
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        self.database.run("UPDATE body SET bytes = bytes + ? WHERE id = ?", &[length.into(), self.id.into()])?;
+        self.database.execute("UPDATE body SET bytes = bytes + ? WHERE id = ?", &[length.into(), self.id.into()])?;
         Ok(add(self.database, "+", length)?)
     }
 
@@ -225,7 +225,7 @@ pub fn sweep(database: &Database) -> Result<(), SqlError> {
 }
 
 fn delete_body(database: &Database, body: u64) -> Result<(), SqlError> {
-    database.run("DELETE FROM body_chunk WHERE body = ?", &[body.into()])?;
+    database.execute("DELETE FROM body_chunk WHERE body = ?", &[body.into()])?;
     let deleted = database.run("DELETE FROM body WHERE id = ? RETURNING bytes", &[body.into()])?;
     add(database, "-", deleted.first().map_or(0, |row| row.count(0)))
 }
@@ -266,10 +266,10 @@ pub fn store(database: &Database, cap: u64, planned: &Planned) -> Result<(), Pro
         }
     }
     if let Some(id) = body {
-        database.run("UPDATE body SET planned = 1 WHERE id = ?", &[id.into()])?;
+        database.execute("UPDATE body SET planned = 1 WHERE id = ?", &[id.into()])?;
     }
     let here = here.map_or(Param::Null, Param::Bytes);
-    database.run(
+    database.execute(
         "INSERT INTO overlay (store, key, form, bytes, body) VALUES (?, ?, ?, ?, ?) \
          ON CONFLICT (store, key) DO UPDATE SET form = excluded.form, bytes = excluded.bytes, body = excluded.body",
         &[store.into(), key.into(), form.into(), here, body.into()],

@@ -17,17 +17,17 @@ use crate::domain::refusal::Problem;
 
 /// Makes the table and the triggers, for all tables of agents.
 pub fn install(database: &Database) -> Result<(), Problem> {
-    database.run(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT)"), &[])?;
+    database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT)"), &[])?;
     for (ordinal, name) in tables(database)?.iter().enumerate() {
         let table = Table::read(database, name)?;
         for (suffix, statement) in triggers(&table) {
             let trigger = identifier(&format!("{PREFIX}{ordinal}_{suffix}"));
-            database.run(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
+            database.execute(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
         }
     }
     // So that `last_insert_rowid()` does not tell of rows that the gateway copied.
-    database.run(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
-    database.run(&format!("DELETE FROM {TOUCHED}"), &[])?;
+    database.execute(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
+    database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?;
     Ok(())
 }
 
@@ -35,9 +35,9 @@ pub fn install(database: &Database) -> Result<(), Problem> {
 pub fn remove(database: &Database) -> Result<(), Problem> {
     let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
-        database.run(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
+        database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
     }
-    database.run(&format!("DROP TABLE IF EXISTS {TOUCHED}"), &[])?;
+    database.execute(&format!("DROP TABLE IF EXISTS {TOUCHED}"), &[])?;
     Ok(())
 }
 
@@ -119,9 +119,9 @@ pub fn collect(database: &Database, store: &str, known: &mut BTreeMap<String, Rc
         }
     }
     if rows.first().is_some() {
-        database.run(&format!("DELETE FROM {TOUCHED}"), &[])?;
+        database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?;
     }
-    Ok((u64::from(rows.rows.length()), effects))
+    Ok((rows.count(), effects))
 }
 
 /// How people know a row: by its primary key, where that is not the rowid itself.

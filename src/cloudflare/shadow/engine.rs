@@ -14,7 +14,7 @@ use super::touched::{Touched, once, roots, touched};
 use super::values::{bindings, rows_to_json};
 use super::{Figures, LostChange, ShadowAnswer, ShadowReply, ShadowRequest, capture};
 use crate::cloudflare::d1;
-use crate::cloudflare::sql::{Database, Rows, SqlError};
+use crate::cloudflare::sql::{Answered, Database, SqlError};
 use crate::domain::effect::Effect;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
@@ -50,7 +50,7 @@ enum Halt {
     /// It is over.
     Problem(Problem),
     /// The schema was read; what was done to hide the gateway's part is undone, the answer stands.
-    Answered(Vec<Rows>),
+    Answered(Vec<Answered>),
 }
 
 impl From<SqlError> for Halt {
@@ -186,7 +186,7 @@ impl Shadow {
         }
     }
 
-    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Rows, Halt> {
+    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Answered, Halt> {
         let params = bindings(&one.params);
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
@@ -199,13 +199,13 @@ impl Shadow {
         }
     }
 
-    fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Rows, Halt> {
+    fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
         let text = &one.statement.text;
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
             // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
             Err(_) => {
-                return Err(match self.database.run_bound(text, params) {
+                return Err(match self.database.answer(text, params) {
                     Err(error) => self.cannot_prepare(catalog, error),
                     Ok(_) => Problem::internal().into(),
                 });
@@ -226,7 +226,7 @@ impl Shadow {
             return Err(Halt::Missing(missing));
         }
         let before = if one.statement.kind == Kind::Write { self.total_changes()? } else { 0 };
-        let rows = self.database.run_bound(text, params).map_err(store_error)?;
+        let rows = self.database.answer(text, params).map_err(store_error)?;
         let mut figures = Figures::default();
         if one.statement.kind == Kind::Write {
             let after = self.counters()?;
@@ -250,7 +250,7 @@ impl Shadow {
         store_error(error).into()
     }
 
-    fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Rows, Halt> {
+    fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
         let statement = &one.statement;
         if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX" | "CREATE VIRTUAL TABLE") {
             return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run.").into());
@@ -271,7 +271,7 @@ impl Shadow {
         capture::remove(&self.database)?;
         let before = self.definitions()?;
         let changes_before = self.total_changes()?;
-        let rows = self.database.run_bound(&statement.text, params).map_err(store_error)?;
+        let rows = self.database.answer(&statement.text, params).map_err(store_error)?;
         let counters = self.counters()?;
         let after = self.definitions()?;
         capture::install(&self.database)?;
@@ -302,7 +302,7 @@ impl Shadow {
     }
 
     /// Reads the schema without the gateway's part in it: that is taken away, and put back by undoing.
-    fn read_schema(&self, round: &mut Round, one: &BoundStatement, params: &Array) -> Result<Rows, Halt> {
+    fn read_schema(&self, round: &mut Round, one: &BoundStatement, params: &Array) -> Result<Answered, Halt> {
         if one.statement.kind != Kind::Read {
             return Err(not_rehearsable("A write that reads the schema", "Read the schema first, and write what it said.").into());
         }
@@ -310,7 +310,7 @@ impl Shadow {
         let hidden = self.database.transaction(|| -> Result<(), Halt> {
             capture::remove(&self.database)?;
             let text = if one.statement.is_explain() { once(&one.statement.text) } else { one.statement.text.clone() };
-            let rows = self.database.run_bound(&text, params).map_err(store_error)?;
+            let rows = self.database.answer(&text, params).map_err(store_error)?;
             Err(Halt::Answered(vec![rows]))
         });
         match hidden {
@@ -363,7 +363,7 @@ impl Shadow {
     }
 
     /// The results as D1 answers them.
-    fn render(&self, call: &SqlCall, rows: &[Rows], round: &Round) -> Result<String, Problem> {
+    fn render(&self, call: &SqlCall, rows: &[Answered], round: &Round) -> Result<String, Problem> {
         let mut parts = Vec::with_capacity(rows.len());
         for (index, rows) in rows.iter().enumerate() {
             let figures = round.figures.get(index).cloned().unwrap_or_default();

@@ -182,7 +182,7 @@ pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut C
         let triggers = set_triggers_aside(database)?;
         capture::remove(database)?;
         // Rows come table by table, so a child may come before its parent.
-        database.run("PRAGMA defer_foreign_keys = on", &[])?;
+        database.execute("PRAGMA defer_foreign_keys = on", &[])?;
         for copied in &copies {
             insert(database, copied)?;
             hydrated.hydrated.insert(copied.table.name.clone());
@@ -197,7 +197,7 @@ pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut C
                 "Repair the rows first (PRAGMA foreign_key_check lists them).",
             ));
         }
-        database.run("PRAGMA defer_foreign_keys = off", &[])?;
+        database.execute("PRAGMA defer_foreign_keys = off", &[])?;
         for trigger in &triggers {
             database.run(trigger, &[])?;
         }
@@ -214,7 +214,7 @@ fn set_triggers_aside(database: &Database) -> Result<Vec<String>, Problem> {
     let mut statements = Vec::new();
     for row in rows.iter() {
         statements.push(row.text(1).unwrap_or_default());
-        database.run(&format!("DROP TRIGGER {}", identifier(&row.text(0).unwrap_or_default())), &[])?;
+        database.execute(&format!("DROP TRIGGER {}", identifier(&row.text(0).unwrap_or_default())), &[])?;
     }
     Ok(statements)
 }
@@ -342,14 +342,14 @@ fn insert(database: &Database, copied: &Copied) -> Result<(), Problem> {
             // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
             let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
             let rowid = row.get(1).as_string().and_then(|text| text.parse::<i64>().ok()).ok_or_else(Problem::internal)?;
-            database.run_bound(&format!("INSERT INTO {quoted} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &row.slice(2, row.length()))?;
+            database.execute_bound(&format!("INSERT INTO {quoted} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &row.slice(2, row.length()))?;
             continue;
         }
         let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
             let values: Vec<&str> = kinds.bytes().map(placeholder).collect();
             format!("INSERT INTO {quoted} ({columns}) VALUES ({})", values.join(", "))
         });
-        database.run_bound(statement, &row.slice(1, row.length()))?;
+        database.execute_bound(statement, &row.slice(1, row.length()))?;
     }
     if let Some(sequence) = &copied.sequence {
         set_counter(database, &copied.table.name, sequence)?;
@@ -359,8 +359,8 @@ fn insert(database: &Database, copied: &Copied) -> Result<(), Problem> {
 
 /// Continues an AUTOINCREMENT counter where the base has it.
 fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), Problem> {
-    database.run("DELETE FROM sqlite_sequence WHERE name = ?", &[table.into()])?;
-    database.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
+    database.execute("DELETE FROM sqlite_sequence WHERE name = ?", &[table.into()])?;
+    database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
     Ok(())
 }
 

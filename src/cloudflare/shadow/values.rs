@@ -5,7 +5,7 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::cloudflare::js;
-use crate::cloudflare::sql::Rows;
+use crate::cloudflare::sql::Answered;
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::Problem;
 
@@ -27,9 +27,10 @@ pub fn bindings(params: &[Value]) -> Array {
 }
 
 /// Rows as JSON. JavaScript's own object and number rules apply, as they do in D1: of columns with the same name the last one wins, integers beyond 2^53 are rounded, bytes are arrays of numbers.
-pub fn rows_to_json(rows: &Rows, shape: RowShape) -> Result<String, Problem> {
+pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem> {
     let list: Array = rows
         .rows
+        .raw()
         .iter()
         .map(|row| -> JsValue {
             let row: Array = row.unchecked_into();
