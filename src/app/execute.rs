@@ -1,6 +1,5 @@
 //! Carrying out one operation of a run: decide purely, then act, then record, then answer.
 
-use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::domain::gate::{Ancestors, Decision, Question, gate};
@@ -107,15 +106,14 @@ async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payl
         }
     }
     let parent = run.terms.parent.as_ref().filter(|_| run.mode == Mode::Live);
-    let ask_above = async {
-        match parent {
-            Some(parent) => world.ancestors(parent).await,
-            // A dry run needs nobody's word to stay one.
-            None if run.terms.parent.is_some() => Ancestors::Live,
-            None => Ancestors::None,
-        }
+    // The flag first, the parent's word last: what was said longest ago is what may have changed since.
+    let flag = world.read_flag(&run.id).await;
+    let ancestors = match parent {
+        Some(parent) => world.ancestors(parent).await,
+        // A dry run needs nobody's word to stay one.
+        None if run.terms.parent.is_some() => Ancestors::Live,
+        None => Ancestors::None,
     };
-    let (flag, ancestors) = join(world.read_flag(&run.id), ask_above).await;
     // Other requests ran while KV and the parent were asked: decide on what storage says now. From here to the call of the store nothing is awaited on the live path, so nothing can come in between (input gates only hold during storage calls, https://developers.cloudflare.com/durable-objects/reference/in-memory-state/).
     let run = match own_run(world, &request) {
         Ok(run) => run,
@@ -158,7 +156,10 @@ async fn rehearse<W: World>(world: &W, run: Run, request: &Execute, payload: W::
             }
         }
         publish_if_due(world, &run).await?;
-        world.turn().await
+        let turn = world.turn().await?;
+        // KV and the turn were waited for: the run may have ended meanwhile.
+        own_run(world, request)?.require_open(world.now())?;
+        Ok(turn)
     };
     let _turn = match ready.await {
         Ok(turn) => turn,
@@ -276,16 +277,24 @@ fn record<W: World>(
     {
         world.guard_failed(Some(&request.run), &problem);
     }
-    let kept = keep.zip(answer.as_mut().and_then(Answer::keepable));
-    let written = world.finish(position, Ending { run: request.run.clone(), entry, effects, plan, keep: kept });
+    if let (Some(idempotency), Outcome::Running) = (&keep, entry.outcome)
+        && let Err(problem) = world.doubt(idempotency)
+    {
+        world.guard_failed(Some(&request.run), &problem);
+    }
+    let kept = keep.clone().zip(answer.as_mut().and_then(Answer::keepable));
+    let bare = Entry { inexact: vec!["what this operation changed could not be recorded".into()], request: Value::Null, ..entry.clone() };
+    let mut written = world.finish(position, Ending { run: request.run.clone(), entry, effects, plan: plan.clone(), keep: kept });
+    if let Err(fault) = &written {
+        // Too large for a row, for example: a line without its details is better than none.
+        world.guard_failed(Some(&request.run), fault);
+        written = world.finish(position, Ending { run: request.run.clone(), entry: bare, effects: Vec::new(), plan, keep: None });
+    }
     let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };
     match (written, answer, problem) {
         (Ok(position), Some(answer), _) => (receipt(Some(position)), Ok(answer)),
         (Ok(position), None, problem) => (receipt(Some(position)), Err(problem.unwrap_or_else(Problem::internal))),
-        (Err(fault), _, _) => {
-            world.guard_failed(Some(&request.run), &fault);
-            (receipt(position), Err(fault))
-        }
+        (Err(fault), _, _) => (receipt(position), Err(fault)),
     }
 }
 

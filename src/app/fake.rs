@@ -198,6 +198,10 @@ impl Ledger for World {
             Some((_, Some(receipt))) => Recalled::Done(receipt.clone(), Answer::json("kept")),
         })
     }
+    fn doubt(&self, idempotency: &Idempotency) -> Result<(), Problem> {
+        self.note(format!("doubt {}", idempotency.key));
+        Ok(())
+    }
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {
         self.kept.borrow_mut().remove(&idempotency.key);
         Ok(())

@@ -1,7 +1,5 @@
 //! Opening a run.
 
-use futures_util::future::join;
-
 use crate::domain::gate::{Ancestors, Flag, flag_unavailable};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Millis, Mode, ModeCause, Phase, Run};
@@ -100,13 +98,11 @@ where
     if let Some(settled) = settled(&run, world.now()) {
         return Ok(settled);
     }
-    let ask_above = async {
-        match &run.terms.parent {
-            Some(parent) => world.ancestors(parent).await,
-            None => Ancestors::None,
-        }
+    let flag = world.read_flag(&run.id).await;
+    let above = match &run.terms.parent {
+        Some(parent) => world.ancestors(parent).await,
+        None => Ancestors::None,
     };
-    let (flag, above) = join(world.read_flag(&run.id), ask_above).await;
     // While KV and the parent were asked this run itself may have turned dry or ended.
     let Some(run) = world.run()? else { return Ok(Vouched::Ended) };
     if let Some(settled) = settled(&run, world.now()) {

@@ -96,6 +96,8 @@ pub trait Ledger {
     fn finish(&self, position: Option<Position>, ending: Ending<Self::Content, Self::Plan>) -> Result<Position, Problem>;
     /// Claims an idempotency key or says what became of it.
     fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Self::Content>, Problem>;
+    /// Marks a claimed key: its write may or may not have happened, and nobody will ever know from here.
+    fn doubt(&self, idempotency: &Idempotency) -> Result<(), Problem>;
     /// Gives a claimed key back: the request was refused before anything happened.
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem>;
 }
@@ -141,7 +143,7 @@ pub trait Stores {
     /// What came with the request besides the operation: bytes, or a stream of them.
     type Payload;
     /// A piece of the run's own view of the stores.
-    type Plan;
+    type Plan: Clone;
     /// The content of an answer that is not JSON.
     type Content;
     /// The right to change the run's own view; it ends when this is dropped.

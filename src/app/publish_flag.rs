@@ -4,7 +4,7 @@ use crate::domain::gate::flag_unavailable;
 use crate::domain::refusal::Problem;
 use crate::domain::run::{Millis, Run};
 
-use super::ports::{FlagRecord, FlagStore, Ledger, Surroundings};
+use super::ports::{Alarms, FlagRecord, FlagStore, Ledger, Surroundings};
 
 /// KV takes one write a second to the same key (<https://developers.cloudflare.com/kv/platform/limits/>).
 const LEAST_BETWEEN_PUTS: Millis = 1_000;
@@ -36,13 +36,21 @@ fn due(record: FlagRecord, ttl_seconds: u64, now: Millis) -> Due {
     }
 }
 
+/// When the flag should be looked after next, though the run makes no writes: before it is half as old as it may get, or soon again when it was not put then.
+pub fn next_look(record: FlagRecord, ttl_seconds: u64, now: Millis) -> Millis {
+    match record.published_at {
+        Some(at) if now < at + ttl_seconds * 1_000 * 4 / 10 => at + ttl_seconds * 1_000 * 45 / 100,
+        Some(_) | None => now + 10_000,
+    }
+}
+
 /// Sees to it that the flag stands in KV.
 ///
 /// # Errors
 /// `flag_unavailable` when it does not stand and could not be put.
 pub async fn publish_if_due<W>(world: &W, run: &Run) -> Result<(), Problem>
 where
-    W: Ledger + FlagStore + Surroundings,
+    W: Ledger + FlagStore + Alarms + Surroundings,
 {
     let ttl = world.settings().flag_ttl_seconds;
     let asked = world.now();
@@ -65,7 +73,11 @@ where
     match (world.publish_flag(&run.id).await, due) {
         // The TTL counts from the put, so the time before it is the safe one to remember.
         (Ok(()), _) => world.set_flag_record(FlagRecord { published_at: Some(now), attempted_at: Some(now) }),
-        (Err(_), Due::Refresh) => Ok(()),
+        (Err(problem), Due::Refresh) => {
+            // The one that stands holds for now; somebody should know that it will not for long.
+            world.guard_failed(Some(&run.id), &problem);
+            Ok(())
+        }
         (Err(problem), _) => Err(problem),
     }
 }

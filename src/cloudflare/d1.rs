@@ -158,6 +158,6 @@ pub fn unavailable(store: &str) -> Problem {
     Problem::new(
         Code::StoreUnavailable,
         format!("The store {store} gave no clear answer; a write may or may not have reached it."),
-        "Look at the store, then try again with the same Idempotency-Key.",
+        "Look at the store before you send it again; with an Idempotency-Key a repetition is refused instead of carried out twice.",
     )
 }

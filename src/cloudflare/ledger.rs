@@ -5,7 +5,8 @@ use super::run_world::RunWorld;
 use super::sql::{Database, SqlError, unreadable};
 use super::wire::Content;
 use crate::app::message::{Answer, Receipt};
-use crate::app::ports::{Ending, FlagRecord, Idempotency, Ledger, Recalled};
+use crate::app::ports::{Ending, FlagRecord, Idempotency, Ledger, Recalled, Surroundings as _};
+use crate::app::publish_flag::next_look;
 use crate::domain::effect::Effect;
 use crate::domain::journal::{Entry, Position};
 use crate::domain::refusal::Problem;
@@ -136,10 +137,9 @@ impl Ledger for RunWorld {
             "INSERT INTO flag (id, published_at, attempted_at) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, attempted_at = excluded.attempted_at",
             &[record.published_at.into(), record.attempted_at.into()],
         )?;
-        if let (Some(run), Some(at)) = (self.run()?, record.published_at) {
-            // The alarm keeps the flag standing while the run makes no writes.
-            let refresh = at + self.settings.flag_ttl_seconds * 1_000 * 45 / 100;
-            self.database.wake_at(refresh.min(run.expires_at))?;
+        if record.published_at == record.attempted_at {
+            // It was just put: the alarm keeps it standing while the run makes no writes.
+            self.database.wake_at(next_look(record, self.settings.flag_ttl_seconds, self.now()))?;
         }
         Ok(())
     }
@@ -203,6 +203,12 @@ impl Ledger for RunWorld {
         let parts = self.database.run("SELECT part FROM answer WHERE key = ? ORDER BY number", &[idempotency.key.as_str().into()])?;
         let result = parts.iter().filter_map(|part| part.text(0)).collect::<String>();
         Ok(Recalled::Done(from_json(&receipt)?, Answer::Result { result, info: row.text(3) }))
+    }
+
+    fn doubt(&self, idempotency: &Idempotency) -> Result<(), Problem> {
+        // No life of this object is the one that will answer.
+        self.database.execute("UPDATE idempotency SET instance = '' WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
+        Ok(())
     }
 
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {

@@ -16,7 +16,7 @@ use crate::app::execute::execute;
 use crate::app::message::{Actor, Command, Receipt};
 use crate::app::open_run::{open_run, vouch};
 use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
-use crate::app::publish_flag::publish_if_due;
+use crate::app::publish_flag::{next_look, publish_if_due};
 use crate::app::turn_dry::turn_dry;
 use crate::domain::markdown::markdown as in_markdown;
 use crate::domain::refusal::Problem;
@@ -63,11 +63,11 @@ impl DurableObject for RunObject {
             if let Some(run) = world.run()?
                 && run.mode == Mode::DryRun
                 && run.phase(world.now()) == Phase::Open
-                && let Err(problem) = publish_if_due(&world, &run).await
             {
-                world.guard_failed(Some(&run.id), &problem);
-                // Soon again: the flag that stands will lapse.
-                world.database.wake_at(world.now() + 10_000)?;
+                if let Err(problem) = publish_if_due(&world, &run).await {
+                    world.guard_failed(Some(&run.id), &problem);
+                }
+                world.database.wake_at(next_look(world.flag_record()?, world.settings.flag_ttl_seconds, world.now()))?;
             }
             Ok::<_, Problem>(())
         };

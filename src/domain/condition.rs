@@ -106,7 +106,7 @@ impl Range {
             (first, "") => Ok(Some(Self::From { offset: number(first)?, length: None })),
             (first, last) => {
                 let (first, last) = (number(first)?, number(last)?);
-                let length = last.checked_sub(first).and_then(|span| span.checked_add(1)).ok_or_else(invalid_range)?;
+                let length = last.checked_sub(first).ok_or_else(invalid_range)?.saturating_add(1);
                 Ok(Some(Self::From { offset: first, length: Some(length) }))
             }
         }
@@ -170,7 +170,8 @@ mod tests {
         check("bytes=0-0", 0, None);
         check("bytes=-0", 10, None);
         check("bytes=0-18446744073709551614", 10, Some((0, 10)));
-        for nonsense in ["bytes=a-b", "bytes=5-4", "bytes=", "bytes=-", "bytes=0-18446744073709551615"] {
+        check("bytes=0-18446744073709551615", 10, Some((0, 10)));
+        for nonsense in ["bytes=a-b", "bytes=5-4", "bytes=", "bytes=-"] {
             assert!(Range::parse(nonsense).is_err(), "{nonsense}");
         }
         assert_eq!(Range::parse("lines=1-2").unwrap(), None);

@@ -152,6 +152,10 @@ impl Keyring {
         self.signer(payload).ok_or_else(unauthenticated)?.verify_slice(&signature).map_err(|_| unauthenticated())?;
         let payload = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unauthenticated)?;
         let claim: RunClaim = serde_json::from_str(&payload).map_err(|_| unauthenticated())?;
+        // Taking a key away takes the runs of its owner away too.
+        if !self.keys.iter().any(|key| key.name == claim.owner) {
+            return Err(unauthenticated());
+        }
         if now >= claim.expires_at {
             return Err(Problem::new(
                 Code::RunExpired,

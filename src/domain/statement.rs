@@ -45,6 +45,11 @@ impl Statement {
     pub fn is_explain(&self) -> bool {
         self.verb == "EXPLAIN"
     }
+
+    /// Whether it reads the rows of every table to check their foreign keys.
+    pub fn checks_foreign_keys(&self) -> bool {
+        self.describes_schema && self.text.to_ascii_lowercase().contains("pragma_foreign_key_check")
+    }
 }
 
 /// Splits a text into its statements.
@@ -127,7 +132,7 @@ fn scan(sql: &str) -> Result<(), Problem> {
         }
         let raw = sql.get(at..end).unwrap_or_default();
         let blank = raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*");
-        if raw.eq_ignore_ascii_case("rollback") && ["or", "conflict", "("].iter().any(|word| previous.eq_ignore_ascii_case(word)) {
+        if answers_with_rollback(&previous, raw) {
             return Err(not_allowed("ROLLBACK as an answer to a conflict", "Use ABORT, FAIL, IGNORE or REPLACE: a batch is undone as a whole anyway."));
         }
         if !blank {
@@ -153,6 +158,26 @@ fn scan(sql: &str) -> Result<(), Problem> {
         refuse_reserved(raw, token.token_type == TokenType::TK_STRING)?;
     }
     Ok(())
+}
+
+/// Whether a definition can end the transaction from inside: by ROLLBACK as the answer to a conflict, or raised.
+pub fn rolls_back(sql: &str) -> bool {
+    let mut previous = String::new();
+    for token in Lexer::new(sql.as_bytes()).flatten() {
+        let raw = String::from_utf8_lossy(token.value);
+        if raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*") {
+            continue;
+        }
+        if answers_with_rollback(&previous, &raw) {
+            return true;
+        }
+        previous = raw.into_owned();
+    }
+    false
+}
+
+fn answers_with_rollback(previous: &str, word: &str) -> bool {
+    word.eq_ignore_ascii_case("rollback") && ["or", "conflict", "("].iter().any(|before| previous.eq_ignore_ascii_case(before))
 }
 
 /// Names that belong to somebody else. A string literal can stand for a name in SQLite, so the gateway's own prefix is refused there too; Cloudflare's is guarded by the platform itself wherever a literal would become a name.
@@ -246,7 +271,7 @@ fn plain(text: &str, kind: Kind, verb: &str, target: Option<String>) -> Statemen
 }
 
 /// The names by which SQLite describes its schema: its own tables, and the table-valued twins of PRAGMAs.
-fn describes_schema(text: &str) -> bool {
+pub fn describes_schema(text: &str) -> bool {
     Lexer::new(text.as_bytes()).flatten().filter(|token| token.token_type != TokenType::TK_STRING).any(|token| {
         let name = String::from_utf8_lossy(token.value).trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
         name.starts_with("pragma_") || matches!(name.trim_end_matches(['"', '\'', '`']), "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema")

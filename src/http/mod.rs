@@ -8,6 +8,8 @@ mod request;
 mod router;
 mod v1;
 
+use std::cell::Cell;
+
 use worker::{Context, Env, Request, Response};
 
 use crate::cloudflare::alerts::{self, Kind};
@@ -63,7 +65,7 @@ fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Resp
         (_, Code::WrongEnvironment) => Some(Kind::AgentFailure),
         _ => None,
     };
-    if let Some(kind) = kind {
+    if let Some(kind) = kind.filter(|kind| *kind == Kind::GuardFailure || may_report()) {
         context.wait_until(alerts::raise(env.clone(), settings.clone(), kind, None, problem.clone()));
     }
     problem::respond(&problem, Some(settings.environment))
@@ -71,25 +73,37 @@ fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Resp
 
 async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let asked = Asked::read(request)?;
-    let route = find(&asked.method, &asked.path)?;
-    match route {
-        Route::Health => return health::health(),
-        Route::Ready => return health::ready(gateway).await,
-        _ => {}
-    }
+    let asked_dry = client_v4::asks_for_dry_run(&asked)?;
+    let route = match find(&asked.method, &asked.path) {
+        Ok(Route::Health) => return health::health(),
+        Ok(Route::Ready) => return health::ready(gateway).await,
+        Err(problem) if !asked_dry => return Err(problem),
+        route => route,
+    };
     control::verify_environment(&gateway.env, &gateway.settings).await?;
     let caller = authenticate(gateway, &asked)?;
-    match route {
-        Route::Health | Route::Ready => health::health(),
+    if let Ok(Route::Data(data)) = route {
+        let word = asked_dry.then(|| v1::named_run(&caller, &asked, None)).flatten();
+        let answer = client_v4::serve(gateway, &caller, data, asked).await;
+        // The run's object takes the word with the operation; a request that did not get that far has said it all the same.
+        if let (Err(_), Some(run)) = (&answer, word) {
+            v1::take_word(gateway, &caller, &run).await?;
+        }
+        return answer;
+    }
+    if asked_dry && let Some(run) = v1::named_run(&caller, &asked, route.as_ref().ok()) {
+        v1::take_word(gateway, &caller, &run).await?;
+    }
+    match route? {
+        Route::Health | Route::Ready | Route::Data(_) => Err(Problem::internal()),
         Route::Environment => v1::environment(gateway, &caller),
-        Route::OpenRun => v1::open(gateway, &caller, asked).await,
+        Route::OpenRun => v1::open(gateway, &caller, asked, asked_dry).await,
         Route::ListRuns => v1::list(gateway, &caller, &asked).await,
         Route::Run(id) => v1::status(gateway, &caller, &id).await,
         Route::TurnDry(id) => v1::turn_dry(gateway, &caller, &id).await,
         Route::CloseRun(id) => v1::close(gateway, &caller, &id).await,
         Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
         Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
-        Route::Data(data) => client_v4::serve(gateway, &caller, data, asked).await,
     }
 }
 
@@ -97,4 +111,21 @@ fn authenticate(gateway: &Gateway, asked: &Asked) -> Result<Caller, Problem> {
     let header = asked.header("Authorization").unwrap_or_default();
     let bearer = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, bearer)| bearer.trim()).unwrap_or_default();
     gateway.keyring.authenticate(bearer, crate::cloudflare::js::now())
+}
+
+/// Most alerts of a minute that somebody without a valid credential can cause in one isolate: more would only write into CONTROL.
+const MAX_UNKNOWN_CALLERS: u32 = 10;
+
+thread_local! {
+    static UNKNOWN_CALLERS: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+}
+
+fn may_report() -> bool {
+    let minute = crate::cloudflare::js::now() / 60_000;
+    let count = match UNKNOWN_CALLERS.get() {
+        (known, count) if known == minute => count + 1,
+        _ => 1,
+    };
+    UNKNOWN_CALLERS.set((minute, count));
+    count <= MAX_UNKNOWN_CALLERS
 }

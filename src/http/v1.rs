@@ -6,6 +6,7 @@ use worker::Response;
 
 use super::Gateway;
 use super::request::Asked;
+use super::router::Route;
 use crate::app::message::{Actor, Command, Open, Opened};
 use crate::cloudflare::{control, js, objects, wire};
 use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
@@ -53,6 +54,25 @@ fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
     serde_json::from_str(&text).map_err(|_| Problem::internal())
 }
 
+/// The run that a request names: by its token, its path or its header `Run-Id`.
+pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Option<RunId> {
+    match (caller, route) {
+        (Caller::Run(claim), _) => Some(claim.run.clone()),
+        (_, Some(Route::Run(id) | Route::TurnDry(id) | Route::CloseRun(id) | Route::Report(id))) => RunId::parse(id).ok(),
+        _ => asked.header("Run-Id").and_then(|id| RunId::parse(&id).ok()),
+    }
+}
+
+/// Takes the word `Dry-Run: true` for a run, whatever else becomes of the request that said it. A run that the caller cannot name is left to the request's own answer.
+pub async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<(), Problem> {
+    let word = Command::TurnDry { run: run.clone(), actor: actor(caller) };
+    match command::<Run>(gateway, run, &word).await {
+        Ok(_) => Ok(()),
+        Err(problem) if problem.code == Code::UnknownRun => Ok(()),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Where this is, and who is asking.
 pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Problem> {
     let settings = &gateway.settings;
@@ -76,11 +96,14 @@ pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Probl
 }
 
 /// Opens a run.
-pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
     gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
     let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<super::request::Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
+    if asked_dry {
+        terms.mode = Mode::DryRun;
+    }
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
         Caller::Key { name, .. } => name.clone(),

@@ -134,7 +134,7 @@ impl Namespace<'_> {
         Ok(read_done(answer, json!({ "count": count })))
     }
 
-    async fn list_base(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<(String, Listed)>, Option<String>), Problem> {
+    pub(super) async fn list_base(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<(String, Listed)>, Option<String>), Problem> {
         let options = Object::new();
         js::set(&options, "prefix", &JsValue::from_str(prefix));
         js::set(&options, "limit", &JsValue::from_f64(f64::from(limit)));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use js_sys::{JSON, Object, Uint8Array};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -157,7 +157,13 @@ impl Namespace<'_> {
         match self.seen(key)? {
             // A body that was not kept has a description all the same.
             Seen::Written(form, Kept::Not) => Ok(Some(described(form.size, form.metadata, form.expiration))),
-            _ => Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration))),
+            Seen::Untouched => {
+                // Only a list tells when a value ends.
+                let (found, listed) = join(self.find(key), self.list_base(key, 1, None)).await;
+                let expiration = listed?.0.into_iter().find(|(listed, _)| listed == key).and_then(|(_, listed)| listed.expiration);
+                Ok(found?.map(|found| image(&found.bytes, found.metadata.as_ref(), expiration)))
+            }
+            Seen::Removed | Seen::Written(..) => Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration))),
         }
     }
 
@@ -207,9 +213,10 @@ fn image(bytes: &[u8], metadata: Option<&Value>, expiration: Option<u64>) -> Ima
     let value = match std::str::from_utf8(bytes) {
         Ok(text) if bytes.len() <= MAX_IMAGE_JSON_BYTES => match serde_json::from_str::<Value>(text) {
             Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
-            _ => cut(text, MAX_IMAGE_CHARS).into(),
+            _ if text.chars().count() <= MAX_IMAGE_CHARS => text.into(),
+            _ => digested(text),
         },
-        Ok(text) => format!("{} (SHA-256 {})", cut(text, MAX_IMAGE_CHARS), hex::encode(Sha256::digest(bytes))).into(),
+        Ok(text) => digested(text),
         Err(_) => format!("<{} bytes, SHA-256 {}>", bytes.len(), hex::encode(Sha256::digest(bytes))).into(),
     };
     let mut image = Image::new();
@@ -227,4 +234,9 @@ fn described(size: u64, metadata: Option<Value>, expiration: Option<u64>) -> Ima
     let mut image = image(&[], metadata.as_ref(), expiration);
     image.insert("value".into(), format!("<{size} bytes, not kept>").into());
     image
+}
+
+/// The beginning of a long text, with a digest that tells it from others that begin so.
+fn digested(text: &str) -> Value {
+    format!("{} (SHA-256 {})", cut(text, MAX_IMAGE_CHARS), hex::encode(Sha256::digest(text.as_bytes()))).into()
 }

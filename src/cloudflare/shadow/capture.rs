@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::catalog::{PREFIX, TOUCHED, Table, tables};
 use super::cells::{identifier, image, list, literal};
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::effect::{Effect, Image};
+use crate::domain::operation::cut;
 use crate::domain::refusal::Problem;
 
 /// Makes the table and the triggers, for all tables of agents.
@@ -20,6 +22,10 @@ pub fn install(database: &Database) -> Result<(), Problem> {
     database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT)"), &[])?;
     for (ordinal, name) in tables(database)?.iter().enumerate() {
         let table = Table::read(database, name)?;
+        if table.rowid.is_none() && table.primary_key().is_empty() {
+            // Its rows cannot be told apart; writes to it are refused.
+            continue;
+        }
         for (suffix, statement) in triggers(&table) {
             let trigger = identifier(&format!("{PREFIX}{ordinal}_{suffix}"));
             database.execute(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
@@ -90,17 +96,15 @@ fn triggers(table: &Table) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Turns the notes into effects and removes them.
-pub fn collect(database: &Database, store: &str, known: &mut BTreeMap<String, Rc<Table>>) -> Result<(u64, Vec<Effect>), Problem> {
-    let rows = database.run(&format!("SELECT name, key, image FROM {TOUCHED} ORDER BY n"), &[])?;
+/// Turns the notes behind the first `noted` into effects; answers how many there are.
+pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BTreeMap<String, Rc<Table>>) -> Result<(u64, Vec<Effect>), Problem> {
+    let rows = database.run(&format!("SELECT name, key, image, n FROM {TOUCHED} WHERE n > ? ORDER BY n"), &[(*noted).into()])?;
     let mut effects = Vec::new();
     let mut seen = BTreeSet::new();
     let mut described: Option<Rc<Table>> = None;
     for row in rows.iter() {
+        *noted = row.count(3);
         let (name, key) = (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
-        if !seen.insert((name.clone(), key.clone())) {
-            continue;
-        }
         if described.as_ref().is_none_or(|table| table.name != name) {
             let table = match known.get(&name) {
                 Some(table) => table.clone(),
@@ -110,18 +114,51 @@ pub fn collect(database: &Database, store: &str, known: &mut BTreeMap<String, Rc
             described = Some(table);
         }
         let Some(table) = &described else { continue };
+        if seen.contains(&(name.clone(), key.clone())) {
+            continue;
+        }
+        let found = look_up(database, table, &key)?;
+        // Two spellings can be one key, under a collation or as 1 and 1.0: the row says how it is spelled now.
+        let spelled = found.as_ref().map_or_else(|| key.clone(), |(_, spelled)| spelled.clone());
+        seen.insert((name.clone(), key.clone()));
+        if spelled != key && !seen.insert((name.clone(), spelled)) {
+            continue;
+        }
         let before = row.text(2).map(|text| parse(&text)).transpose()?;
-        let after = look_up(database, table, &key)?.map(|text| parse(&text)).transpose()?;
+        let after = found.map(|(text, _)| parse(&text)).transpose()?;
         let label = label(table, before.as_ref().or(after.as_ref()));
-        let effect = Effect { store: store.to_owned(), subject: name, key, label, before, after };
+        let mut effect = Effect { store: store.to_owned(), subject: name, key, label, before, after };
         if effect.change().is_some() {
+            // Compared whole, kept short: an effect is a row in the journal, and that holds 2 MB.
+            for image in [&mut effect.before, &mut effect.after].into_iter().flatten() {
+                image.values_mut().for_each(shorten);
+            }
             effects.push(effect);
         }
     }
-    if rows.first().is_some() {
-        database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?;
-    }
     Ok((rows.count(), effects))
+}
+
+/// Longest text of a field that an effect keeps whole, in characters. A hundred fields of it fit a row.
+const MAX_FIELD_CHARS: usize = 4_000;
+
+fn shorten(value: &mut Value) {
+    let long = value.as_str().filter(|text| text.len() > MAX_FIELD_CHARS).map(|text| {
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        format!("{} (SHA-256 {digest})", cut(text, MAX_FIELD_CHARS))
+    });
+    if let Some(long) = long {
+        *value = long.into();
+    }
+    if let Some(blob) = value.get_mut("blob").and_then(|blob| blob.as_str().filter(|blob| blob.len() > MAX_FIELD_CHARS).map(str::to_owned)) {
+        let digest = hex::encode(Sha256::digest(blob.as_bytes()));
+        *value = json!({"blob": cut(&blob, MAX_FIELD_CHARS), "sha256_of_hex": digest});
+    }
+}
+
+/// Removes the notes.
+pub fn clear(database: &Database) -> Result<(), Problem> {
+    Ok(database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?)
 }
 
 /// How people know a row: by its primary key, where that is not the rowid itself.
@@ -137,9 +174,10 @@ fn label(table: &Table, image: Option<&Image>) -> Option<String> {
     Some(values.join(", "))
 }
 
-fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<String>, Problem> {
+/// A row as it is now, and its key as it is spelled now.
+fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<(String, String)>, Problem> {
     let columns = table.column_names();
-    let select = format!("SELECT {} FROM {} AS x", image("x", &columns), identifier(&table.name));
+    let select = format!("SELECT {}, {} FROM {} AS x", image("x", &columns), self::key(table, "x"), identifier(&table.name));
     let rows = match table.rowid {
         Some(rowid) => database.run(&format!("{select} WHERE x.{rowid} = CAST(? AS INTEGER)"), &[key.into()])?,
         None => {
@@ -148,11 +186,11 @@ fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<Strin
             database.run(&format!("{select} WHERE {}", equal.join(" AND ")), &[])?
         }
     };
-    Ok(rows.first().and_then(|row| row.text(0)))
+    Ok(rows.first().and_then(|row| row.text(0).zip(row.text(1))))
 }
 
 /// A value of a key as an SQL constant.
-fn constant(value: &Value) -> String {
+pub fn constant(value: &Value) -> String {
     match value {
         Value::String(text) if text.contains('\0') => format!("CAST(x'{}' AS TEXT)", hex::encode(text)),
         Value::String(text) => literal(text),

@@ -8,6 +8,7 @@ use wasm_bindgen::JsValue;
 use super::LostChange;
 use super::cells::literal;
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
+use crate::domain::operation::cut;
 use crate::domain::refusal::Problem;
 
 /// The prefix of everything that the gateway itself puts into a shadow's schema.
@@ -28,6 +29,9 @@ pub struct Catalog {
     pub schema_dirty: bool,
     /// Names that the base has and the shadow does not, with the reason.
     pub missing: BTreeMap<String, String>,
+    /// Tables of which a trigger or index is missing here, with the reason: writes to them would not be what they are.
+    #[serde(default)]
+    pub incomplete: BTreeMap<String, String>,
     /// Counts changes.
     pub serial: u64,
 }
@@ -62,7 +66,10 @@ pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Pro
         text
     } else {
         let mut bare = LostChange { effects: Vec::new(), ..change.clone() };
-        bare.call.statements.iter_mut().for_each(|one| one.params.clear());
+        for one in &mut bare.call.statements {
+            one.params.clear();
+            one.statement.text = cut(&one.statement.text, 1_000);
+        }
         serde_json::to_string(&bare).map_err(|_| unreadable("shadow"))?
     };
     Ok(database.values().put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?)

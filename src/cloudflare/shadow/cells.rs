@@ -11,19 +11,23 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Longest text or blob that an image keeps whole, in bytes.
-const MAX_CELL_BYTES: usize = 64 << 10;
-/// What is kept of a longer one.
+const MAX_CELL_BYTES: usize = 200_000;
+/// What is kept of a longer one, at its beginning and at its end.
 const HEAD_BYTES: usize = 1 << 10;
 
 /// A value as JSON text: NULL, an integer with all its digits, a REAL with 17 digits and always a point, text as a string, anything else as an object that says what it is.
 pub fn cell(expression: &str) -> String {
+    bounded_cell(expression, MAX_CELL_BYTES)
+}
+
+fn bounded_cell(expression: &str, most: usize) -> String {
     format!(
         "CASE typeof({expression}) WHEN 'null' THEN 'null' WHEN 'integer' THEN CAST({expression} AS TEXT) \
          WHEN 'real' THEN CASE WHEN abs({expression}) < 1.8e308 THEN format('%!.17g', {expression}) ELSE '{{\"real\":\"' || CAST({expression} AS TEXT) || '\"}}' END \
-         WHEN 'text' THEN CASE WHEN octet_length({expression}) <= {MAX_CELL_BYTES} THEN json_quote({expression}) \
-         ELSE '{{\"text\":' || json_quote(substr({expression}, 1, {HEAD_BYTES})) || ',\"bytes\":' || octet_length({expression}) || '}}' END \
-         ELSE CASE WHEN length({expression}) <= {MAX_CELL_BYTES} THEN '{{\"blob\":\"' || hex({expression}) || '\"}}' \
-         ELSE '{{\"blob\":\"' || hex(substr({expression}, 1, {HEAD_BYTES})) || '\",\"bytes\":' || length({expression}) || '}}' END END"
+         WHEN 'text' THEN CASE WHEN octet_length({expression}) <= {most} THEN json_quote({expression}) \
+         ELSE '{{\"text\":' || json_quote(substr({expression}, 1, {HEAD_BYTES}) || substr({expression}, -{HEAD_BYTES})) || ',\"bytes\":' || octet_length({expression}) || '}}' END \
+         ELSE CASE WHEN length({expression}) <= {most} THEN '{{\"blob\":\"' || hex({expression}) || '\"}}' \
+         ELSE '{{\"blob\":\"' || hex(substr({expression}, 1, {HEAD_BYTES})) || hex(substr({expression}, -{HEAD_BYTES})) || '\",\"bytes\":' || length({expression}) || '}}' END END"
     )
 }
 
@@ -49,7 +53,7 @@ pub fn list(row: &str, columns: &[String]) -> String {
         .enumerate()
         .map(|(index, column)| {
             let lead = if index == 0 { "[" } else { "," };
-            format!("{} || {}", literal(lead), parenthesised(&cell(&format!("{row}.{}", identifier(column)))))
+            format!("{} || {}", literal(lead), parenthesised(&bounded_cell(&format!("{row}.{}", identifier(column)), usize::MAX >> 1)))
         })
         .chain(std::iter::once(literal("]")))
         .collect();

@@ -5,17 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use js_sys::Array;
-use serde_json::{Value, json};
+use serde_json::json;
 use worker::Env;
 
 use super::catalog::{self, Catalog, remember_last};
 use super::hydrate::{self, Budget};
-use super::touched::{Touched, once, roots, touched};
+use super::touched::{Touched, roots, touched};
 use super::values::{bindings, rows_to_json};
 use super::{Figures, LostChange, ShadowAnswer, ShadowReply, ShadowRequest, capture};
 use crate::cloudflare::d1;
 use crate::cloudflare::sql::{Answered, Database, SqlError};
 use crate::domain::effect::Effect;
+use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
@@ -26,7 +27,7 @@ const MAX_ROUNDS: usize = 64;
 
 /// A shadow while its object lives. The memory is only a cache of what storage can say again.
 pub struct Shadow {
-    database: Database,
+    pub(super) database: Database,
     env: Env,
     programs: RefCell<Programs>,
 }
@@ -40,11 +41,13 @@ struct Programs {
     deferred: Option<bool>,
 }
 
+/// What stands before a statement when SQLite is asked about it.
+const EXPLAIN_BYTES: usize = 40;
 /// Most statements whose programs are remembered.
 const MAX_PROGRAMS: usize = 256;
 
 /// Why a round did not get to its end.
-enum Halt {
+pub(super) enum Halt {
     /// These tables have to be copied first.
     Missing(BTreeSet<String>),
     /// It is over.
@@ -66,12 +69,13 @@ impl From<Problem> for Halt {
 }
 
 /// What a round did.
-struct Round {
-    figures: Vec<Figures>,
-    effects: Vec<Effect>,
-    written: BTreeSet<String>,
-    schema_changed: bool,
-    text: String,
+pub(super) struct Round {
+    pub(super) figures: Vec<Figures>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) written: BTreeSet<String>,
+    pub(super) schema_changed: bool,
+    pub(super) noted: u64,
+    pub(super) text: String,
 }
 
 impl Shadow {
@@ -109,7 +113,7 @@ impl Shadow {
         Err(Problem::new(Code::ShadowBudgetExceeded, "Rehearsing this statement needs too many rounds of copying; nothing was run.", "Split the statement."))
     }
 
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         *self.programs.borrow_mut() = Programs::default();
     }
 
@@ -119,18 +123,15 @@ impl Shadow {
             return Ok(false);
         }
         for one in &call.statements {
-            if one.statement.describes_schema {
-                continue;
-            }
-            if one.statement.is_explain() {
+            if one.statement.is_explain() || (one.statement.checks_foreign_keys() && catalog.is_dirty()) {
                 return Ok(false);
             }
-            let Ok(touched) = self.touched(&one.statement.text, &bindings(&one.params)) else {
-                // The base has the same schema and will say the same error, or knows something that the shadow has not.
-                continue;
-            };
-            if touched.tables.iter().any(|table| catalog.dirty.contains(table)) || touched.writes {
-                return Ok(false);
+            match self.touched(&one.statement.text, &bindings(&one.params)) {
+                Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => return Ok(false),
+                Ok(_) => {}
+                // What the shadow cannot prepare may still read a table that differs here.
+                Err(_) if catalog.is_dirty() => return Ok(false),
+                Err(_) => {}
             }
         }
         Ok(true)
@@ -155,14 +156,16 @@ impl Shadow {
     fn round(&self, catalog: &mut Catalog, request: &ShadowRequest, reads_only: bool) -> Result<Round, Halt> {
         let mut next = catalog.clone();
         let round = self.database.transaction(|| -> Result<Round, Halt> {
-            let mut round = Round { figures: Vec::new(), effects: Vec::new(), written: BTreeSet::new(), schema_changed: false, text: String::new() };
+            let mut round = Round { figures: Vec::new(), effects: Vec::new(), written: BTreeSet::new(), schema_changed: false, noted: 0, text: String::new() };
             let mut rows = Vec::new();
             for one in &request.call.statements {
                 rows.push(self.statement(&mut round, &mut next, one, request)?);
             }
             round.text = self.render(&request.call, &rows, &round)?;
             if !reads_only {
-                self.check_deferred()?;
+                // Not after each statement: `changes()` would tell the agent of it.
+                capture::clear(&self.database)?;
+                self.check_deferred(&next)?;
                 next.dirty.extend(round.written.iter().cloned());
                 next.serial += 1;
                 remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
@@ -192,7 +195,7 @@ impl Shadow {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
             Kind::Read | Kind::Write => {
                 if one.statement.describes_schema || one.statement.is_explain() {
-                    return self.read_schema(round, one, &params);
+                    return self.read_schema(round, catalog, one, &params);
                 }
                 self.query(round, catalog, one, &params, &request.store)
             }
@@ -201,6 +204,14 @@ impl Shadow {
 
     fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
         let text = &one.statement.text;
+        if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
+            return Err(Problem::new(
+                Code::StatementTooLong,
+                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
+                "Bind long values as parameters.",
+            )
+            .into());
+        }
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
             // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
@@ -212,7 +223,7 @@ impl Shadow {
             }
         };
         if touched.schema {
-            return self.read_schema(round, one, params);
+            return self.read_schema(round, catalog, one, params);
         }
         if touched.gateway {
             return Err(Problem::new(Code::ReservedName, "The statement reads a table of the gateway; nothing was run.", "Use your own tables.").into());
@@ -221,22 +232,59 @@ impl Shadow {
             crate::cloudflare::js::log("alert", "read_that_writes", &[("store", store)]);
             return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
         }
-        let missing = sorted::set(touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !table.starts_with("sqlite_")).cloned());
-        if !missing.is_empty() {
-            return Err(Halt::Missing(missing));
-        }
+        self.require(catalog, touched.tables.iter().cloned())?;
+        self.refuse_inexact(catalog, &touched, text)?;
         let before = if one.statement.kind == Kind::Write { self.total_changes()? } else { 0 };
         let rows = self.database.answer(text, params).map_err(store_error)?;
         let mut figures = Figures::default();
         if one.statement.kind == Kind::Write {
             let after = self.counters()?;
-            let (notes, effects) = capture::collect(&self.database, store, &mut self.programs.borrow_mut().tables)?;
+            let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
             figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes), last_row_id: after.1 };
             round.effects.extend(effects);
             round.written.extend(touched.written.iter().cloned());
         }
         round.figures.push(figures);
         Ok(rows)
+    }
+
+    /// Halts when one of these tables is not copied yet.
+    pub(super) fn require(&self, catalog: &Catalog, tables: impl IntoIterator<Item = String>) -> Result<(), Halt> {
+        let missing = sorted::set(tables.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_")));
+        if missing.is_empty() { Ok(()) } else { Err(Halt::Missing(missing)) }
+    }
+
+    /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
+    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, text: &str) -> Result<(), Problem> {
+        for name in &touched.written {
+            if let Some(reason) = catalog.incomplete.get(name) {
+                return Err(not_rehearsable(&format!("A write to {name}, because {reason}"), "Leave it out of the dry run."));
+            }
+            let table = self.table(name)?;
+            if table.rowid.is_none() && table.primary_key().is_empty() {
+                return Err(not_rehearsable(
+                    &format!("A write to {name}, whose columns hide its rowid so that its rows cannot be told apart,"),
+                    "Rename one of the columns rowid, _rowid_ and oid.",
+                ));
+            }
+            let replaces = |sql: &str| sql.to_ascii_uppercase().contains("REPLACE");
+            if table.unique_expression && (replaces(text) || replaces(&table.sql)) {
+                return Err(not_rehearsable(
+                    &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),
+                    "Delete the old row in a statement of its own.",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&self, name: &str) -> Result<Rc<catalog::Table>, Problem> {
+        if let Some(known) = self.programs.borrow().tables.get(name) {
+            return Ok(known.clone());
+        }
+        let table = Rc::new(catalog::Table::read(&self.database, name)?);
+        self.programs.borrow_mut().tables.insert(name.to_owned(), table.clone());
+        Ok(table)
     }
 
     /// The error of a statement that cannot even be prepared.
@@ -250,101 +298,31 @@ impl Shadow {
         store_error(error).into()
     }
 
-    fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
-        let statement = &one.statement;
-        if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX" | "CREATE VIRTUAL TABLE") {
-            return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run.").into());
-        }
-        let target = statement.target.as_deref().unwrap_or_default();
-        if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
-            return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run.").into());
-        }
-        let known = catalog::tables(&self.database)?;
-        let mut needed = sorted::set(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
-        if let Ok(touched) = self.touched(&statement.text, params) {
-            needed.extend(touched.tables.iter().cloned());
-        }
-        let missing = sorted::set(needed.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_") && known.contains(table)));
-        if !missing.is_empty() {
-            return Err(Halt::Missing(missing));
-        }
-        capture::remove(&self.database)?;
-        let before = self.definitions()?;
-        let changes_before = self.total_changes()?;
-        let rows = self.database.answer(&statement.text, params).map_err(store_error)?;
-        let counters = self.counters()?;
-        let after = self.definitions()?;
-        capture::install(&self.database)?;
-        for (name, sql) in &before {
-            if after.get(name) != Some(sql) {
-                round.effects.push(definition_effect(store, name, Some(sql), after.get(name)));
-            }
-        }
-        for (name, sql) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-            round.effects.push(definition_effect(store, name, None, Some(sql)));
-        }
-        round.schema_changed = true;
-        round.written.extend(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
-        catalog.schema_dirty = true;
-        // A table that was made or renamed here has all its rows here: the base knows nothing of it.
-        for table in catalog::tables(&self.database)?.into_iter().filter(|table| !known.contains(table)) {
-            catalog.hydrated.insert(table.clone());
-            catalog.dirty.insert(table);
-        }
-        round.figures.push(Figures { changes: counters.0.saturating_sub(changes_before), last_row_id: counters.1 });
-        self.forget();
-        Ok(rows)
-    }
-
-    fn definitions(&self) -> Result<BTreeMap<String, String>, Problem> {
-        let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-        Ok(sorted::map(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))))
-    }
-
-    /// Reads the schema without the gateway's part in it: that is taken away, and put back by undoing.
-    fn read_schema(&self, round: &mut Round, one: &BoundStatement, params: &Array) -> Result<Answered, Halt> {
-        if one.statement.kind != Kind::Read {
-            return Err(not_rehearsable("A write that reads the schema", "Read the schema first, and write what it said.").into());
-        }
-        round.figures.push(Figures::default());
-        let hidden = self.database.transaction(|| -> Result<(), Halt> {
-            capture::remove(&self.database)?;
-            let text = if one.statement.is_explain() { once(&one.statement.text) } else { one.statement.text.clone() };
-            let rows = self.database.answer(&text, params).map_err(store_error)?;
-            Err(Halt::Answered(vec![rows]))
-        });
-        match hidden {
-            Err(Halt::Answered(mut rows)) => rows.pop().ok_or_else(|| Problem::internal().into()),
-            Err(halt) => Err(halt),
-            Ok(()) => Err(Problem::internal().into()),
-        }
-    }
-
     /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here.
-    fn check_deferred(&self) -> Result<(), Problem> {
+    fn check_deferred(&self, catalog: &Catalog) -> Result<(), Problem> {
         let known = self.programs.borrow().deferred;
         let deferred = match known {
             Some(known) => known,
             None => self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?.first().is_some(),
         };
         self.programs.borrow_mut().deferred = Some(deferred);
-        if deferred && self.database.run("PRAGMA foreign_key_check", &[])?.first().is_some() {
+        if deferred && hydrate::broken_foreign_key(&self.database, &catalog.hydrated)?.is_some() {
             return Err(Problem::from_store(Code::SqlError, "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"));
         }
         Ok(())
     }
 
-    fn counters(&self) -> Result<(u64, i64), Problem> {
+    pub(super) fn counters(&self) -> Result<(u64, i64), Problem> {
         let rows = self.database.run("SELECT total_changes(), CAST(last_insert_rowid() AS TEXT)", &[])?;
         let row = rows.first().ok_or_else(Problem::internal)?;
         Ok((row.count(0), row.text(1).and_then(|text| text.parse().ok()).unwrap_or_default()))
     }
 
-    fn total_changes(&self) -> Result<u64, Problem> {
+    pub(super) fn total_changes(&self) -> Result<u64, Problem> {
         Ok(self.counters()?.0)
     }
 
-    fn touched(&self, text: &str, params: &Array) -> Result<Rc<Touched>, SqlError> {
+    pub(super) fn touched(&self, text: &str, params: &Array) -> Result<Rc<Touched>, SqlError> {
         let mut programs = self.programs.borrow_mut();
         if let Some(known) = programs.touched.get(text) {
             return Ok(known.clone());
@@ -395,15 +373,10 @@ fn answer(round: Round, catalog: &Catalog, budget: Budget) -> ShadowAnswer {
     }
 }
 
-fn definition_effect(store: &str, name: &str, before: Option<&String>, after: Option<&String>) -> Effect {
-    let image = |sql: &String| [("sql".to_owned(), Value::String(sql.clone()))].into_iter().collect();
-    Effect { store: store.to_owned(), subject: "schema".into(), key: name.to_owned(), label: None, before: before.map(image), after: after.map(image) }
-}
-
-fn store_error(error: SqlError) -> Problem {
+pub(super) fn store_error(error: SqlError) -> Problem {
     Problem::from_store(Code::SqlError, error.0)
 }
 
-fn not_rehearsable(what: &str, remedy: &str) -> Problem {
+pub(super) fn not_rehearsable(what: &str, remedy: &str) -> Problem {
     Problem::new(Code::NotRehearsable, format!("{what} cannot be rehearsed exactly; nothing was run."), remedy)
 }

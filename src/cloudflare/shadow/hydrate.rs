@@ -9,13 +9,14 @@ use worker::Env;
 
 use super::capture;
 use super::catalog::{Catalog, Table};
-use super::cells::{balanced, identifier};
+use super::cells::{balanced, identifier, list, literal};
 use crate::cloudflare::d1::{self, Failure};
 use crate::cloudflare::js;
 use crate::cloudflare::sql::Database;
 use crate::domain::limits::MAX_PARAMETERS;
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::statement::{describes_schema, rolls_back};
 
 /// Rows fetched at a time.
 const PAGE_ROWS: u64 = 5_000;
@@ -99,7 +100,7 @@ fn row(rows: &Array, index: u32) -> Array {
 }
 
 /// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
-const SCHEMA: &str = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 7) <> 'sqlite_' \
+const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 7) <> 'sqlite_' \
                       ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid";
 
 /// Copies the schema.
@@ -113,18 +114,27 @@ pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut C
         for index in 0..rows.length() {
             let object = row(&rows, index);
             let text = |column| object.get(column).as_string().unwrap_or_default();
-            let (kind, name, sql) = (text(0), text(1), text(2));
+            let (kind, name, sql, of) = (text(0), text(1), text(2), text(3));
             let belongs_to_virtual = virtual_tables.iter().any(|table: &String| name.starts_with(&format!("{table}_")));
-            if sql.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL")) {
-                loaded.missing.insert(name.to_ascii_lowercase(), "it is a virtual table".into());
-                virtual_tables.insert(name);
+            let is_virtual = sql.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("CREATE VIRTUAL"));
+            let reason = if is_virtual {
+                virtual_tables.insert(name.clone());
+                Some("it is a virtual table".to_owned())
             } else if belongs_to_virtual && kind == "table" {
-                loaded.missing.insert(name.to_ascii_lowercase(), "it belongs to a virtual table".into());
+                Some("it belongs to a virtual table".to_owned())
             } else if rolls_back(&sql) {
-                loaded.missing.insert(name.to_ascii_lowercase(), "it resolves conflicts by ROLLBACK, which ends the transaction of the rehearsal".into());
-            } else if let Err(error) = database.run(&sql, &[]) {
+                Some("it can answer with ROLLBACK, which ends the transaction of the rehearsal".to_owned())
+            } else if kind != "table" && describes_schema(&sql) {
+                Some("it describes the schema".to_owned())
+            } else {
                 // An object that cannot be made here, for example a trigger on a virtual table, must not be silently absent.
-                loaded.missing.insert(name.to_ascii_lowercase(), format!("it cannot be made in the shadow ({})", error.0));
+                database.execute(&sql, &[]).err().map(|error| format!("it cannot be made in the shadow ({})", error.0))
+            };
+            if let Some(reason) = reason {
+                if matches!(kind.as_str(), "trigger" | "index") {
+                    loaded.incomplete.insert(of, format!("its {kind} {name} is not part of the rehearsal: {reason}"));
+                }
+                loaded.missing.insert(name.to_ascii_lowercase(), reason);
             }
         }
         for index in 0..counters.length() {
@@ -137,12 +147,6 @@ pub async fn schema(env: &Env, store: &str, database: &Database, catalog: &mut C
     })?;
     *catalog = loaded;
     Ok(())
-}
-
-/// Whether a stored definition can end the transaction from inside.
-fn rolls_back(sql: &str) -> bool {
-    let words: Vec<String> = sql.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_ascii_uppercase).collect();
-    words.windows(2).any(|pair| matches!(pair, [first, second] if second == "ROLLBACK" && (first == "CONFLICT" || first == "RAISE" || first == "OR")))
 }
 
 /// A table's rows, ready to be inserted.
@@ -184,17 +188,14 @@ pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut C
         // Rows come table by table, so a child may come before its parent.
         database.execute("PRAGMA defer_foreign_keys = on", &[])?;
         for copied in &copies {
-            insert(database, copied)?;
+            insert(database, copied).map_err(|_| moved(&copied.table.name))?;
             hydrated.hydrated.insert(copied.table.name.clone());
         }
-        if let Some(violation) = database.run("PRAGMA foreign_key_check", &[])?.first() {
+        if let Some(table) = broken_foreign_key(database, &hydrated.hydrated)? {
             return Err(Problem::new(
                 Code::NotRehearsable,
-                format!(
-                    "The rows of {} break a foreign key already, so they cannot be copied into a database that enforces it; nothing was run.",
-                    violation.text(0).unwrap_or_default()
-                ),
-                "Repair the rows first (PRAGMA foreign_key_check lists them).",
+                format!("The rows of {table} break a foreign key, so they cannot be copied into a database that enforces it; nothing was run."),
+                "Try again if the data changed just now; else repair the rows first (PRAGMA foreign_key_check lists them).",
             ));
         }
         database.execute("PRAGMA defer_foreign_keys = off", &[])?;
@@ -206,6 +207,22 @@ pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut C
     })?;
     *catalog = hydrated;
     Ok(())
+}
+
+/// A copied table with a row that breaks a foreign key. Tables that are not copied are not asked: one whose foreign keys do not fit the schema would answer with an error.
+pub fn broken_foreign_key(database: &Database, copied: &BTreeSet<String>) -> Result<Option<String>, Problem> {
+    for table in copied {
+        // A key that fits no unique index of its parent is an error only for whoever writes through it.
+        let Ok(rows) = database.run(&format!("SELECT 1 FROM pragma_foreign_key_check({}) LIMIT 1", literal(table)), &[]) else { continue };
+        if rows.first().is_some() {
+            return Ok(Some(table.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn moved(table: &str) -> Problem {
+    Problem::new(Code::NotRehearsable, format!("The rows of {table} do not fit together, so they changed while they were copied; nothing was run."), "Try again.")
 }
 
 /// Drops the users' triggers, which must not fire for copied rows, and answers the statements that make them again.
@@ -265,14 +282,18 @@ async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Resu
     let is_rowid = |column: &String| table.rowid.is_some_and(|rowid| rowid == column);
     let names: Vec<String> = columns.iter().map(|column| if is_rowid(column) { column.clone() } else { identifier(column) }).collect();
     let mut rows: Vec<Array> = Vec::new();
+    let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
+    let key = match table.rowid {
+        Some(rowid) => format!("CAST({rowid} AS TEXT)"),
+        None => list(&quoted, &table.primary_key()),
+    };
     let mut exact_text = false;
-    let mut offset = 0;
-    while offset < count {
-        let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
+    let mut behind = String::new();
+    loop {
         let values: Vec<String> = names.iter().map(|name| travelling(name, exact_text)).collect();
-        let behind = format!("FROM {quoted} ORDER BY {} LIMIT {PAGE_ROWS} OFFSET {offset}", order.join(", "));
-        let mut selects = vec![format!("SELECT {kinds} {behind}")];
-        selects.extend(values.chunks(MAX_RESULT_COLUMNS).map(|group| format!("SELECT {} {behind}", group.join(", "))));
+        let from = format!("FROM {quoted} {behind} ORDER BY {} LIMIT {PAGE_ROWS}", order.join(", "));
+        let mut selects = vec![format!("SELECT {kinds}, {key} {from}")];
+        selects.extend(values.chunks(MAX_RESULT_COLUMNS).map(|group| format!("SELECT {} {from}", group.join(", "))));
         let (page, bytes) = page(env, store, &selects).await?;
         if !exact_text && has_replacement(&page) {
             // Text that is not valid UTF-8 arrives with replacement characters; so may text that really holds one. Both travel as bytes.
@@ -280,15 +301,25 @@ async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Resu
             continue;
         }
         budget.take(0, bytes, &table.name)?;
-        if page.length() == 0 {
-            break;
-        }
         for index in 0..page.length() {
             rows.push(bindable(&row(&page, index), exact_text));
         }
         exact_text = false;
-        offset += PAGE_ROWS;
+        if u64::from(page.length()) < PAGE_ROWS {
+            break;
+        }
+        // The next page begins behind the last key: rows that come or go meanwhile shift no others.
+        let last = row(&page, page.length() - 1).get(1).as_string().unwrap_or_default();
+        behind = match table.rowid {
+            Some(rowid) => format!("WHERE {rowid} > {}", last.parse::<i64>().map_err(|_| Problem::internal())?),
+            None => {
+                let values: Vec<Value> = serde_json::from_str(&last).map_err(|_| Problem::internal())?;
+                format!("WHERE ({}) > ({})", order.join(", "), values.iter().map(capture::constant).collect::<Vec<_>>().join(", "))
+            }
+        };
     }
+    let copied = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    budget.take(copied.saturating_sub(count), 0, &table.name)?;
     let sequence = if table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
         let (found, _) = select(env, store, "SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = ?", &[table.name.clone().into()]).await?;
         row(&found, 0).get(0).as_string()
@@ -302,11 +333,11 @@ fn has_replacement(page: &Array) -> bool {
     page.iter().any(|row| row.dyn_into::<Array>().is_ok_and(|row| row.iter().any(|cell| cell.as_string().is_some_and(|text| text.contains('\u{fffd}')))))
 }
 
-/// A row as it is bound: the letters first, then the values, blobs and exact text as bytes.
+/// A row as it is bound: the letters first, then, without the key of the page, the values, blobs and exact text as bytes.
 fn bindable(row: &Array, exact_text: bool) -> Array {
     let kinds = row.get(0).as_string().unwrap_or_default();
     let bound = Array::of1(&row.get(0));
-    for (index, kind) in (1u32..).zip(kinds.bytes()) {
+    for (index, kind) in (2u32..).zip(kinds.bytes()) {
         let cell = row.get(index);
         let bytes = |cell: &JsValue| -> JsValue {
             match cell.dyn_ref::<Array>() {

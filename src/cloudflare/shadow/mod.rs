@@ -5,6 +5,7 @@
 //! * [`capture`] lets the engine report the rows that it changes.
 //! * [`hydrate`] copies rows from the base.
 //! * [`values`] converts between JSON and the engine.
+//! * [`schema`] changes and reads the schema.
 //! * [`engine`] runs statements: execute, see what is missing, copy it, execute again.
 
 pub mod capture;
@@ -12,6 +13,7 @@ pub mod catalog;
 pub mod cells;
 pub mod engine;
 pub mod hydrate;
+pub mod schema;
 pub mod touched;
 pub mod values;
 

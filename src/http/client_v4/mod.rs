@@ -134,7 +134,7 @@ fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
 }
 
 /// The header `Dry-Run`. Anything but a clear yes or no is refused: a typing error must not make a write real.
-fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
+pub fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
     match asked.header("Dry-Run").map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
