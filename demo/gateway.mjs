@@ -80,7 +80,7 @@ function writeKeys(folder) {
   return { file, agentKey: /^DEV_AGENT_KEY=(.+)$/m.exec(stdout)[1] };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();

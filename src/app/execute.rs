@@ -288,6 +288,11 @@ fn record<W: World>(
     if let Err(fault) = &written {
         // Too large for a row, for example: a line without its details is better than none.
         world.guard_failed(Some(&request.run), fault);
+        if let Some(idempotency) = &keep
+            && let Err(problem) = world.doubt(idempotency)
+        {
+            world.guard_failed(Some(&request.run), &problem);
+        }
         written = world.finish(position, Ending { run: request.run.clone(), entry: bare, effects: Vec::new(), plan, keep: None });
     }
     let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };

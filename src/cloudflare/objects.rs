@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::Env;
+use worker::{Context, Env};
 
 use super::environment::objects;
 use super::js::{self, Fetcher};
@@ -28,15 +28,23 @@ pub fn shadow_name(run: &RunId, store: &str) -> String {
     format!("{run}/{store}")
 }
 
-/// Sends a request to an object. A new stub is made each time: after an exception the old one stays broken.
-pub async fn send(env: &Env, class: &str, name: &str, request: &super::wire::Outgoing, limit: Duration) -> Result<web_sys::Response, Problem> {
+/// Sends a request to an object. With `keep` it is carried to its end even when the caller hangs up: cut off in the middle, a write would leave its run waiting. A new stub is made each time: after an exception the old one stays broken.
+pub async fn send(env: &Env, class: &str, name: &str, request: &super::wire::Outgoing, limit: Duration, keep: Option<&Context>) -> Result<web_sys::Response, Problem> {
     let namespace = objects(env, class)?;
     let sent = async {
         let function: js_sys::Function = js::member(&namespace, "idFromName").dyn_into()?;
         let id = function.call1(&namespace, &JsValue::from_str(name))?;
         let function: js_sys::Function = js::member(&namespace, "get").dyn_into()?;
         let stub: Fetcher = function.call1(&namespace, &id)?.unchecked_into();
-        JsFuture::from(stub.fetch(&request.url, &request.init)?).await?.dyn_into::<web_sys::Response>()
+        let promise = stub.fetch(&request.url, &request.init)?;
+        if let Some(context) = keep {
+            let promise = promise.clone();
+            context.wait_until(async move {
+                // What becomes of it is the answer's business; here it only has to be waited for.
+                let _ = JsFuture::from(promise).await;
+            });
+        }
+        JsFuture::from(promise).await?.dyn_into::<web_sys::Response>()
     };
     match js::within(limit, sent).await {
         Some(Ok(response)) if response.ok() => Ok(response),

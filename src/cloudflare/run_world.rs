@@ -74,7 +74,7 @@ impl RunWorld {
                 rows_left: self.settings.shadow_max_rows.saturating_sub(rows),
                 bytes_left: self.settings.shadow_max_bytes.saturating_sub(bytes),
             };
-            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &wire::request("/run", &request)?, objects::OPERATION_LIMIT).await?;
+            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &wire::request("/run", &request)?, objects::OPERATION_LIMIT, None).await?;
             match wire::read_reply::<ShadowReply>(&response).await? {
                 ShadowReply::Ran(answer) => {
                     let next = ShadowRecord { dirty: answer.dirty, serial: answer.serial, rows: record.rows + answer.rows, bytes: record.bytes + answer.bytes };
@@ -153,7 +153,7 @@ impl Ancestry for RunWorld {
     async fn ancestors(&self, parent: &RunId) -> Ancestors {
         let ask = async {
             let request = wire::request("/command", &Command::Vouch { run: parent.clone() })?;
-            let response = objects::send(&self.env, "RUN", &objects::run_name(parent), &request, objects::VOUCH_LIMIT).await?;
+            let response = objects::send(&self.env, "RUN", &objects::run_name(parent), &request, objects::VOUCH_LIMIT, None).await?;
             wire::read_reply::<Vouched>(&response).await
         };
         match ask.await {

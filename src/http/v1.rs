@@ -45,7 +45,7 @@ fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
 }
 
 async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId, command: &Command) -> Result<T, Problem> {
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &wire::request("/command", command)?, objects::COMMAND_LIMIT).await?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &wire::request("/command", command)?, objects::COMMAND_LIMIT, Some(&gateway.context)).await?;
     wire::read_reply(&response).await
 }
 

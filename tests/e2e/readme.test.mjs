@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from './helpers.mjs';
 import { projectFolder } from './harness/settings.mjs';
+import { freePort } from '../../demo/gateway.mjs';
 
 const startBudget = 90_000;
 const tourBudget = 20_000;
@@ -144,14 +144,6 @@ function jsonLines(printed) {
   return printed.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function answers(url) {
   return fetch(url, { signal: AbortSignal.timeout(5_000) }).then((response) => response.ok, () => false);

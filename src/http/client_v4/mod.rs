@@ -52,7 +52,7 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
     let execution = Execute { run: run.clone(), actor, operation, asked_dry, idempotency };
     let request = wire::execute_request(&execution, understood.payload)?;
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&run), &request, objects::OPERATION_LIMIT).await?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
     let (receipt, answered) = wire::read_executed(response).await?;
     answer::respond(&receipt, answered, gateway.settings.environment)
 }
