@@ -272,10 +272,22 @@ fn plain(text: &str, kind: Kind, verb: &str, target: Option<String>) -> Statemen
 
 /// The names by which SQLite describes its schema: its own tables, and the table-valued twins of PRAGMAs.
 pub fn describes_schema(text: &str) -> bool {
-    Lexer::new(text.as_bytes()).flatten().filter(|token| token.token_type != TokenType::TK_STRING).any(|token| {
-        let name = String::from_utf8_lossy(token.value).trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
-        name.starts_with("pragma_") || matches!(name.trim_end_matches(['"', '\'', '`']), "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema")
-    })
+    let mut previous = String::new();
+    for token in Lexer::new(text.as_bytes()).flatten() {
+        let raw = String::from_utf8_lossy(token.value).to_ascii_lowercase();
+        if raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*") {
+            continue;
+        }
+        let name = raw.trim_matches(['"', '\'', '`', '[', ']']);
+        let describes = name.starts_with("pragma_") || matches!(name, "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema");
+        // SQLite takes a text literal for a name where it expects one.
+        let is_name = token.token_type != TokenType::TK_STRING || matches!(previous.as_str(), "from" | "join" | "," | "." | "(" | "into" | "update");
+        if describes && is_name {
+            return true;
+        }
+        previous = raw;
+    }
+    false
 }
 
 /// The name that a statement writes to: of the one database, and not one of SQLite's own tables.

@@ -101,9 +101,6 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
     let body = asked.bytes(MAX_BODY).await?;
     let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<super::request::Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
-    if asked_dry {
-        terms.mode = Mode::DryRun;
-    }
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
         Caller::Key { name, .. } => name.clone(),
@@ -126,7 +123,11 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
     }
     let id = identify(gateway, &asked, &owner, &request, &body).await?;
     let open = Open { id: id.clone(), owner: owner.clone(), environment: gateway.settings.environment, granted, terms };
-    let opened: Opened = command(gateway, &id, &Command::Open(open)).await?;
+    let mut opened: Opened = command(gateway, &id, &Command::Open(open)).await?;
+    // The terms stay as they were asked for, so that asking again finds the same run.
+    if asked_dry && opened.run.mode == Mode::Live {
+        opened.run = command(gateway, &id, &Command::TurnDry { run: id.clone(), actor: Actor { name: owner.clone(), sees_all: false } }).await?;
+    }
     let token = gateway.keyring.issue(&RunClaim { run: id, owner, expires_at: opened.run.expires_at })?;
     let mut fields = described(&opened.run)?;
     fields.insert("token".into(), token.into());

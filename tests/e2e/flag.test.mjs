@@ -1,10 +1,8 @@
 // The flag that a dry run publishes in KV: when, how often, and what happens when KV does not take it.
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { age } from './aging.mjs';
 import { both, onKey, startGateway, writes } from './harness/gateway.mjs';
 import { agentOf, assertAllPlanned, assertProblem, openRun, until, writeEverywhere } from './helpers.mjs';
 
@@ -138,43 +136,16 @@ describe('the age of the flag', () => {
   beforeEach(() => gateway.heal());
   after(() => gateway.stop());
 
-  const storage = () => path.join(gateway.state, 'objects', 'dryrun-gateway-staging-RunObject');
-  const opened = (file, use) => {
-    const database = new DatabaseSync(file);
-    try {
-      return use(database);
-    } finally {
-      database.close();
-    }
-  };
-
-  /** Makes the run as old as if its flag had been put `age` seconds ago, alarm included. Nobody has to wait for half a TTL. */
-  async function age(run, age) {
-    await gateway.kill();
-    const [id] = opened(path.join(storage(), 'metadata.sqlite'), (alarms) => {
-      const rows = alarms.prepare('SELECT actor_id AS id FROM _cf_ALARM WHERE actor_name = ?').all(run.id);
-      alarms.prepare('UPDATE _cf_ALARM SET scheduled_time = scheduled_time - ? WHERE actor_name = ?').run(BigInt(age) * 1_000_000_000n, run.id);
-      return rows.map((row) => row.id);
-    });
-    assert.ok(readdirSync(storage()).includes(`${id}.sqlite`), 'the run has an alarm');
-    opened(path.join(storage(), `${id}.sqlite`), (object) => {
-      object.prepare('UPDATE flag SET published_at = published_at - ?1, attempted_at = attempted_at - ?1').run(age * 1000);
-      object.prepare('UPDATE _cf_METADATA SET value = value - ? WHERE key = 1').run(BigInt(age) * 1_000_000_000n);
-    });
-    gateway.recorder.clear();
-    await gateway.restart();
-  }
-
   test('a write before the flag is due puts nothing', async () => {
     const run = await openRun(gateway);
-    await age(run, Math.floor(ttl * 0.35));
+    await age(gateway, run, Math.floor(ttl * 0.35));
     assertAllPlanned(await writeEverywhere(agentOf(gateway, run.token)));
     assert.deepEqual(puts(gateway, run), []);
   });
 
   test('a write refreshes the flag before half its time has passed', async () => {
     const run = await openRun(gateway);
-    await age(run, Math.floor(ttl * 0.42));
+    await age(gateway, run, Math.floor(ttl * 0.42));
     assertAllPlanned(await writeEverywhere(agentOf(gateway, run.token)));
     assert.equal(puts(gateway, run).length, 1);
     assert.match(puts(gateway, run)[0].path, /expiration_ttl=3600/);
@@ -182,7 +153,7 @@ describe('the age of the flag', () => {
 
   test('a refresh that fails does not stop the writes, because the flag still stands', async () => {
     const run = await openRun(gateway);
-    await age(run, Math.floor(ttl * 0.42));
+    await age(gateway, run, Math.floor(ttl * 0.42));
     await gateway.fault('FLAGS', writes, '503');
     assertAllPlanned(await writeEverywhere(agentOf(gateway, run.token)));
     assert.ok(puts(gateway, run).length >= 1);
@@ -190,7 +161,7 @@ describe('the age of the flag', () => {
 
   test('the flag of a run that makes no writes is refreshed before half its time has passed', async () => {
     const run = await openRun(gateway);
-    await age(run, Math.floor(ttl * 0.49));
+    await age(gateway, run, Math.floor(ttl * 0.49));
     // The run has to do it by itself: nobody asks for it here.
     await until(() => puts(gateway, run).length === 1, 'the run refreshes its flag by itself');
   });
@@ -199,7 +170,7 @@ describe('the age of the flag', () => {
     const run = await openRun(gateway);
     const before = await gateway.digest();
     await gateway.fault('FLAGS', writes, '503');
-    await age(run, ttl + 1);
+    await age(gateway, run, ttl + 1);
     await gateway.flags.delete(flagOf(run));
     const agent = agentOf(gateway, run.token);
     assertProblem(await agent.put('lapsed', 'x'), 503, 'flag_unavailable');

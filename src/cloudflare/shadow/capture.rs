@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::catalog::{PREFIX, TOUCHED, Table, tables};
-use super::cells::{identifier, image, list, literal};
+use super::cells::{MAX_CELL_BYTES, balanced, identifier, image, list, literal};
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::effect::{Effect, Image};
 use crate::domain::operation::cut;
@@ -19,7 +19,7 @@ use crate::domain::refusal::Problem;
 
 /// Makes the table and the triggers, for all tables of agents.
 pub fn install(database: &Database) -> Result<(), Problem> {
-    database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT)"), &[])?;
+    database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT, differs TEXT)"), &[])?;
     for (ordinal, name) in tables(database)?.iter().enumerate() {
         let table = Table::read(database, name)?;
         if table.rowid.is_none() && table.primary_key().is_empty() {
@@ -47,12 +47,26 @@ pub fn remove(database: &Database) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The expression that identifies a row: its rowid, or the values of its primary key.
+/// The expression that identifies a row: its rowid, or the values of its primary key. Spellings that are one key (under NOCASE, or 1 and 1.0) give one identity.
 fn key(table: &Table, row: &str) -> String {
-    match table.rowid {
-        Some(rowid) => format!("CAST({row}.{rowid} AS TEXT)"),
-        None => list(row, &table.primary_key()),
-    }
+    let Some(rowid) = table.rowid else {
+        let values: Vec<String> = table
+            .primary_key()
+            .iter()
+            .map(|column| {
+                let value = format!("{row}.{}", identifier(column));
+                let collation = table.unique.iter().flatten().find(|(other, _)| other == column).map_or("BINARY", |(_, collation)| collation.as_str());
+                let value = match collation.to_ascii_uppercase().as_str() {
+                    "NOCASE" => format!("CASE typeof({value}) WHEN 'text' THEN lower({value}) ELSE {value} END"),
+                    "RTRIM" => format!("CASE typeof({value}) WHEN 'text' THEN rtrim({value}, ' ') ELSE {value} END"),
+                    _ => value,
+                };
+                format!("(CASE WHEN typeof({value}) = 'real' AND {value} = CAST({value} AS INTEGER) THEN CAST({value} AS INTEGER) ELSE {value} END)")
+            })
+            .collect();
+        return list(&values);
+    };
+    format!("CAST({row}.{rowid} AS TEXT)")
 }
 
 /// The rows that a new row could collide with.
@@ -82,23 +96,39 @@ fn triggers(table: &Table) -> Vec<(&'static str, String)> {
     let columns = table.column_names();
     let into = format!("INSERT INTO {TOUCHED} (name, key, image)");
     let note = |row: &str| format!("{into} VALUES ({name}, {}, {});", key(table, row), image(row, &columns));
-    let new = format!("{into} VALUES ({name}, {}, NULL);", key(table, "NEW"));
+    let new = |differs: &str| format!("INSERT INTO {TOUCHED} (name, key, differs) VALUES ({name}, {}, {differs});", key(table, "NEW"));
+    // A field too long for an image is compared here, where both values are at hand.
+    let differs: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| {
+            let (name, value) = (literal(&format!("{}\n", column.name)), identifier(&column.name));
+            format!("(CASE WHEN octet_length(NEW.{value}) > {MAX_CELL_BYTES} AND CAST(OLD.{value} AS BLOB) IS NOT CAST(NEW.{value} AS BLOB) THEN {name} ELSE '' END)")
+        })
+        .collect();
+    let differs = balanced(differs);
     let candidates = collisions(table, "NEW").join(" OR ");
     let candidates = format!("{into} SELECT {name}, {}, {} FROM {quoted} AS x WHERE {candidates};", key(table, "x"), image("x", &columns));
     vec![
         ("before_insert", format!("BEFORE INSERT ON {quoted} BEGIN {candidates} END")),
-        ("after_insert", format!("AFTER INSERT ON {quoted} BEGIN {new} END")),
+        ("after_insert", format!("AFTER INSERT ON {quoted} BEGIN {} END", new("'*'"))),
         // Two, because two images of a wide row in one would be longer than a statement may be.
         ("before_update", format!("BEFORE UPDATE ON {quoted} BEGIN {} END", note("OLD"))),
         ("before_update_keys", format!("BEFORE UPDATE ON {quoted} BEGIN {candidates} END")),
-        ("after_update", format!("AFTER UPDATE ON {quoted} BEGIN {new} END")),
+        ("after_update", format!("AFTER UPDATE ON {quoted} BEGIN {} END", new(&differs))),
         ("before_delete", format!("BEFORE DELETE ON {quoted} BEGIN {} END", note("OLD"))),
     ]
 }
 
 /// Turns the notes behind the first `noted` into effects; answers how many there are.
 pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BTreeMap<String, Rc<Table>>) -> Result<(u64, Vec<Effect>), Problem> {
-    let rows = database.run(&format!("SELECT name, key, image, n FROM {TOUCHED} WHERE n > ? ORDER BY n"), &[(*noted).into()])?;
+    let rows = database.run(&format!("SELECT name, key, image, n, differs FROM {TOUCHED} WHERE n > ? ORDER BY n"), &[(*noted).into()])?;
+    let mut differing: BTreeMap<(String, String), String> = BTreeMap::new();
+    for row in rows.iter() {
+        if let Some(differs) = row.text(4).filter(|differs| !differs.is_empty()) {
+            differing.entry((row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())).or_default().push_str(&differs);
+        }
+    }
     let mut effects = Vec::new();
     let mut seen = BTreeSet::new();
     let mut described: Option<Rc<Table>> = None;
@@ -125,7 +155,10 @@ pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BT
             continue;
         }
         let before = row.text(2).map(|text| parse(&text)).transpose()?;
-        let after = found.map(|(text, _)| parse(&text)).transpose()?;
+        let mut after = found.map(|(text, _)| parse(&text)).transpose()?;
+        if let (Some(_), Some(after), Some(differs)) = (&before, &mut after, differing.get(&(name.clone(), key.clone()))) {
+            mark_long(after, differs);
+        }
         let label = label(table, before.as_ref().or(after.as_ref()));
         let mut effect = Effect { store: store.to_owned(), subject: name, key, label, before, after };
         if effect.change().is_some() {
@@ -139,6 +172,17 @@ pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BT
     Ok((rows.count(), effects))
 }
 
+/// Marks the fields that are too long for an image and differ: all of them when the row was written anew.
+fn mark_long(image: &mut Image, differs: &str) {
+    for (name, value) in image.iter_mut() {
+        if (differs.contains('*') || differs.lines().any(|differing| differing == name))
+            && let Some(long) = value.as_object_mut().filter(|long| long.contains_key("bytes"))
+        {
+            long.insert("changed".into(), true.into());
+        }
+    }
+}
+
 /// Longest text of a field that an effect keeps whole, in characters. A hundred fields of it fit a row.
 const MAX_FIELD_CHARS: usize = 4_000;
 
@@ -150,9 +194,10 @@ fn shorten(value: &mut Value) {
     if let Some(long) = long {
         *value = long.into();
     }
-    if let Some(blob) = value.get_mut("blob").and_then(|blob| blob.as_str().filter(|blob| blob.len() > MAX_FIELD_CHARS).map(str::to_owned)) {
-        let digest = hex::encode(Sha256::digest(blob.as_bytes()));
-        *value = json!({"blob": cut(&blob, MAX_FIELD_CHARS), "sha256_of_hex": digest});
+    let long = value.get("blob").and_then(Value::as_str).filter(|blob| blob.len() > MAX_FIELD_CHARS).map(str::to_owned);
+    if let (Some(blob), Some(fields)) = (long, value.as_object_mut()) {
+        fields.insert("blob".into(), cut(&blob, MAX_FIELD_CHARS).into());
+        fields.insert("sha256_of_hex".into(), hex::encode(Sha256::digest(blob.as_bytes())).into());
     }
 }
 

@@ -11,7 +11,7 @@ pub fn literal(text: &str) -> String {
 }
 
 /// Longest text or blob that an image keeps whole, in bytes.
-const MAX_CELL_BYTES: usize = 200_000;
+pub const MAX_CELL_BYTES: usize = 200_000;
 /// What is kept of a longer one, at its beginning and at its end.
 const HEAD_BYTES: usize = 1 << 10;
 
@@ -46,14 +46,14 @@ pub fn image(row: &str, columns: &[String]) -> String {
     balanced(parts)
 }
 
-/// Several values as a JSON array.
-pub fn list(row: &str, columns: &[String]) -> String {
-    let parts = columns
+/// Several values as a JSON array, none of them cut.
+pub fn list(values: &[String]) -> String {
+    let parts = values
         .iter()
         .enumerate()
-        .map(|(index, column)| {
+        .map(|(index, value)| {
             let lead = if index == 0 { "[" } else { "," };
-            format!("{} || {}", literal(lead), parenthesised(&bounded_cell(&format!("{row}.{}", identifier(column)), usize::MAX >> 1)))
+            format!("{} || {}", literal(lead), parenthesised(&bounded_cell(value, usize::MAX >> 1)))
         })
         .chain(std::iter::once(literal("]")))
         .collect();

@@ -20,7 +20,7 @@ use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::Kind;
+use crate::domain::statement::{Kind, Statement};
 
 /// Most rounds of copying for one request: each copies at least one table, and a statement rarely reaches more.
 const MAX_ROUNDS: usize = 64;
@@ -158,6 +158,11 @@ impl Shadow {
         let round = self.database.transaction(|| -> Result<Round, Halt> {
             let mut round = Round { figures: Vec::new(), effects: Vec::new(), written: BTreeSet::new(), schema_changed: false, noted: 0, text: String::new() };
             let mut rows = Vec::new();
+            // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.
+            for one in request.call.statements.iter().filter(|one| !one.statement.is_explain()) {
+                // What cannot be prepared says so when it runs.
+                let _ = self.touched(&one.statement.text, &bindings(&one.params));
+            }
             for one in &request.call.statements {
                 rows.push(self.statement(&mut round, &mut next, one, request)?);
             }
@@ -191,6 +196,15 @@ impl Shadow {
 
     fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Answered, Halt> {
         let params = bindings(&one.params);
+        let text = &one.statement.text;
+        if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
+            return Err(Problem::new(
+                Code::StatementTooLong,
+                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
+                "Bind long values as parameters.",
+            )
+            .into());
+        }
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
             Kind::Read | Kind::Write => {
@@ -204,14 +218,6 @@ impl Shadow {
 
     fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
         let text = &one.statement.text;
-        if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
-            return Err(Problem::new(
-                Code::StatementTooLong,
-                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
-                "Bind long values as parameters.",
-            )
-            .into());
-        }
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
             // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
@@ -233,7 +239,7 @@ impl Shadow {
             return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
         }
         self.require(catalog, touched.tables.iter().cloned())?;
-        self.refuse_inexact(catalog, &touched, text)?;
+        self.refuse_inexact(catalog, &touched, &one.statement)?;
         let before = if one.statement.kind == Kind::Write { self.total_changes()? } else { 0 };
         let rows = self.database.answer(text, params).map_err(store_error)?;
         let mut figures = Figures::default();
@@ -255,7 +261,7 @@ impl Shadow {
     }
 
     /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
-    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, text: &str) -> Result<(), Problem> {
+    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement) -> Result<(), Problem> {
         for name in &touched.written {
             if let Some(reason) = catalog.incomplete.get(name) {
                 return Err(not_rehearsable(&format!("A write to {name}, because {reason}"), "Leave it out of the dry run."));
@@ -268,7 +274,7 @@ impl Shadow {
                 ));
             }
             let replaces = |sql: &str| sql.to_ascii_uppercase().contains("REPLACE");
-            if table.unique_expression && (replaces(text) || replaces(&table.sql)) {
+            if table.unique_expression && (replaces(&statement.text) || replaces(&table.sql) || self.a_trigger_replaces(name, statement)?) {
                 return Err(not_rehearsable(
                     &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),
                     "Delete the old row in a statement of its own.",
@@ -276,6 +282,16 @@ impl Shadow {
             }
         }
         Ok(())
+    }
+
+    /// Whether a trigger with a REPLACE may write to this table: one of its own when the statement names the table, else any that there is.
+    fn a_trigger_replaces(&self, table: &str, statement: &Statement) -> Result<bool, Problem> {
+        let own = statement.target.as_ref().filter(|target| target.eq_ignore_ascii_case(table));
+        let found = self.database.run(
+            "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) <> '_dryrun_' AND sql LIKE '%REPLACE%' AND (?1 IS NULL OR tbl_name = ?1 COLLATE NOCASE) LIMIT 1",
+            &[own.map(String::as_str).into()],
+        )?;
+        Ok(found.first().is_some())
     }
 
     fn table(&self, name: &str) -> Result<Rc<catalog::Table>, Problem> {

@@ -285,7 +285,7 @@ async fn copy(env: &Env, store: &str, table: Table, budget: &mut Budget) -> Resu
     let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
     let key = match table.rowid {
         Some(rowid) => format!("CAST({rowid} AS TEXT)"),
-        None => list(&quoted, &table.primary_key()),
+        None => list(&table.primary_key().iter().map(|column| identifier(column)).collect::<Vec<_>>()),
     };
     let mut exact_text = false;
     let mut behind = String::new();

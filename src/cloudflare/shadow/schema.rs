@@ -29,6 +29,13 @@ impl Shadow {
         if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
             return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run.").into());
         }
+        if let Some((table, reason)) = catalog.incomplete.iter().find(|(table, _)| table.eq_ignore_ascii_case(target)) {
+            return Err(not_rehearsable(&format!("A change of {table}, because {reason}"), "Leave it out of the dry run.").into());
+        }
+        let text = statement.text.to_ascii_lowercase();
+        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| text.contains(name.as_str())) {
+            return Err(not_rehearsable(&format!("A definition that names {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run.").into());
+        }
         let known = catalog::tables(&self.database)?;
         let mut needed = sorted::set(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
         if let Ok(touched) = self.touched(&statement.text, params) {
