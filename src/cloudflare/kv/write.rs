@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use js_sys::{JSON, Object, Uint8Array};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -158,10 +158,11 @@ impl Namespace<'_> {
             // A body that was not kept has a description all the same.
             Seen::Written(form, Kept::Not) => Ok(Some(described(form.size, form.metadata, form.expiration))),
             Seen::Untouched => {
+                let Some(found) = self.find(key).await? else { return Ok(None) };
                 // Only a list tells when a value ends.
-                let (found, listed) = join(self.find(key), self.list_base(key, 1, None)).await;
-                let expiration = listed?.0.into_iter().find(|(listed, _)| listed == key).and_then(|(_, listed)| listed.expiration);
-                Ok(found?.map(|found| image(&found.bytes, found.metadata.as_ref(), expiration)))
+                let (listed, _) = self.list_base(key, 1, None).await?;
+                let expiration = listed.into_iter().find(|(listed, _)| listed == key).and_then(|(_, listed)| listed.expiration);
+                Ok(Some(image(&found.bytes, found.metadata.as_ref(), expiration)))
             }
             Seen::Removed | Seen::Written(..) => Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration))),
         }
