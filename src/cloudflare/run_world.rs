@@ -71,13 +71,13 @@ impl RunWorld {
                 store: store.to_owned(),
                 call: call.clone(),
                 serial: record.serial,
-                rows_left: self.settings.shadow_max_rows.saturating_sub(rows),
-                bytes_left: self.settings.shadow_max_bytes.saturating_sub(bytes),
+                most_rows: self.settings.shadow_max_rows.saturating_sub(rows - record.rows),
+                most_bytes: self.settings.shadow_max_bytes.saturating_sub(bytes - record.bytes),
             };
             let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &wire::request("/run", &request)?, objects::OPERATION_LIMIT, None).await?;
             match wire::read_reply::<ShadowReply>(&response).await? {
                 ShadowReply::Ran(answer) => {
-                    let next = ShadowRecord { dirty: answer.dirty, serial: answer.serial, rows: record.rows + answer.rows, bytes: record.bytes + answer.bytes };
+                    let next = ShadowRecord { dirty: answer.dirty, serial: answer.serial, rows: answer.rows, bytes: answer.bytes };
                     return Ok((answer, next));
                 }
                 ShadowReply::Lost(lost) => {

@@ -275,3 +275,18 @@ test('what does not fit the shadow’s budget is refused with the way out, and n
     }
   }
 });
+
+test('rows that were copied for a statement that failed count against the budget too', async () => {
+  const small = await startGateway({ vars: { SHADOW_MAX_ROWS: '6' } });
+  try {
+    const four = (table) => `CREATE TABLE ${table} (id INTEGER PRIMARY KEY); INSERT INTO ${table} VALUES (1), (2), (3), (4);`;
+    await small.db.exec(four('first') + four('second'));
+    const { token } = await openRun(small);
+    const agent = agentOf(small, token);
+    assertProblem(await agent.sql('INSERT INTO first VALUES (1)'), 400, 'sql_error', { remedy: false });
+    assertProblem(await agent.sql('DELETE FROM second WHERE id = 1'), 422, 'shadow_budget_exceeded');
+    assert.equal((await agent.sql('DELETE FROM first WHERE id = 1')).status, 200);
+  } finally {
+    await small.stop();
+  }
+});

@@ -32,6 +32,12 @@ pub struct Catalog {
     /// Tables of which a trigger or index is missing here, with the reason: writes to them would not be what they are.
     #[serde(default)]
     pub incomplete: BTreeMap<String, String>,
+    /// Rows copied, whatever became of the statements that needed them.
+    #[serde(default)]
+    pub rows: u64,
+    /// Bytes copied.
+    #[serde(default)]
+    pub bytes: u64,
     /// Counts changes.
     pub serial: u64,
 }

@@ -94,14 +94,14 @@ impl Shadow {
         if !catalog.loaded {
             hydrate::schema(&self.env, &request.store, &self.database, &mut catalog).await?;
         }
-        let mut budget = Budget { rows_left: request.rows_left, bytes_left: request.bytes_left, rows: 0, bytes: 0 };
+        let mut budget = Budget { rows_left: request.most_rows.saturating_sub(catalog.rows), bytes_left: request.most_bytes.saturating_sub(catalog.bytes), rows: 0, bytes: 0 };
         let reads_only = request.call.statements.iter().all(|one| one.statement.kind == Kind::Read);
         if reads_only && self.is_clean(&catalog, &request.call)? {
             return self.read_base(request, &catalog).await;
         }
         for _ in 0..MAX_ROUNDS {
             match self.round(&mut catalog, request, reads_only) {
-                Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog, budget))),
+                Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
                 Err(Halt::Missing(tables)) => {
                     hydrate::tables(&self.env, &request.store, &self.database, &mut catalog, &tables, &mut budget).await?;
                     self.forget();
@@ -147,8 +147,8 @@ impl Shadow {
             inexact: Vec::new(),
             serial: catalog.serial,
             dirty: catalog.is_dirty(),
-            rows: 0,
-            bytes: 0,
+            rows: catalog.rows,
+            bytes: catalog.bytes,
         }))
     }
 
@@ -372,7 +372,7 @@ impl Shadow {
     }
 }
 
-fn answer(round: Round, catalog: &Catalog, budget: Budget) -> ShadowAnswer {
+fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
     let mut inexact = Vec::new();
     if round.schema_changed {
         inexact.push("a change of the schema: its definitions are compared, the rows that it rewrote or removed are not listed one by one".to_owned());
@@ -384,8 +384,8 @@ fn answer(round: Round, catalog: &Catalog, budget: Budget) -> ShadowAnswer {
         inexact,
         serial: catalog.serial,
         dirty: catalog.is_dirty(),
-        rows: budget.rows,
-        bytes: budget.bytes,
+        rows: catalog.rows,
+        bytes: catalog.bytes,
     }
 }
 

@@ -28,9 +28,9 @@ pub struct Budget {
     pub rows_left: u64,
     /// Bytes that may still be copied.
     pub bytes_left: u64,
-    /// Rows copied.
+    /// Rows copied and not yet in the catalog.
     pub rows: u64,
-    /// Bytes copied.
+    /// Bytes copied and not yet in the catalog.
     pub bytes: u64,
 }
 
@@ -182,6 +182,10 @@ pub async fn tables(env: &Env, store: &str, database: &Database, catalog: &mut C
         copies.push(copy(env, store, table, budget).await?);
     }
     let mut hydrated = catalog.clone();
+    // Counted with the copy itself: the statement that needs it may fail, and the rows are here all the same.
+    hydrated.rows += budget.rows;
+    hydrated.bytes += budget.bytes;
+    (budget.rows, budget.bytes) = (0, 0);
     database.transaction(|| {
         let triggers = set_triggers_aside(database)?;
         capture::remove(database)?;

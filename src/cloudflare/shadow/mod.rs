@@ -34,10 +34,10 @@ pub struct ShadowRequest {
     pub call: SqlCall,
     /// How many of the shadow's changes the run's journal has.
     pub serial: u64,
-    /// Rows that may still be copied.
-    pub rows_left: u64,
-    /// Bytes that may still be copied.
-    pub bytes_left: u64,
+    /// Rows that this shadow may have copied in all.
+    pub most_rows: u64,
+    /// Bytes that it may have copied in all.
+    pub most_bytes: u64,
 }
 
 /// What a shadow answers.
@@ -55,9 +55,9 @@ pub struct ShadowAnswer {
     pub serial: u64,
     /// Whether any table is dirty.
     pub dirty: bool,
-    /// Rows that this call copied.
+    /// Rows that the shadow has copied by now.
     pub rows: u64,
-    /// Bytes that this call copied.
+    /// Bytes that it has copied by now.
     pub bytes: u64,
 }
 
