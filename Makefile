@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build dev demo test test-native test-e2e check bench clean
+.PHONY: help setup build dev demo test test-native test-sql test-e2e check bench clean
 
 # Node 22 of the project comes before the machine's own.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -20,10 +20,14 @@ dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
 demo: build ## The whole story in the terminal
 	@node scripts/demo.mjs
 
-test: test-native test-e2e ## Everything that is tested
+test: test-native test-sql test-e2e ## Everything that is tested
 
 test-native: ## Rules and use cases, without a Worker
-	cargo test --locked
+	cargo test --locked --lib --test tidy --test front_fuzz
+
+test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLite itself agree
+	cargo test --locked --test differential
+	cargo test --locked --test sqllogictest
 
 test-e2e: build ## The compiled Worker in real workerd, with stores that fail on purpose
 	@scripts/build probe

@@ -221,6 +221,7 @@ fn entry(request: &Execute, began: Millis, mode: Option<(Mode, ModeCause)>) -> E
         problem: None,
         result: Value::Null,
         inexact: Vec::new(),
+        volatile: Vec::new(),
         duration_ms: None,
     }
 }
@@ -245,6 +246,7 @@ fn record<W: World>(
             entry.outcome = done.outcome;
             entry.result = done.result;
             entry.inexact = done.inexact;
+            entry.volatile = done.volatile;
             effects = done.effects;
             plan = done.plan;
             answer = Some(done.answer);

@@ -245,7 +245,7 @@ impl World {
         if self.store.get() == Fails::After {
             return Err(no());
         }
-        Ok(Done { answer: Answer::json("{}"), outcome: Outcome::Done, result: Value::Null, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() })
+        Ok(Done { answer: Answer::json("{}"), outcome: Outcome::Done, result: Value::Null, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() })
     }
 }
 

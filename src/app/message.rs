@@ -84,6 +84,8 @@ pub enum Command {
         actor: Actor,
         /// As Markdown instead of JSON.
         markdown: bool,
+        /// Whether the base is asked which of the copied rows have moved since.
+        moved: bool,
     },
     /// Asked by a run below: may anything under this run write live?
     Vouch {

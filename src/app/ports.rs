@@ -136,6 +136,8 @@ pub struct Done<C, P> {
     pub plan: Vec<P>,
     /// What could not be exact, in words.
     pub inexact: Vec<String>,
+    /// What in it comes out differently each time.
+    pub volatile: Vec<String>,
 }
 
 /// The target stores.

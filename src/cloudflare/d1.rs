@@ -65,7 +65,7 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
     let headers = js_sys::Object::new();
     js::set(&headers, "content-type", &JsValue::from_str("application/json"));
     init.set_headers(&headers);
-    let unclear = |error: JsValue| Failure::Unclear(js::message(&error));
+    let unclear = |error: JsValue| failure(js::message(&error));
     let asked = async {
         let response: web_sys::Response =
             JsFuture::from(transport.fetch(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?).await.map_err(unclear)?.unchecked_into();
@@ -76,10 +76,23 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
         return Ok(text);
     }
     let why = serde_json::from_str::<Value>(&text).ok().and_then(|answer| answer.get("error").and_then(Value::as_str).map(str::to_owned));
-    match why {
-        Some(why) if is_sql_error(&why) => Err(Failure::Sql(why)),
-        Some(why) => Err(Failure::Unclear(why)),
-        None => Err(Failure::Unclear("an answer that is not understood".into())),
+    Err(match why {
+        Some(why) => failure(why),
+        // A commit that fails answers with its error alone.
+        None if text.contains("FOREIGN KEY constraint failed") => failure(text),
+        None => Failure::Unclear("an answer that is not understood".into()),
+    })
+}
+
+/// What D1 says when foreign keys do not hold at the end of a batch that deferred them.
+pub const BROKEN_FOREIGN_KEY: &str = "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)";
+
+fn failure(why: String) -> Failure {
+    match why.find(BROKEN_FOREIGN_KEY) {
+        // At the commit, its words stand behind others about the database that was rolled back.
+        Some(_) => Failure::Sql(BROKEN_FOREIGN_KEY.into()),
+        None if is_sql_error(&why) => Failure::Sql(why),
+        None => Failure::Unclear(why),
     }
 }
 
@@ -103,9 +116,18 @@ pub struct QueryResult {
     pub meta: Map<String, Value>,
 }
 
-/// Carries a call out on the real database.
+/// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`: reading it would write.
+const GUARD: &str = "SELECT json('the schema runs pragma_optimize') WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'view' AND sql LIKE '%pragma_optimize%')";
+
+/// Whether an error may be that of the guard before a read.
+pub fn is_guarded(problem: &Problem) -> bool {
+    problem.code == Code::SqlError && problem.message.starts_with("malformed JSON")
+}
+
+/// Carries a call out on the real database. In a dry run it can only be one of reads, and a guard stands before them.
 pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool) -> Result<Done<C, P>, Problem> {
-    let statements: Vec<(&str, &[Value])> = call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice())).collect();
+    let guard: Option<(&str, &[Value])> = dry.then_some((GUARD, &[]));
+    let statements: Vec<(&str, &[Value])> = guard.into_iter().chain(call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice()))).collect();
     let text = send(env, database, &statements, call.shape).await.map_err(|failure| match failure {
         Failure::Sql(why) => Problem::from_store(Code::SqlError, why),
         Failure::Problem(problem) => problem,
@@ -115,6 +137,9 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
         }
     })?;
     let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unavailable(database))?;
+    if dry && !results.is_empty() {
+        results.remove(0);
+    }
     let number = |result: &QueryResult, name: &str| result.meta.get(name).and_then(Value::as_u64).unwrap_or_default();
     let figures: Vec<Figures> = results
         .iter()
@@ -129,7 +154,7 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     } else {
         text
     };
-    Ok(Done { answer: Answer::json(text), outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() })
+    Ok(Done { answer: Answer::json(text), outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() })
 }
 
 /// How a batch ended, and its figures for the journal. A batch whose writes changed nothing was skipped.

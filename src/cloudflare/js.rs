@@ -20,6 +20,8 @@ extern "C" {
     pub fn sql(this: &Storage) -> SqlStorage;
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
     pub fn transaction_sync(this: &Storage, body: &mut dyn FnMut() -> Result<JsValue, JsValue>) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    pub fn transaction(this: &Storage, body: &Function) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, getter)]
     pub fn kv(this: &Storage) -> SyncKv;
     #[wasm_bindgen(method, catch, js_name = setAlarm)]

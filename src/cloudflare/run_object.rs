@@ -128,10 +128,13 @@ impl RunObject {
                 visible(&world, &run, &actor)?;
                 Ok(wire::reply(&close_run(&world)))
             }
-            Command::Report { run, actor, markdown } => {
+            Command::Report { run, actor, markdown, moved } => {
                 let run = visible(&world, &run, &actor)?;
                 let (entries, effects) = world.journal()?;
-                let report = report(&run, world.now(), entries, &effects);
+                let mut report = report(&run, world.now(), entries, &effects);
+                if moved {
+                    report.moved = Some(world.moved(&effects).await?);
+                }
                 let text = if markdown { in_markdown(&report) } else { serde_json::to_string(&report).map_err(|_| unreadable("report"))? };
                 Ok(wire::reply(&Ok(text)))
             }

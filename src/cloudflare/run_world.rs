@@ -13,14 +13,16 @@ use super::alerts;
 use super::control;
 use super::ledger::Plan;
 use super::overlay::{Overlay, ShadowRecord};
-use super::shadow::{ShadowAnswer, ShadowReply, ShadowRequest};
+use super::shadow::{MovedRequest, PlannedRow, ShadowAnswer, ShadowReply, ShadowRequest};
 use super::sql::Database;
 use super::wire::{self, Content, Payload};
 use super::{d1, flag, js, kv, objects, r2};
 use crate::app::message::{Answer, Command, Vouched};
 use crate::app::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Ledger as _, Stores, Surroundings};
+use crate::domain::effect::{Effect, net};
 use crate::domain::gate::{Ancestors, Flag};
-use crate::domain::journal::{Entry, Outcome};
+use crate::domain::journal::{Entry, Outcome, Position};
+use crate::domain::moved::Movement;
 use crate::domain::operation::{Access, Call, ObjectCall, Operation, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
@@ -71,6 +73,7 @@ impl RunWorld {
                 store: store.to_owned(),
                 call: call.clone(),
                 serial: record.serial,
+                whole_rows: self.settings.shadow_whole_rows,
                 most_rows: self.settings.shadow_max_rows.saturating_sub(rows - record.rows),
                 most_bytes: self.settings.shadow_max_bytes.saturating_sub(bytes - record.bytes),
             };
@@ -110,16 +113,54 @@ impl RunWorld {
             problem: None,
             result: Value::Null,
             inexact: vec!["a planned change whose answer was lost when the gateway was interrupted; the agent may have sent it again".into()],
+            volatile: Vec::new(),
             duration_ms: None,
         };
         self.finish(None, Ending { run: run.id, entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None })?;
         Ok(())
     }
 
+    /// Which of the rows that the run copied or plans to write are not in the base as they were.
+    pub async fn moved(&self, effects: &[(Position, Effect)]) -> Result<Movement, Problem> {
+        let nets = net(effects);
+        let run = self.own_id()?;
+        let mut movement = Movement::default();
+        for (store, _) in self.settings.stores.iter().filter(|(_, settings)| settings.kind == StoreKind::D1) {
+            let planned: Vec<PlannedRow> = nets
+                .iter()
+                .filter(|net| net.effect.store == *store && net.effect.subject != "schema")
+                .map(|net| PlannedRow { table: net.effect.subject.clone(), key: net.effect.key.clone(), before: net.effect.before.clone() })
+                .collect();
+            if self.shadow_record(store)?.0.rows == 0 && planned.is_empty() {
+                continue;
+            }
+            let request = wire::request("/moved", &MovedRequest { store: store.clone(), planned })?;
+            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &request, objects::OPERATION_LIMIT, None).await?;
+            let found: Movement = wire::read_reply(&response).await?;
+            movement.compared += found.compared;
+            movement.moved.extend(found.moved);
+            movement.not_compared.extend(found.not_compared.into_iter().map(|table| format!("{store}.{table}")));
+        }
+        Ok(movement)
+    }
+
+    async fn read_in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
+        let _turn = self.turn().await?;
+        self.in_shadow(store, call).await
+    }
+
     async fn in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
         let (answer, record) = self.ask_shadow(store, call).await?;
         let (outcome, result) = d1::outcome(call, &answer.figures);
-        Ok(Done { answer: Answer::json(answer.results), outcome, result, effects: answer.effects, plan: vec![Plan::Shadow(store.to_owned(), record)], inexact: answer.inexact })
+        Ok(Done {
+            answer: Answer::json(answer.results),
+            outcome,
+            result,
+            effects: answer.effects,
+            plan: vec![Plan::Shadow(store.to_owned(), record)],
+            inexact: answer.inexact,
+            volatile: answer.volatile,
+        })
     }
 }
 
@@ -197,12 +238,12 @@ impl Stores for RunWorld {
         match &operation.call {
             // Nothing of this database was planned yet, so the base says it all.
             Call::Sql(call) if !dry || (!self.shadow_record(store)?.0.dirty && !call.statements.iter().any(|one| one.statement.is_explain())) => {
-                d1::perform(&self.env, store, call, dry).await
+                match d1::perform(&self.env, store, call, dry).await {
+                    Err(problem) if dry && d1::is_guarded(&problem) => self.read_in_shadow(store, call).await,
+                    done => done,
+                }
             }
-            Call::Sql(call) => {
-                let _turn = self.turn().await?;
-                self.in_shadow(store, call).await
-            }
+            Call::Sql(call) => self.read_in_shadow(store, call).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(dry))?.read(call).await,
             Call::Refused(call) => Err(call.problem.clone()),

@@ -2,7 +2,10 @@
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use super::js::{self, SqlStorage, Storage, SyncKv};
 use crate::domain::refusal::{Code, Problem};
@@ -207,6 +210,32 @@ impl Database {
             if failed { Err(JsValue::from_str("rolled back")) } else { Ok(JsValue::UNDEFINED) }
         });
         match (thrown, outcome.into_inner()) {
+            (Ok(_), Some(result)) | (Err(_), Some(result @ Err(_))) => result,
+            (Err(error), _) => Err(SqlError::from(error).into()),
+            (Ok(_), None) => Err(SqlError("a transaction did not run".into()).into()),
+        }
+    }
+
+    /// Runs `body` in one transaction that may wait for others meanwhile: an error undoes all of it. No other request of the object is served until it ends, and the platform ends it after 30 seconds.
+    pub async fn open_transaction<T, E>(&self, body: impl Future<Output = Result<T, E>> + 'static) -> Result<T, E>
+    where
+        T: 'static,
+        E: From<SqlError> + 'static,
+    {
+        let outcome: Rc<RefCell<Option<Result<T, E>>>> = Rc::default();
+        let slot = outcome.clone();
+        let closure = Closure::once_into_js(move |_: JsValue| {
+            future_to_promise(async move {
+                let result = body.await;
+                let failed = result.is_err();
+                *slot.borrow_mut() = Some(result);
+                if failed { Err(JsValue::from_str("rolled back")) } else { Ok(JsValue::UNDEFINED) }
+            })
+        });
+        let promise = self.storage.transaction(closure.unchecked_ref()).map_err(SqlError::from)?;
+        let ended = JsFuture::from(promise).await;
+        let outcome = outcome.borrow_mut().take();
+        match (ended, outcome) {
             (Ok(_), Some(result)) | (Err(_), Some(result @ Err(_))) => result,
             (Err(error), _) => Err(SqlError::from(error).into()),
             (Ok(_), None) => Err(SqlError("a transaction did not run".into()).into()),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 
 use super::effect::{Change, FieldDiff};
+use super::moved::Move;
 use super::report::{ChangeGroup, ChangeItem, Report};
 use super::run::{Millis, Mode, Phase};
 
@@ -28,6 +29,7 @@ pub fn markdown(report: &Report) -> String {
     problems(&mut text, report);
     changes(&mut text, report);
     skipped(&mut text, report);
+    moved(&mut text, report);
     coverage(&mut text, report);
     text
 }
@@ -139,10 +141,17 @@ fn changes(text: &mut String, report: &Report) {
     }
     for group in &report.changes {
         line(text, format_args!("\n## {} {}: {}\n", plain(&group.store), code(&group.subject), counts(group)));
-        for item in group.items.iter().take(MAX_ITEMS) {
+        // Deletions first: they are shown whatever else is left out.
+        let (gone, other): (Vec<&ChangeItem>, Vec<&ChangeItem>) = group.items.iter().partition(|item| item.change == Change::Deleted);
+        for item in gone.iter().chain(&other).take(MAX_ITEMS) {
             change(text, item);
         }
-        more(text, group.items.len(), MAX_ITEMS);
+        let unseen = gone.get(MAX_ITEMS.min(gone.len())..).unwrap_or_default();
+        if !unseen.is_empty() {
+            let keys: Vec<String> = unseen.iter().map(|item| code(&item.key)).collect();
+            line(text, format_args!("- deleted as well: {}", keys.join(" ")));
+        }
+        more(text, group.items.len() + group.omitted - unseen.len(), MAX_ITEMS);
     }
 }
 
@@ -209,15 +218,41 @@ fn skipped(text: &mut String, report: &Report) {
     more(text, report.skipped.len(), MAX_LINES);
 }
 
+fn moved(text: &mut String, report: &Report) {
+    let Some(movement) = &report.moved else { return };
+    line(text, format_args!("\n## Moved since it was copied\n"));
+    if movement.moved.is_empty() {
+        line(text, format_args!("None of {} is different in the database now.", count(usize::try_from(movement.compared).unwrap_or(usize::MAX), "compared row")));
+    }
+    for row in movement.moved.iter().take(MAX_LINES) {
+        let what = match row.moved {
+            Move::Changed => "changed",
+            Move::Gone => "is gone",
+            Move::Appeared => "appeared",
+        };
+        let planned = if row.planned { ", **and the run would write it**" } else { "" };
+        line(text, format_args!("- {} {} {} {what}{planned}", plain(&row.store), code(&row.table), code(&row.key)));
+        for field in &row.fields {
+            line(text, format_args!("  - {}", diff(field)));
+        }
+    }
+    more(text, movement.moved.len(), MAX_LINES);
+    for table in &movement.not_compared {
+        line(text, format_args!("- not compared: {}, whose definition the run changed", code(table)));
+    }
+}
+
 fn coverage(text: &mut String, report: &Report) {
     let coverage = &report.coverage;
     line(text, format_args!("\n## Coverage\n"));
     if coverage.exact {
         line(text, format_args!("Every operation was carried out exactly; nothing was approximated."));
-        return;
     }
     for (reason, count) in &coverage.refused {
         line(text, format_args!("- refused {count} × {}", code(reason)));
+    }
+    for (what, operations) in coverage.volatile.iter().take(MAX_LINES) {
+        line(text, format_args!("- comes out differently each time: {}{}; the values shown are those of this run", code(what), steps(operations)));
     }
     for (note, operations) in coverage.inexact.iter().take(MAX_LINES) {
         line(text, format_args!("- not exact: {}{}", plain(note), steps(operations)));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::effect::{Change, Effect, FieldDiff, Net, net};
 use super::hazard::{Hazard, hazards};
 use super::journal::{Entry, Outcome, Position};
+use super::moved::Movement;
 use super::operation::Access;
 use super::refusal::Code;
 use super::run::{Millis, Mode, Phase, Run};
@@ -27,6 +28,9 @@ pub struct Report {
     pub skipped: Vec<SkippedLine>,
     /// What a reviewer should not overlook.
     pub hazards: Vec<Hazard>,
+    /// Which copied rows the base has differently now; absent when it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Movement>,
     /// What the report does not say exactly.
     pub coverage: Coverage,
     /// Every operation, in order.
@@ -106,6 +110,8 @@ pub struct ChangeGroup {
     pub updated: usize,
     /// How many were deleted.
     pub deleted: usize,
+    /// How many inserted and updated ones are not among the items. Deleted ones always are.
+    pub omitted: usize,
     /// The things themselves.
     pub items: Vec<ChangeItem>,
 }
@@ -170,6 +176,8 @@ pub struct Coverage {
     pub refused: BTreeMap<String, usize>,
     /// What was not exact, with the operations.
     pub inexact: BTreeMap<String, Vec<Position>>,
+    /// What comes out differently each time it runs, with the operations. The changes are those of this time.
+    pub volatile: BTreeMap<String, Vec<Position>>,
     /// Live writes whose row images are not known.
     pub live_without_images: usize,
 }
@@ -218,7 +226,17 @@ pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: &[(Position,
         .filter(|entry| is_write(entry) && entry.outcome == Outcome::Skipped)
         .map(|entry| SkippedLine { position: entry.position, store: entry.store.clone(), action: entry.action.clone(), subject: entry.subject.clone(), asked: asked(entry) })
         .collect();
-    Report { run: summarise(run, now), hazards: hazards(run, &entries, effects, &nets), coverage: coverage(&entries), summary, changes, problems, skipped, operations: entries }
+    Report {
+        run: summarise(run, now),
+        hazards: hazards(run, &entries, effects, &nets),
+        moved: None,
+        coverage: coverage(&entries),
+        summary,
+        changes,
+        problems,
+        skipped,
+        operations: entries,
+    }
 }
 
 /// The head of a report, also the answer of `GET /v1/runs/{id}`.
@@ -240,6 +258,9 @@ pub fn summarise(run: &Run, now: Millis) -> RunSummary {
     }
 }
 
+/// Most inserted and updated things of a table that are listed one by one.
+const MAX_LISTED: usize = 1_000;
+
 /// Groups net effects: rows before keys before objects, the stores in the order in which the run first used them, the tables in the order of their first change.
 fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
     let mut groups: Vec<ChangeGroup> = Vec::new();
@@ -248,7 +269,16 @@ fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
         let Some(entry) = entries.iter().find(|entry| entry.store == effect.store) else { continue };
         let known = groups.iter().position(|group| group.store == effect.store && group.subject == effect.subject);
         let index = known.unwrap_or_else(|| {
-            groups.push(ChangeGroup { store: effect.store.clone(), kind: entry.kind, subject: effect.subject.clone(), inserted: 0, updated: 0, deleted: 0, items: Vec::new() });
+            groups.push(ChangeGroup {
+                store: effect.store.clone(),
+                kind: entry.kind,
+                subject: effect.subject.clone(),
+                inserted: 0,
+                updated: 0,
+                deleted: 0,
+                omitted: 0,
+                items: Vec::new(),
+            });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(index) {
@@ -258,6 +288,10 @@ fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
                 Change::Deleted => group.deleted += 1,
             }
             let key = effect.label.clone().unwrap_or_else(|| effect.key.clone());
+            if change != Change::Deleted && group.items.len() >= MAX_LISTED {
+                group.omitted += 1;
+                continue;
+            }
             group.items.push(ChangeItem { key, change, fields: effect.diff(), operations: operations.clone() });
         }
     }
@@ -274,6 +308,9 @@ fn coverage(entries: &[Entry]) -> Coverage {
         }
         for note in &entry.inexact {
             coverage.inexact.entry(note.clone()).or_default().push(entry.position);
+        }
+        for what in &entry.volatile {
+            coverage.volatile.entry(what.clone()).or_default().push(entry.position);
         }
         let is_live_write = entry.access == Access::Write && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done;
         coverage.live_without_images += usize::from(is_live_write);

@@ -115,6 +115,8 @@ pub struct Settings {
     pub flag_budget: Duration,
     /// `FLAG_TTL_SECONDS`: how long a published flag lives.
     pub flag_ttl_seconds: u64,
+    /// `SHADOW_WHOLE_ROWS`: a table with at most so many rows is copied whole.
+    pub shadow_whole_rows: u64,
     /// `SHADOW_MAX_ROWS`: rows that a run may copy.
     pub shadow_max_rows: u64,
     /// `SHADOW_MAX_BYTES`: bytes that a run may copy.
@@ -132,6 +134,7 @@ const DEFAULT_FLAG_BUDGET_MS: u64 = 250;
 const DEFAULT_FLAG_TTL_SECONDS: u64 = 3_600;
 /// KV refuses a shorter life (<https://developers.cloudflare.com/kv/api/write-key-value-pairs/>).
 const MIN_FLAG_TTL_SECONDS: u64 = 60;
+const DEFAULT_SHADOW_WHOLE_ROWS: u64 = 1_000;
 const DEFAULT_SHADOW_MAX_ROWS: u64 = 50_000;
 const DEFAULT_SHADOW_MAX_BYTES: u64 = 32 << 20;
 const DEFAULT_OVERLAY_MAX_BYTES: u64 = 32 << 20;
@@ -156,6 +159,7 @@ impl Settings {
             stores,
             flag_budget: Duration::from_millis(number("FLAG_BUDGET_MS", DEFAULT_FLAG_BUDGET_MS, 1)?),
             flag_ttl_seconds: number("FLAG_TTL_SECONDS", DEFAULT_FLAG_TTL_SECONDS, MIN_FLAG_TTL_SECONDS)?,
+            shadow_whole_rows: number("SHADOW_WHOLE_ROWS", DEFAULT_SHADOW_WHOLE_ROWS, 0)?,
             shadow_max_rows: number("SHADOW_MAX_ROWS", DEFAULT_SHADOW_MAX_ROWS, 0)?,
             shadow_max_bytes: number("SHADOW_MAX_BYTES", DEFAULT_SHADOW_MAX_BYTES, 0)?,
             overlay_max_bytes: number("OVERLAY_MAX_BYTES", DEFAULT_OVERLAY_MAX_BYTES, 0)?,

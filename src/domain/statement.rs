@@ -9,7 +9,9 @@ use turso_parser::parser::Parser;
 use turso_parser::token::TokenType;
 
 use super::limits::{MAX_NESTING, MAX_STATEMENT_BYTES, MAX_STATEMENTS};
+use super::operation::cut;
 use super::refusal::{Code, Problem};
+use super::tokens::tokens;
 
 /// What a statement does, as far as the gate is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,11 @@ impl Statement {
     /// Whether it only tells how another would run. It reads no rows, but is no SELECT either.
     pub fn is_explain(&self) -> bool {
         self.verb == "EXPLAIN"
+    }
+
+    /// Whether it only says when foreign keys are checked.
+    pub fn defers_foreign_keys(&self) -> bool {
+        self.verb == "PRAGMA" && self.kind == Kind::Write
     }
 
     /// Whether it reads the rows of every table to check their foreign keys.
@@ -131,7 +138,7 @@ fn scan(sql: &str) -> Result<(), Problem> {
             _ => {}
         }
         let raw = sql.get(at..end).unwrap_or_default();
-        let blank = raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*");
+        let blank = is_blank(raw) || raw.starts_with("--") || raw.starts_with("/*");
         if answers_with_rollback(&previous, raw) {
             return Err(not_allowed("ROLLBACK as an answer to a conflict", "Use ABORT, FAIL, IGNORE or REPLACE: a batch is undone as a whole anyway."));
         }
@@ -156,34 +163,30 @@ fn scan(sql: &str) -> Result<(), Problem> {
             ));
         }
         refuse_reserved(raw, token.token_type == TokenType::TK_STRING)?;
+        refuse_pragma_function(raw)?;
     }
     Ok(())
 }
 
 /// Whether a definition can end the transaction from inside: by ROLLBACK as the answer to a conflict, or raised.
 pub fn rolls_back(sql: &str) -> bool {
-    let mut previous = String::new();
-    for token in Lexer::new(sql.as_bytes()).flatten() {
-        let raw = String::from_utf8_lossy(token.value);
-        if raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*") {
-            continue;
-        }
-        if answers_with_rollback(&previous, &raw) {
-            return true;
-        }
-        previous = raw.into_owned();
-    }
-    false
+    let tokens = tokens(sql);
+    tokens.iter().zip(tokens.iter().skip(1)).any(|(before, token)| answers_with_rollback(&before.text, &token.text))
 }
 
 fn answers_with_rollback(previous: &str, word: &str) -> bool {
     word.eq_ignore_ascii_case("rollback") && ["or", "conflict", "("].iter().any(|before| previous.eq_ignore_ascii_case(before))
 }
 
+/// Whether a name is one of the gateway's.
+pub fn is_reserved(name: &str) -> bool {
+    name.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("_dryrun_"))
+}
+
 /// Names that belong to somebody else. A string literal can stand for a name in SQLite, so the gateway's own prefix is refused there too; Cloudflare's is guarded by the platform itself wherever a literal would become a name.
 fn refuse_reserved(raw: &str, literal: bool) -> Result<(), Problem> {
     let name = raw.trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
-    if name.starts_with("_dryrun_") || (!literal && name.starts_with("_cf_")) {
+    if is_reserved(&name) || (!literal && name.starts_with("_cf_")) {
         return Err(Problem::new(
             Code::ReservedName,
             "The SQL names an object whose prefix (_dryrun_ or _cf_) is reserved; nothing was run.",
@@ -191,6 +194,25 @@ fn refuse_reserved(raw: &str, literal: bool) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// Whether a token is nothing but what SQLite takes for a blank. Other blanks of Unicode are names to it.
+fn is_blank(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte.is_ascii_whitespace())
+}
+
+/// Table-valued PRAGMAs run what they are named for when they are read, and some of that writes (`pragma_optimize`). A text can stand for such a name, so it is refused there too.
+fn refuse_pragma_function(raw: &str) -> Result<(), Problem> {
+    let name = raw.trim_matches(['"', '\'', '`', '[', ']']).to_ascii_lowercase();
+    match name.strip_prefix("pragma_") {
+        Some(pragma) if pragma.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !READING_PRAGMAS.contains(&pragma) => Err(pragma_not_allowed(pragma)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a definition reads a PRAGMA that may do more than describe the schema.
+pub fn runs_pragma(sql: &str) -> bool {
+    tokens(sql).iter().any(|token| token.text.to_ascii_lowercase().strip_prefix("pragma_").is_some_and(|pragma| !READING_PRAGMAS.contains(&pragma)))
 }
 
 /// The part of a fragment from its first token to its last: what stands around it are blanks, comments and semicolons.
@@ -203,7 +225,7 @@ fn significant(fragment: &str) -> Result<&str, Problem> {
         let token = token.map_err(|error| not_parsed(&error.to_string()))?;
         let end = fragment.len() - lexer.remaining().len();
         let raw = fragment.get(at..end).unwrap_or_default();
-        let around = token.token_type == TokenType::TK_SEMI || raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*");
+        let around = token.token_type == TokenType::TK_SEMI || is_blank(raw) || raw.starts_with("--") || raw.starts_with("/*");
         if !around {
             first.get_or_insert(at);
             last = end;
@@ -272,22 +294,15 @@ fn plain(text: &str, kind: Kind, verb: &str, target: Option<String>) -> Statemen
 
 /// The names by which SQLite describes its schema: its own tables, and the table-valued twins of PRAGMAs.
 pub fn describes_schema(text: &str) -> bool {
-    let mut previous = String::new();
-    for token in Lexer::new(text.as_bytes()).flatten() {
-        let raw = String::from_utf8_lossy(token.value).to_ascii_lowercase();
-        if raw.trim().is_empty() || raw.starts_with("--") || raw.starts_with("/*") {
-            continue;
-        }
-        let name = raw.trim_matches(['"', '\'', '`', '[', ']']);
-        let describes = name.starts_with("pragma_") || matches!(name, "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema");
+    let tokens = tokens(text);
+    let before = std::iter::once("").chain(tokens.iter().map(|token| token.text.as_str()));
+    tokens.iter().zip(before).any(|(token, before)| {
+        let name = token.text.to_ascii_lowercase();
+        let describes = name.starts_with("pragma_") || matches!(name.as_str(), "sqlite_master" | "sqlite_schema" | "sqlite_temp_master" | "sqlite_temp_schema");
         // SQLite takes a text literal for a name where it expects one.
-        let is_name = token.token_type != TokenType::TK_STRING || matches!(previous.as_str(), "from" | "join" | "," | "." | "(" | "into" | "update");
-        if describes && is_name {
-            return true;
-        }
-        previous = raw;
-    }
-    false
+        let is_name = token.quote != Some('\'') || ["from", "join", ",", ".", "(", "into", "update", "in"].iter().any(|place| before.eq_ignore_ascii_case(place));
+        describes && is_name
+    })
 }
 
 /// The name that a statement writes to: of the one database, and not one of SQLite's own tables.
@@ -311,13 +326,34 @@ fn writable(name: &QualifiedName) -> Result<String, Problem> {
 /// PRAGMAs that only read, each with a table-valued twin. The twin is what runs, so that a read is always a single SELECT.
 const READING_PRAGMAS: [&str; 8] = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check"];
 
+/// The only PRAGMA that changes anything: until the end of the batch, foreign keys are checked at its end.
+fn defer_foreign_keys(body: Option<&PragmaBody>) -> Result<Statement, Problem> {
+    let value = match body {
+        Some(PragmaBody::Equals(value) | PragmaBody::Call(value)) => pragma_argument(value)?,
+        None => return Err(pragma_not_allowed("defer_foreign_keys without a value")),
+    };
+    let on = match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => "on",
+        "off" | "false" | "no" | "0" => "off",
+        _ => return Err(pragma_not_allowed("defer_foreign_keys with such a value")),
+    };
+    Ok(plain(&format!("PRAGMA defer_foreign_keys = {on}"), Kind::Write, "PRAGMA", None))
+}
+
+fn pragma_not_allowed(asked: &str) -> Problem {
+    not_allowed(
+        &format!("PRAGMA {}", cut(asked, 60)),
+        "Only the PRAGMAs that describe the schema are allowed: table_info, table_xinfo, table_list, index_list, index_info, index_xinfo, foreign_key_list, foreign_key_check; and defer_foreign_keys in a batch.",
+    )
+}
+
 fn pragma(name: &QualifiedName, body: Option<&PragmaBody>) -> Result<Statement, Problem> {
     let asked = name.name.as_str().to_ascii_lowercase();
+    if asked == "defer_foreign_keys" && name.db_name.as_ref().is_none_or(|database| database.as_str().eq_ignore_ascii_case("main")) {
+        return defer_foreign_keys(body);
+    }
     let Some(known) = READING_PRAGMAS.iter().find(|known| **known == asked) else {
-        return Err(not_allowed(
-            &format!("PRAGMA {asked}"),
-            "Only the PRAGMAs that describe the schema are allowed: table_info, table_xinfo, table_list, index_list, index_info, index_xinfo, foreign_key_list, foreign_key_check.",
-        ));
+        return Err(pragma_not_allowed(&asked));
     };
     let argument = match body {
         None => None,
@@ -335,7 +371,9 @@ fn pragma_argument(value: &PragmaValue) -> Result<String, Problem> {
     match &**value {
         Expr::Id(name) | Expr::Name(name) => Ok(Name::as_str(name).to_owned()),
         Expr::Literal(Literal::String(text)) => Ok(Name::from_string(text).as_str().to_owned()),
-        Expr::Literal(Literal::Keyword(text)) => Ok(text.clone()),
+        Expr::Literal(Literal::Keyword(text) | Literal::Numeric(text)) => Ok(text.clone()),
+        Expr::Literal(Literal::True) => Ok("true".into()),
+        Expr::Literal(Literal::False) => Ok("false".into()),
         _ => Err(not_allowed("This argument of a PRAGMA", "Name one table or index.")),
     }
 }

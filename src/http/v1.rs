@@ -195,7 +195,12 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
         Some(_) => return Err(Problem::new(Code::InvalidRequest, "A report has the formats json and markdown.", "Use ?format=json or ?format=markdown.")),
         None => asked.header("Accept").is_some_and(|accept| accept.contains("text/markdown")),
     };
-    let text: String = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown }).await?;
+    let moved = match asked.query("moved").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::new(Code::InvalidRequest, "moved is true or false.", "Use ?moved=true to compare copied rows with the database as it is now.")),
+    };
+    let text: String = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown, moved }).await?;
     let response = Response::ok(text).map_err(|_| Problem::internal())?;
     let media_type = if wants_markdown { "text/markdown; charset=utf-8" } else { "application/json" };
     for (name, value) in [("Content-Type", media_type), ("Cache-Control", "no-store")] {

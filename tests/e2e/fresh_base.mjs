@@ -10,7 +10,7 @@ export async function makeBase(gateway, schema) {
     // What belongs to a virtual table goes with it.
     const stands = await gateway.db.all('SELECT 1 FROM sqlite_master WHERE name = ? AND type = ?', [name, type]);
     const owner = made.find((other) => other.name !== name && name.startsWith(`${other.name}_`));
-    if (stands.length > 0 && !owner) await gateway.db.exec(`DROP ${type} "${name}"`);
+    if (stands.length > 0 && !owner) await gateway.db.exec(`DROP ${type} "${name.replaceAll('"', '""')}"`);
   }
   await gateway.db.exec(schema);
 }

@@ -13,7 +13,7 @@ const groups = {
   statement_not_allowed: [
     // PRAGMAs that change state, and those that are not known to change none.
     ...['foreign_keys = off', 'foreign_keys(0)', 'main.foreign_keys = 0', 'writable_schema = on', 'journal_mode = delete', 'journal_mode', 'user_version = 7', 'ignore_check_constraints = on',
-      'case_sensitive_like = on', 'defer_foreign_keys = on', 'recursive_triggers = on', 'query_only = 1', 'schema_version = 1', 'wal_checkpoint', 'optimize', 'incremental_vacuum', 'integrity_check', 'temp_store = 2'].map((pragma) => `PRAGMA ${pragma}`),
+      'case_sensitive_like = on', 'defer_foreign_keys', 'defer_foreign_keys = 2', 'temp.defer_foreign_keys = on', 'recursive_triggers = on', 'query_only = 1', 'schema_version = 1', 'wal_checkpoint', 'optimize', 'incremental_vacuum', 'integrity_check', 'temp_store = 2'].map((pragma) => `PRAGMA ${pragma}`),
     'pragma/**/foreign_keys/**/=/**/off', 'PrAgMa "foreign_keys" = off', 'PRAGMA [foreign_keys] = 0', 'PRAGMA table_info(notes); PRAGMA foreign_keys = off',
     "ATTACH 'x.db' AS other", "ATTACH DATABASE ':memory:' AS other", 'DETACH other', 'DETACH DATABASE main', 'VACUUM', "VACUUM INTO 'copy.db'", 'vacuum main',
     'BEGIN', 'BEGIN IMMEDIATE TRANSACTION', 'COMMIT', 'END', 'END TRANSACTION', 'ROLLBACK', 'SAVEPOINT a', 'RELEASE a', 'ROLLBACK TO a', `BEGIN; DELETE FROM notes; COMMIT`,

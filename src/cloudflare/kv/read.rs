@@ -163,5 +163,5 @@ fn not_json(key: &str) -> Problem {
 }
 
 fn read_done(answer: Answer<Content>, result: Value) -> KvDone {
-    Done { answer, outcome: Outcome::Done, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() }
+    Done { answer, outcome: Outcome::Done, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
 }

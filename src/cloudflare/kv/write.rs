@@ -195,7 +195,7 @@ fn to_js(value: &Value) -> JsValue {
 }
 
 fn write_done(answer: Answer<Content>, outcome: Outcome, result: Value) -> KvDone {
-    Done { answer, outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() }
+    Done { answer, outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
 }
 
 fn planned(answer: Answer<Content>, outcome: Outcome, result: Value, pieces: Vec<(Effect, Planned)>) -> KvDone {
@@ -206,7 +206,7 @@ fn planned(answer: Answer<Content>, outcome: Outcome, result: Value, pieces: Vec
         Vec::new()
     };
     let (effects, plan): (Vec<_>, Vec<_>) = pieces.into_iter().map(|(effect, planned)| (effect, Plan::View(planned))).unzip();
-    Done { answer, outcome, result, effects, plan, inexact }
+    Done { answer, outcome, result, effects, plan, inexact, volatile: Vec::new() }
 }
 
 /// A value as a report shows it: JSON by its fields, text as text, anything else by size and digest.

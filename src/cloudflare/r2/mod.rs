@@ -97,5 +97,5 @@ impl<'a> Bucket<'a> {
 }
 
 fn done(answer: Answer<Content>, outcome: Outcome, result: Value) -> R2Done {
-    Done { answer, outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new() }
+    Done { answer, outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
 }

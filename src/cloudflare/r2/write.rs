@@ -93,7 +93,7 @@ impl Bucket<'_> {
                 };
                 let planned = Planned { store: self.store.to_owned(), key: key.clone(), entry: Some((stored, received.body)) };
                 let answer = Answer::json(result.to_string());
-                Ok(Done { answer, outcome: Outcome::Done, result, effects: vec![effect], plan: vec![Plan::View(planned)], inexact })
+                Ok(Done { answer, outcome: Outcome::Done, result, effects: vec![effect], plan: vec![Plan::View(planned)], inexact, volatile: Vec::new() })
             }
             ObjectCall::Delete { key } => {
                 let before = self.head(key).await?;
@@ -101,7 +101,7 @@ impl Bucket<'_> {
                 let effect = self.effect(key, before.as_ref(), None);
                 let planned = Planned { store: self.store.to_owned(), key: key.clone(), entry: None };
                 let answer = Answer::json(json!({ "key": key }).to_string());
-                Ok(Done { answer, outcome, result: Value::Null, effects: vec![effect], plan: vec![Plan::View(planned)], inexact: Vec::new() })
+                Ok(Done { answer, outcome, result: Value::Null, effects: vec![effect], plan: vec![Plan::View(planned)], inexact: Vec::new(), volatile: Vec::new() })
             }
             ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => Err(Problem::internal()),
         }

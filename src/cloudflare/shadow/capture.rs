@@ -1,6 +1,6 @@
 //! Row images from the engine: triggers that note each row before it is first touched.
 //!
-//! A trigger writes the row's identity and its image into one table; after the statement the rows are looked up as they are then. So whatever changed them is covered alike: the statement, a user's trigger, a foreign-key action. A conflict that is resolved by REPLACE removes rows without firing delete triggers, so every row that a new one could collide with is noted as a candidate before; a candidate that is still the same afterwards was not touched.
+//! A trigger writes the row's identity and its image as it was into one table; after the statement the rows are looked up as they are then. So whatever changed them is covered alike: the statement, a user's trigger, a foreign-key action. A conflict that is resolved by REPLACE removes rows without firing delete triggers, so every row that a new one could collide with is noted as a candidate before; a candidate that is still the same afterwards was not touched.
 //!
 //! The last-made trigger of a kind fires first (observed on this engine), so these are made last: they see rows before any other trigger changes them.
 
@@ -10,45 +10,78 @@ use std::rc::Rc;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::catalog::{PREFIX, TOUCHED, Table, tables};
+use super::catalog::{Catalog, PREFIX, TOUCHED, Table, tables};
 use super::cells::{MAX_CELL_BYTES, balanced, identifier, image, list, literal};
+use super::checks;
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::effect::{Effect, Image};
 use crate::domain::operation::cut;
 use crate::domain::refusal::Problem;
 
-/// Makes the table and the triggers, for all tables of agents.
-pub fn install(database: &Database) -> Result<(), Problem> {
+/// Makes the gateway's own tables and the triggers on all tables of agents.
+pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
     database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT, differs TEXT)"), &[])?;
-    for (ordinal, name) in tables(database)?.iter().enumerate() {
-        let table = Table::read(database, name)?;
-        if table.rowid.is_none() && table.primary_key().is_empty() {
-            // Its rows cannot be told apart; writes to it are refused.
-            continue;
-        }
-        for (suffix, statement) in triggers(&table) {
-            let trigger = identifier(&format!("{PREFIX}{ordinal}_{suffix}"));
-            database.execute(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
-        }
+    for table in checks::TABLES {
+        database.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), &[])?;
     }
-    // So that `last_insert_rowid()` does not tell of rows that the gateway copied.
-    database.execute(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
-    database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?;
+    database.execute("INSERT INTO _dryrun_state SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_state)", &[])?;
+    for name in tables(database)? {
+        install_on(database, &name, false)?;
+    }
+    checks::install(database, catalog)?;
+    forget_inserts(database)
+}
+
+/// Makes the triggers on one table, so that they fire before all that it has. `replaces`: a statement is to run that can remove rows by REPLACE.
+pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(), Problem> {
+    let table = Table::read(database, name)?;
+    if table.rowid.is_none() && table.primary_key().is_empty() {
+        // Its rows cannot be told apart; writes to it are refused.
+        return Ok(());
+    }
+    for (suffix, statement) in triggers(&table, replaces) {
+        let trigger = identifier(&format!("{PREFIX}{suffix}_{}", table.name));
+        database.execute(&format!("DROP TRIGGER IF EXISTS {trigger}"), &[])?;
+        database.execute(&format!("CREATE TRIGGER {trigger} {statement}"), &[])?;
+    }
     Ok(())
 }
 
-/// Takes them away again.
+/// Takes the triggers away from a STRICT table that a REPLACE needed.
+pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
+    for suffix in ["before_insert", "before_update"] {
+        database.execute(&format!("DROP TRIGGER IF EXISTS {}", identifier(&format!("{PREFIX}{suffix}_{name}"))), &[])?;
+    }
+    Ok(())
+}
+
+/// So that `last_insert_rowid()` does not tell of rows that the gateway copied.
+pub fn forget_inserts(database: &Database) -> Result<(), Problem> {
+    database.execute(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
+    clear(database)
+}
+
+/// Takes the triggers away.
 pub fn remove(database: &Database) -> Result<(), Problem> {
     let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
         database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
     }
-    database.execute(&format!("DROP TABLE IF EXISTS {TOUCHED}"), &[])?;
+    Ok(())
+}
+
+/// Takes everything away that the gateway put into the schema. To be undone afterwards.
+pub fn hide(database: &Database) -> Result<(), Problem> {
+    remove(database)?;
+    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
+    for name in names.iter().filter_map(|row| row.text(0)) {
+        database.execute(&format!("DROP TABLE {}", identifier(&name)), &[])?;
+    }
     Ok(())
 }
 
 /// The expression that identifies a row: its rowid, or the values of its primary key. Spellings that are one key (under NOCASE, or 1 and 1.0) give one identity.
-fn key(table: &Table, row: &str) -> String {
+pub fn key(table: &Table, row: &str) -> String {
     let Some(rowid) = table.rowid else {
         let values: Vec<String> = table
             .primary_key()
@@ -70,7 +103,7 @@ fn key(table: &Table, row: &str) -> String {
 }
 
 /// The rows that a new row could collide with.
-fn collisions(table: &Table, new: &str) -> Vec<String> {
+pub fn collisions(table: &Table, new: &str) -> Vec<String> {
     let mut collisions: Vec<String> = table
         .unique
         .iter()
@@ -91,7 +124,7 @@ fn collisions(table: &Table, new: &str) -> Vec<String> {
     collisions
 }
 
-fn triggers(table: &Table) -> Vec<(&'static str, String)> {
+fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
     let (name, quoted) = (literal(&table.name), identifier(&table.name));
     let columns = table.column_names();
     let into = format!("INSERT INTO {TOUCHED} (name, key, image)");
@@ -109,15 +142,21 @@ fn triggers(table: &Table) -> Vec<(&'static str, String)> {
     let differs = balanced(differs);
     let candidates = collisions(table, "NEW").join(" OR ");
     let candidates = format!("{into} SELECT {name}, {}, {} FROM {quoted} AS x WHERE {candidates};", key(table, "x"), image("x", &columns));
-    vec![
-        ("before_insert", format!("BEFORE INSERT ON {quoted} BEGIN {candidates} END")),
-        ("after_insert", format!("AFTER INSERT ON {quoted} BEGIN {} END", new("'*'"))),
+    // While rows are copied, nothing is noted.
+    let unless = "WHEN (SELECT mode FROM _dryrun_state) < 3";
+    let mut triggers = vec![
+        ("after_insert", format!("AFTER INSERT ON {quoted} {unless} BEGIN {} END", new("'*'"))),
         // Two, because two images of a wide row in one would be longer than a statement may be.
-        ("before_update", format!("BEFORE UPDATE ON {quoted} BEGIN {} END", note("OLD"))),
-        ("before_update_keys", format!("BEFORE UPDATE ON {quoted} BEGIN {candidates} END")),
-        ("after_update", format!("AFTER UPDATE ON {quoted} BEGIN {} END", new(&differs))),
-        ("before_delete", format!("BEFORE DELETE ON {quoted} BEGIN {} END", note("OLD"))),
-    ]
+        ("after_update", format!("AFTER UPDATE ON {quoted} {unless} BEGIN {} END", new(&differs))),
+        ("before", format!("AFTER UPDATE ON {quoted} {unless} BEGIN {} END", note("OLD"))),
+        ("after_delete", format!("AFTER DELETE ON {quoted} {unless} BEGIN {} END", note("OLD"))),
+    ];
+    // SQLite looks at the types of a STRICT row earlier when there is a trigger before it, so another error would come first.
+    if !table.strict || replaces {
+        triggers.push(("before_insert", format!("BEFORE INSERT ON {quoted} {unless} BEGIN {candidates} END")));
+        triggers.push(("before_update", format!("BEFORE UPDATE ON {quoted} {unless} BEGIN {candidates} END")));
+    }
+    triggers
 }
 
 /// Turns the notes behind the first `noted` into effects; answers how many there are.
@@ -163,9 +202,7 @@ pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BT
         let mut effect = Effect { store: store.to_owned(), subject: name, key, label, before, after };
         if effect.change().is_some() {
             // Compared whole, kept short: an effect is a row in the journal, and that holds 2 MB.
-            for image in [&mut effect.before, &mut effect.after].into_iter().flatten() {
-                image.values_mut().for_each(shorten);
-            }
+            shorten_images(&mut effect);
             effects.push(effect);
         }
     }
@@ -186,7 +223,15 @@ fn mark_long(image: &mut Image, differs: &str) {
 /// Longest text of a field that an effect keeps whole, in characters. A hundred fields of it fit a row.
 const MAX_FIELD_CHARS: usize = 4_000;
 
-fn shorten(value: &mut Value) {
+/// Cuts the long fields of an effect.
+pub fn shorten_images(effect: &mut Effect) {
+    for image in [&mut effect.before, &mut effect.after].into_iter().flatten() {
+        image.values_mut().for_each(shorten);
+    }
+}
+
+/// Cuts a long field, leaving the digest of what was cut.
+pub fn shorten(value: &mut Value) {
     let long = value.as_str().filter(|text| text.len() > MAX_FIELD_CHARS).map(|text| {
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         format!("{} (SHA-256 {digest})", cut(text, MAX_FIELD_CHARS))
@@ -207,7 +252,7 @@ pub fn clear(database: &Database) -> Result<(), Problem> {
 }
 
 /// How people know a row: by its primary key, where that is not the rowid itself.
-fn label(table: &Table, image: Option<&Image>) -> Option<String> {
+pub fn label(table: &Table, image: Option<&Image>) -> Option<String> {
     if table.rowid_alias().is_some() {
         return None;
     }
@@ -245,10 +290,42 @@ pub fn constant(value: &Value) -> String {
             _ => "9e999".into(),
         },
         Value::Null => "NULL".into(),
+        Value::Number(number) if !number.is_i64() => number.as_f64().map_or_else(|| number.to_string(), real),
         number => number.to_string(),
     }
 }
 
-fn parse(text: &str) -> Result<Image, Problem> {
+/// A REAL as an SQL constant. SQLite does not read every decimal back to the last bit, so what has many digits or a large exponent is put together from its mantissa and powers of two, which are exact.
+pub fn real(number: f64) -> String {
+    let text = format!("{number:?}");
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if !number.is_finite() {
+        return if number.is_nan() {
+            "NULL".into()
+        } else if number < 0.0 {
+            "-9e999".into()
+        } else {
+            "9e999".into()
+        };
+    }
+    if digits <= 15 && !text.contains('e') {
+        return text;
+    }
+    let bits = number.to_bits();
+    let exponent = i32::try_from(bits >> 52 & 0x7ff).unwrap_or_default();
+    let fraction = bits & ((1 << 52) - 1);
+    let (mantissa, mut exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
+    let mut parts = format!("{}{mantissa}.0", if number < 0.0 { "-" } else { "" });
+    while exponent != 0 {
+        let step = exponent.clamp(-52, 52);
+        let power = 1_u64 << step.unsigned_abs();
+        parts.push_str(&format!(" {} {power}.0", if step > 0 { "*" } else { "/" }));
+        exponent -= step;
+    }
+    format!("({parts})")
+}
+
+/// Reads an image.
+pub fn parse(text: &str) -> Result<Image, Problem> {
     serde_json::from_str(text).map_err(|_| unreadable("shadow"))
 }

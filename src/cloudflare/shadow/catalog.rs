@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use turso_parser::ast::{Cmd, ColumnConstraint, CreateTableBody, NamedColumnConstraint, Stmt};
+use turso_parser::parser::Parser;
 use wasm_bindgen::JsValue;
 
 use super::LostChange;
 use super::cells::literal;
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
 use crate::domain::operation::cut;
+use crate::domain::reach::{self, Affinity, Shape};
 use crate::domain::refusal::Problem;
+use crate::domain::sorted;
 
 /// The prefix of everything that the gateway itself puts into a shadow's schema.
 pub const PREFIX: &str = "_dryrun_";
@@ -21,12 +25,21 @@ pub const TOUCHED: &str = "_dryrun_touched";
 pub struct Catalog {
     /// Whether the schema was copied.
     pub loaded: bool,
-    /// Tables whose rows were copied.
+    /// Tables all of whose rows were copied.
     pub hydrated: BTreeSet<String>,
+    /// Tables that are too large for that: of these, rows are copied that statements reach.
+    #[serde(default)]
+    pub partial: BTreeSet<String>,
     /// Tables that differ from the base.
     pub dirty: BTreeSet<String>,
     /// Whether the schema differs from the base.
     pub schema_dirty: bool,
+    /// Views that differ from the base.
+    #[serde(default)]
+    pub views_dirty: bool,
+    /// Whether a definition of the base runs a PRAGMA that may write.
+    #[serde(default)]
+    pub hostile: bool,
     /// Names that the base has and the shadow does not, with the reason.
     pub missing: BTreeMap<String, String>,
     /// Tables of which a trigger or index is missing here, with the reason: writes to them would not be what they are.
@@ -98,6 +111,23 @@ pub struct Column {
     pub generated: bool,
     /// Its declared type.
     pub declared: String,
+    /// Its collation, in lower case.
+    pub collation: String,
+    /// Whether a NULL that REPLACE finds in it becomes its default.
+    pub replaces_null: bool,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The table that it refers to, as the schema spells it.
+    pub parent: String,
+    /// Its own columns.
+    pub from: Vec<String>,
+    /// The columns that they refer to; empty for the primary key.
+    pub to: Vec<String>,
+    /// What becomes of it when the other row goes: `CASCADE`, `SET NULL` …
+    pub on_delete: String,
 }
 
 /// A table as the shadow has it.
@@ -113,8 +143,12 @@ pub struct Table {
     pub unique: Vec<Vec<(String, String)>>,
     /// Whether a unique key has an expression.
     pub unique_expression: bool,
-    /// The tables that its foreign keys refer to.
-    pub parents: Vec<String>,
+    /// Its foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Whether the collations of its columns are known.
+    pub understood: bool,
+    /// Whether its rows must have the types of their columns.
+    pub strict: bool,
     /// Its SQL.
     pub sql: String,
 }
@@ -123,14 +157,20 @@ impl Table {
     /// Reads a table's description from the shadow's own schema.
     pub fn read(database: &Database, name: &str) -> Result<Self, Problem> {
         let quoted = literal(name);
-        let list = database.run(&format!("SELECT wr FROM pragma_table_list({quoted}) WHERE schema = 'main'"), &[])?;
+        let list = database.run(&format!("SELECT wr, strict FROM pragma_table_list({quoted}) WHERE schema = 'main'"), &[])?;
         let without_rowid = list.first().is_some_and(|row| row.count(0) == 1);
+        let strict = list.first().is_some_and(|row| row.count(1) == 1);
         let sql = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.into()])?;
         let sql = sql.first().and_then(|row| row.text(0)).unwrap_or_default();
+        let collations = collations(&sql);
         let columns: Vec<Column> = database
-            .run(&format!("SELECT name, pk, hidden, type FROM pragma_table_xinfo({quoted})"), &[])?
+            .run(&format!("SELECT name, pk, hidden, type, \"notnull\" AND dflt_value IS NOT NULL FROM pragma_table_xinfo({quoted}) WHERE hidden <> 1"), &[])?
             .iter()
-            .map(|row| Column { name: row.text(0).unwrap_or_default(), key: row.count(1), generated: row.count(2) >= 2, declared: row.text(3).unwrap_or_default() })
+            .map(|row| {
+                let name = row.text(0).unwrap_or_default();
+                let collation = collations.as_ref().and_then(|all| all.get(&name.to_ascii_lowercase()).cloned()).unwrap_or_else(|| "binary".into());
+                Column { name, key: row.count(1), generated: row.count(2) >= 2, declared: row.text(3).unwrap_or_default(), collation, replaces_null: row.count(4) == 1 }
+            })
             .collect();
         let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
         let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
@@ -154,9 +194,50 @@ impl Table {
                 unique.push(key);
             }
         }
-        let parents = database.run(&format!("SELECT DISTINCT \"table\" FROM pragma_foreign_key_list({quoted})"), &[])?;
-        let parents = parents.iter().filter_map(|row| row.text(0)).collect();
-        Ok(Self { name: name.to_owned(), columns, rowid, unique, unique_expression, parents, sql })
+        let mut foreign_keys: BTreeMap<u64, ForeignKey> = BTreeMap::new();
+        let parts = database.run(&format!("SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list({quoted}) ORDER BY id, seq"), &[])?;
+        for part in parts.iter() {
+            let key = foreign_keys.entry(part.count(0)).or_insert_with(|| ForeignKey {
+                parent: part.text(1).unwrap_or_default(),
+                from: Vec::new(),
+                to: Vec::new(),
+                on_delete: part.text(4).unwrap_or_default(),
+            });
+            key.from.extend(part.text(2));
+            key.to.extend(part.text(3));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            columns,
+            rowid,
+            unique,
+            unique_expression,
+            foreign_keys: foreign_keys.into_values().collect(),
+            understood: collations.is_some(),
+            strict,
+            sql,
+        })
+    }
+
+    /// A column.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The columns of this table that a foreign key refers to.
+    pub fn referred(&self, key: &ForeignKey) -> Vec<String> {
+        if key.to.is_empty() { self.primary_key() } else { key.to.iter().map(|name| self.column(name).map_or_else(|| name.clone(), |column| column.name.clone())).collect() }
+    }
+
+    /// The column by which its rowid is reached.
+    pub fn rowid_column(&self) -> Option<&str> {
+        self.rowid.map(|rowid| self.rowid_alias().unwrap_or(rowid))
+    }
+
+    /// How its columns compare.
+    pub fn shape(&self) -> Shape {
+        let columns = self.columns.iter().map(|column| reach::Column { name: column.name.clone(), affinity: Affinity::of(&column.declared), collation: column.collation.clone() });
+        Shape { name: self.name.clone(), columns: columns.collect(), rowid: self.rowid.is_some() }
     }
 
     /// The columns of the primary key, in its order.
@@ -181,8 +262,41 @@ impl Table {
     }
 }
 
-/// The names of the tables that belong to agents.
+/// The names of the tables that belong to agents, without virtual ones and what belongs to those.
 pub fn tables(database: &Database) -> Result<Vec<String>, Problem> {
-    let rows = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' AND substr(name, 1, 8) <> '_dryrun_' AND substr(name, 1, 4) <> '_cf_' ORDER BY name", &[])?;
+    named(database, "m.type = 'table' AND l.type = 'table'")
+}
+
+/// The names of the virtual tables.
+pub fn virtual_tables(database: &Database) -> Result<Vec<String>, Problem> {
+    named(database, "m.type = 'table' AND l.type = 'virtual'")
+}
+
+/// The names of the tables in which virtual tables keep what they know.
+pub fn inner_tables(database: &Database) -> Result<Vec<String>, Problem> {
+    named(database, "m.type = 'table' AND l.type = 'shadow'")
+}
+
+fn named(database: &Database, condition: &str) -> Result<Vec<String>, Problem> {
+    let rows = database.run(
+        &format!(
+            "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_list AS l ON l.name = m.name AND l.schema = 'main' WHERE {condition} \
+             AND substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 8) <> '_dryrun_' AND substr(m.name, 1, 4) <> '_cf_' ORDER BY m.name"
+        ),
+        &[],
+    )?;
     Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+}
+
+/// The collations of columns, by a table's definition; `None` when it is not understood.
+fn collations(sql: &str) -> Option<BTreeMap<String, String>> {
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTable { body, .. }))) = Parser::new(sql.as_bytes()).next_cmd() else { return None };
+    let CreateTableBody::ColumnsAndConstraints { columns, .. } = body else { return None };
+    let collation = |constraints: &[NamedColumnConstraint]| {
+        constraints.iter().rev().find_map(|one| match &one.constraint {
+            ColumnConstraint::Collate { collation_name } => Some(collation_name.as_str().to_ascii_lowercase()),
+            _ => None,
+        })
+    };
+    Some(sorted::map(columns.iter().filter_map(|column| Some((column.col_name.as_str().to_ascii_lowercase(), collation(&column.constraints)?)))))
 }

@@ -48,6 +48,9 @@ pub fn image(row: &str, columns: &[String]) -> String {
 
 /// Several values as a JSON array, none of them cut.
 pub fn list(values: &[String]) -> String {
+    if values.is_empty() {
+        return literal("[]");
+    }
     let parts = values
         .iter()
         .enumerate()

@@ -1,26 +1,29 @@
 //! Running statements in the shadow: execute, see what is missing, copy it, execute again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use js_sys::Array;
-use serde_json::json;
 use worker::Env;
 
-use super::catalog::{self, Catalog, remember_last};
-use super::hydrate::{self, Budget};
+use super::base::Base;
+use super::catalog::{self, Catalog};
+use super::hydrate;
+use super::needs::{Needs, Schema};
+use super::round::{Halt, Look, Mode, Round};
+use super::supply::{self, Budget};
 use super::touched::{Touched, roots, touched};
-use super::values::{bindings, rows_to_json};
-use super::{Figures, LostChange, ShadowAnswer, ShadowReply, ShadowRequest, capture};
+use super::values::bindings;
+use super::virtuals::{self, Virtual};
+use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
 use crate::cloudflare::d1;
-use crate::cloudflare::sql::{Answered, Database, SqlError};
-use crate::domain::effect::Effect;
-use crate::domain::limits::MAX_STATEMENT_BYTES;
-use crate::domain::operation::{BoundStatement, SqlCall};
+use crate::cloudflare::sql::{Database, SqlError};
+use crate::domain::operation::SqlCall;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::{Kind, Statement};
+use crate::domain::statement::Kind;
+use crate::domain::tokens::tokens;
 
 /// Most rounds of copying for one request: each copies at least one table, and a statement rarely reaches more.
 const MAX_ROUNDS: usize = 64;
@@ -28,89 +31,97 @@ const MAX_ROUNDS: usize = 64;
 /// A shadow while its object lives. The memory is only a cache of what storage can say again.
 pub struct Shadow {
     pub(super) database: Database,
-    env: Env,
-    programs: RefCell<Programs>,
+    pub(super) env: Env,
+    pub(super) programs: RefCell<Programs>,
+    /// Whether the schema was changed since the last round began.
+    pub(super) schema_moved: Cell<bool>,
 }
 
 /// What is known of statements, as long as the schema stays as it is.
 #[derive(Default)]
-struct Programs {
+pub(super) struct Programs {
     roots: Option<Rc<BTreeMap<u64, String>>>,
     touched: HashMap<String, Rc<Touched>>,
-    tables: BTreeMap<String, Rc<catalog::Table>>,
-    deferred: Option<bool>,
+    pub(super) tables: BTreeMap<String, Rc<catalog::Table>>,
+    pub(super) deferred: Option<bool>,
+    /// Tables with a REPLACE in their definition or in a trigger.
+    pub(super) replacing: Option<Rc<BTreeSet<String>>>,
+    virtuals: Option<Rc<Vec<Virtual>>>,
+    pub(super) volatile: HashMap<String, Rc<BTreeSet<String>>>,
 }
 
-/// What stands before a statement when SQLite is asked about it.
-const EXPLAIN_BYTES: usize = 40;
 /// Most statements whose programs are remembered.
-const MAX_PROGRAMS: usize = 256;
-
-/// Why a round did not get to its end.
-pub(super) enum Halt {
-    /// These tables have to be copied first.
-    Missing(BTreeSet<String>),
-    /// It is over.
-    Problem(Problem),
-    /// The schema was read; what was done to hide the gateway's part is undone, the answer stands.
-    Answered(Vec<Answered>),
-}
-
-impl From<SqlError> for Halt {
-    fn from(error: SqlError) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<Problem> for Halt {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
-    }
-}
-
-/// What a round did.
-pub(super) struct Round {
-    pub(super) figures: Vec<Figures>,
-    pub(super) effects: Vec<Effect>,
-    pub(super) written: BTreeSet<String>,
-    pub(super) schema_changed: bool,
-    pub(super) noted: u64,
-    pub(super) text: String,
-}
+pub(super) const MAX_PROGRAMS: usize = 256;
 
 impl Shadow {
     /// The shadow in an object.
     pub fn new(database: Database, env: Env) -> Self {
-        Self { database, env, programs: RefCell::default() }
+        Self { database, env, programs: RefCell::default(), schema_moved: Cell::new(false) }
     }
 
     /// Carries out a request.
-    pub async fn run(&self, request: &ShadowRequest) -> Result<ShadowReply, Problem> {
+    pub async fn run(self: &Rc<Self>, request: Rc<ShadowRequest>) -> Result<ShadowReply, Problem> {
         let mut catalog = Catalog::load(&self.database)?;
+        let base = Base { env: &self.env, store: &request.store };
         if catalog.serial > request.serial {
             let lost = catalog::last(&self.database)?.ok_or_else(|| crate::cloudflare::sql::unreadable("shadow"))?;
             return Ok(ShadowReply::Lost(lost));
         }
         if !catalog.loaded {
-            hydrate::schema(&self.env, &request.store, &self.database, &mut catalog).await?;
+            hydrate::schema(&base, &self.database, &mut catalog).await?;
         }
-        let mut budget = Budget { rows_left: request.most_rows.saturating_sub(catalog.rows), bytes_left: request.most_bytes.saturating_sub(catalog.bytes), rows: 0, bytes: 0 };
+        let mut budget = Budget {
+            whole_rows: request.whole_rows,
+            rows_left: request.most_rows.saturating_sub(catalog.rows),
+            bytes_left: request.most_bytes.saturating_sub(catalog.bytes),
+            rows: 0,
+            bytes: 0,
+        };
         let reads_only = request.call.statements.iter().all(|one| one.statement.kind == Kind::Read);
         if reads_only && self.is_clean(&catalog, &request.call)? {
-            return self.read_base(request, &catalog).await;
+            return self.read_base(&request, &catalog).await;
         }
+        let volatile = !reads_only && self.is_volatile(&request.call);
+        let mut look = Look { most: budget.rows_left, reads_only, ..Look::default() };
         for _ in 0..MAX_ROUNDS {
-            match self.round(&mut catalog, request, reads_only) {
+            look.open = volatile && !catalog.partial.is_empty() && look.suspect.is_none();
+            let round = if look.open { self.open_round(&mut catalog, &request, &look).await } else { self.round(&mut catalog, &request, &look) };
+            match round {
                 Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
-                Err(Halt::Missing(tables)) => {
-                    hydrate::tables(&self.env, &request.store, &self.database, &mut catalog, &tables, &mut budget).await?;
-                    self.forget();
+                Err(Halt::Missing(mut needs)) => {
+                    self.frames(&catalog, &mut needs, look.most)?;
+                    look.missed |= look.suspect.is_some();
+                    look.suspect = None;
+                    if !needs.is_empty() && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await? {
+                        self.forget();
+                    }
                 }
+                // What it would need next is drawn anew each time; what else it meets was fetched before.
+                Err(Halt::Failed(_, problem)) if volatile && look.missed => return Err(problem),
+                Err(Halt::Failed(at, problem)) => match look.suspect {
+                    // Nothing was missing before it failed: the error is its own.
+                    Some((same, Mode::Raise)) if same == at => return Err(problem),
+                    Some((same, Mode::Leave)) if same == at => look.suspect = Some((at, Mode::Raise)),
+                    _ => look.suspect = Some((at, Mode::Leave)),
+                },
                 Err(Halt::Problem(problem)) => return Err(problem),
                 Err(Halt::Answered(_)) => return Err(Problem::internal()),
             }
         }
         Err(Problem::new(Code::ShadowBudgetExceeded, "Rehearsing this statement needs too many rounds of copying; nothing was run.", "Split the statement."))
+    }
+
+    /// Finds out what triggers reach that were seen to fire; those that reach nothing new are remembered.
+    fn frames(&self, catalog: &Catalog, needs: &mut Needs, most: u64) -> Result<(), Problem> {
+        let schema = Schema::new(&self.database, catalog);
+        for frame in std::mem::take(&mut needs.frames) {
+            let found = checks::frame_needs(&schema, &frame, &catalog.partial, most)?;
+            if found.is_empty() {
+                self.database.execute("INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_frames WHERE what = ?1)", &[frame.as_str().into()])?;
+            }
+            needs.add(found);
+        }
+        Ok(())
     }
 
     pub(super) fn forget(&self) {
@@ -119,15 +130,20 @@ impl Shadow {
 
     /// Whether every statement touches only what the base still has just so.
     fn is_clean(&self, catalog: &Catalog, call: &SqlCall) -> Result<bool, Problem> {
-        if catalog.schema_dirty {
-            return Ok(false);
-        }
         for one in &call.statements {
-            if one.statement.is_explain() || (one.statement.checks_foreign_keys() && catalog.is_dirty()) {
+            let names_view = || -> Result<bool, Problem> { Ok(catalog.views_dirty && self.names_a_view(&one.statement.text)?) };
+            // A definition that runs a PRAGMA would run it in the base.
+            let differs = catalog.hostile || one.statement.is_explain() || (catalog.schema_dirty && one.statement.describes_schema);
+            if differs || (one.statement.checks_foreign_keys() && catalog.is_dirty()) || names_view()? {
                 return Ok(false);
             }
             match self.touched(&one.statement.text, &bindings(&one.params)) {
                 Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => return Ok(false),
+                Ok(touched) if catalog.schema_dirty && touched.schema => return Ok(false),
+                Ok(touched) if catalog.is_dirty() && !self.inner_tables()?.is_disjoint(&touched.tables) => return Ok(false),
+                Ok(touched) if touched.opens_virtual && self.used_virtuals(&one.statement.text)?.iter().flat_map(Virtual::needs).any(|table| catalog.dirty.contains(&table)) => {
+                    return Ok(false);
+                }
                 Ok(_) => {}
                 // What the shadow cannot prepare may still read a table that differs here.
                 Err(_) if catalog.is_dirty() => return Ok(false),
@@ -135,6 +151,34 @@ impl Shadow {
             }
         }
         Ok(true)
+    }
+
+    fn names_a_view(&self, statement: &str) -> Result<bool, Problem> {
+        let views = self.database.run("SELECT name FROM sqlite_master WHERE type = 'view'", &[])?;
+        let tokens = tokens(statement);
+        Ok(views.iter().filter_map(|row| row.text(0)).any(|view| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(&view))))
+    }
+
+    pub(super) fn virtuals(&self) -> Result<Rc<Vec<Virtual>>, Problem> {
+        if let Some(known) = &self.programs.borrow().virtuals {
+            return Ok(known.clone());
+        }
+        let found = Rc::new(virtuals::known(&self.database)?);
+        self.programs.borrow_mut().virtuals = Some(found.clone());
+        Ok(found)
+    }
+
+    /// The tables in which virtual tables keep what they know.
+    pub(super) fn inner_tables(&self) -> Result<BTreeSet<String>, Problem> {
+        if self.virtuals()?.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        Ok(sorted::set(catalog::inner_tables(&self.database)?))
+    }
+
+    pub(super) fn used_virtuals(&self, statement: &str) -> Result<Vec<Virtual>, Problem> {
+        let known = self.virtuals()?;
+        if known.is_empty() { Ok(Vec::new()) } else { virtuals::named(&self.database, &known, statement) }
     }
 
     async fn read_base(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<ShadowReply, Problem> {
@@ -145,6 +189,7 @@ impl Shadow {
             figures: vec![Figures::default(); request.call.statements.len()],
             effects: Vec::new(),
             inexact: Vec::new(),
+            volatile: Vec::new(),
             serial: catalog.serial,
             dirty: catalog.is_dirty(),
             rows: catalog.rows,
@@ -152,180 +197,13 @@ impl Shadow {
         }))
     }
 
-    /// One try, whole or not at all.
-    fn round(&self, catalog: &mut Catalog, request: &ShadowRequest, reads_only: bool) -> Result<Round, Halt> {
-        let mut next = catalog.clone();
-        let round = self.database.transaction(|| -> Result<Round, Halt> {
-            let mut round = Round { figures: Vec::new(), effects: Vec::new(), written: BTreeSet::new(), schema_changed: false, noted: 0, text: String::new() };
-            let mut rows = Vec::new();
-            // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.
-            for one in request.call.statements.iter().filter(|one| !one.statement.is_explain()) {
-                // What cannot be prepared says so when it runs.
-                let _ = self.touched(&one.statement.text, &bindings(&one.params));
-            }
-            for one in &request.call.statements {
-                rows.push(self.statement(&mut round, &mut next, one, request)?);
-            }
-            round.text = self.render(&request.call, &rows, &round)?;
-            if !reads_only {
-                // Not after each statement: `changes()` would tell the agent of it.
-                capture::clear(&self.database)?;
-                self.check_deferred(&next)?;
-                next.dirty.extend(round.written.iter().cloned());
-                next.serial += 1;
-                remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
-                next.save(&self.database)?;
-            }
-            Ok(round)
-        });
-        match round {
-            Ok(round) => {
-                if round.schema_changed {
-                    self.forget();
-                }
-                *catalog = next;
-                Ok(round)
-            }
-            Err(halt) => {
-                // A statement that changed the schema may have been undone.
-                self.forget();
-                Err(halt)
-            }
-        }
-    }
-
-    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest) -> Result<Answered, Halt> {
-        let params = bindings(&one.params);
-        let text = &one.statement.text;
-        if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
-            return Err(Problem::new(
-                Code::StatementTooLong,
-                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
-                "Bind long values as parameters.",
-            )
-            .into());
-        }
-        match one.statement.kind {
-            Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
-            Kind::Read | Kind::Write => {
-                if one.statement.describes_schema || one.statement.is_explain() {
-                    return self.read_schema(round, catalog, one, &params);
-                }
-                self.query(round, catalog, one, &params, &request.store)
-            }
-        }
-    }
-
-    fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
-        let text = &one.statement.text;
-        let touched = match self.touched(text, params) {
-            Ok(touched) => touched,
-            // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
-            Err(_) => {
-                return Err(match self.database.answer(text, params) {
-                    Err(error) => self.cannot_prepare(catalog, error),
-                    Ok(_) => Problem::internal().into(),
-                });
-            }
-        };
-        if touched.schema {
-            return self.read_schema(round, catalog, one, params);
-        }
-        if touched.gateway {
-            return Err(Problem::new(Code::ReservedName, "The statement reads a table of the gateway; nothing was run.", "Use your own tables.").into());
-        }
-        if one.statement.kind == Kind::Read && touched.writes {
-            crate::cloudflare::js::log("alert", "read_that_writes", &[("store", store)]);
-            return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
-        }
-        self.require(catalog, touched.tables.iter().cloned())?;
-        self.refuse_inexact(catalog, &touched, &one.statement)?;
-        let before = if one.statement.kind == Kind::Write { self.total_changes()? } else { 0 };
-        let rows = self.database.answer(text, params).map_err(store_error)?;
-        let mut figures = Figures::default();
-        if one.statement.kind == Kind::Write {
-            let after = self.counters()?;
-            let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
-            figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes), last_row_id: after.1 };
-            round.effects.extend(effects);
-            round.written.extend(touched.written.iter().cloned());
-        }
-        round.figures.push(figures);
-        Ok(rows)
-    }
-
-    /// Halts when one of these tables is not copied yet.
-    pub(super) fn require(&self, catalog: &Catalog, tables: impl IntoIterator<Item = String>) -> Result<(), Halt> {
-        let missing = sorted::set(tables.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_")));
-        if missing.is_empty() { Ok(()) } else { Err(Halt::Missing(missing)) }
-    }
-
-    /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
-    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement) -> Result<(), Problem> {
-        for name in &touched.written {
-            if let Some(reason) = catalog.incomplete.get(name) {
-                return Err(not_rehearsable(&format!("A write to {name}, because {reason}"), "Leave it out of the dry run."));
-            }
-            let table = self.table(name)?;
-            if table.rowid.is_none() && table.primary_key().is_empty() {
-                return Err(not_rehearsable(
-                    &format!("A write to {name}, whose columns hide its rowid so that its rows cannot be told apart,"),
-                    "Rename one of the columns rowid, _rowid_ and oid.",
-                ));
-            }
-            let replaces = |sql: &str| sql.to_ascii_uppercase().contains("REPLACE");
-            if table.unique_expression && (replaces(&statement.text) || replaces(&table.sql) || self.a_trigger_replaces(name, statement)?) {
-                return Err(not_rehearsable(
-                    &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),
-                    "Delete the old row in a statement of its own.",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a trigger with a REPLACE may write to this table: one of its own when the statement names the table, else any that there is.
-    fn a_trigger_replaces(&self, table: &str, statement: &Statement) -> Result<bool, Problem> {
-        let own = statement.target.as_ref().filter(|target| target.eq_ignore_ascii_case(table));
-        let found = self.database.run(
-            "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) <> '_dryrun_' AND sql LIKE '%REPLACE%' AND (?1 IS NULL OR tbl_name = ?1 COLLATE NOCASE) LIMIT 1",
-            &[own.map(String::as_str).into()],
-        )?;
-        Ok(found.first().is_some())
-    }
-
-    fn table(&self, name: &str) -> Result<Rc<catalog::Table>, Problem> {
+    pub(super) fn table(&self, name: &str) -> Result<Rc<catalog::Table>, Problem> {
         if let Some(known) = self.programs.borrow().tables.get(name) {
             return Ok(known.clone());
         }
         let table = Rc::new(catalog::Table::read(&self.database, name)?);
         self.programs.borrow_mut().tables.insert(name.to_owned(), table.clone());
         Ok(table)
-    }
-
-    /// The error of a statement that cannot even be prepared.
-    fn cannot_prepare(&self, catalog: &Catalog, error: SqlError) -> Halt {
-        if let Some(name) = error.0.split("no such table: ").nth(1).and_then(|rest| rest.split(": SQLITE").next()) {
-            let name = name.trim_start_matches("main.").to_ascii_lowercase();
-            if let Some(reason) = catalog.missing.get(&name) {
-                return not_rehearsable(&format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"), "Leave it out of the dry run.").into();
-            }
-        }
-        store_error(error).into()
-    }
-
-    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here.
-    fn check_deferred(&self, catalog: &Catalog) -> Result<(), Problem> {
-        let known = self.programs.borrow().deferred;
-        let deferred = match known {
-            Some(known) => known,
-            None => self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?.first().is_some(),
-        };
-        self.programs.borrow_mut().deferred = Some(deferred);
-        if deferred && hydrate::broken_foreign_key(&self.database, &catalog.hydrated)?.is_some() {
-            return Err(Problem::from_store(Code::SqlError, "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)"));
-        }
-        Ok(())
     }
 
     pub(super) fn counters(&self) -> Result<(u64, i64), Problem> {
@@ -355,33 +233,15 @@ impl Shadow {
         programs.touched.insert(text.to_owned(), found.clone());
         Ok(found)
     }
-
-    /// The results as D1 answers them.
-    fn render(&self, call: &SqlCall, rows: &[Answered], round: &Round) -> Result<String, Problem> {
-        let mut parts = Vec::with_capacity(rows.len());
-        for (index, rows) in rows.iter().enumerate() {
-            let figures = round.figures.get(index).cloned().unwrap_or_default();
-            let is_write = call.statements.get(index).is_some_and(|one| one.statement.kind != Kind::Read);
-            let meta = json!({
-                "served_by": "dryrun.shadow", "duration": 0, "changes": figures.changes, "last_row_id": figures.last_row_id,
-                "changed_db": is_write && figures.changes > 0, "size_after": self.database.size(), "rows_read": rows.rows_read, "rows_written": rows.rows_written, "dry_run": true,
-            });
-            parts.push(format!("{{\"success\":true,\"results\":{},\"meta\":{meta}}}", rows_to_json(rows, call.shape)?));
-        }
-        Ok(format!("[{}]", parts.join(",")))
-    }
 }
 
 fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
-    let mut inexact = Vec::new();
-    if round.schema_changed {
-        inexact.push("a change of the schema: its definitions are compared, the rows that it rewrote or removed are not listed one by one".to_owned());
-    }
     ShadowAnswer {
         results: round.text,
         figures: round.figures,
         effects: round.effects,
-        inexact,
+        inexact: Vec::new(),
+        volatile: round.volatile.into_iter().collect(),
         serial: catalog.serial,
         dirty: catalog.is_dirty(),
         rows: catalog.rows,

@@ -3,23 +3,41 @@
 //! * [`catalog`] knows the schema, what was copied and what is dirty.
 //! * [`touched`] asks SQLite what a statement can touch.
 //! * [`capture`] lets the engine report the rows that it changes.
-//! * [`hydrate`] copies rows from the base.
+//! * [`base`] reads the base, by single SELECTs.
+//! * [`hydrate`] copies the schema.
+//! * [`needs`] says which rows of large tables a statement needs, and which of them are here.
+//! * [`checks`] lets the engine say what else a write meets.
+//! * [`supply`] copies rows, [`copies`] puts them in.
 //! * [`values`] converts between JSON and the engine.
 //! * [`schema`] changes and reads the schema.
-//! * [`engine`] runs statements: execute, see what is missing, copy it, execute again.
+//! * [`images`] compares all rows of a table, where triggers tell nothing.
+//! * [`virtuals`] knows the FTS5 tables.
+//! * [`query`] runs one statement, [`round`] a batch, whole or not at all.
+//! * [`moved`] compares copied rows with the base as it is now.
+//! * [`engine`] carries out requests: execute, see what is missing, copy it, execute again.
 
+pub mod base;
 pub mod capture;
 pub mod catalog;
 pub mod cells;
+pub mod checks;
+pub mod copies;
 pub mod engine;
 pub mod hydrate;
+pub mod images;
+pub mod moved;
+pub mod needs;
+pub mod query;
+pub mod round;
 pub mod schema;
+pub mod supply;
 pub mod touched;
 pub mod values;
+pub mod virtuals;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Image};
 use crate::domain::operation::SqlCall;
 use crate::domain::run::RunId;
 
@@ -34,10 +52,32 @@ pub struct ShadowRequest {
     pub call: SqlCall,
     /// How many of the shadow's changes the run's journal has.
     pub serial: u64,
+    /// A table with at most so many rows is copied whole when it is first needed.
+    pub whole_rows: u64,
     /// Rows that this shadow may have copied in all.
     pub most_rows: u64,
     /// Bytes that it may have copied in all.
     pub most_bytes: u64,
+}
+
+/// Asks which copied rows are not what they were.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MovedRequest {
+    /// The database's binding.
+    pub store: String,
+    /// The rows that the run plans to write.
+    pub planned: Vec<PlannedRow>,
+}
+
+/// A row that the run plans to write, as it was copied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRow {
+    /// The table.
+    pub table: String,
+    /// Its identity.
+    pub key: String,
+    /// Its image; absent when there was none.
+    pub before: Option<Image>,
 }
 
 /// What a shadow answers.
@@ -51,6 +91,8 @@ pub struct ShadowAnswer {
     pub effects: Vec<Effect>,
     /// What could not be exact.
     pub inexact: Vec<String>,
+    /// What comes out differently each time.
+    pub volatile: Vec<String>,
     /// How many changes the shadow has seen by now.
     pub serial: u64,
     /// Whether any table is dirty.

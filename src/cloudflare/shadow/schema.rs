@@ -1,81 +1,145 @@
 //! Statements about the schema: changing it, and reading it without the gateway's part in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use js_sys::Array;
-use serde_json::Value;
+use turso_parser::ast::{Cmd, Expr, Stmt};
+use turso_parser::parser::Parser;
 
 use super::catalog::{self, Catalog};
-use super::engine::{Halt, Round, Shadow, not_rehearsable, store_error};
+use super::cells::identifier;
+use super::engine::{Shadow, not_rehearsable, store_error};
+use super::images::Images;
+use super::round::{Halt, Round};
 use super::touched::{Touched, once};
-use super::{Figures, capture};
+use super::{Figures, capture, virtuals};
 use crate::cloudflare::sql::Answered;
-use crate::domain::effect::Effect;
+use crate::domain::effect::{Effect, Image};
 use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
-use crate::domain::statement::Kind;
+use crate::domain::statement::{Kind, Statement};
+use crate::domain::tokens::tokens;
 
 impl Shadow {
     pub(super) fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
-        let statement = &one.statement;
-        if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX" | "CREATE VIRTUAL TABLE") {
-            return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run.").into());
+        self.refuse_schema_change(catalog, &one.statement)?;
+        let target = one.statement.target.as_deref().unwrap_or_default();
+        let of_target = |table: &&String| table.eq_ignore_ascii_case(target);
+        let mut known = catalog::tables(&self.database)?;
+        let virtuals = self.virtuals()?;
+        known.extend(virtuals.iter().map(|one| one.name.clone()));
+        let touched = self.touched(&one.statement.text, params).map(|touched| (*touched).clone()).unwrap_or_default();
+        let mut reached = sorted::set(touched.tables.iter().filter(|table| known.contains(table)).cloned());
+        reached.extend(known.iter().filter(of_target).cloned());
+        if needs_rows(&one.statement) {
+            let content = virtuals.iter().filter(|one| of_target(&&one.name)).flat_map(|one| one.needs());
+            self.require(catalog, reached.iter().cloned().chain(content))?;
         }
-        if statement.describes_schema {
-            return Err(not_rehearsable("A definition that describes the schema", "Read the schema in a statement of its own.").into());
+        // Rows that go with a table or a column, or by the actions of foreign keys: no trigger of the gateway stands while the schema changes.
+        let removes =
+            one.statement.verb == "DROP TABLE" || (one.statement.verb == "ALTER TABLE" && tokens(&one.statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("drop")));
+        let mut before = BTreeMap::new();
+        for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table)) {
+            before.insert(table.clone(), Images::of(&self.database, table)?);
         }
-        let target = statement.target.as_deref().unwrap_or_default();
-        if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
-            return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run.").into());
-        }
-        if let Some((table, reason)) = catalog.incomplete.iter().find(|(table, _)| table.eq_ignore_ascii_case(target)) {
-            return Err(not_rehearsable(&format!("A change of {table}, because {reason}"), "Leave it out of the dry run.").into());
-        }
-        let text = statement.text.to_ascii_lowercase();
-        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| text.contains(name.as_str())) {
-            return Err(not_rehearsable(&format!("A definition that names {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run.").into());
-        }
-        let known = catalog::tables(&self.database)?;
-        let mut needed = sorted::set(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
-        if let Ok(touched) = self.touched(&statement.text, params) {
-            needed.extend(touched.tables.iter().cloned());
-        }
-        let missing = sorted::set(needed.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_") && known.contains(table)));
-        if !missing.is_empty() {
-            return Err(Halt::Missing(missing));
-        }
+        self.schema_moved.set(true);
         capture::remove(&self.database)?;
         round.noted = 0;
-        let before = self.definitions()?;
+        let (definitions, counts) = (self.definitions()?, self.counts(catalog, &reached)?);
         let changes_before = self.total_changes()?;
-        let rows = self.database.answer(&statement.text, params).map_err(store_error)?;
+        let rows = self.database.answer(&one.statement.text, params).map_err(store_error)?;
         let counters = self.counters()?;
+        let mut now = catalog::tables(&self.database)?;
+        now.extend(catalog::virtual_tables(&self.database)?);
+        // A table that was made or renamed here has all its rows here: the base knows nothing of it.
+        let made: Vec<String> = now.iter().filter(|table| !known.contains(table)).cloned().collect();
+        for table in &made {
+            catalog.hydrated.insert(table.clone());
+            catalog.dirty.insert(table.clone());
+        }
         let after = self.definitions()?;
-        capture::install(&self.database)?;
-        for (name, sql) in &before {
-            if after.get(name) != Some(sql) {
-                round.effects.push(definition_effect(store, name, Some(sql), after.get(name)));
+        catalog.views_dirty |= definitions.iter().chain(&after).any(|(name, sql)| name.starts_with("view ") && definitions.get(name) != after.get(name) && !sql.is_empty());
+        capture::install(&self.database, catalog)?;
+        let counts_after = self.counts(catalog, &sorted::set(reached.iter().chain(&made).filter(|table| now.contains(table)).cloned()))?;
+        for name in sorted::set(definitions.keys().chain(after.keys()).cloned()) {
+            let image = |definitions: &BTreeMap<String, String>, counts: &BTreeMap<String, u64>| -> Option<Image> {
+                let mut image = Image::new();
+                image.insert("sql".into(), definitions.get(&name)?.clone().into());
+                image.extend(name.strip_prefix("table ").and_then(|table| counts.get(table)).map(|rows| ("rows".to_owned(), (*rows).into())));
+                Some(image)
+            };
+            let effect = Effect {
+                store: store.to_owned(),
+                subject: "schema".into(),
+                key: name.clone(),
+                label: None,
+                before: image(&definitions, &counts),
+                after: image(&after, &counts_after),
+            };
+            if effect.change().is_some() {
+                round.effects.push(effect);
             }
         }
-        for (name, sql) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-            round.effects.push(definition_effect(store, name, None, Some(sql)));
+        for (table, images) in &before {
+            let now = if now.contains(table) { Images::of(&self.database, table)? } else { images.gone() };
+            round.effects.extend(images.changes(store, &now)?);
         }
-        round.schema_changed = true;
-        round.written.extend(known.iter().filter(|table| table.eq_ignore_ascii_case(target)).cloned());
+        for table in made.iter().filter(|_| one.statement.verb == "CREATE TABLE") {
+            let images = Images::of(&self.database, table)?;
+            round.effects.extend(images.gone().changes(store, &images)?);
+        }
+        round.created_virtual.extend(made.into_iter().filter(|_| one.statement.verb == "CREATE VIRTUAL TABLE"));
+        if needs_rows(&one.statement) {
+            round.written.extend(reached);
+        }
         catalog.schema_dirty = true;
-        // A table that was made or renamed here has all its rows here: the base knows nothing of it.
-        for table in catalog::tables(&self.database)?.into_iter().filter(|table| !known.contains(table)) {
-            catalog.hydrated.insert(table.clone());
-            catalog.dirty.insert(table);
-        }
         round.figures.push(Figures { changes: counters.0.saturating_sub(changes_before), last_row_id: counters.1 });
         self.forget();
         Ok(rows)
     }
 
+    fn refuse_schema_change(&self, catalog: &Catalog, statement: &Statement) -> Result<(), Problem> {
+        if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX") {
+            return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run."));
+        }
+        // It looks through all definitions, and fails for one that it cannot follow.
+        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| statement.verb == "ALTER TABLE" && !name.starts_with("sqlite_")) {
+            return Err(not_rehearsable(&format!("ALTER TABLE next to {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run."));
+        }
+        if statement.verb == "CREATE VIRTUAL TABLE"
+            && let Err(reason) = virtuals::content(&statement.text)
+        {
+            return Err(not_rehearsable(&format!("This virtual table, because {reason},"), "Leave it out of the dry run."));
+        }
+        if statement.describes_schema {
+            return Err(not_rehearsable("A definition that describes the schema", "Read the schema in a statement of its own."));
+        }
+        let target = statement.target.as_deref().unwrap_or_default();
+        if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
+            return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run."));
+        }
+        if let Some((table, reason)) = catalog.incomplete.iter().find(|(table, _)| table.eq_ignore_ascii_case(target)) {
+            return Err(not_rehearsable(&format!("A change of {table}, because {reason}"), "Leave it out of the dry run."));
+        }
+        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case(name))) {
+            return Err(not_rehearsable(&format!("A definition that names {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run."));
+        }
+        Ok(())
+    }
+
+    /// How many rows tables have that are all here.
+    fn counts(&self, catalog: &Catalog, tables: &BTreeSet<String>) -> Result<BTreeMap<String, u64>, Problem> {
+        let mut counts = BTreeMap::new();
+        for table in tables.iter().filter(|table| catalog.hydrated.contains(*table)) {
+            let rows = self.database.run(&format!("SELECT count(*) FROM {}", identifier(table)), &[])?;
+            counts.insert(table.clone(), rows.first().map(|row| row.count(0)).unwrap_or_default());
+        }
+        Ok(counts)
+    }
+
     fn definitions(&self) -> Result<BTreeMap<String, String>, Problem> {
-        let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+        let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_' AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')", &[])?;
         Ok(sorted::map(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))))
     }
 
@@ -89,7 +153,7 @@ impl Shadow {
         self.require(catalog, needed)?;
         round.figures.push(Figures::default());
         let hidden = self.database.transaction(|| -> Result<(), Halt> {
-            capture::remove(&self.database)?;
+            capture::hide(&self.database)?;
             let text = if one.statement.is_explain() { once(&one.statement.text) } else { one.statement.text.clone() };
             let rows = self.database.answer(&text, params).map_err(store_error)?;
             Err(Halt::Answered(vec![rows]))
@@ -102,7 +166,20 @@ impl Shadow {
     }
 }
 
-fn definition_effect(store: &str, name: &str, before: Option<&String>, after: Option<&String>) -> Effect {
-    let image = |sql: &String| [("sql".to_owned(), Value::String(sql.clone()))].into_iter().collect();
-    Effect { store: store.to_owned(), subject: "schema".into(), key: name.to_owned(), label: None, before: before.map(image), after: after.map(image) }
+/// Whether a change of the schema reads or rewrites rows. A plain index on columns can fail for none of them.
+fn needs_rows(statement: &Statement) -> bool {
+    match statement.verb.as_str() {
+        "CREATE VIEW" | "CREATE TRIGGER" | "DROP VIEW" | "DROP TRIGGER" | "DROP INDEX" => false,
+        "CREATE INDEX" => !is_plain_index(&statement.text),
+        _ => true,
+    }
+}
+
+fn is_plain_index(sql: &str) -> bool {
+    match Parser::new(sql.as_bytes()).next_cmd() {
+        Ok(Some(Cmd::Stmt(Stmt::CreateIndex { unique: false, where_clause: None, columns, .. }))) => {
+            columns.iter().all(|column| matches!(*column.expr, Expr::Id(_) | Expr::Name(_)))
+        }
+        _ => false,
+    }
 }

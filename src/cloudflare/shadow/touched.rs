@@ -22,6 +22,10 @@ pub struct Touched {
     pub writes: bool,
     /// Whether it reads the schema.
     pub schema: bool,
+    /// Whether it opens a virtual table or a table-valued function.
+    pub opens_virtual: bool,
+    /// Whether it writes to a virtual table.
+    pub writes_virtual: bool,
     /// Whether it reads what the gateway itself put there.
     pub gateway: bool,
 }
@@ -57,6 +61,11 @@ pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &s
         let (page, writes) = match opcode.as_str() {
             "Transaction" => {
                 touched.writes |= row.count(3) != 0;
+                continue;
+            }
+            "VOpen" | "VUpdate" => {
+                touched.opens_virtual = true;
+                touched.writes_virtual |= opcode == "VUpdate";
                 continue;
             }
             "OpenRead" | "ReopenIdx" => (row.count(3), false),

@@ -1,0 +1,341 @@
+//! Triggers that say what a write needs of tables that are not whole.
+//!
+//! Which rows a write meets besides those that its text names is known to the engine alone: rows with the same unique key, both sides of foreign keys, what the agents' triggers reach, the highest rowid. These triggers fire before all others and look each of them up in `_dryrun_covered`. What is not there they note (mode 0), so that a statement which succeeds tells everything at once; or they end the statement with it (mode 1), so that an error of the statement's own is only ever seen when nothing before it was missing; or they note it and leave the row out (mode 2), which tells of all rows of a statement that fails. In mode 3, while rows are copied, they are silent.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde_json::Value;
+use turso_parser::ast::{Cmd, Stmt, TriggerEvent, TriggerTime};
+use turso_parser::parser::Parser;
+
+use super::capture::constant;
+use super::catalog::{Catalog, ForeignKey, PREFIX, Table, tables};
+use super::cells::{identifier, list, literal};
+use super::needs::{Needs, Schema, collated, keyed};
+use crate::cloudflare::sql::{Database, unreadable};
+use crate::domain::reach::{Affinity, in_frame, reach, trigger_parts};
+use crate::domain::refusal::Problem;
+
+/// The tables that the checks need.
+pub const TABLES: [&str; 6] = [
+    "_dryrun_state (mode INTEGER NOT NULL, replaces INTEGER NOT NULL)",
+    "_dryrun_needs (what TEXT NOT NULL)",
+    "_dryrun_covered (what TEXT PRIMARY KEY) WITHOUT ROWID",
+    "_dryrun_frames (what TEXT PRIMARY KEY) WITHOUT ROWID",
+    "_dryrun_known (name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID",
+    "_dryrun_floor (name TEXT PRIMARY KEY, lowest INTEGER) WITHOUT ROWID",
+];
+
+/// When a trigger fires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Moment {
+    time: &'static str,
+    /// `INSERT`, `DELETE`, `UPDATE`, or `UPDATE OF` some columns.
+    event: String,
+}
+
+/// Before each kind of write.
+const BEFORE: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
+
+/// Something that must be here, if the condition holds.
+struct Check {
+    /// More sources of the SELECT that tells it.
+    from: String,
+    condition: String,
+    /// The text that stands for it, as SQL.
+    what: String,
+    /// Where it would stand.
+    covered: &'static str,
+}
+
+impl Check {
+    fn new(condition: String, what: String) -> Self {
+        Self { from: String::new(), condition, what, covered: "_dryrun_covered" }
+    }
+
+    fn sql(&self) -> String {
+        let Self { from, condition, what, covered } = self;
+        let rest = format!("{from} WHERE ({condition}) AND NOT EXISTS (SELECT 1 FROM {covered} AS c WHERE c.what = {what})");
+        format!(
+            "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT RAISE(ABORT, '{MISSING}' || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
+        )
+    }
+}
+
+/// What an error begins with that says what is missing.
+pub const MISSING: &str = "_dryrun_missing ";
+
+/// Makes the checks for what is copied in parts, and takes away those that were there.
+pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
+    remove(database)?;
+    if catalog.partial.is_empty() {
+        return Ok(());
+    }
+    let schema = Schema::new(database, catalog);
+    let all: Vec<Rc<Table>> = tables(database)?.iter().filter_map(|name| schema.described(name)).collect();
+    for (ordinal, table) in all.iter().enumerate() {
+        for event in BEFORE {
+            let mut checks = own(table, catalog, event);
+            checks.extend(of_foreign_keys(table, &all, catalog, event));
+            make(database, &format!("{ordinal}_{event}"), &table.name, &Moment { time: "BEFORE", event: event.to_owned() }, &checks)?;
+        }
+    }
+    let views = database.run("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name", &[])?;
+    let views: Vec<String> = views.iter().filter_map(|row| row.text(0)).collect();
+    for (ordinal, name) in all.iter().map(|table| &table.name).chain(&views).enumerate() {
+        for (number, frame) in frames(&schema, name)?.iter().enumerate() {
+            make(database, &format!("f{ordinal}_{number}"), name, &frame.moment, &[frame.check()])?;
+        }
+    }
+    Ok(())
+}
+
+fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &[Check]) -> Result<(), Problem> {
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let body: Vec<String> = checks.iter().map(Check::sql).collect();
+    // Before the row itself only: afterwards it is too late to leave it out.
+    let leave = if moment.time == "AFTER" { "" } else { " SELECT RAISE(IGNORE) FROM _dryrun_state WHERE mode = 2;" };
+    let trigger = identifier(&format!("{PREFIX}needs_{name}"));
+    let sql =
+        format!("CREATE TRIGGER {trigger} {} {} ON {} WHEN (SELECT mode FROM _dryrun_state) < 3 BEGIN {}{leave} END", moment.time, moment.event, identifier(table), body.join(" "));
+    Ok(database.execute(&sql, &[])?)
+}
+
+/// Takes the checks away.
+pub fn remove(database: &Database) -> Result<(), Problem> {
+    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 14) = '_dryrun_needs_'", &[])?;
+    for name in names.iter().filter_map(|row| row.text(0)) {
+        database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
+    }
+    Ok(())
+}
+
+/// Whether a table can be copied in parts: what its rows meet can be told by equality of columns.
+pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
+    let find = |name: &str| all.iter().find(|other| other.name.eq_ignore_ascii_case(name));
+    let alike = |child: &Table, key: &ForeignKey| {
+        let Some(parent) = find(&key.parent) else { return false };
+        let referred = parent.referred(key);
+        referred.len() == key.from.len()
+            && key.from.iter().zip(&referred).all(|(from, to)| match (child.column(from), parent.column(to)) {
+                (Some(from), Some(to)) => Affinity::of(&from.declared) == Affinity::of(&to.declared),
+                _ => false,
+            })
+    };
+    let keys = all.iter().flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key)));
+    table.understood
+        && !table.unique_expression
+        && (table.rowid.is_some() || !table.primary_key().is_empty())
+        && !table.unique.iter().flatten().any(|(column, _)| table.column(column).is_none_or(|column| column.replaces_null))
+        && keys.filter(|(child, key)| child.name == table.name || key.parent.eq_ignore_ascii_case(&table.name)).all(|(child, key)| alike(child, key))
+}
+
+fn same(row: &str, columns: &[String]) -> String {
+    list(&columns.iter().map(|column| format!("{row}.{}", identifier(column))).collect::<Vec<_>>())
+}
+
+fn what(table: &str, columns: &[String], values: &str) -> String {
+    format!("{} || {values} || '}}'", literal(&keyed(table, columns)))
+}
+
+fn filled(row: &str, columns: &[String]) -> String {
+    columns.iter().map(|column| format!("{row}.{} IS NOT NULL", identifier(column))).collect::<Vec<_>>().join(" AND ")
+}
+
+fn changed(columns: &[String]) -> String {
+    columns.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0}", identifier(column))).collect::<Vec<_>>().join(" OR ")
+}
+
+/// What a row of a table that is not whole meets there: rows with the same key, and the highest rowid.
+fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if !catalog.partial.contains(&table.name) || event == "DELETE" {
+        return checks;
+    }
+    let update = event == "UPDATE";
+    let quoted = identifier(&table.name);
+    let mut keys: Vec<Vec<(String, String)>> = table.unique.clone();
+    if let Some(rowid) = table.rowid_column() {
+        keys.push(vec![(rowid.to_owned(), "binary".into())]);
+    }
+    for key in keys {
+        let columns: Vec<String> = key.iter().map(|(column, _)| column.clone()).collect();
+        let named: Vec<String> = key
+            .iter()
+            .map(|(column, collation)| match table.column(column) {
+                Some(own) if !own.collation.eq_ignore_ascii_case(collation) => collated(column, collation),
+                _ => column.clone(),
+            })
+            .collect();
+        let equal: Vec<String> = key.iter().map(|(column, collation)| format!("x.{0} = NEW.{0} COLLATE {1}", identifier(column), identifier(collation))).collect();
+        let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE {})", filled("NEW", &columns), equal.join(" AND "));
+        if update {
+            condition = format!("({}) AND {condition}", changed(&columns));
+        } else if table.rowid_column() == columns.first().map(String::as_str) && columns.len() == 1 {
+            // -1 is what a row shows that will be given its rowid; row -1 itself comes with the highest one.
+            condition = format!("NEW.{} <> -1 AND {condition}", identifier(columns.first().map_or("rowid", String::as_str)));
+        }
+        checks.push(Check::new(condition, what(&table.name, &named, &same("NEW", &columns))));
+    }
+    if let (Some(rowid), false) = (table.rowid, update) {
+        let top = format!("{{\"t\":{},\"top\":true}}", Value::from(table.name.as_str()));
+        let condition = format!(
+            "NEW.{rowid} = -1 AND EXISTS (SELECT 1 FROM _dryrun_floor AS f WHERE f.name = {} AND f.lowest > coalesce((SELECT max({rowid}) FROM {quoted}), -9223372036854775808))",
+            literal(&table.name)
+        );
+        checks.push(Check::new(condition, literal(&top)));
+    }
+    checks
+}
+
+/// What foreign keys make a row meet: the row that it refers to, the rows that refer to it.
+fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &str) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let update = event == "UPDATE";
+    if event != "DELETE" {
+        for key in &table.foreign_keys {
+            let Some(parent) = all.iter().find(|other| other.name.eq_ignore_ascii_case(&key.parent)).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
+            let referred = parent.referred(key);
+            // The parent's column decides how they compare, so the child's value goes without an affinity.
+            let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from))).collect();
+            let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})", filled("NEW", &key.from), identifier(&parent.name), equal.join(" AND "));
+            if update {
+                condition = format!("({}) AND {condition}", changed(&key.from));
+            }
+            checks.push(Check::new(condition, what(&parent.name, &referred, &same("NEW", &key.from))));
+        }
+    }
+    let children = all.iter().filter(|child| catalog.partial.contains(&child.name));
+    for (child, key) in children.flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key))).filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name)) {
+        let referred = table.referred(key);
+        let named: Vec<String> = key
+            .from
+            .iter()
+            .zip(&referred)
+            .map(|(from, to)| match (child.column(from), table.column(to)) {
+                (Some(from), Some(to)) if from.collation != to.collation => collated(&from.name, &to.collation),
+                _ => from.clone(),
+            })
+            .collect();
+        if event == "INSERT" || update {
+            // A row that REPLACE removes says nothing itself; whatever refers to it is met all the same.
+            let collisions = super::capture::collisions(table, "NEW").join(" OR ");
+            checks.push(Check {
+                from: format!(", {} AS x", identifier(&table.name)),
+                condition: format!("s.replaces = 1 AND ({collisions}) AND {}", filled("x", &referred)),
+                what: what(&child.name, &named, &same("x", &referred)),
+                covered: "_dryrun_covered",
+            });
+        }
+        if event != "INSERT" {
+            let condition = if update { format!("({}) AND {}", changed(&referred), filled("OLD", &referred)) } else { filled("OLD", &referred) };
+            checks.push(Check::new(condition, what(&child.name, &named, &same("OLD", &referred))));
+        }
+    }
+    checks
+}
+
+/// The triggers of agents that fire at a moment and reach tables that are not whole.
+struct Frame {
+    table: String,
+    moment: Moment,
+    columns: Vec<(String, String)>,
+    texts: Vec<String>,
+}
+
+impl Frame {
+    fn check(&self) -> Check {
+        let values: Vec<String> = self.columns.iter().map(|(row, column)| format!("{row}.{}", identifier(column))).collect();
+        let lead = format!("{{\"g\":{},\"e\":{},\"v\":", Value::from(self.table.as_str()), Value::from(self.moment.to_string()));
+        Check { from: String::new(), condition: "1".into(), what: format!("{} || {} || '}}'", literal(&lead), list(&values)), covered: "_dryrun_frames" }
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.time, self.event)
+    }
+}
+
+fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
+    let mut frames: Vec<Frame> = Vec::new();
+    for sql in schema.triggers(table)? {
+        let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { time, event, .. }))) = Parser::new(sql.as_bytes()).next_cmd() else { continue };
+        let time = match time {
+            Some(TriggerTime::After) => "AFTER",
+            Some(TriggerTime::InsteadOf) => "INSTEAD OF",
+            Some(TriggerTime::Before) | None => "BEFORE",
+        };
+        let event = match event {
+            TriggerEvent::Delete => "DELETE".to_owned(),
+            TriggerEvent::Insert => "INSERT".to_owned(),
+            TriggerEvent::Update => "UPDATE".to_owned(),
+            TriggerEvent::UpdateOf(columns) => format!("UPDATE OF {}", columns.iter().map(|column| identifier(column.as_str())).collect::<Vec<_>>().join(", ")),
+        };
+        let moment = Moment { time, event };
+        let Some((columns, texts)) = trigger_parts(&sql) else { continue };
+        if texts.iter().all(|text| reach(text, schema).is_some_and(|found| found.is_empty())) {
+            continue;
+        }
+        let at = frames.iter().position(|frame| frame.moment == moment).unwrap_or_else(|| {
+            frames.push(Frame { table: table.to_owned(), moment, columns: Vec::new(), texts: Vec::new() });
+            frames.len() - 1
+        });
+        if let Some(frame) = frames.get_mut(at) {
+            for column in columns {
+                if !frame.columns.contains(&column) {
+                    frame.columns.push(column);
+                }
+            }
+            frame.texts.extend(texts);
+        }
+    }
+    Ok(frames)
+}
+
+/// What triggers reach that fire with these values; tables that `touched` names are needed whole where that cannot be told.
+pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>, most: u64) -> Result<Needs, Problem> {
+    let said: Value = serde_json::from_str(said).map_err(|_| unreadable("shadow"))?;
+    let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    let values = said.get("v").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut needs = Needs::default();
+    let Some(frame) = frames(schema, text("g"))?.into_iter().find(|frame| frame.moment.to_string() == text("e")) else { return Ok(needs) };
+    let described = schema.described(&frame.table);
+    let value = |row: &str, column: &str| {
+        let at = frame.columns.iter().position(|known| known.0 == row && known.1 == column)?;
+        typed(described.as_deref(), column, values.get(at)?)
+    };
+    for command in &frame.texts {
+        let found = in_frame(command, &value).and_then(|text| reach(&text, schema));
+        match found {
+            Some(found) => {
+                for one in found {
+                    needs.add(schema.missing(one, most)?);
+                }
+            }
+            None => needs.whole.extend(touched.iter().filter(|table| !schema.is_here(table)).cloned()),
+        }
+    }
+    Ok(needs)
+}
+
+/// A value of a row as a constant that compares as its column does; `None` where there is no such constant.
+fn typed(table: Option<&Table>, column: &str, value: &Value) -> Option<String> {
+    let constant = constant(value);
+    let Some(column) = table.and_then(|table| table.column(column)) else {
+        // The rowid, or a column of a view.
+        return if value.is_number() { Some(format!("CAST({constant} AS INTEGER)")).filter(|_| value.is_i64()) } else { Some(constant) };
+    };
+    if column.collation != "binary" {
+        return None;
+    }
+    Some(match (Affinity::of(&column.declared), value) {
+        (Affinity::Numeric, Value::Number(number)) if number.is_i64() => format!("CAST({constant} AS INTEGER)"),
+        (Affinity::Numeric, Value::Number(_)) => format!("CAST({constant} AS REAL)"),
+        (Affinity::Text, Value::String(_)) => format!("CAST({constant} AS TEXT)"),
+        _ => constant,
+    })
+}

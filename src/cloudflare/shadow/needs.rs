@@ -1,0 +1,421 @@
+//! What a statement needs of tables that are too large to be copied whole, and what of it is here.
+//!
+//! A table whose rows are copied as they are reached has, besides its rows: `_dryrun_known`, the rows of the base that were copied, whatever became of them since; and `_dryrun_covered`, what was asked of the base and is here with everything that it answered. Both only grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::capture::constant;
+use super::catalog::{Catalog, Table};
+use super::cells::{identifier, list, literal};
+use crate::cloudflare::sql::{Database, SqlError, unreadable};
+use crate::domain::reach::{Affinity, Reach, Rows, Shape, Shapes, Values};
+use crate::domain::refusal::Problem;
+
+/// Rows of a table: those for which the conditions hold and whose columns have one of these lists of values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowNeed {
+    /// The table.
+    pub table: String,
+    /// The name that the conditions know it by.
+    pub alias: String,
+    /// Conditions over its columns and constants.
+    pub conditions: Vec<String>,
+    /// Columns, each with a collation where it is not its own. None: the conditions say it all.
+    pub columns: Vec<String>,
+    /// Lists of values of these columns, as JSON.
+    pub keys: Vec<String>,
+}
+
+/// What has to be copied before a statement can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Tables that are needed whole.
+    pub whole: BTreeSet<String>,
+    /// Tables of which nothing is known yet.
+    pub unsized_tables: BTreeSet<String>,
+    /// Rows of tables.
+    pub rows: Vec<RowNeed>,
+    /// Tables of which the next rows below the highest rowid are needed.
+    pub tops: BTreeSet<String>,
+    /// Triggers that fire with these values; what their commands reach is still to be found out.
+    pub frames: Vec<String>,
+}
+
+impl Needs {
+    /// Whether nothing is needed.
+    pub fn is_empty(&self) -> bool {
+        self.whole.is_empty() && self.unsized_tables.is_empty() && self.rows.is_empty() && self.tops.is_empty() && self.frames.is_empty()
+    }
+
+    /// Adds what another needs.
+    pub fn add(&mut self, other: Self) {
+        self.whole.extend(other.whole);
+        self.unsized_tables.extend(other.unsized_tables);
+        self.tops.extend(other.tops);
+        self.frames.extend(other.frames);
+        for row in other.rows {
+            self.add_row(row);
+        }
+    }
+
+    /// Adds rows, to those of the same kind where there are any.
+    pub fn add_row(&mut self, row: RowNeed) {
+        let same = self.rows.iter_mut().find(|known| known.table == row.table && known.alias == row.alias && known.conditions == row.conditions && known.columns == row.columns);
+        match same {
+            Some(known) => {
+                for key in row.keys {
+                    if !known.keys.contains(&key) {
+                        known.keys.push(key);
+                    }
+                }
+            }
+            None => self.rows.push(row),
+        }
+    }
+}
+
+/// What a trigger of the gateway says is missing.
+#[derive(Debug, Serialize, Deserialize)]
+struct Missing {
+    /// A table of which rows are missing.
+    #[serde(default)]
+    t: Option<String>,
+    /// By these columns.
+    #[serde(default)]
+    c: Vec<String>,
+    /// Its highest rows are missing.
+    #[serde(default)]
+    top: bool,
+    /// A table whose triggers fire.
+    #[serde(default)]
+    g: Option<String>,
+    /// The values.
+    #[serde(default)]
+    v: Option<Box<RawValue>>,
+}
+
+/// The beginning of what stands in `_dryrun_covered` for rows by key; the values and a brace follow.
+pub fn keyed(table: &str, columns: &[String]) -> String {
+    format!("{{\"t\":{},\"c\":{},\"v\":", Value::from(table), Value::from(columns.to_vec()))
+}
+
+/// Reads what a trigger said.
+pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Problem> {
+    let mut needs = Needs::default();
+    for text in texts {
+        let missing: Missing = serde_json::from_str(&text).map_err(|_| unreadable("shadow"))?;
+        match (missing.t, missing.v) {
+            // Text that is not UTF-8 does not survive the way here, so no row can be asked for by it.
+            (Some(table), _) if text.contains('\u{fffd}') => _ = needs.whole.insert(table),
+            (Some(table), _) if missing.top => _ = needs.tops.insert(table),
+            (Some(table), Some(values)) => needs.add_row(RowNeed { alias: table.clone(), table, conditions: Vec::new(), columns: missing.c, keys: vec![values.get().to_owned()] }),
+            _ if missing.g.is_some() => needs.frames.push(text),
+            _ => {}
+        }
+    }
+    Ok(needs)
+}
+
+/// The SQL text that says what a row need asks for; `None` with keys, which are asked one by one.
+fn condition_text(need: &RowNeed) -> String {
+    let text = format!("{}|{}|{}", need.table, need.alias, need.conditions.join(" AND "));
+    if text.len() < 500 { text } else { hex::encode(Sha256::digest(text.as_bytes())) }
+}
+
+/// What stands in `_dryrun_covered` once a need is met.
+pub fn covers(need: &RowNeed) -> Vec<String> {
+    if need.columns.is_empty() {
+        return vec![condition_text(need)];
+    }
+    let lead = lead(need);
+    need.keys.iter().map(|key| format!("{lead}{key}}}")).collect()
+}
+
+fn lead(need: &RowNeed) -> String {
+    let by = keyed(&need.table, &need.columns);
+    if need.conditions.is_empty() { by } else { format!("{}|{by}", condition_text(need)) }
+}
+
+/// The schema as the shadow has it.
+pub struct Schema<'a> {
+    database: &'a Database,
+    catalog: &'a Catalog,
+    tables: std::cell::RefCell<BTreeMap<String, Option<Rc<Table>>>>,
+}
+
+impl<'a> Schema<'a> {
+    /// The schema of this database.
+    pub fn new(database: &'a Database, catalog: &'a Catalog) -> Self {
+        Self { database, catalog, tables: std::cell::RefCell::default() }
+    }
+
+    /// A table of agents, by its name in any case.
+    pub fn described(&self, name: &str) -> Option<Rc<Table>> {
+        let lower = name.to_ascii_lowercase();
+        if let Some(known) = self.tables.borrow().get(&lower) {
+            return known.clone();
+        }
+        let found = self.database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_'", &[name.into()]).ok();
+        let spelled = found.and_then(|rows| rows.first()).and_then(|row| row.text(0));
+        let table = spelled.and_then(|spelled| Table::read(self.database, &spelled).ok()).map(Rc::new);
+        self.tables.borrow_mut().insert(lower, table.clone());
+        table
+    }
+
+    /// The triggers of agents on a table or view.
+    pub fn triggers(&self, table: &str) -> Result<Vec<String>, Problem> {
+        let rows =
+            self.database.run("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_'", &[table.into()])?;
+        Ok(rows.iter().filter_map(|row| row.text(0)).collect())
+    }
+
+    /// Whether all rows of a table are here.
+    pub fn is_here(&self, table: &str) -> bool {
+        self.catalog.hydrated.contains(table) || table.starts_with("sqlite_")
+    }
+
+    /// What a source reaches that is not here.
+    pub fn missing(&self, reach: Reach, most: u64) -> Result<Needs, Problem> {
+        let mut needs = Needs::default();
+        let Some(table) = self.described(&reach.table) else { return Ok(needs) };
+        let need = match reach.rows {
+            Some(rows) => self.bounded(&table, rows, most)?,
+            None => None,
+        };
+        let Some(mut need) = need else {
+            needs.whole.insert(table.name.clone());
+            return Ok(needs);
+        };
+        if !self.catalog.partial.contains(&table.name) {
+            needs.unsized_tables.insert(table.name.clone());
+        } else {
+            self.keep_uncovered(&table, &mut need)?;
+        }
+        if need.columns.is_empty() || !need.keys.is_empty() {
+            if need.columns.is_empty() && self.is_covered(&condition_text(&need))? {
+                return Ok(needs);
+            }
+            needs.rows.push(need);
+        }
+        Ok(needs)
+    }
+
+    /// The rows that a source reaches, as a need; `None` when nothing bounds them.
+    fn bounded(&self, table: &Table, rows: Rows, most: u64) -> Result<Option<RowNeed>, Problem> {
+        let mut equal: BTreeMap<String, (BTreeSet<String>, bool)> = BTreeMap::new();
+        for one in rows.equal {
+            let column = self.column(table, &one.column);
+            let (values, queried) = match one.values {
+                Values::Constants(constants) => (self.constants(table, &column, &constants)?, false),
+                Values::Query(query) => match self.values(&query, most)? {
+                    Some(values) => (values, true),
+                    None => continue,
+                },
+            };
+            // Of two bounds on one column the tighter one is kept: either is right.
+            let known = equal.get(&column).is_none_or(|(known, _)| known.len() > values.len());
+            if known {
+                equal.insert(column, (values, queried));
+            }
+        }
+        let need = |conditions, columns, keys| Some(RowNeed { table: table.name.clone(), alias: rows.alias.clone(), conditions, columns, keys });
+        for key in self.unique(table) {
+            let parts: Option<Vec<&BTreeSet<String>>> = key.iter().map(|column| equal.get(column).map(|(values, _)| values)).collect();
+            if let Some(parts) = parts
+                && parts.iter().map(|part| part.len()).product::<usize>() <= MAX_PRODUCT.max(parts.first().map_or(0, |part| if parts.len() == 1 { part.len() } else { 0 }))
+            {
+                return Ok(Some(RowNeed { table: table.name.clone(), alias: table.name.clone(), conditions: Vec::new(), columns: key, keys: product(&parts) }));
+            }
+        }
+        let queried = equal.iter().filter(|(_, (_, queried))| *queried).min_by_key(|(_, (values, _))| values.len());
+        if let Some((column, (values, _))) = queried {
+            return Ok(need(rows.conditions, vec![column.clone()], values.iter().map(|value| format!("[{value}]")).collect()));
+        }
+        if let [_] = rows.conditions.as_slice()
+            && let Some((column, (values, _))) = equal.first_key_value()
+        {
+            return Ok(Some(RowNeed {
+                table: table.name.clone(),
+                alias: table.name.clone(),
+                conditions: Vec::new(),
+                columns: vec![column.clone()],
+                keys: values.iter().map(|value| format!("[{value}]")).collect(),
+            }));
+        }
+        Ok(if rows.conditions.is_empty() { None } else { need(rows.conditions, Vec::new(), Vec::new()) })
+    }
+
+    /// How a column is spelled; any name of the rowid is one.
+    fn column(&self, table: &Table, name: &str) -> String {
+        match table.column(name) {
+            Some(column) => column.name.clone(),
+            None => table.rowid_column().unwrap_or(name).to_owned(),
+        }
+    }
+
+    /// The unique keys whose columns compare in the index as they do in a WHERE.
+    fn unique(&self, table: &Table) -> Vec<Vec<String>> {
+        let mut keys: Vec<Vec<String>> = table.rowid_column().map(|rowid| vec![rowid.to_owned()]).into_iter().collect();
+        keys.extend(table.unique.iter().filter_map(|key| {
+            key.iter().map(|(column, collation)| table.column(column).filter(|column| column.collation.eq_ignore_ascii_case(collation)).map(|column| column.name.clone())).collect()
+        }));
+        keys
+    }
+
+    /// Constants as the JSON that a column's values are written in. What is spelled differently is only asked for once more.
+    fn constants(&self, table: &Table, column: &str, constants: &[String]) -> Result<BTreeSet<String>, Problem> {
+        let affinity = table.column(column).map_or(Affinity::Numeric, |column| Affinity::of(&column.declared));
+        let mut values = BTreeSet::new();
+        for constant in constants {
+            let rows = self.database.run(&format!("SELECT {}", list(std::slice::from_ref(constant))), &[])?;
+            let text = rows.first().and_then(|row| row.text(0)).ok_or_else(|| unreadable("shadow"))?;
+            let value = inner(&text);
+            let number: Option<f64> = value.parse().ok();
+            let value = match (affinity, number) {
+                #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+                (Affinity::Numeric, Some(number)) if number.fract() == 0.0 && number.abs() < 9e15 => (number as i64).to_string(),
+                (Affinity::Text, Some(_)) if !value.contains('.') => Value::from(value).to_string(),
+                _ => value.to_owned(),
+            };
+            if value != "null" {
+                values.insert(value);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The values that a query over copied rows answers; `None` when it cannot be asked by itself.
+    fn values(&self, query: &str, most: u64) -> Result<Option<BTreeSet<String>>, Problem> {
+        let sql = format!(
+            "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}",
+            list(&["x".to_owned()]),
+            most.saturating_add(1)
+        );
+        let Ok(rows) = self.database.run(&sql, &[]) else { return Ok(None) };
+        if rows.count() > most {
+            return Ok(None);
+        }
+        let mut values = BTreeSet::new();
+        for text in rows.iter().filter_map(|row| row.text(0)) {
+            values.insert(inner(&text).to_owned());
+        }
+        Ok(Some(values))
+    }
+
+    /// Leaves only the keys of which it is not known what the base has.
+    fn keep_uncovered(&self, table: &Table, need: &mut RowNeed) -> Result<(), Problem> {
+        if need.columns.is_empty() {
+            return Ok(());
+        }
+        let lead = lead(need);
+        let unique = need.conditions.is_empty() && self.unique(table).contains(&need.columns);
+        let mut missing = Vec::new();
+        for key in std::mem::take(&mut need.keys) {
+            if self.is_covered(&format!("{lead}{key}}}"))? || (unique && self.has(table, &need.columns, &key)?) {
+                continue;
+            }
+            missing.push(key);
+        }
+        need.keys = missing;
+        Ok(())
+    }
+
+    fn is_covered(&self, what: &str) -> Result<bool, SqlError> {
+        Ok(self.database.run("SELECT 1 FROM _dryrun_covered WHERE what = ?", &[what.into()])?.first().is_some())
+    }
+
+    /// Whether a row with these values is here.
+    pub fn has(&self, table: &Table, columns: &[String], key: &str) -> Result<bool, Problem> {
+        Ok(self.database.run(&format!("SELECT 1 FROM {} WHERE {} LIMIT 1", identifier(&table.name), equals(columns, key)?), &[])?.first().is_some())
+    }
+}
+
+/// Most combinations of values for a key of several columns.
+const MAX_PRODUCT: usize = 1_000;
+
+fn product(parts: &[&BTreeSet<String>]) -> Vec<String> {
+    let mut keys: Vec<String> = vec![String::new()];
+    for part in parts {
+        keys = keys.iter().flat_map(|key| part.iter().map(move |value| if key.is_empty() { value.clone() } else { format!("{key},{value}") })).collect();
+    }
+    keys.into_iter().map(|key| format!("[{key}]")).collect()
+}
+
+/// The only value in a list.
+fn inner(list: &str) -> &str {
+    list.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(list)
+}
+
+/// A column of a need in SQL: its name quoted, its collation behind it.
+pub fn column_sql(column: &str) -> String {
+    match column.split_once('\n') {
+        Some((name, collation)) => format!("{} COLLATE {}", identifier(name), identifier(collation)),
+        None => rowid_or_identifier(column),
+    }
+}
+
+/// A column of a need whose index compares by another collation than the column.
+pub fn collated(column: &str, collation: &str) -> String {
+    format!("{column}\n{}", collation.to_ascii_lowercase())
+}
+
+fn rowid_or_identifier(column: &str) -> String {
+    identifier(column)
+}
+
+/// The condition that columns have the values of a key.
+pub fn equals(columns: &[String], key: &str) -> Result<String, Problem> {
+    let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
+    let parts: Vec<String> = columns.iter().zip(&values).map(|(column, value)| format!("{} = {}", column_sql(column), constant(value))).collect();
+    Ok(parts.join(" AND "))
+}
+
+/// The condition that columns have the values of one of several keys, and the parameter that it takes.
+pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<String>), Problem> {
+    // Values that are JSON themselves travel as one parameter of any length.
+    let plain = keys.iter().all(|key| !key.contains(['{', '.']) && !key.contains("\\u0000"));
+    if !plain || keys.len() == 1 {
+        let each = keys.iter().map(|key| equals(columns, key).map(|one| format!("({one})"))).collect::<Result<Vec<_>, _>>()?;
+        return Ok((balanced_or(each), None));
+    }
+    let names: Vec<String> = columns.iter().map(|column| column_sql(column)).collect();
+    let values: Vec<String> = (0..columns.len()).map(|index| format!("json_extract(value, {})", literal(&format!("$[{index}]")))).collect();
+    let left = if names.len() == 1 { names.join("") } else { format!("({})", names.join(", ")) };
+    Ok((format!("{left} IN (SELECT {} FROM json_each(?))", values.join(", ")), Some(format!("[{}]", keys.join(",")))))
+}
+
+/// OR as a balanced tree: SQLite here refuses expressions deeper than 100.
+pub fn balanced_or(mut parts: Vec<String>) -> String {
+    match parts.len() {
+        0 => "0".into(),
+        1 => parts.remove(0),
+        length => {
+            let right = parts.split_off(length / 2);
+            format!("({} OR {})", balanced_or(parts), balanced_or(right))
+        }
+    }
+}
+
+impl Shapes for Schema<'_> {
+    fn table(&self, name: &str) -> Option<Rc<Shape>> {
+        if name.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_")) {
+            return None;
+        }
+        self.described(name).filter(|table| table.understood).map(|table| Rc::new(table.shape()))
+    }
+
+    fn view(&self, name: &str) -> Option<String> {
+        let rows = self.database.run("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE", &[name.into()]).ok()?;
+        rows.first()?.text(0)
+    }
+
+    fn is_whole(&self, table: &str) -> bool {
+        self.catalog.hydrated.contains(table)
+    }
+}

@@ -1,0 +1,349 @@
+//! One statement that reads or writes rows: what it needs, how it runs, what it changed.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use js_sys::Array;
+use serde_json::Value;
+
+use super::catalog::{self, Catalog};
+use super::engine::{MAX_PROGRAMS, Shadow, not_rehearsable, store_error};
+use super::images::Images;
+use super::needs::{Needs, Schema, said};
+use super::round::{Halt, Look, Mode, Round};
+use super::touched::Touched;
+use super::values::bindings;
+use super::virtuals::{Content, Virtual};
+use super::{Figures, ShadowRequest, capture, checks};
+use crate::cloudflare::sql::{Answered, SqlError};
+use crate::domain::operation::{BoundStatement, SqlCall};
+use crate::domain::reach;
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::sorted;
+use crate::domain::statement::{Kind, Statement};
+use crate::domain::tokens::tokens;
+use crate::domain::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
+
+impl Shadow {
+    pub(super) fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
+        let (text, store) = (&one.statement.text, &request.store);
+        let touched = match self.touched(text, params) {
+            Ok(touched) => touched,
+            // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
+            Err(_) => {
+                return Err(match self.database.answer(text, params) {
+                    Err(error) => self.cannot_prepare(catalog, error),
+                    Ok(_) => Problem::internal().into(),
+                });
+            }
+        };
+        if touched.schema {
+            return self.read_schema(round, catalog, one, params);
+        }
+        if touched.gateway {
+            return Err(Problem::new(Code::ReservedName, "The statement reads a table of the gateway; nothing was run.", "Use your own tables.").into());
+        }
+        let write = one.statement.kind == Kind::Write;
+        if !write && touched.writes {
+            crate::cloudflare::js::log("alert", "read_that_writes", &[("store", store)]);
+            return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
+        }
+        let replaces = write && self.may_replace(&one.statement, &touched)?;
+        self.refuse_inexact(catalog, &touched, &one.statement, replaces)?;
+        let virtuals = if touched.opens_virtual { self.used_virtuals(text)? } else { Vec::new() };
+        self.require(catalog, virtuals.iter().flat_map(Virtual::needs))?;
+        // The gateway's triggers look at every write once there is a table in parts.
+        let in_parts = (write && !catalog.partial.is_empty()) || touched.tables.iter().any(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_"));
+        if in_parts {
+            self.require_reached(catalog, one, &touched, look)?;
+        }
+        let mode = look.mode();
+        if in_parts && write {
+            self.set_mode(round, mode, replaces)?;
+        }
+        let strict = if replaces { self.strict_ones(&touched)? } else { Vec::new() };
+        self.brace(catalog, &strict, true)?;
+        let images = if touched.writes_virtual { self.virtual_images(&virtuals)? } else { Vec::new() };
+        let noted = if look.open { self.noted()? } else { 0 };
+        let before = if write { self.total_changes()? } else { 0 };
+        let rows = self.database.answer(text, params);
+        if in_parts && write && !(look.open && rows.is_ok()) {
+            let missing = self.missing(&rows)?;
+            match (&rows, missing.is_empty()) {
+                (_, false) => return Err(Halt::Missing(missing)),
+                (Err(error), true) if mode == Mode::Raise => return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?)),
+                (Err(error), true) => return Err(Halt::Failed(look.at, store_error(error.clone()))),
+                (Ok(_), true) if mode == Mode::Leave => return Err(Halt::Failed(look.at, Problem::internal())),
+                (Ok(_), true) => {}
+            }
+        }
+        let rows = rows.map_err(store_error)?;
+        let mut figures = Figures::default();
+        if write {
+            let after = self.counters()?;
+            let noted = if look.open { self.noted()? - noted } else { 0 };
+            round.unresolved |= noted > 0;
+            round.volatile.extend(self.volatile(one, &touched)?.iter().cloned());
+            let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
+            figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes).saturating_sub(noted), last_row_id: after.1 };
+            round.written.extend(effects.iter().map(|effect| effect.subject.clone()));
+            // No trigger tells of SQLite's own tables.
+            round.written.extend(touched.written.iter().filter(|table| table.starts_with("sqlite_")).cloned());
+            round.effects.extend(effects);
+            for before in images {
+                let after = Images::of(&self.database, before.name())?;
+                round.written.insert(before.name().to_owned());
+                round.effects.extend(before.changes(store, &after)?);
+            }
+            if touched.writes_virtual {
+                round.written.extend(virtuals.iter().map(|one| one.name.clone()));
+            }
+            self.brace(catalog, &strict, false)?;
+            if in_parts && touched.written.len() > 1 {
+                // What other tables became may be what a subquery read.
+                self.require_reached(catalog, one, &touched, look)?;
+            }
+        }
+        round.figures.push(figures);
+        Ok(rows)
+    }
+
+    /// How much was noted as missing.
+    fn noted(&self) -> Result<u64, Problem> {
+        Ok(self.database.run("SELECT count(*) FROM _dryrun_needs", &[])?.first().map(|row| row.count(0)).unwrap_or_default())
+    }
+
+    /// Whether a batch draws anything by chance, as far as its text and the schema tell.
+    pub(super) fn is_volatile(&self, call: &SqlCall) -> bool {
+        call.statements.iter().filter(|one| one.statement.kind == Kind::Write).any(|one| {
+            let touched = self.touched(&one.statement.text, &bindings(&one.params));
+            touched.is_ok_and(|touched| self.volatile(one, &touched).is_ok_and(|found| !found.is_empty()))
+        })
+    }
+
+    /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in triggers and views.
+    fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<Rc<BTreeSet<String>>, Problem> {
+        let text = &one.statement.text;
+        let bound = volatile_with(text, &one.params);
+        if let Some(known) = self.programs.borrow().volatile.get(text)
+            && bound.iter().all(|found| known.contains(found))
+        {
+            return Ok(known.clone());
+        }
+        let mut found = sorted::set(bound);
+        let supplied = inserted_columns(text);
+        let target = one.statement.target.as_deref().unwrap_or_default();
+        for name in touched.written.iter().filter(|name| !name.starts_with("sqlite_")) {
+            let table = self.table(name)?;
+            // What a trigger inserts elsewhere, or a REPLACE of a NULL, may leave any default to the table.
+            let own = name.eq_ignore_ascii_case(target) && one.statement.verb == "INSERT" && !self.may_replace(&one.statement, touched)?;
+            for (column, volatile) in volatile_defaults(&table.sql) {
+                let given = supplied.as_ref().is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
+                if !(own && given || name.eq_ignore_ascii_case(target) && one.statement.verb != "INSERT") {
+                    found.extend(volatile);
+                }
+            }
+        }
+        let names = tokens(text);
+        let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+        for row in definitions.iter() {
+            let text_of = |column| row.text(column).unwrap_or_default();
+            let used = if text_of(0) == "view" {
+                names.iter().any(|token| token.text.eq_ignore_ascii_case(&text_of(1)))
+            } else {
+                touched.written.iter().any(|table| table.eq_ignore_ascii_case(&text_of(2))) || target.eq_ignore_ascii_case(&text_of(2))
+            };
+            if used {
+                found.extend(volatile(&text_of(3)));
+            }
+        }
+        let found = Rc::new(found);
+        let mut programs = self.programs.borrow_mut();
+        if programs.volatile.len() >= MAX_PROGRAMS {
+            programs.volatile.clear();
+        }
+        programs.volatile.insert(text.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they usually have.
+    fn strict_ones(&self, touched: &Touched) -> Result<Vec<String>, Problem> {
+        let mut strict = Vec::new();
+        for name in &touched.written {
+            if self.table(name)?.strict {
+                strict.push(name.clone());
+            }
+        }
+        Ok(strict)
+    }
+
+    fn brace(&self, catalog: &Catalog, strict: &[String], on: bool) -> Result<(), Problem> {
+        if !strict.is_empty() {
+            self.schema_moved.set(true);
+        }
+        for name in strict {
+            if on { capture::install_on(&self.database, name, true)? } else { capture::relax(&self.database, name)? }
+        }
+        if !strict.is_empty() && on {
+            checks::install(&self.database, catalog)?;
+        }
+        Ok(())
+    }
+
+    /// The rows of FTS5 tables before a statement that writes to them.
+    fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Problem> {
+        virtuals.iter().filter(|one| one.content == Content::Own).map(|one| Images::of(&self.database, &one.name)).collect()
+    }
+
+    /// The error of a statement without the gateway's triggers: SQLite looks at the types of a STRICT row earlier when there is one.
+    fn own_error(&self, touched: &Touched, text: &str, params: &Array, error: &SqlError) -> Result<Problem, Problem> {
+        if self.strict_ones(touched)?.is_empty() {
+            return Ok(store_error(error.clone()));
+        }
+        let alone = self.database.transaction(|| -> Result<(), Problem> {
+            capture::remove(&self.database)?;
+            let rows = self.database.answer(text, params);
+            Err(match rows {
+                Err(error) => store_error(error),
+                Ok(_) => not_rehearsable("A row that breaks two rules of a STRICT table at once", "Give the columns values of their types."),
+            })
+        });
+        Ok(alone.err().unwrap_or_else(Problem::internal))
+    }
+
+    /// Halts when one of these tables is not copied yet.
+    pub(super) fn require(&self, catalog: &Catalog, tables: impl IntoIterator<Item = String>) -> Result<(), Halt> {
+        let whole = sorted::set(tables.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_")));
+        if whole.is_empty() { Ok(()) } else { Err(Halt::Missing(Needs { whole, ..Needs::default() })) }
+    }
+
+    /// Halts when rows are not here that the text of a statement reaches.
+    fn require_reached(&self, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
+        let constant = |position: usize| one.params.get(position - 1).and_then(parameter);
+        let text = reach::with_parameters(&one.statement.text, &constant);
+        let schema = Schema::new(&self.database, catalog);
+        let Some(found) = reach::reach(&text, &schema) else {
+            return self.require(catalog, touched.tables.iter().cloned());
+        };
+        let mut needs = Needs::default();
+        for source in found.into_iter().filter(|source| touched.tables.contains(&source.table)) {
+            needs.add(schema.missing(source, look.most)?);
+        }
+        let unknown = touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !catalog.partial.contains(*table) && !table.starts_with("sqlite_"));
+        needs.unsized_tables.extend(unknown.filter(|table| !needs.whole.contains(*table)).cloned());
+        if needs.is_empty() { Ok(()) } else { Err(Halt::Missing(needs)) }
+    }
+
+    /// What the gateway's triggers found missing.
+    fn missing(&self, rows: &Result<Answered, SqlError>) -> Result<Needs, Problem> {
+        match rows {
+            Ok(_) => {
+                let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
+                said(noted.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())
+            }
+            Err(error) => {
+                let text = error.0.split_once(checks::MISSING).and_then(|(_, rest)| rest.rsplit_once('}')).map(|(text, _)| format!("{text}}}"));
+                said(text)
+            }
+        }
+    }
+
+    /// Only where it changes: it would be seen by `changes()`.
+    pub(super) fn set_mode(&self, round: &mut Round, mode: Mode, replaces: bool) -> Result<(), Problem> {
+        if round.mode != (mode, replaces) {
+            self.database.execute(&format!("UPDATE _dryrun_state SET mode = {}, replaces = {}", mode as u8, u8::from(replaces)), &[])?;
+            round.mode = (mode, replaces);
+        }
+        Ok(())
+    }
+
+    /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a trigger that fires.
+    fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Problem> {
+        if replaces(&statement.text) {
+            return Ok(true);
+        }
+        let replacing = self.programs.borrow().replacing.clone();
+        let replacing = match replacing {
+            Some(known) => known,
+            None => {
+                let rows = self
+                    .database
+                    .run("SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%' AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+                let found = rows.iter().filter(|row| row.text(1).is_some_and(|sql| replaces(&sql))).filter_map(|row| row.text(0));
+                Rc::new(sorted::set(found.map(|table| table.to_ascii_lowercase())))
+            }
+        };
+        self.programs.borrow_mut().replacing = Some(replacing.clone());
+        let target = statement.target.iter();
+        Ok(!replacing.is_empty() && touched.written.iter().chain(target).any(|table| replacing.contains(&table.to_ascii_lowercase())))
+    }
+
+    /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
+    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement, replaces: bool) -> Result<(), Problem> {
+        if tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("total_changes")) {
+            return Err(not_rehearsable("total_changes(), which counts what the gateway notes, too,", "Use changes(), or RETURNING."));
+        }
+        if let Some(table) = self.inner_tables()?.intersection(&touched.tables).next() {
+            return Err(not_rehearsable(&format!("{table}, in which an FTS5 table keeps its index,"), "Use the FTS5 table itself."));
+        }
+        for name in &touched.written {
+            if let Some(reason) = catalog.incomplete.get(name) {
+                return Err(not_rehearsable(&format!("A write to {name}, because {reason}"), "Leave it out of the dry run."));
+            }
+            let table = self.table(name)?;
+            if table.rowid.is_none() && table.primary_key().is_empty() {
+                return Err(not_rehearsable(
+                    &format!("A write to {name}, whose columns hide its rowid so that its rows cannot be told apart,"),
+                    "Rename one of the columns rowid, _rowid_ and oid.",
+                ));
+            }
+            if replaces && table.unique_expression {
+                return Err(not_rehearsable(
+                    &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),
+                    "Delete the old row in a statement of its own.",
+                ));
+            }
+            // SQLite lets such a row refer to nothing, unless the table has any trigger.
+            let itself = |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && key.on_delete.starts_with("SET");
+            if replaces && table.foreign_keys.iter().any(itself) {
+                return Err(not_rehearsable(&format!("A REPLACE on {name}, which refers to itself with ON DELETE SET NULL,"), "Delete the old row in a statement of its own."));
+            }
+        }
+        Ok(())
+    }
+
+    /// The error of a statement that cannot even be prepared.
+    fn cannot_prepare(&self, catalog: &Catalog, error: SqlError) -> Halt {
+        if let Some(name) = error.0.split("no such table: ").nth(1).and_then(|rest| rest.split(": SQLITE").next()) {
+            let name = name.trim_start_matches("main.").to_ascii_lowercase();
+            if let Some(reason) = catalog.missing.get(&name) {
+                return not_rehearsable(&format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"), "Leave it out of the dry run.").into();
+            }
+        }
+        store_error(error).into()
+    }
+}
+
+/// Whether a text has REPLACE as a verb or an answer to a conflict; the function of that name is none.
+fn replaces(text: &str) -> bool {
+    let tokens = tokens(text);
+    tokens.iter().enumerate().any(|(at, token)| token.text.eq_ignore_ascii_case("replace") && tokens.get(at + 1).is_none_or(|next| next.text != "("))
+}
+
+/// The value of a parameter as an SQL constant, as D1's binding would bind it; `None` when it is too long to be written out.
+fn parameter(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) => Some("NULL".into()),
+        Value::Bool(value) => Some(format!("{}.0", u8::from(*value))),
+        Value::Number(number) => number.as_f64().map(capture::real),
+        Value::String(text) if text.len() <= MAX_CONSTANT_BYTES => Some(capture::constant(value)),
+        Value::Array(bytes) if bytes.len() <= MAX_CONSTANT_BYTES => {
+            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
+            Some(format!("x'{}'", hex::encode(bytes)))
+        }
+        Value::String(_) | Value::Array(_) => None,
+    }
+}
+
+/// Longest value that is written into a condition.
+const MAX_CONSTANT_BYTES: usize = 2_000;

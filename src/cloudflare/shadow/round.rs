@@ -1,0 +1,265 @@
+//! One round of a batch: all its statements in one transaction, whole or not at all.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde_json::json;
+
+use super::base::Base;
+use super::catalog::{Catalog, remember_last};
+use super::cells::identifier;
+use super::copies;
+use super::engine::{Shadow, store_error};
+use super::needs::{Needs, Schema, covers, said};
+use super::supply::selection;
+use super::values::{bindings, rows_to_json};
+use super::{Figures, LostChange, ShadowRequest, capture};
+use crate::cloudflare::d1;
+use crate::cloudflare::sql::{Answered, SqlError};
+use crate::domain::effect::Effect;
+use crate::domain::limits::MAX_STATEMENT_BYTES;
+use crate::domain::operation::{BoundStatement, SqlCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::sorted;
+use crate::domain::statement::Kind;
+
+/// What stands before a statement when SQLite is asked about it.
+const EXPLAIN_BYTES: usize = 40;
+
+/// Why a round did not get to its end.
+pub(super) enum Halt {
+    /// This has to be copied first.
+    Missing(Needs),
+    /// A statement failed, which may be so only because rows are missing.
+    Failed(usize, Problem),
+    /// It is over.
+    Problem(Problem),
+    /// The schema was read; what was done to hide the gateway's part is undone, the answer stands.
+    Answered(Vec<Answered>),
+}
+
+impl From<SqlError> for Halt {
+    fn from(error: SqlError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+/// What a round did.
+pub(super) struct Round {
+    pub(super) figures: Vec<Figures>,
+    pub(super) effects: Vec<Effect>,
+    pub(super) written: BTreeSet<String>,
+    pub(super) noted: u64,
+    pub(super) text: String,
+    /// Virtual tables that it made.
+    pub(super) created_virtual: Vec<String>,
+    /// What in its statements comes out differently each time.
+    pub(super) volatile: BTreeSet<String>,
+    /// What was missing and could not be waited for.
+    pub(super) unresolved: bool,
+    pub(super) deferred: bool,
+    pub(super) mode: (Mode, bool),
+}
+
+/// How a round looks at a statement.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Look {
+    /// Its place in the batch.
+    pub(super) at: usize,
+    /// The statement that failed before, and how it is looked at now.
+    pub(super) suspect: Option<(usize, Mode)>,
+    /// Most values that a query may name for others.
+    pub(super) most: u64,
+    /// Whether nothing is written.
+    pub(super) reads_only: bool,
+    /// Whether what is missing is asked for while the round is still open.
+    pub(super) open: bool,
+    /// Whether a statement that failed was looked at, and something was missing.
+    pub(super) missed: bool,
+}
+
+impl Look {
+    pub(super) fn mode(&self) -> Mode {
+        self.suspect.filter(|(at, _)| *at == self.at).map_or(Mode::Note, |(_, mode)| mode)
+    }
+}
+
+/// What the gateway's triggers do about rows that are not here; see [`super::checks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Note them.
+    Note = 0,
+    /// End the statement.
+    Raise = 1,
+    /// Note them and leave the row out.
+    Leave = 2,
+}
+
+impl Shadow {
+    /// A round whose keys may be drawn by chance. It cannot be run again with the same ones, so its transaction stays open while the base is asked for them; almost always there is nothing, and what was done stands.
+    pub(super) async fn open_round(self: &Rc<Self>, catalog: &mut Catalog, request: &Rc<ShadowRequest>, look: &Look) -> Result<Round, Halt> {
+        let (shadow, request, look, before) = (self.clone(), request.clone(), look.clone(), catalog.clone());
+        let (round, next) = self
+            .database
+            .open_transaction(async move {
+                let mut next = before;
+                let round = shadow.round(&mut next, &request, &look)?;
+                if round.unresolved {
+                    shadow.resolve(&request, &next).await?;
+                }
+                Ok::<_, Halt>((round, next))
+            })
+            .await?;
+        *catalog = next;
+        Ok(round)
+    }
+
+    /// Asks the base for the rows that a round could have met. Halts when there is one.
+    async fn resolve(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<(), Halt> {
+        let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
+        let needs = said(noted.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())?;
+        if !(needs.whole.is_empty() && needs.unsized_tables.is_empty() && needs.tops.is_empty() && needs.frames.is_empty()) {
+            return Err(Halt::Missing(needs));
+        }
+        let schema = Schema::new(&self.database, catalog);
+        let mut queries = Vec::new();
+        for need in &needs.rows {
+            let table = schema.described(&need.table).ok_or_else(Problem::internal)?;
+            queries.push(selection(table, need)?.counting(Some(1)));
+        }
+        let (answers, _) = Base { env: &self.env, store: &request.store }.selects(&queries).await?;
+        if answers.iter().any(|answer| super::base::count(answer) > 0) {
+            return Err(Halt::Missing(needs));
+        }
+        for what in needs.rows.iter().flat_map(covers) {
+            self.database.execute("INSERT INTO _dryrun_covered SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_covered WHERE what = ?1)", &[what.as_str().into()])?;
+        }
+        Ok(self.database.execute("DELETE FROM _dryrun_needs", &[])?)
+    }
+
+    /// One try, whole or not at all.
+    pub(super) fn round(&self, catalog: &mut Catalog, request: &ShadowRequest, look: &Look) -> Result<Round, Halt> {
+        self.schema_moved.set(false);
+        let mut next = catalog.clone();
+        let round = self.database.transaction(|| -> Result<Round, Halt> {
+            let mut round = Round {
+                figures: Vec::new(),
+                effects: Vec::new(),
+                written: BTreeSet::new(),
+                noted: 0,
+                text: String::new(),
+                created_virtual: Vec::new(),
+                volatile: BTreeSet::new(),
+                unresolved: false,
+                deferred: false,
+                mode: (Mode::Note, false),
+            };
+            let mut rows = Vec::new();
+            // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.
+            for one in request.call.statements.iter().filter(|one| !one.statement.is_explain()) {
+                // What cannot be prepared says so when it runs.
+                let _ = self.touched(&one.statement.text, &bindings(&one.params));
+            }
+            for (at, one) in request.call.statements.iter().enumerate() {
+                match self.statement(&mut round, &mut next, one, request, &Look { at, ..look.clone() }) {
+                    Ok(answered) => rows.push(answered),
+                    Err(halt) => {
+                        // Undoing a virtual table that was made and filled just now resets the whole object; dropped before, it does not.
+                        for table in &round.created_virtual {
+                            let _ = self.database.execute(&format!("DROP TABLE IF EXISTS {}", identifier(table)), &[]);
+                        }
+                        return Err(halt);
+                    }
+                }
+            }
+            round.text = self.render(&request.call, &rows, &round)?;
+            if !look.reads_only {
+                // Not after each statement: `changes()` would tell the agent of it.
+                capture::clear(&self.database)?;
+                self.set_mode(&mut round, Mode::Note, false)?;
+                self.check_deferred(&next, round.deferred)?;
+                if !next.partial.is_empty() {
+                    self.database.execute("DELETE FROM _dryrun_frames", &[])?;
+                }
+                next.dirty.extend(round.written.iter().cloned());
+                next.serial += 1;
+                remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
+                next.save(&self.database)?;
+            }
+            Ok(round)
+        });
+        if request.call.statements.iter().any(|one| one.statement.defers_foreign_keys()) {
+            // It holds until the event ends, and undoing does not end it.
+            self.database.execute("PRAGMA defer_foreign_keys = off", &[])?;
+        }
+        if self.schema_moved.get() {
+            // What was learnt of the new schema may have been undone with it.
+            self.forget();
+        }
+        let round = round?;
+        *catalog = next;
+        Ok(round)
+    }
+
+    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
+        let params = bindings(&one.params);
+        let text = &one.statement.text;
+        if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
+            return Err(Problem::new(
+                Code::StatementTooLong,
+                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
+                "Bind long values as parameters.",
+            )
+            .into());
+        }
+        match one.statement.kind {
+            Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
+            Kind::Write if one.statement.defers_foreign_keys() => {
+                round.deferred = true;
+                round.figures.push(Figures { changes: 0, last_row_id: self.counters()?.1 });
+                Ok(self.database.answer(text, &params).map_err(store_error)?)
+            }
+            Kind::Read | Kind::Write => {
+                if one.statement.describes_schema || one.statement.is_explain() {
+                    return self.read_schema(round, catalog, one, &params);
+                }
+                self.query(round, catalog, one, &params, request, look)
+            }
+        }
+    }
+
+    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here.
+    fn check_deferred(&self, catalog: &Catalog, asked: bool) -> Result<(), Problem> {
+        let known = self.programs.borrow().deferred;
+        let deferred = match known {
+            Some(known) => known,
+            None => self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?.first().is_some(),
+        };
+        self.programs.borrow_mut().deferred = Some(deferred);
+        if (deferred || asked) && copies::broken_foreign_key(&self.database, &sorted::set(catalog.hydrated.union(&catalog.partial).cloned()))?.is_some() {
+            return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY));
+        }
+        Ok(())
+    }
+
+    /// The results as D1 answers them.
+    fn render(&self, call: &SqlCall, rows: &[Answered], round: &Round) -> Result<String, Problem> {
+        let mut parts = Vec::with_capacity(rows.len());
+        for (index, rows) in rows.iter().enumerate() {
+            let figures = round.figures.get(index).cloned().unwrap_or_default();
+            let is_write = call.statements.get(index).is_some_and(|one| one.statement.kind != Kind::Read);
+            let meta = json!({
+                "served_by": "dryrun.shadow", "duration": 0, "changes": figures.changes, "last_row_id": figures.last_row_id,
+                "changed_db": is_write && figures.changes > 0, "size_after": self.database.size(), "rows_read": rows.rows_read, "rows_written": rows.rows_written, "dry_run": true,
+            });
+            parts.push(format!("{{\"success\":true,\"results\":{},\"meta\":{meta}}}", rows_to_json(rows, call.shape)?));
+        }
+        Ok(format!("[{}]", parts.join(",")))
+    }
+}

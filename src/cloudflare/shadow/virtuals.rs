@@ -1,0 +1,80 @@
+//! FTS5 tables: virtual tables, of which EXPLAIN does not tell the name and on which no trigger can stand.
+
+use super::catalog::virtual_tables;
+use crate::cloudflare::sql::Database;
+use crate::domain::refusal::Problem;
+use crate::domain::tokens::tokens;
+
+/// Where a virtual table has its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In itself.
+    Own,
+    /// In another table, of which it is an index.
+    External(String),
+    /// Nowhere: it is a view of the index of another one.
+    Vocabulary(String),
+}
+
+/// A virtual table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Virtual {
+    /// Its name.
+    pub name: String,
+    /// Where its rows are.
+    pub content: Content,
+}
+
+impl Virtual {
+    /// The tables that must be here before it is used.
+    pub fn needs(&self) -> Vec<String> {
+        match &self.content {
+            Content::Own => vec![self.name.clone()],
+            Content::External(table) | Content::Vocabulary(table) => vec![table.clone(), self.name.clone()],
+        }
+    }
+}
+
+/// The virtual tables of the shadow.
+pub fn known(database: &Database) -> Result<Vec<Virtual>, Problem> {
+    let mut found = Vec::new();
+    for name in virtual_tables(database)? {
+        let rows = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.as_str().into()])?;
+        let sql = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
+        found.push(Virtual { content: content(&sql).unwrap_or(Content::Own), name });
+    }
+    Ok(found)
+}
+
+/// Where the virtual table of a definition has its rows, or why it cannot be rehearsed.
+pub fn content(sql: &str) -> Result<Content, String> {
+    let tokens = tokens(sql);
+    let texts: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
+    let module = texts.iter().position(|text| text.eq_ignore_ascii_case("using")).and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
+    if module.eq_ignore_ascii_case("fts5vocab") {
+        let of = texts.iter().position(|text| *text == "(").and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
+        return Ok(Content::Vocabulary(of.to_owned()));
+    }
+    if !module.eq_ignore_ascii_case("fts5") {
+        return Err(format!("it is a virtual table of the module {module}"));
+    }
+    let option = texts.windows(3).find(|three| three.first().is_some_and(|name| name.eq_ignore_ascii_case("content")) && three.get(1) == Some(&"="));
+    match option.and_then(|three| three.get(2)) {
+        None => Ok(Content::Own),
+        Some(&"") => Err("it keeps an index without the content, which cannot be copied".into()),
+        Some(table) => Ok(Content::External((*table).to_owned())),
+    }
+}
+
+/// Those that a statement, or any view or trigger, names: which of them it uses is not told otherwise.
+pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<Vec<Virtual>, Problem> {
+    let definitions = database.run("SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+    let texts: Vec<String> = definitions.iter().filter_map(|row| row.text(0)).chain(std::iter::once(statement.to_owned())).collect();
+    let names = |name: &str| texts.iter().any(|text| tokens(text).iter().any(|token| token.text.eq_ignore_ascii_case(name)));
+    let mut found: Vec<Virtual> = known.iter().filter(|one| names(&one.name)).cloned().collect();
+    // A vocabulary shows what another one holds.
+    let of: Vec<String> = found.iter().flat_map(Virtual::needs).collect();
+    found.extend(known.iter().filter(|one| of.iter().any(|name| name.eq_ignore_ascii_case(&one.name))).cloned());
+    found.dedup();
+    Ok(found)
+}

@@ -1,0 +1,331 @@
+//! What the sources of one SELECT, UPDATE or DELETE reach.
+
+use turso_parser::ast::{Expr, OneSelect, Operator, Select, SelectTable};
+
+use super::from::{Ctes, Join, Joined, arms, view};
+use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
+use super::walk::{bare, conjuncts, is_constant, is_settled, looks_around, sorted_parts, substitute, visit, window_parts};
+use super::{Analysis, Equal, MAX_DEPTH, Reach, Rows, Values};
+
+/// A bound from outside, on what a view or subquery answers.
+#[derive(Debug, Clone)]
+pub(super) enum Pushed {
+    /// A condition over its columns and constants.
+    Condition(Expr),
+    /// A column that has one of the values that a query answers.
+    In(String, String),
+}
+
+/// One bound on the rows of sources.
+pub(super) struct Bound {
+    kind: Kind,
+    /// The only source that it can bound, when it is the ON of an outer join.
+    only: Option<usize>,
+}
+
+#[derive(Clone)]
+pub(super) enum Kind {
+    Condition(Expr),
+    In(Expr, String),
+    /// USING: the column of this source and of an earlier one.
+    Using(String, usize),
+}
+
+/// What a bound says of one source.
+enum Says {
+    /// This condition; where it is an equality with constants, those.
+    Condition(Box<Expr>, Option<(String, Vec<String>)>),
+    /// A column has one of the values that a query answers.
+    In(String, String),
+    /// A column has a value of a column of another source.
+    Link(String, usize, String),
+}
+
+impl Analysis<'_> {
+    /// A SELECT, of whose rows those are wanted for which the bounds hold. `names` are those of its columns where it does not say them itself.
+    pub(super) fn select(&mut self, select: &Select, outer: &Scope<'_>, ctes: &Ctes, names: &[String], pushed: &[Pushed]) -> Option<()> {
+        if self.depth >= MAX_DEPTH {
+            return None;
+        }
+        self.depth += 1;
+        let ctes = ctes.with(select.with.as_ref());
+        let arms = arms(select);
+        // A filter over a limited list is not one over what the list was made of.
+        let pushed = if select.limit.is_some() { &[] } else { pushed };
+        let outputs: Vec<Option<Vec<Output>>> = if pushed.is_empty() { Vec::new() } else { arms.iter().map(|arm| self.outputs(arm, outer, &ctes)).collect() };
+        for (index, arm) in arms.iter().enumerate() {
+            match arm {
+                OneSelect::Values(rows) => {
+                    for expr in rows.iter().flatten() {
+                        self.inside(expr, outer, &ctes)?;
+                    }
+                }
+                OneSelect::Select { columns, from, where_clause, group_by, window_clause, .. } => {
+                    let joins = from.as_ref().map(Joined::of).unwrap_or_default();
+                    let pushed: Vec<Kind> = pushed.iter().filter_map(|one| push(one, index, &outputs, names, arm)).collect();
+                    let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes)?;
+                    self.columns(columns, &scope, &ctes)?;
+                    let groups = group_by.iter().flat_map(|group| group.exprs.iter().map(|one| &**one).chain(group.having.as_deref()));
+                    let windows = window_clause.iter().flat_map(|window| window_parts(&window.window));
+                    let sorted: Vec<&Expr> = if arms.len() == 1 { sorted_parts(&select.order_by).collect() } else { Vec::new() };
+                    for expr in groups.chain(windows).chain(sorted) {
+                        self.inside(expr, &scope, &ctes)?;
+                    }
+                }
+            }
+        }
+        for expr in select.limit.iter().flat_map(|limit| std::iter::once(&*limit.expr).chain(limit.offset.as_deref())) {
+            self.inside(expr, outer, &ctes)?;
+        }
+        self.depth -= 1;
+        Some(())
+    }
+
+    /// The sources of a FROM with all their bounds; what they reach is noted.
+    pub(super) fn sources<'s>(&mut self, joins: &[Joined], filter: Option<&Expr>, pushed: Vec<Kind>, outer: &'s Scope<'s>, ctes: &Ctes) -> Option<Scope<'s>> {
+        let mut scope = self.scope(joins, outer, ctes)?;
+        let mut bounds: Vec<Bound> = Vec::new();
+        if joins.iter().all(|joined| joined.join != Join::Other) {
+            let conditions = |expr: &Expr| conjuncts(expr).into_iter().cloned().map(Kind::Condition).collect::<Vec<_>>();
+            bounds.extend(filter.map(conditions).unwrap_or_default().into_iter().chain(pushed).map(|kind| Bound { kind, only: None }));
+            for (index, joined) in joins.iter().enumerate() {
+                let only = (joined.join == Join::Left).then_some(index);
+                let using = joined.using.iter().map(|column| Kind::Using(column.clone(), index));
+                bounds.extend(joined.on.iter().flat_map(conditions).chain(using).map(|kind| Bound { kind, only }));
+            }
+        }
+        let mut said: Vec<(usize, Says)> = Vec::new();
+        for bound in &bounds {
+            let may = |source: usize| bound.only.map_or_else(|| joins.get(source).is_some_and(|joined| joined.join == Join::Inner), |only| only == source);
+            said.extend(self.read(&bound.kind, &scope, ctes).into_iter().filter(|(source, _)| may(*source)));
+        }
+        self.place(joins, &mut scope, &said, ctes)?;
+        for expr in joins.iter().flat_map(|joined| &joined.on).chain(filter) {
+            self.inside(expr, &scope, ctes)?;
+        }
+        Some(scope)
+    }
+
+    /// What a bound says, of each source that it says something of.
+    fn read(&self, kind: &Kind, scope: &Scope<'_>, ctes: &Ctes) -> Vec<(usize, Says)> {
+        let mut said = Vec::new();
+        let expr = match kind {
+            Kind::Condition(expr) => bare(expr),
+            Kind::In(expr, query) => {
+                said.extend(scope.column(expr).filter(|meaning| meaning.level == 0).map(|meaning| (meaning.source, Says::In(meaning.column, query.clone()))));
+                return said;
+            }
+            Kind::Using(column, index) => return using(scope, column, *index),
+        };
+        if let Some(source) = only_source(expr, scope) {
+            said.push((source, Says::Condition(Box::new(expr.clone()), equality(expr, scope))));
+            return said;
+        }
+        let sides = match expr {
+            Expr::Binary(left, Operator::Equals, right) => vec![(&**left, &**right), (&**right, &**left)],
+            Expr::InSelect { lhs, not: false, rhs } => {
+                if let Some(meaning) = scope.column(lhs).filter(|meaning| meaning.level == 0)
+                    && meaning.typing.fits(&self.answer_typing(rhs, scope, ctes))
+                {
+                    said.push((meaning.source, Says::In(meaning.column, ctes.query(&rhs.to_string()))));
+                }
+                return said;
+            }
+            _ => return said,
+        };
+        for (one, other) in sides {
+            let Some(meaning) = scope.column(one).filter(|meaning| meaning.level == 0) else { continue };
+            let (source, column) = (meaning.source, meaning.column.clone());
+            match (bare(other), scope.column(other)) {
+                (Expr::Subquery(select), _) if meaning.typing.fits(&self.answer_typing(select, scope, ctes)) => {
+                    said.push((source, Says::In(column, ctes.query(&select.to_string()))))
+                }
+                (_, Some(far)) if meaning.typing.fits(&far.typing) => said.extend(linked(scope, &far, source, column, ctes).map(|says| (source, says))),
+                _ => {}
+            }
+        }
+        said
+    }
+
+    fn answer_typing(&self, select: &Select, scope: &Scope<'_>, ctes: &Ctes) -> Typing {
+        match self.answer(select, scope, ctes).as_deref() {
+            Some([only]) => only.typing.clone(),
+            _ => Typing::Unknown,
+        }
+    }
+
+    /// Gives each source its bounds, the strongest first, so that it can bound the others.
+    fn place(&mut self, joins: &[Joined], scope: &mut Scope<'_>, said: &[(usize, Says)], ctes: &Ctes) -> Option<()> {
+        let mut waiting: Vec<usize> = (0..joins.len()).collect();
+        while !waiting.is_empty() {
+            let strength = |index: usize| {
+                let said = said.iter().filter(|(source, _)| *source == index).map(|(_, says)| match says {
+                    Says::Condition(_, Some(_)) => 5,
+                    Says::In(..) => 4,
+                    Says::Link(_, from, _) if !waiting.contains(from) => 4,
+                    Says::Link(..) => 0,
+                    Says::Condition(_, None) => 1,
+                });
+                said.max().unwrap_or(0).max(joins.get(index).map_or(0, |joined| self.nearness(&joined.table, ctes)))
+            };
+            let (at, next) = waiting.iter().copied().enumerate().max_by_key(|(_, index)| (strength(*index), joins.len() - index))?;
+            let source = scope.sources.get(next)?;
+            let mut rows = Rows { alias: source.alias.clone(), conditions: Vec::new(), equal: Vec::new() };
+            let (mut bounds, mut pushed) = (Vec::new(), Vec::new());
+            for (_, says) in said.iter().filter(|(source, _)| *source == next) {
+                let (column, query) = match says {
+                    Says::Condition(expr, equal) => {
+                        rows.conditions.push(expr.to_string());
+                        bounds.push(expr.to_string());
+                        pushed.push(Pushed::Condition((**expr).clone()));
+                        rows.equal.extend(equal.clone().map(|(column, values)| Equal { column, values: Values::Constants(values) }));
+                        continue;
+                    }
+                    Says::In(column, query) => (column, query.clone()),
+                    Says::Link(_, from, _) if waiting.contains(from) => continue,
+                    Says::Link(column, from, far) => match scope.sources.get(*from).and_then(|source| source.values_of(far)) {
+                        Some(query) => (column, ctes.query(&query)),
+                        None => continue,
+                    },
+                };
+                bounds.push(format!("{}.{} IN ({query})", identifier(&rows.alias), identifier(column)));
+                pushed.push(Pushed::In(column.clone(), query.clone()));
+                rows.equal.push(Equal { column: column.clone(), values: Values::Query(query) });
+            }
+            self.note(&joins.get(next)?.table, rows, &pushed, scope.outer, ctes)?;
+            scope.sources.get_mut(next)?.bounds = bounds;
+            waiting.remove(at);
+        }
+        Some(())
+    }
+
+    /// Notes what a source reaches, through views and subqueries down to tables.
+    fn note(&mut self, table: &SelectTable, rows: Rows, pushed: &[Pushed], outer: Option<&Scope<'_>>, ctes: &Ctes) -> Option<()> {
+        let nowhere = Scope::default();
+        let outer = outer.unwrap_or(&nowhere);
+        match table {
+            SelectTable::Table(name, ..) => {
+                if let Some(cte) = ctes.find(name) {
+                    if cte.open {
+                        return Some(());
+                    }
+                    let (select, names, inner) = (cte.select.clone(), cte.columns.clone(), ctes.opened(&cte.name));
+                    return self.select(&select, outer, &inner, &names, if cte.is_recursive() { &[] } else { pushed });
+                }
+                if let Some(shape) = self.shapes.table(name.name.as_str()) {
+                    if !self.shapes.is_whole(&shape.name) {
+                        let bounded = !rows.conditions.is_empty() || !rows.equal.is_empty();
+                        self.found.push(Reach { table: shape.name.clone(), rows: bounded.then_some(rows) });
+                    }
+                    return Some(());
+                }
+                let (names, select) = view(&self.shapes.view(name.name.as_str())?)?;
+                self.select(&select, &nowhere, &Ctes::default(), &names, pushed)
+            }
+            SelectTable::Select(select, _) => self.select(select, outer, ctes, &[], pushed),
+            SelectTable::TableCall(_, args, _) => args.iter().try_for_each(|arg| self.inside(arg, outer, ctes)),
+            SelectTable::Sub(from, _) => self.sources(&Joined::of(from), None, Vec::new(), outer, ctes).map(|_| ()),
+        }
+    }
+
+    /// How readily a source without bounds tells values for others: copied rows at once, a view or subquery perhaps, a table that is not here last.
+    fn nearness(&self, table: &SelectTable, ctes: &Ctes) -> u8 {
+        match table {
+            SelectTable::Table(name, ..) if ctes.find(name).is_none() => {
+                self.shapes.table(name.name.as_str()).map_or(2, |shape| if self.shapes.is_whole(&shape.name) { 3 } else { 0 })
+            }
+            SelectTable::TableCall(..) => 3,
+            _ => 2,
+        }
+    }
+}
+
+/// The source of this FROM that a condition speaks of alone, with nothing in it that could differ between the base and here.
+fn only_source(expr: &Expr, scope: &Scope<'_>) -> Option<usize> {
+    let mut sources: Vec<Option<usize>> = Vec::new();
+    visit(expr, &mut |part| {
+        if matches!(part, Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..)) {
+            sources.push(scope.column(part).filter(|meaning| meaning.level == 0).map(|meaning| meaning.source));
+        }
+    });
+    let first = (*sources.first()?)?;
+    (is_settled(expr) && sources.iter().all(|source| *source == Some(first))).then_some(first)
+}
+
+/// A column and the constants that it equals.
+fn equality(expr: &Expr, scope: &Scope<'_>) -> Option<(String, Vec<String>)> {
+    let column = |expr: &Expr, values: &[&Expr]| {
+        let meaning = scope.column(expr).filter(|meaning| meaning.level == 0)?;
+        let fit = values.iter().all(|value| meaning.typing.fits(&constant_typing(value)));
+        fit.then(|| (meaning.column, values.iter().map(|value| bare(value).to_string()).collect()))
+    };
+    match expr {
+        Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(right) => column(left, &[right]),
+        Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(left) => column(right, &[left]),
+        Expr::InList { lhs, not: false, rhs } if rhs.iter().all(|one| is_constant(one)) => column(lhs, &rhs.iter().map(|one| &**one).collect::<Vec<_>>()),
+        _ => None,
+    }
+}
+
+/// How a constant compares: a CAST says it.
+fn constant_typing(expr: &Expr) -> Typing {
+    match bare(expr) {
+        Expr::Cast { type_name: Some(name), .. } => Typing::Column(Affinity::of(&name.name), "binary".into()),
+        _ => Typing::Plain,
+    }
+}
+
+/// A column of one source that equals one of another.
+fn linked(scope: &Scope<'_>, far: &Meaning, source: usize, column: String, ctes: &Ctes) -> Option<Says> {
+    if far.level > 0 {
+        let query = scope.source(far)?.values_of(&far.column)?;
+        return Some(Says::In(column, ctes.query(&query)));
+    }
+    (far.source != source).then(|| Says::Link(column, far.source, far.column.clone()))
+}
+
+fn using(scope: &Scope<'_>, column: &str, index: usize) -> Vec<(usize, Says)> {
+    let typing = |source: usize| scope.sources.get(source).and_then(|source| source.find(column));
+    let Some(earlier) = (0..index).find(|earlier| typing(*earlier).is_some()) else { return Vec::new() };
+    let mut said = Vec::new();
+    if let (Some(one), Some(other)) = (typing(index), typing(earlier)) {
+        if one.fits(&other) {
+            said.push((index, Says::Link(column.to_owned(), earlier, column.to_owned())));
+        }
+        if other.fits(&one) {
+            said.push((earlier, Says::Link(column.to_owned(), index, column.to_owned())));
+        }
+    }
+    said
+}
+
+/// A bound on what a SELECT answers, as one on the sources of one of its arms; `None` when it cannot be said there.
+fn push(pushed: &Pushed, index: usize, outputs: &[Option<Vec<Output>>], names: &[String], arm: &OneSelect) -> Option<Kind> {
+    let OneSelect::Select { columns, group_by, .. } = arm else { return None };
+    let own = outputs.get(index)?.as_ref()?;
+    let first = outputs.first()?.as_ref()?;
+    let groups: Option<Vec<&Expr>> = group_by.as_ref().map(|group| group.exprs.iter().map(|one| bare(one)).collect());
+    let aggregates = columns.iter().any(|column| matches!(column, turso_parser::ast::ResultColumn::Expr(expr, _) if looks_around(expr)));
+    if aggregates && groups.is_none() {
+        return None;
+    }
+    let at = |name: &str| -> Option<Expr> {
+        let called = |position: usize| names.get(position).or_else(|| first.get(position).map(|output| &output.name));
+        let position = (0..first.len()).find(|position| called(*position).is_some_and(|called| called.eq_ignore_ascii_case(name)))?;
+        let output = own.get(position)?;
+        let expr = output.expr.clone()?;
+        // The rows of all arms go by the same name: they must compare alike, too.
+        let alike =
+            outputs.len() == 1 || outputs.iter().all(|arm| arm.as_ref().and_then(|arm| arm.get(position)).is_some_and(|other| other.plain && other.typing == output.typing));
+        let kept = groups.as_ref().is_none_or(|groups| groups.contains(&bare(&expr)));
+        (alike && kept && !looks_around(&expr)).then_some(expr)
+    };
+    match pushed {
+        Pushed::Condition(condition) => substitute(condition, &|name| match name {
+            Expr::Id(name) | Expr::Name(name) | Expr::Qualified(_, name) | Expr::DoublyQualified(_, _, name) => at(name.as_str()),
+            _ => None,
+        })
+        .map(Kind::Condition),
+        Pushed::In(column, query) => at(column).map(|expr| Kind::In(expr, query.clone())),
+    }
+}

@@ -1,0 +1,188 @@
+//! The same statements dry, live and in SQLite itself: answers, errors, figures and what is left in the end are the same.
+//!
+//! Deterministic: `DIFFERENTIAL_SEED` makes other sequences, `DIFFERENTIAL_SEQUENCES` says how many there are over all regimes, `DIFFERENTIAL_ONLY` plays one of them.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says by its panic what is wrong")]
+
+mod compare;
+mod definitions;
+mod maker;
+mod model;
+mod oracle;
+mod play;
+mod reads;
+mod reported;
+mod sequence;
+#[path = "../support/mod.rs"]
+mod support;
+mod values;
+mod writes;
+
+use std::fmt::Write as _;
+
+use maker::Maker;
+use oracle::Oracle;
+use play::{Counts, Mismatch, Played, play};
+use sequence::{Regime, Step, prepared};
+use serde_json::json;
+use support::Gateway;
+use values::Dice;
+
+const STEPS: usize = 30;
+const REGIMES: usize = 3;
+/// Most mismatches that are shown before a regime gives up.
+const MISMATCHES: usize = 3;
+
+#[test]
+fn tables_that_fit_are_rehearsed_as_they_are_live() {
+    check(&Regime { name: "under", vars: json!({}), rows: |dice| dice.between(0, 25), narrow: 40, least: 97 });
+}
+
+#[test]
+fn tables_that_do_not_fit_are_rehearsed_by_the_rows_that_are_reached() {
+    check(&Regime { name: "over", vars: json!({"SHADOW_WHOLE_ROWS": "0", "SHADOW_MAX_ROWS": "150"}), rows: |_| 200, narrow: 80, least: 85 });
+}
+
+#[test]
+fn small_tables_and_rows_of_large_ones_are_rehearsed_together() {
+    check(&Regime {
+        name: "mixed",
+        vars: json!({"SHADOW_WHOLE_ROWS": "50", "SHADOW_MAX_ROWS": "400"}),
+        rows: |dice| if dice.percent(50) { 20 } else { 200 },
+        narrow: 75,
+        least: 96,
+    });
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+fn check(regime: &Regime) {
+    let seed = number("DIFFERENTIAL_SEED", 20_261_120);
+    let only = std::env::var("DIFFERENTIAL_ONLY").ok().map(|text| text.parse::<usize>().unwrap_or_else(|_| panic!("DIFFERENTIAL_ONLY is not a number: {text}")));
+    let sequences = only.map_or(0..number("DIFFERENTIAL_SEQUENCES", 300).div_ceil(REGIMES), |only| only..only + 1);
+    let mut vars = regime.vars.clone();
+    // A busy machine must not make a live write fail: how long the flag is waited for is not the subject here.
+    vars["FLAG_BUDGET_MS"] = json!("10000");
+    let mut gateway = Gateway::start(&vars);
+    let mut counts = Counts::new();
+    let mut reports = Vec::new();
+    for sequence in sequences {
+        let oracle = Oracle::new();
+        let mut maker = Maker::new(Dice::new(seed_of(seed, regime.name, sequence)), &oracle);
+        let setup = maker.set_up(regime);
+        let mut left = STEPS;
+        let played = play(&mut gateway, &setup, &oracle, &mut || {
+            left = left.checked_sub(1)?;
+            Some(maker.step(regime))
+        });
+        for (reason, count) in &played.counts {
+            *counts.entry(reason.clone()).or_default() += count;
+        }
+        if let Some(mismatch) = played.mismatch {
+            let head = format!(
+                "seed {seed}, regime {}, sequence {sequence}; again: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_ONLY={sequence} cargo test --test differential {}",
+                regime.name,
+                std::thread::current().name().unwrap_or_default()
+            );
+            let (setup, steps, mismatch) = shrink(&mut gateway, setup, played.steps, mismatch);
+            reports.push(report(&head, &setup, &steps, &mismatch));
+            eprintln!("{}", reports.last().map_or("", String::as_str));
+            if reports.len() == number("DIFFERENTIAL_MISMATCHES", MISMATCHES) {
+                break;
+            }
+        }
+    }
+    let share = summary(regime, &counts);
+    assert!(reports.is_empty(), "{} sequences of regime {} differ, see above", reports.len(), regime.name);
+    assert!(only.is_some() || share >= regime.least, "only {share} % of the requests of regime {} were carried out", regime.name);
+}
+
+/// Each sequence has a seed of its own, so that it can be had alone.
+fn seed_of(seed: usize, regime: &str, sequence: usize) -> u64 {
+    let text = format!("{seed} {regime} {sequence}");
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Prints what became of the requests, and answers how many of a hundred were carried out.
+fn summary(regime: &Regime, counts: &Counts) -> usize {
+    let of = |wanted: &dyn Fn(&str) -> bool| counts.iter().filter(|(reason, _)| wanted(reason)).map(|(_, count)| count).sum::<usize>();
+    let all = of(&|reason| !reason.starts_with("tables"));
+    let done = of(&|reason| reason.starts_with("carried out"));
+    let mut text = format!("regime {}: {done} of {all} requests carried out\n", regime.name);
+    for (reason, count) in counts {
+        let _ = writeln!(text, "  {count:>6}  {reason}");
+    }
+    eprint!("{text}");
+    (done * 100).checked_div(all).unwrap_or_default()
+}
+
+/// Leaves out whatever the mismatch does not need.
+fn shrink(gateway: &mut Gateway, mut setup: Vec<String>, mut steps: Vec<Step>, mut mismatch: Mismatch) -> (Vec<String>, Vec<Step>, Mismatch) {
+    let kind = |mismatch: &Mismatch| mismatch.what.split(' ').next().unwrap_or_default().to_owned();
+    let wanted = kind(&mismatch);
+    let mut again = |setup: &[String], steps: &[Step]| {
+        let (oracle, setup) = prepared(setup);
+        let mut left = steps.iter().cloned();
+        let Played { mismatch, .. } = play(gateway, &setup, &oracle, &mut || left.next());
+        mismatch.filter(|mismatch| kind(mismatch) == wanted).map(|mismatch| (setup, mismatch))
+    };
+    let mut tries = number("DIFFERENTIAL_SHRINK", 200);
+    let mut size = steps.len().max(setup.len());
+    while size > 0 && tries > 0 {
+        for what in [true, false] {
+            let mut at = 0;
+            loop {
+                let length = if what { steps.len() } else { setup.len() };
+                if at >= length || tries == 0 {
+                    break;
+                }
+                tries -= 1;
+                let rest = |from: usize| (from..length).filter(|place| *place < at || *place >= at + size).collect::<Vec<_>>();
+                let (tried_steps, tried_setup): (Vec<Step>, Vec<String>) = if what {
+                    (rest(0).into_iter().map(|place| steps[place].clone()).collect(), setup.clone())
+                } else {
+                    (steps.clone(), rest(0).into_iter().map(|place| setup[place].clone()).collect())
+                };
+                match again(&tried_setup, &tried_steps) {
+                    Some((taken, found)) => (setup, steps, mismatch) = (taken, tried_steps, found),
+                    None => at += size,
+                }
+            }
+        }
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+    let mut place = (0, 0);
+    while let Some(step) = steps.get(place.0) {
+        if step.0.len() < 2 || place.1 >= step.0.len() || tries == 0 {
+            place = (place.0 + 1, 0);
+            continue;
+        }
+        tries -= 1;
+        let mut tried = steps.clone();
+        tried[place.0].0.remove(place.1);
+        match again(&setup, &tried) {
+            Some((_, found)) => (steps, mismatch) = (tried, found),
+            None => place.1 += 1,
+        }
+    }
+    (setup, steps, mismatch)
+}
+
+fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch) -> String {
+    let mut text = format!("\n=== {head}\n--- schema and rows\n{};\n--- requests\n", setup.join(";\n"));
+    for (number, step) in steps.iter().enumerate() {
+        let _ = writeln!(text, "  {number}  {}", play::shown(step));
+    }
+    let _ = writeln!(text, "--- {}", mismatch.what);
+    for (who, lines) in [("oracle", &mismatch.oracle), ("live", &mismatch.live), ("dry", &mismatch.dry)] {
+        let others: Vec<&String> = [&mismatch.oracle, &mismatch.live, &mismatch.dry].into_iter().flatten().collect();
+        let _ = writeln!(text, "{who}: {} lines", lines.len());
+        // A line that all three have says nothing.
+        for line in lines.iter().filter(|line| others.iter().filter(|other| other == &line).count() < 3) {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    text
+}

@@ -1,0 +1,120 @@
+//! What the report of a run has to say about rows: which came, went or changed, and their new values.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::Value;
+
+use crate::compare::Lines;
+use crate::model::{Model, Table};
+use crate::oracle::Oracle;
+use crate::values::quoted;
+
+type Image = Vec<(String, Value)>;
+
+/// The lines for a base and what became of it.
+pub fn expected(base: &Oracle, now: &Oracle) -> Lines {
+    let mut lines = Lines::new();
+    for table in Model::read(now).tables {
+        let (before, after) = (rows(base, &table), rows(now, &table));
+        for (key, image) in &after {
+            match before.get(key) {
+                None => {
+                    lines.push(line(&table, key, "inserted"));
+                    lines.extend(image.iter().filter_map(|(field, value)| new_value(&table, key, field, value)));
+                }
+                Some(old) if old != image => {
+                    lines.push(line(&table, key, "updated"));
+                    lines.extend(image.iter().zip(old).filter(|(new, old)| new != old).filter_map(|((field, value), _)| new_value(&table, key, field, value)));
+                }
+                Some(_) => {}
+            }
+        }
+        lines.extend(before.keys().filter(|key| !after.contains_key(*key)).map(|key| line(&table, key, "deleted")));
+    }
+    lines.sort();
+    lines
+}
+
+/// The lines of a report.
+pub fn said(now: &Oracle, report: &serde_json::Value) -> Lines {
+    let model = Model::read(now);
+    let mut lines = Lines::new();
+    for group in report["changes"].as_array().into_iter().flatten() {
+        let subject = group["subject"].as_str().unwrap_or_default();
+        // Of a table for text search the words are what counts, not how they are kept.
+        let Some(table) = model.table(subject) else { continue };
+        for item in group["items"].as_array().into_iter().flatten() {
+            let key = item["key"].as_str().unwrap_or_default();
+            let change = item["change"].as_str().unwrap_or_default();
+            lines.push(line(table, key, change));
+            if change == "deleted" {
+                continue;
+            }
+            for field in item["fields"].as_array().into_iter().flatten() {
+                let name = field["field"].as_str().unwrap_or_default();
+                let after = match &field["after"] {
+                    serde_json::Value::Number(number) => match number.as_i64() {
+                        Some(integer) => Value::Integer(integer),
+                        None => Value::Real(number.as_f64().unwrap_or(f64::NAN)),
+                    },
+                    serde_json::Value::String(text) => Value::Text(text.clone()),
+                    serde_json::Value::Null if field.get("after").is_some() => Value::Null,
+                    _ => continue,
+                };
+                if !name.contains('.') {
+                    lines.extend(new_value(table, key, name, &after));
+                }
+            }
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// A rowid by which people know a row is compared. Any other key can be spelled in several ways, so only how many rows there are is.
+fn line(table: &Table, key: &str, change: &str) -> String {
+    format!("{} {} {change}", table.name, if table.counts { key } else { "-" })
+}
+
+/// Bytes and infinite numbers have a form of their own, which is not compared.
+fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option<String> {
+    let shown = match value {
+        Value::Null => "null".into(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) if number.is_finite() => format!("{:?}", number + 0.0),
+        Value::Text(text) => format!("{text:?}"),
+        _ => return None,
+    };
+    Some(format!("{} {} {field} = {shown}", table.name, if table.counts { key } else { "-" }))
+}
+
+/// The rows by what makes each the same row: its rowid, or its key under its collations.
+fn rows(oracle: &Oracle, table: &Table) -> BTreeMap<String, Image> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let collations: BTreeMap<String, String> = oracle
+        .rows(&format!("SELECT x.name, x.coll FROM pragma_index_list({}) l, pragma_index_xinfo(l.name) x WHERE l.origin = 'pk' AND x.key = 1", quoted(&table.name)))
+        .into_iter()
+        .filter_map(|row| if let [Value::Text(name), Value::Text(collation)] = row.as_slice() { Some((name.clone(), collation.clone())) } else { None })
+        .collect();
+    let key = if table.without_rowid { table.key.clone() } else { vec!["rowid".into()] };
+    let found = oracle.rows(&format!("SELECT {}, {} FROM {}", key.join(", "), names.join(", "), table.name));
+    found
+        .into_iter()
+        .map(|row| {
+            let (identity, image) = row.split_at(key.len());
+            let identity: Vec<String> = identity.iter().zip(&key).map(|(value, column)| folded(value, collations.get(column).map_or("BINARY", String::as_str))).collect();
+            (identity.join(", "), names.iter().map(|name| (*name).to_owned()).zip(image.iter().cloned()).collect())
+        })
+        .collect()
+}
+
+fn folded(value: &Value, collation: &str) -> String {
+    match (value, collation) {
+        (Value::Integer(number), _) => number.to_string(),
+        #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is small")]
+        (Value::Real(number), _) if number.fract() == 0.0 && number.abs() < 9e15 => (*number as i64).to_string(),
+        (Value::Text(text), "NOCASE") => format!("{:?}", text.to_ascii_lowercase()),
+        (Value::Text(text), "RTRIM") => format!("{:?}", text.trim_end_matches(' ')),
+        (other, _) => format!("{other:?}"),
+    }
+}
