@@ -87,6 +87,15 @@ pub enum Command {
         /// Whether the base is asked which of the copied rows have moved since.
         moved: bool,
     },
+    /// One operation with everything that it changed, as text.
+    Operation {
+        /// The run.
+        run: RunId,
+        /// Who asks.
+        actor: Actor,
+        /// Its position.
+        position: Position,
+    },
     /// Asked by a run below: may anything under this run write live?
     Vouch {
         /// The run.

@@ -29,6 +29,15 @@ const MAX_ANSWER_PART: usize = 400_000;
 /// Every operation, and every effect with the operation that it comes from.
 pub type Journal = (Vec<Entry>, Vec<(Position, Effect)>);
 
+/// One operation with everything that it changed.
+#[derive(Debug, serde::Serialize)]
+pub struct OperationChanges {
+    /// The operation.
+    pub operation: Entry,
+    /// What it changed, in order: images before and after.
+    pub effects: Vec<Effect>,
+}
+
 /// Makes the tables.
 fn prepare(database: &Database) -> Result<(), SqlError> {
     for table in TABLES.iter().chain(&overlay::TABLES) {
@@ -66,6 +75,16 @@ impl RunWorld {
         let effects = self.database.run("SELECT effect, position FROM effect ORDER BY position, number", &[])?;
         let effects = effects.iter().map(|row| Ok((row.count(1), from_json(&row.text(0).unwrap_or_default())?))).collect::<Result<_, Problem>>()?;
         Ok((entries, effects))
+    }
+
+    /// One operation with everything that it changed.
+    pub fn operation(&self, position: Position) -> Result<Option<OperationChanges>, Problem> {
+        let entries = self.database.run("SELECT entry FROM operation WHERE position = ?", &[position.into()])?;
+        let Some(row) = entries.first() else { return Ok(None) };
+        let operation = Entry { position, ..from_json(&row.text(0).unwrap_or_default())? };
+        let effects = self.database.run("SELECT effect FROM effect WHERE position = ? ORDER BY number", &[position.into()])?;
+        let effects = effects.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, Problem>>()?;
+        Ok(Some(OperationChanges { operation, effects }))
     }
 
     /// What is known of the shadow of a database, and the rows and bytes that all shadows of the run have copied.

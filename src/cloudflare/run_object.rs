@@ -18,8 +18,9 @@ use crate::app::open_run::{open_run, vouch};
 use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
 use crate::app::publish_flag::{next_look, publish_if_due};
 use crate::app::turn_dry::turn_dry;
+use crate::domain::journal::Position;
 use crate::domain::markdown::markdown as in_markdown;
-use crate::domain::refusal::Problem;
+use crate::domain::refusal::{Code, Problem};
 use crate::domain::report::report;
 use crate::domain::run::{Mode, ModeCause, Phase, Run, RunId, unknown_run};
 
@@ -128,6 +129,11 @@ impl RunObject {
                 visible(&world, &run, &actor)?;
                 Ok(wire::reply(&close_run(&world)))
             }
+            Command::Operation { run, actor, position } => {
+                visible(&world, &run, &actor)?;
+                let operation = world.operation(position)?.ok_or_else(|| no_operation(position))?;
+                Ok(wire::reply(&Ok(serde_json::to_string(&operation).map_err(|_| unreadable("journal"))?)))
+            }
             Command::Report { run, actor, markdown, moved } => {
                 let run = visible(&world, &run, &actor)?;
                 let (entries, effects) = world.journal()?;
@@ -140,6 +146,10 @@ impl RunObject {
             }
         }
     }
+}
+
+fn no_operation(position: Position) -> Problem {
+    Problem::new(Code::RouteNotFound, format!("The run has no operation {position}."), "Take a position from its report.")
 }
 
 /// The run, when the actor may see it.

@@ -21,6 +21,9 @@ pub struct Effect {
     /// How people know it, when that is something else: the primary key of a row that is identified by its rowid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Which statement of a batch changed it, counted from 1; absent when there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<u64>,
     /// Its image before; absent when it was not there.
     pub before: Option<Image>,
     /// Its image after; absent when it is gone.
@@ -139,7 +142,7 @@ mod tests {
     }
 
     fn effect(key: &str, before: Value, after: Value) -> Effect {
-        Effect { store: "DB".into(), subject: "t".into(), key: key.into(), label: None, before: image(before), after: image(after) }
+        Effect { store: "DB".into(), subject: "t".into(), key: key.into(), label: None, statement: None, before: image(before), after: image(after) }
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub fn volatile_with(sql: &str, params: &[Value]) -> Vec<String> {
     found(&tokens(sql), params.iter().any(binds_now))
 }
 
-/// The columns of a CREATE TABLE whose DEFAULT is volatile, each with what is volatile in it. Nothing for any other definition.
+/// The columns with a volatile DEFAULT in a table's definition, each with what is volatile in it. Nothing for any other definition.
 pub fn volatile_defaults(create_table_sql: &str) -> Vec<(String, Vec<String>)> {
     let tokens = tokens(create_table_sql);
     let head = tokens.iter().position(|token| matches!(token.kind, TokenType::TK_LP | TokenType::TK_AS)).unwrap_or(tokens.len());

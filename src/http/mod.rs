@@ -102,6 +102,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         Route::Run(id) => v1::status(gateway, &caller, &id).await,
         Route::TurnDry(id) => v1::turn_dry(gateway, &caller, &id).await,
         Route::CloseRun(id) => v1::close(gateway, &caller, &id).await,
+        Route::Operation(id, position) => v1::operation(gateway, &caller, &id, position).await,
         Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
         Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
     }

@@ -19,6 +19,7 @@ pub enum Route {
     TurnDry(String),
     CloseRun(String),
     Report(String),
+    Operation(String, u64),
     Alerts,
     Data(Data),
 }
@@ -64,6 +65,7 @@ const ROUTES: &[(&str, &str, Build)] = &[
     ("POST", "/v1/runs/{run}/dry-run", |parts| Ok(Route::TurnDry(parts.text("run")?))),
     ("POST", "/v1/runs/{run}/close", |parts| Ok(Route::CloseRun(parts.text("run")?))),
     ("GET", "/v1/runs/{run}/report", |parts| Ok(Route::Report(parts.text("run")?))),
+    ("GET", "/v1/runs/{run}/operations/{position}", |parts| Ok(Route::Operation(parts.text("run")?, parts.number("position")?))),
     ("GET", "/v1/alerts", |_| Ok(Route::Alerts)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/query", |parts| parts.data(Action::Query)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/raw", |parts| parts.data(Action::Raw)),
@@ -88,6 +90,10 @@ struct Parts<'k, 'v>(Params<'k, 'v>);
 impl Parts<'_, '_> {
     fn text(&self, name: &str) -> Result<String, Problem> {
         decode(self.0.get(name).unwrap_or_default())
+    }
+
+    fn number(&self, name: &str) -> Result<u64, Problem> {
+        self.text(name)?.parse().map_err(|_| Problem::new(Code::InvalidRequest, format!("The {name} in the path is no number."), "Take a position from the run's report."))
     }
 
     fn data(&self, action: Action) -> Result<Route, Problem> {
@@ -140,7 +146,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for (method, path, _) in ROUTES {
-            let path = path.replace("{*key}", "a%2Fb/c").replace(['{', '}'], "");
+            let path = path.replace("{*key}", "a%2Fb/c").replace("{position}", "7").replace(['{', '}'], "");
             assert!(find(method, &path).is_ok(), "{method} {path}");
         }
     }

@@ -58,7 +58,7 @@ fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
 pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Option<RunId> {
     match (caller, route) {
         (Caller::Run(claim), _) => Some(claim.run.clone()),
-        (_, Some(Route::Run(id) | Route::TurnDry(id) | Route::CloseRun(id) | Route::Report(id))) => RunId::parse(id).ok(),
+        (_, Some(Route::Run(id) | Route::TurnDry(id) | Route::CloseRun(id) | Route::Report(id) | Route::Operation(id, _))) => RunId::parse(id).ok(),
         _ => asked.header("Run-Id").and_then(|id| RunId::parse(&id).ok()),
     }
 }
@@ -183,6 +183,14 @@ pub async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Respo
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::Close { run: run.clone(), actor: actor(caller) }).await?;
     answer(&Value::Object(described(&run)?), 200)
+}
+
+/// One operation of a run with everything that it changed.
+pub async fn operation(gateway: &Gateway, caller: &Caller, id: &str, position: u64) -> Result<Response, Problem> {
+    let run = named(caller, id)?;
+    let text: String = command(gateway, &run, &Command::Operation { run: run.clone(), actor: actor(caller), position }).await?;
+    let operation: Value = serde_json::from_str(&text).map_err(|_| Problem::internal())?;
+    answer(&operation, 200)
 }
 
 /// The report of a run, as JSON or Markdown.

@@ -12,6 +12,7 @@ import { projectFolder } from '../e2e/harness/settings.mjs';
 import { startGateway } from '../e2e/harness/gateway.mjs';
 import { Connection, encode } from './connection.mjs';
 import { measured, median, quantile, ratioByRound } from './figures.mjs';
+import { measureShadow } from './shadow.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
 const operationsPerRound = Number(process.env.OPERATIONS ?? 200);
@@ -67,6 +68,11 @@ try {
 } finally {
   await gateway.stop();
 }
+const shadow = await measureShadow(build, rounds, progress);
+progress('');
+console.log(`\n${bold('The SQLite of a dry run')}`);
+for (const line of shadow) console.log(`  ${line.name.padEnd(70)}${String(line.value).padStart(9)} ${line.unit}${verdict(line)}`);
+figures.push(...shadow);
 const output = path.join(projectFolder, 'target', 'bench.json');
 mkdirSync(path.dirname(output), { recursive: true });
 writeFileSync(output, `${JSON.stringify(figures, null, 2)}\n`);

@@ -147,6 +147,7 @@ impl Bucket<'_> {
             subject: "objects".into(),
             key: key.to_owned(),
             label: None,
+            statement: None,
             before: before.map(ObjectForm::image),
             after: after.map(ObjectForm::image),
         }

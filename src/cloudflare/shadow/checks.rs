@@ -18,12 +18,13 @@ use crate::domain::reach::{Affinity, in_frame, reach, trigger_parts};
 use crate::domain::refusal::Problem;
 
 /// The tables that the checks need.
-pub const TABLES: [&str; 6] = [
+pub const TABLES: [&str; 7] = [
     "_dryrun_state (mode INTEGER NOT NULL, replaces INTEGER NOT NULL)",
     "_dryrun_needs (what TEXT NOT NULL)",
     "_dryrun_covered (what TEXT PRIMARY KEY) WITHOUT ROWID",
     "_dryrun_frames (what TEXT PRIMARY KEY) WITHOUT ROWID",
     "_dryrun_known (name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID",
+    "_dryrun_changed (name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (name, key)) WITHOUT ROWID",
     "_dryrun_floor (name TEXT PRIMARY KEY, lowest INTEGER) WITHOUT ROWID",
 ];
 
@@ -297,7 +298,7 @@ fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
 }
 
 /// What triggers reach that fire with these values; tables that `touched` names are needed whole where that cannot be told.
-pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>, most: u64) -> Result<Needs, Problem> {
+pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>) -> Result<Needs, Problem> {
     let said: Value = serde_json::from_str(said).map_err(|_| unreadable("shadow"))?;
     let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
     let values = said.get("v").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -313,7 +314,7 @@ pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>, 
         match found {
             Some(found) => {
                 for one in found {
-                    needs.add(schema.missing(one, most)?);
+                    needs.add(schema.missing(one, usize::MAX)?);
                 }
             }
             None => needs.whole.extend(touched.iter().filter(|table| !schema.is_here(table)).cloned()),

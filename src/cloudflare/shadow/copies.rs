@@ -62,6 +62,7 @@ impl Load<'_> {
             for table in &copied_whole {
                 database.execute("DELETE FROM _dryrun_known WHERE name = ?", &[table.name.as_str().into()])?;
                 database.execute("DELETE FROM _dryrun_floor WHERE name = ?", &[table.name.as_str().into()])?;
+                database.execute("DELETE FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
             }
             database.execute(
                 "INSERT INTO _dryrun_covered (what) SELECT DISTINCT value FROM json_each(?1) WHERE value NOT IN (SELECT what FROM _dryrun_covered)",

@@ -82,14 +82,14 @@ impl Shadow {
             return self.read_base(&request, &catalog).await;
         }
         let volatile = !reads_only && self.is_volatile(&request.call);
-        let mut look = Look { most: budget.rows_left, reads_only, ..Look::default() };
+        let mut look = Look { reads_only, ..Look::default() };
         for _ in 0..MAX_ROUNDS {
             look.open = volatile && !catalog.partial.is_empty() && look.suspect.is_none();
             let round = if look.open { self.open_round(&mut catalog, &request, &look).await } else { self.round(&mut catalog, &request, &look) };
             match round {
                 Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
                 Err(Halt::Missing(mut needs)) => {
-                    self.frames(&catalog, &mut needs, look.most)?;
+                    self.frames(&catalog, &mut needs)?;
                     look.missed |= look.suspect.is_some();
                     look.suspect = None;
                     if !needs.is_empty() && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await? {
@@ -112,10 +112,10 @@ impl Shadow {
     }
 
     /// Finds out what triggers reach that were seen to fire; those that reach nothing new are remembered.
-    fn frames(&self, catalog: &Catalog, needs: &mut Needs, most: u64) -> Result<(), Problem> {
+    fn frames(&self, catalog: &Catalog, needs: &mut Needs) -> Result<(), Problem> {
         let schema = Schema::new(&self.database, catalog);
         for frame in std::mem::take(&mut needs.frames) {
-            let found = checks::frame_needs(&schema, &frame, &catalog.partial, most)?;
+            let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {
                 self.database.execute("INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_frames WHERE what = ?1)", &[frame.as_str().into()])?;
             }

@@ -14,7 +14,7 @@ use super::capture::constant;
 use super::catalog::{Catalog, Table};
 use super::cells::{identifier, list, literal};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::reach::{Affinity, Reach, Rows, Shape, Shapes, Values};
+use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values};
 use crate::domain::refusal::Problem;
 
 /// Rows of a table: those for which the conditions hold and whose columns have one of these lists of values.
@@ -30,6 +30,8 @@ pub struct RowNeed {
     pub columns: Vec<String>,
     /// Lists of values of these columns, as JSON.
     pub keys: Vec<String>,
+    /// What stands for it when it is met, where the conditions do not.
+    pub called: Option<String>,
 }
 
 /// What has to be copied before a statement can run.
@@ -114,7 +116,9 @@ pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Problem> {
             // Text that is not UTF-8 does not survive the way here, so no row can be asked for by it.
             (Some(table), _) if text.contains('\u{fffd}') => _ = needs.whole.insert(table),
             (Some(table), _) if missing.top => _ = needs.tops.insert(table),
-            (Some(table), Some(values)) => needs.add_row(RowNeed { alias: table.clone(), table, conditions: Vec::new(), columns: missing.c, keys: vec![values.get().to_owned()] }),
+            (Some(table), Some(values)) => {
+                needs.add_row(RowNeed { alias: table.clone(), table, conditions: Vec::new(), columns: missing.c, keys: vec![values.get().to_owned()], called: None })
+            }
             _ if missing.g.is_some() => needs.frames.push(text),
             _ => {}
         }
@@ -124,6 +128,9 @@ pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Problem> {
 
 /// The SQL text that says what a row need asks for; `None` with keys, which are asked one by one.
 fn condition_text(need: &RowNeed) -> String {
+    if let Some(called) = &need.called {
+        return called.clone();
+    }
     let text = format!("{}|{}|{}", need.table, need.alias, need.conditions.join(" AND "));
     if text.len() < 500 { text } else { hex::encode(Sha256::digest(text.as_bytes())) }
 }
@@ -147,12 +154,18 @@ pub struct Schema<'a> {
     database: &'a Database,
     catalog: &'a Catalog,
     tables: std::cell::RefCell<BTreeMap<String, Option<Rc<Table>>>>,
+    moved: Option<&'a BTreeSet<(String, String)>>,
 }
 
 impl<'a> Schema<'a> {
     /// The schema of this database.
     pub fn new(database: &'a Database, catalog: &'a Catalog) -> Self {
-        Self { database, catalog, tables: std::cell::RefCell::default() }
+        Self { database, catalog, tables: std::cell::RefCell::default(), moved: None }
+    }
+
+    /// With rows that the round has changed so far.
+    pub fn after(self, moved: &'a BTreeSet<(String, String)>) -> Self {
+        Self { moved: Some(moved), ..self }
     }
 
     /// A table of agents, by its name in any case.
@@ -181,11 +194,12 @@ impl<'a> Schema<'a> {
     }
 
     /// What a source reaches that is not here.
-    pub fn missing(&self, reach: Reach, most: u64) -> Result<Needs, Problem> {
+    /// `at`: the place of the statement in its batch.
+    pub fn missing(&self, reach: Reach, at: usize) -> Result<Needs, Problem> {
         let mut needs = Needs::default();
         let Some(table) = self.described(&reach.table) else { return Ok(needs) };
         let need = match reach.rows {
-            Some(rows) => self.bounded(&table, rows, most)?,
+            Some(rows) => self.bounded(&table, rows, at)?,
             None => None,
         };
         let Some(mut need) = need else {
@@ -207,13 +221,13 @@ impl<'a> Schema<'a> {
     }
 
     /// The rows that a source reaches, as a need; `None` when nothing bounds them.
-    fn bounded(&self, table: &Table, rows: Rows, most: u64) -> Result<Option<RowNeed>, Problem> {
+    fn bounded(&self, table: &Table, rows: Rows, at: usize) -> Result<Option<RowNeed>, Problem> {
         let mut equal: BTreeMap<String, (BTreeSet<String>, bool)> = BTreeMap::new();
         for one in rows.equal {
             let column = self.column(table, &one.column);
             let (values, queried) = match one.values {
                 Values::Constants(constants) => (self.constants(table, &column, &constants)?, false),
-                Values::Query(query) => match self.values(&query, most)? {
+                Values::Query(query) => match self.values(&query)? {
                     Some(values) => (values, true),
                     None => continue,
                 },
@@ -224,13 +238,13 @@ impl<'a> Schema<'a> {
                 equal.insert(column, (values, queried));
             }
         }
-        let need = |conditions, columns, keys| Some(RowNeed { table: table.name.clone(), alias: rows.alias.clone(), conditions, columns, keys });
+        let need = |conditions, columns, keys| Some(RowNeed { table: table.name.clone(), alias: rows.alias.clone(), conditions, columns, keys, called: None });
         for key in self.unique(table) {
             let parts: Option<Vec<&BTreeSet<String>>> = key.iter().map(|column| equal.get(column).map(|(values, _)| values)).collect();
             if let Some(parts) = parts
                 && parts.iter().map(|part| part.len()).product::<usize>() <= MAX_PRODUCT.max(parts.first().map_or(0, |part| if parts.len() == 1 { part.len() } else { 0 }))
             {
-                return Ok(Some(RowNeed { table: table.name.clone(), alias: table.name.clone(), conditions: Vec::new(), columns: key, keys: product(&parts) }));
+                return Ok(Some(RowNeed { table: table.name.clone(), alias: table.name.clone(), conditions: Vec::new(), columns: key, keys: product(&parts), called: None }));
             }
         }
         let queried = equal.iter().filter(|(_, (_, queried))| *queried).min_by_key(|(_, (values, _))| values.len());
@@ -246,9 +260,34 @@ impl<'a> Schema<'a> {
                 conditions: Vec::new(),
                 columns: vec![column.clone()],
                 keys: values.iter().map(|value| format!("[{value}]")).collect(),
+                called: None,
             }));
         }
+        if let Some(first) = rows.first.filter(|_| at != usize::MAX && equal.is_empty()) {
+            return self.first(table, &rows.alias, rows.conditions, &first, at).map(Some);
+        }
         Ok(if rows.conditions.is_empty() { None } else { need(rows.conditions, Vec::new(), Vec::new()) })
+    }
+
+    /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have lost its place, so as many more are taken.
+    fn first(&self, table: &Table, alias: &str, mut conditions: Vec<String>, first: &First, at: usize) -> Result<RowNeed, Problem> {
+        let changed = self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
+        let just = self.moved.map_or(0, |moved| moved.iter().filter(|(name, _)| *name == table.name).count());
+        let changed = changed.first().map(|row| row.count(0)).unwrap_or_default().saturating_add(u64::try_from(just).unwrap_or(u64::MAX));
+        let passed = first.count.saturating_add(changed).saturating_sub(1);
+        let column = identifier(&self.column(table, &first.column));
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE ({})", conditions.join(") AND (")) };
+        let last = |what: &str, order: &str| {
+            format!("(SELECT {what} FROM {} AS {}{filter} ORDER BY {column} {order} LIMIT 1 OFFSET {passed})", identifier(&table.name), identifier(alias))
+        };
+        // It holds until the run changes something again, and at this place of the batch.
+        let called = format!("{}|first|{at}|{}|{}|{}|{}|{}", table.name, self.catalog.serial, conditions.join(" AND "), first.column, first.descending, first.count);
+        conditions.push(if first.descending {
+            format!("{column} >= {0} OR {0} IS NULL", last(&column, "DESC"))
+        } else {
+            format!("{column} IS NULL OR {column} <= {} OR NOT EXISTS {}", last(&column, ""), last("1", ""))
+        });
+        Ok(RowNeed { table: table.name.clone(), alias: alias.to_owned(), conditions, columns: Vec::new(), keys: Vec::new(), called: Some(hex::encode(Sha256::digest(called))) })
     }
 
     /// How a column is spelled; any name of the rowid is one.
@@ -291,14 +330,11 @@ impl<'a> Schema<'a> {
     }
 
     /// The values that a query over copied rows answers; `None` when it cannot be asked by itself.
-    fn values(&self, query: &str, most: u64) -> Result<Option<BTreeSet<String>>, Problem> {
-        let sql = format!(
-            "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}",
-            list(&["x".to_owned()]),
-            most.saturating_add(1)
-        );
+    fn values(&self, query: &str) -> Result<Option<BTreeSet<String>>, Problem> {
+        let sql =
+            format!("WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}", list(&["x".to_owned()]), MAX_VALUES + 1);
         let Ok(rows) = self.database.run(&sql, &[]) else { return Ok(None) };
-        if rows.count() > most {
+        if rows.count() > MAX_VALUES {
             return Ok(None);
         }
         let mut values = BTreeSet::new();
@@ -336,6 +372,8 @@ impl<'a> Schema<'a> {
     }
 }
 
+/// Most values of a column that a query names for rows of another table.
+const MAX_VALUES: u64 = 50_000;
 /// Most combinations of values for a key of several columns.
 const MAX_PRODUCT: usize = 1_000;
 

@@ -55,7 +55,7 @@ impl Shadow {
         // The gateway's triggers look at every write once there is a table in parts.
         let in_parts = (write && !catalog.partial.is_empty()) || touched.tables.iter().any(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_"));
         if in_parts {
-            self.require_reached(catalog, one, &touched, look)?;
+            self.require_reached(round, catalog, one, &touched, look)?;
         }
         let mode = look.mode();
         if in_parts && write {
@@ -86,6 +86,9 @@ impl Shadow {
             round.volatile.extend(self.volatile(one, &touched)?.iter().cloned());
             let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
             figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes).saturating_sub(noted), last_row_id: after.1 };
+            for effect in effects.iter().filter(|effect| effect.before.is_some() && catalog.partial.contains(&effect.subject)) {
+                round.moved_rows.insert((effect.subject.clone(), effect.key.clone()));
+            }
             round.written.extend(effects.iter().map(|effect| effect.subject.clone()));
             // No trigger tells of SQLite's own tables.
             round.written.extend(touched.written.iter().filter(|table| table.starts_with("sqlite_")).cloned());
@@ -101,7 +104,7 @@ impl Shadow {
             self.brace(catalog, &strict, false)?;
             if in_parts && touched.written.len() > 1 {
                 // What other tables became may be what a subquery read.
-                self.require_reached(catalog, one, &touched, look)?;
+                self.require_reached(round, catalog, one, &touched, look)?;
             }
         }
         round.figures.push(figures);
@@ -218,16 +221,16 @@ impl Shadow {
     }
 
     /// Halts when rows are not here that the text of a statement reaches.
-    fn require_reached(&self, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
+    fn require_reached(&self, round: &Round, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
         let constant = |position: usize| one.params.get(position - 1).and_then(parameter);
         let text = reach::with_parameters(&one.statement.text, &constant);
-        let schema = Schema::new(&self.database, catalog);
+        let schema = Schema::new(&self.database, catalog).after(&round.moved_rows);
         let Some(found) = reach::reach(&text, &schema) else {
             return self.require(catalog, touched.tables.iter().cloned());
         };
         let mut needs = Needs::default();
         for source in found.into_iter().filter(|source| touched.tables.contains(&source.table)) {
-            needs.add(schema.missing(source, look.most)?);
+            needs.add(schema.missing(source, look.at)?);
         }
         let unknown = touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !catalog.partial.contains(*table) && !table.starts_with("sqlite_"));
         needs.unsized_tables.extend(unknown.filter(|table| !needs.whole.contains(*table)).cloned());

@@ -61,6 +61,8 @@ pub(super) struct Round {
     pub(super) created_virtual: Vec<String>,
     /// What in its statements comes out differently each time.
     pub(super) volatile: BTreeSet<String>,
+    /// Rows of tables in parts that it changed or removed.
+    pub(super) moved_rows: BTreeSet<(String, String)>,
     /// What was missing and could not be waited for.
     pub(super) unresolved: bool,
     pub(super) deferred: bool,
@@ -74,8 +76,6 @@ pub(super) struct Look {
     pub(super) at: usize,
     /// The statement that failed before, and how it is looked at now.
     pub(super) suspect: Option<(usize, Mode)>,
-    /// Most values that a query may name for others.
-    pub(super) most: u64,
     /// Whether nothing is written.
     pub(super) reads_only: bool,
     /// Whether what is missing is asked for while the round is still open.
@@ -156,6 +156,7 @@ impl Shadow {
                 text: String::new(),
                 created_virtual: Vec::new(),
                 volatile: BTreeSet::new(),
+                moved_rows: BTreeSet::new(),
                 unresolved: false,
                 deferred: false,
                 mode: (Mode::Note, false),
@@ -168,7 +169,12 @@ impl Shadow {
             }
             for (at, one) in request.call.statements.iter().enumerate() {
                 match self.statement(&mut round, &mut next, one, request, &Look { at, ..look.clone() }) {
-                    Ok(answered) => rows.push(answered),
+                    Ok(answered) => {
+                        rows.push(answered);
+                        if request.call.statements.len() > 1 {
+                            round.effects.iter_mut().filter(|effect| effect.statement.is_none()).for_each(|effect| effect.statement = u64::try_from(at + 1).ok());
+                        }
+                    }
                     Err(halt) => {
                         // Undoing a virtual table that was made and filled just now resets the whole object; dropped before, it does not.
                         for table in &round.created_virtual {
@@ -186,6 +192,12 @@ impl Shadow {
                 self.check_deferred(&next, round.deferred)?;
                 if !next.partial.is_empty() {
                     self.database.execute("DELETE FROM _dryrun_frames", &[])?;
+                }
+                for (name, key) in &round.moved_rows {
+                    self.database.execute(
+                        "INSERT INTO _dryrun_changed (name, key) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_changed WHERE name = ?1 AND key = ?2)",
+                        &[name.as_str().into(), key.as_str().into()],
+                    )?;
                 }
                 next.dirty.extend(round.written.iter().cloned());
                 next.serial += 1;

@@ -74,6 +74,7 @@ impl Shadow {
                 subject: "schema".into(),
                 key: name.clone(),
                 label: None,
+                statement: None,
                 before: image(&definitions, &counts),
                 after: image(&after, &counts_after),
             };

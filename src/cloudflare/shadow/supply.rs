@@ -76,6 +76,8 @@ pub(super) struct Load<'a> {
     /// Rows by table and key, in the order in which they came.
     pub(super) rows: BTreeMap<String, Vec<Fetched>>,
     pub(super) fetched: HashSet<(String, String)>,
+    /// Tables that were counted, and are small.
+    pub(super) small: BTreeSet<String>,
     pub(super) copied_whole: Vec<Rc<Table>>,
     pub(super) counters: Vec<(String, String)>,
     pub(super) virtuals: Vec<Virtual>,
@@ -102,6 +104,7 @@ pub async fn supply(base: &Base<'_>, database: &Database, catalog: &mut Catalog,
         budget,
         rows: BTreeMap::new(),
         fetched: HashSet::new(),
+        small: BTreeSet::new(),
         copied_whole: Vec::new(),
         counters: Vec::new(),
         virtuals: virtuals::known(database)?,
@@ -186,7 +189,12 @@ impl Load<'_> {
         let first = asked.first().map(|(selection, _)| selection.table.name.clone()).unwrap_or_default();
         self.budget.take_bytes(bytes, &first)?;
         for (table, rows) in unknown.iter().zip(&answers) {
-            if count(rows) > self.budget.whole_rows { _ = self.catalog.partial.insert(table.name.clone()) } else { _ = whole.insert(table.name.clone()) }
+            if count(rows) > self.budget.whole_rows {
+                self.catalog.partial.insert(table.name.clone());
+            } else {
+                self.small.insert(table.name.clone());
+                whole.insert(table.name.clone());
+            }
         }
         let mut news = News::new();
         for (index, ((selection, need), place)) in asked.into_iter().zip(places).enumerate() {
@@ -293,7 +301,7 @@ impl Load<'_> {
         }
         let selection = Selection::all(table.clone());
         let most = self.budget.rows_left;
-        if self.budget.whole_rows < most || self.catalog.partial.contains(name) {
+        if !self.small.contains(name) || self.budget.whole_rows > most {
             // Counted first, and not beyond the budget: a table that is too large costs no copy.
             let here = if self.catalog.partial.contains(name) { self.known_count(name)? } else { 0 };
             let (answers, _) = self.base.selects(&[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
@@ -344,7 +352,7 @@ impl Load<'_> {
                     }
                 }
                 if !keys.is_empty() {
-                    needs.add_row(RowNeed { table: parent.name.clone(), alias: parent.name.clone(), conditions: Vec::new(), columns: referred, keys });
+                    needs.add_row(RowNeed { table: parent.name.clone(), alias: parent.name.clone(), conditions: Vec::new(), columns: referred, keys, called: None });
                 }
             }
         }

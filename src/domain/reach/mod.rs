@@ -48,6 +48,19 @@ pub struct Rows {
     pub conditions: Vec<String>,
     /// Columns with the values that they can have.
     pub equal: Vec<Equal>,
+    /// Only the first of them in an order, when the conditions are all that there is.
+    pub first: Option<First>,
+}
+
+/// The first rows in the order of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// The column.
+    pub column: String,
+    /// Whether the largest come first.
+    pub descending: bool,
+    /// How many, those that are passed over included.
+    pub count: u64,
 }
 
 /// A column and the values that it can have.

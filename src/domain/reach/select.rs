@@ -1,11 +1,11 @@
 //! What the sources of one SELECT, UPDATE or DELETE reach.
 
-use turso_parser::ast::{Expr, OneSelect, Operator, Select, SelectTable};
+use turso_parser::ast::{As, Expr, Literal, OneSelect, Operator, ResultColumn, Select, SelectTable, SortOrder};
 
 use super::from::{Ctes, Join, Joined, arms, view};
 use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
 use super::walk::{bare, conjuncts, is_constant, is_settled, looks_around, sorted_parts, substitute, visit, window_parts};
-use super::{Analysis, Equal, MAX_DEPTH, Reach, Rows, Values};
+use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values};
 
 /// A bound from outside, on what a view or subquery answers.
 #[derive(Debug, Clone)]
@@ -63,7 +63,20 @@ impl Analysis<'_> {
                 OneSelect::Select { columns, from, where_clause, group_by, window_clause, .. } => {
                     let joins = from.as_ref().map(Joined::of).unwrap_or_default();
                     let pushed: Vec<Kind> = pushed.iter().filter_map(|one| push(one, index, &outputs, names, arm)).collect();
+                    let (before, bounds) = (self.found.len(), pushed.len() + where_clause.iter().map(|filter| conjuncts(filter).len()).sum::<usize>());
                     let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes)?;
+                    if let (1, 1, None, Some(found)) = (arms.len(), joins.len(), group_by, self.found.get_mut(before))
+                        && found.rows.as_ref().map_or(0, |rows| rows.conditions.len()) == bounds
+                        && let Some(first) = first(select, arm, &scope).or_else(|| extreme(select, arm, &scope))
+                    {
+                        let alias = scope.sources.first()?.alias.clone();
+                        let rows = found.rows.get_or_insert(Rows { alias, conditions: Vec::new(), equal: Vec::new(), first: None });
+                        if select.order_by.is_empty() {
+                            // Neither the least nor the greatest value is ever NULL.
+                            rows.conditions.push(format!("{}.{} IS NOT NULL", identifier(&rows.alias), identifier(&first.column)));
+                        }
+                        rows.first = Some(first);
+                    }
                     self.columns(columns, &scope, &ctes)?;
                     let groups = group_by.iter().flat_map(|group| group.exprs.iter().map(|one| &**one).chain(group.having.as_deref()));
                     let windows = window_clause.iter().flat_map(|window| window_parts(&window.window));
@@ -170,7 +183,7 @@ impl Analysis<'_> {
             };
             let (at, next) = waiting.iter().copied().enumerate().max_by_key(|(_, index)| (strength(*index), joins.len() - index))?;
             let source = scope.sources.get(next)?;
-            let mut rows = Rows { alias: source.alias.clone(), conditions: Vec::new(), equal: Vec::new() };
+            let mut rows = Rows { alias: source.alias.clone(), conditions: Vec::new(), equal: Vec::new(), first: None };
             let (mut bounds, mut pushed) = (Vec::new(), Vec::new());
             for (_, says) in said.iter().filter(|(source, _)| *source == next) {
                 let (column, query) = match says {
@@ -238,6 +251,43 @@ impl Analysis<'_> {
             _ => 2,
         }
     }
+}
+
+/// The first rows that a SELECT of one source is limited to; `None` when its order says more than a column.
+fn first(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First> {
+    let OneSelect::Select { distinctness: None, columns, window_clause, .. } = arm else { return None };
+    let expressions = || columns.iter().filter_map(|column| if let ResultColumn::Expr(expr, alias) = column { Some((&**expr, alias)) } else { None });
+    let limit = select.limit.as_ref()?;
+    let number = |expr: &Expr| match bare(expr) {
+        Expr::Literal(Literal::Numeric(text)) => text.strip_suffix(".0").unwrap_or(text).parse::<u64>().ok(),
+        _ => None,
+    };
+    let count = number(&limit.expr)?.checked_add(limit.offset.as_deref().map_or(Some(0), number)?)?;
+    let term = select.order_by.first()?;
+    let meaning = scope.column(&term.expr).filter(|meaning| meaning.level == 0)?;
+    // A name in ORDER BY means a column of the result before one of the table.
+    let named_otherwise = |(expr, alias): (&Expr, &Option<As>)| {
+        let called = alias.as_ref().filter(|alias| alias.is_explicit()).is_some_and(|alias| alias.name().as_str().eq_ignore_ascii_case(&meaning.column));
+        called && scope.column(expr).is_none_or(|other| !other.column.eq_ignore_ascii_case(&meaning.column))
+    };
+    let plain = window_clause.is_empty() && term.nulls.is_none() && !expressions().any(|(expr, _)| looks_around(expr)) && !expressions().any(named_otherwise);
+    plain.then(|| First { column: meaning.column.clone(), descending: term.order == Some(SortOrder::Desc), count })
+}
+
+/// `min` or `max` of a column, and nothing else: the first row in its order.
+fn extreme(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First> {
+    let OneSelect::Select { columns, .. } = arm else { return None };
+    let [ResultColumn::Expr(expr, _)] = columns.as_slice() else { return None };
+    let Expr::FunctionCall { name, args, filter_over, order_by, .. } = bare(expr) else { return None };
+    let descending = match name.as_str().to_ascii_lowercase().as_str() {
+        "max" => true,
+        "min" => false,
+        _ => return None,
+    };
+    let [column] = args.as_slice() else { return None };
+    let meaning = scope.column(column).filter(|meaning| meaning.level == 0)?;
+    let alone = select.limit.is_none() && select.order_by.is_empty() && order_by.is_empty() && filter_over.filter_clause.is_none() && filter_over.over_clause.is_none();
+    alone.then(|| First { column: meaning.column, descending, count: 1 })
 }
 
 /// The source of this FROM that a condition speaks of alone, with nothing in it that could differ between the base and here.

@@ -41,6 +41,9 @@ fn shown(sql: &str) -> String {
                 for condition in rows.conditions {
                     let _ = write!(text, " [{condition}]");
                 }
+                if let Some(first) = rows.first {
+                    let _ = write!(text, " first {} by {}{}", first.count, first.column, if first.descending { " descending" } else { "" });
+                }
                 for equal in rows.equal {
                     match equal.values {
                         Values::Constants(values) => _ = write!(text, " {}={}", equal.column, values.join("|")),
@@ -110,6 +113,30 @@ fn subqueries_bound_and_are_bounded() {
     check("INSERT INTO small SELECT id, v, k FROM big WHERE k = 'a'", "big [k = 'a'] k='a'");
     check("INSERT INTO big (id) VALUES (1) ON CONFLICT DO UPDATE SET v = (SELECT count(*) FROM other WHERE other.id = excluded.id)", "other: all");
     check("UPDATE big SET v = s.id FROM small AS s WHERE s.big_id = big.id", "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)");
+}
+
+#[test]
+fn a_limit_takes_the_first_rows_where_nothing_else_is_in_the_way() {
+    check("SELECT * FROM big ORDER BY v DESC, id LIMIT 10 OFFSET 5", "big first 15 by v descending");
+    check("SELECT id AS n FROM big AS b WHERE k > 'a' ORDER BY b.v LIMIT 3", "big [k > 'a'] first 3 by v");
+    check("DELETE FROM big WHERE id IN (SELECT id FROM big ORDER BY v LIMIT 2)", "big id in (SELECT id FROM big ORDER BY v LIMIT 2)\nbig first 2 by v");
+    check("SELECT max(v) FROM big WHERE k = 'a'", "big [k = 'a'] [\"big\".\"v\" IS NOT NULL] first 1 by v descending k='a'");
+    for other in [
+        "SELECT max(v), id FROM big",
+        "SELECT max(v + 1) FROM big",
+        "SELECT max(v) FILTER (WHERE k = 'a') FROM big",
+        "SELECT * FROM big WHERE v < unixepoch() ORDER BY v LIMIT 3",
+        "SELECT -v AS v FROM big ORDER BY v LIMIT 3",
+        "SELECT DISTINCT v FROM big ORDER BY v LIMIT 3",
+        "SELECT max(v) FROM big ORDER BY v LIMIT 3",
+        "SELECT * FROM big ORDER BY abs(v) LIMIT 3",
+        "SELECT * FROM big ORDER BY v COLLATE NOCASE LIMIT 3",
+        "SELECT * FROM big ORDER BY v NULLS LAST LIMIT 3",
+        "SELECT * FROM big LIMIT 3",
+        "SELECT v, count(*) FROM big GROUP BY v ORDER BY v LIMIT 3",
+    ] {
+        check(other, "big: all");
+    }
 }
 
 #[test]
