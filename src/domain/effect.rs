@@ -24,6 +24,9 @@ pub struct Effect {
     /// Which statement of a batch changed it, counted from 1; absent when there is only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<u64>,
+    /// Of a table's definition: the name that the table had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Its image before; absent when it was not there.
     pub before: Option<Image>,
     /// Its image after; absent when it is gone.
@@ -110,10 +113,13 @@ pub struct Net {
 
 /// The net effect of a sequence: for each thing its first image before and its last image after; what ended as it began is left out.
 pub fn net<'a>(effects: impl IntoIterator<Item = &'a (Position, Effect)>) -> Vec<Net> {
-    let mut things: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
+    let mut things: Things = BTreeMap::new();
     let mut nets: Vec<Net> = Vec::new();
     for (position, effect) in effects {
-        let name = (effect.store.as_str(), effect.subject.as_str(), effect.key.as_str());
+        let name = (effect.store.clone(), effect.subject.clone(), effect.key.clone());
+        if let (Some(old), Some(new)) = (&effect.renamed_from, effect.key.strip_prefix("table ")) {
+            rename(&mut things, &mut nets, &effect.store, old, new);
+        }
         if let Some(known) = things.get(&name).and_then(|index| nets.get_mut(*index)) {
             known.effect.after.clone_from(&effect.after);
             if known.operations.last() != Some(position) {
@@ -126,6 +132,33 @@ pub fn net<'a>(effects: impl IntoIterator<Item = &'a (Position, Effect)>) -> Vec
     }
     nets.retain(|net| net.effect.change().is_some());
     nets
+}
+
+/// Where a thing is among the net effects, by store, subject and key.
+type Things = BTreeMap<(String, String, String), usize>;
+
+/// The rows of a table go on under its new name, where they meet what became of the rows of another table of that name.
+fn rename(things: &mut Things, nets: &mut [Net], store: &str, old: &str, new: &str) {
+    let moving: Vec<(String, usize)> =
+        things.iter().filter(|((of, subject, _), _)| of == store && subject.eq_ignore_ascii_case(old)).map(|((_, _, key), index)| (key.clone(), *index)).collect();
+    for (key, index) in moving {
+        things.retain(|_, other| *other != index);
+        let there = (store.to_owned(), new.to_owned(), key);
+        let Some(moved) = nets.get_mut(index) else { continue };
+        new.clone_into(&mut moved.effect.subject);
+        match things.get(&there).copied() {
+            None => _ = things.insert(there, index),
+            Some(first) => {
+                let (after, operations) = (moved.effect.after.take(), std::mem::take(&mut moved.operations));
+                moved.effect.before = None;
+                if let Some(first) = nets.get_mut(first) {
+                    first.effect.after = after;
+                    first.operations.extend(operations);
+                    first.operations.dedup();
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +175,7 @@ mod tests {
     }
 
     fn effect(key: &str, before: Value, after: Value) -> Effect {
-        Effect { store: "DB".into(), subject: "t".into(), key: key.into(), label: None, statement: None, before: image(before), after: image(after) }
+        Effect { store: "DB".into(), subject: "t".into(), key: key.into(), label: None, statement: None, renamed_from: None, before: image(before), after: image(after) }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a reviewer should not overlook.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use super::journal::{Entry, Outcome, Position};
 use super::markdown::code;
 use super::operation::Access;
 use super::run::{Mode, Run};
+use super::statement::split;
 
 /// The kind of a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -82,23 +84,39 @@ pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], net
 fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
     entries
         .iter()
-        .filter_map(|entry| {
-            let named = entry.subject.as_deref()?;
-            let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
-            for (_, effect) in effects.iter().filter(|(position, effect)| *position == entry.position && effect.change() == Some(Change::Deleted)) {
-                if !matches!(effect.subject.as_str(), "keys" | "objects" | "schema") && !effect.subject.eq_ignore_ascii_case(named) {
-                    *removed.entry(effect.subject.as_str()).or_default() += 1;
+        .flat_map(|entry| {
+            named(entry).into_iter().filter_map(|(statement, action, named)| {
+                let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
+                let own = |effect: &Effect| effect.change() == Some(Change::Deleted) && (statement.is_none() || effect.statement == statement);
+                for (_, effect) in effects.iter().filter(|(position, effect)| *position == entry.position && own(effect)) {
+                    if !matches!(effect.subject.as_str(), "keys" | "objects" | "schema") && !effect.subject.eq_ignore_ascii_case(&named) {
+                        *removed.entry(effect.subject.as_str()).or_default() += 1;
+                    }
                 }
-            }
-            if removed.is_empty() {
-                return None;
-            }
-            Some(hazard(HazardKind::Cascade, vec![entry.position], |name| {
-                let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {}", rows(*count), name(table))).collect();
-                format!("{} {} also removed {}.", entry.action, name(named), removed.join(" and "))
-            }))
+                if removed.is_empty() {
+                    return None;
+                }
+                Some(hazard(HazardKind::Cascade, vec![entry.position], |name| {
+                    let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {}", rows(*count), name(table))).collect();
+                    format!("{action} {} also removed {}.", name(&named), removed.join(" and "))
+                }))
+            })
         })
         .collect()
+}
+
+/// What the statements of an operation name: which one in a batch, what it does, its table.
+fn named(entry: &Entry) -> Vec<(Option<u64>, String, String)> {
+    if let Some(subject) = &entry.subject {
+        return vec![(None, entry.action.clone(), subject.clone())];
+    }
+    let statements = entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let target = |(number, statement): (u64, &Value)| {
+        let mut parsed = split(statement.get("sql")?.as_str()?).ok()?;
+        let only = parsed.pop()?;
+        Some((Some(number), only.verb, only.target?))
+    };
+    (1..).zip(statements).filter_map(target).collect()
 }
 
 fn rows(count: usize) -> String {

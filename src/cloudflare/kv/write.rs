@@ -186,7 +186,7 @@ impl Namespace<'_> {
     }
 
     fn effect(&self, key: &str, before: Option<Image>, after: Option<Image>) -> Effect {
-        Effect { store: self.store.to_owned(), subject: "keys".into(), key: key.to_owned(), label: None, statement: None, before, after }
+        Effect { store: self.store.to_owned(), subject: "keys".into(), key: key.to_owned(), label: None, statement: None, renamed_from: None, before, after }
     }
 }
 

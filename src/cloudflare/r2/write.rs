@@ -148,6 +148,7 @@ impl Bucket<'_> {
             key: key.to_owned(),
             label: None,
             statement: None,
+            renamed_from: None,
             before: before.map(ObjectForm::image),
             after: after.map(ObjectForm::image),
         }

@@ -199,7 +199,7 @@ pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BT
             mark_long(after, differs);
         }
         let label = label(table, before.as_ref().or(after.as_ref()));
-        let mut effect = Effect { store: store.to_owned(), subject: name, key, label, statement: None, before, after };
+        let mut effect = Effect { store: store.to_owned(), subject: name, key, label, statement: None, renamed_from: None, before, after };
         if effect.change().is_some() {
             // Compared whole, kept short: an effect is a row in the journal, and that holds 2 MB.
             shorten_images(&mut effect);

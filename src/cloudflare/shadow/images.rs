@@ -59,7 +59,7 @@ impl Images {
         let before = before.map(|text| parse(text)).transpose()?;
         let after = after.map(|text| parse(text)).transpose()?;
         let label = label(&self.table, before.as_ref().or(after.as_ref()));
-        let mut effect = Effect { store: store.to_owned(), subject: self.table.name.clone(), key: key.to_owned(), label, statement: None, before, after };
+        let mut effect = Effect { store: store.to_owned(), subject: self.table.name.clone(), key: key.to_owned(), label, statement: None, renamed_from: None, before, after };
         shorten_images(&mut effect);
         Ok(effect)
     }

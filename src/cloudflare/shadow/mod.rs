@@ -5,7 +5,7 @@
 //! * [`capture`] lets the engine report the rows that it changes.
 //! * [`base`] reads the base, by single SELECTs.
 //! * [`hydrate`] copies the schema.
-//! * [`needs`] says which rows of large tables a statement needs, and which of them are here.
+//! * [`needs`] are rows of large tables that a statement needs; [`reached`] says which of them are here.
 //! * [`checks`] lets the engine say what else a write meets.
 //! * [`supply`] copies rows, [`copies`] puts them in.
 //! * [`values`] converts between JSON and the engine.
@@ -28,6 +28,7 @@ pub mod images;
 pub mod moved;
 pub mod needs;
 pub mod query;
+pub mod reached;
 pub mod round;
 pub mod schema;
 pub mod supply;

@@ -5,11 +5,14 @@ use std::rc::Rc;
 
 use js_sys::Array;
 use serde_json::Value;
+use turso_parser::ast::{Cmd, Stmt, TriggerEvent};
+use turso_parser::parser::Parser;
 
 use super::catalog::{self, Catalog};
 use super::engine::{MAX_PROGRAMS, Shadow, not_rehearsable, store_error};
 use super::images::Images;
-use super::needs::{Needs, Schema, said};
+use super::needs::{Needs, said};
+use super::reached::Schema;
 use super::round::{Halt, Look, Mode, Round};
 use super::touched::Touched;
 use super::values::bindings;
@@ -83,7 +86,7 @@ impl Shadow {
             let after = self.counters()?;
             let noted = if look.open { self.noted()? - noted } else { 0 };
             round.unresolved |= noted > 0;
-            round.volatile.extend(self.volatile(one, &touched)?.iter().cloned());
+            round.volatile.extend(self.volatile(one, &touched)?);
             let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
             figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes).saturating_sub(noted), last_row_id: after.1 };
             for effect in effects.iter().filter(|effect| effect.before.is_some() && catalog.partial.contains(&effect.subject)) {
@@ -125,47 +128,58 @@ impl Shadow {
     }
 
     /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in triggers and views.
-    fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<Rc<BTreeSet<String>>, Problem> {
+    fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
         let text = &one.statement.text;
-        let bound = volatile_with(text, &one.params);
-        if let Some(known) = self.programs.borrow().volatile.get(text)
-            && bound.iter().all(|found| known.contains(found))
-        {
-            return Ok(known.clone());
-        }
-        let mut found = sorted::set(bound);
-        let supplied = inserted_columns(text);
-        let target = one.statement.target.as_deref().unwrap_or_default();
-        for name in touched.written.iter().filter(|name| !name.starts_with("sqlite_")) {
-            let table = self.table(name)?;
-            // What a trigger inserts elsewhere, or a REPLACE of a NULL, may leave any default to the table.
-            let own = name.eq_ignore_ascii_case(target) && one.statement.verb == "INSERT" && !self.may_replace(&one.statement, touched)?;
-            for (column, volatile) in volatile_defaults(&table.sql) {
-                let given = supplied.as_ref().is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
-                if !(own && given || name.eq_ignore_ascii_case(target) && one.statement.verb != "INSERT") {
-                    found.extend(volatile);
-                }
-            }
-        }
-        let names = tokens(text);
-        let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-        for row in definitions.iter() {
-            let text_of = |column| row.text(column).unwrap_or_default();
-            let used = if text_of(0) == "view" {
-                names.iter().any(|token| token.text.eq_ignore_ascii_case(&text_of(1)))
-            } else {
-                touched.written.iter().any(|table| table.eq_ignore_ascii_case(&text_of(2))) || target.eq_ignore_ascii_case(&text_of(2))
-            };
-            if used {
-                found.extend(volatile(&text_of(3)));
-            }
-        }
-        let found = Rc::new(found);
+        let mut found = sorted::set(volatile_with(text, &one.params));
+        let known = self.programs.borrow().volatile.get(text).cloned();
+        let by_schema = match known {
+            Some(known) => known,
+            None => Rc::new(self.volatile_by_schema(&one.statement, touched)?),
+        };
+        found.extend(by_schema.iter().cloned());
         let mut programs = self.programs.borrow_mut();
         if programs.volatile.len() >= MAX_PROGRAMS {
             programs.volatile.clear();
         }
-        programs.volatile.insert(text.clone(), found.clone());
+        programs.volatile.insert(text.clone(), by_schema);
+        Ok(found)
+    }
+
+    fn volatile_by_schema(&self, statement: &Statement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
+        let mut found = BTreeSet::new();
+        let supplied = inserted_columns(&statement.text);
+        let target = statement.target.as_deref().unwrap_or_default();
+        let is_target = |name: &str| name.eq_ignore_ascii_case(target);
+        for name in touched.written.iter().filter(|name| !name.starts_with("sqlite_")) {
+            let table = self.table(name)?;
+            // What a trigger inserts elsewhere, or a REPLACE of a NULL, may leave any default to the table.
+            let own = is_target(name) && statement.verb == "INSERT" && !self.may_replace(statement, touched)?;
+            for (column, volatile) in volatile_defaults(&table.sql) {
+                let given = supplied.as_ref().is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
+                if !(own && given || is_target(name) && statement.verb != "INSERT") {
+                    found.extend(volatile);
+                }
+            }
+        }
+        let names = tokens(&statement.text);
+        let says = |word: &str| names.iter().any(|token| token.text.eq_ignore_ascii_case(word));
+        // Only where nothing else is written are the events of the target's triggers those of the statement.
+        let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
+        let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+        for row in definitions.iter() {
+            let text_of = |column| row.text(column).unwrap_or_default();
+            let (name, table, sql) = (text_of(1), text_of(2), text_of(3));
+            let used = if text_of(0) == "view" {
+                says(&name)
+            } else if is_target(&table) {
+                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && says("conflict")))
+            } else {
+                touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
+            };
+            if used {
+                found.extend(volatile(&sql));
+            }
+        }
         Ok(found)
     }
 
@@ -223,7 +237,11 @@ impl Shadow {
     /// Halts when rows are not here that the text of a statement reaches.
     fn require_reached(&self, round: &Round, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
         let constant = |position: usize| one.params.get(position - 1).and_then(parameter);
-        let text = reach::with_parameters(&one.statement.text, &constant);
+        let mut text = reach::with_parameters(&one.statement.text, &constant);
+        if one.statement.verb != "INSERT" && text.to_ascii_lowercase().contains(LAST_INSERT) {
+            // No row is inserted while it is looked at, so it is what it is now.
+            text = reach::with_call(&text, LAST_INSERT, &self.counters()?.1.to_string());
+        }
         let schema = Schema::new(&self.database, catalog).after(&round.moved_rows);
         let Some(found) = reach::reach(&text, &schema) else {
             return self.require(catalog, touched.tables.iter().cloned());
@@ -327,6 +345,16 @@ impl Shadow {
     }
 }
 
+/// The event that a trigger fires on.
+fn fires_on(trigger: &str) -> Option<&'static str> {
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };
+    Some(match event {
+        TriggerEvent::Insert => "INSERT",
+        TriggerEvent::Delete => "DELETE",
+        TriggerEvent::Update | TriggerEvent::UpdateOf(_) => "UPDATE",
+    })
+}
+
 /// Whether a text has REPLACE as a verb or an answer to a conflict; the function of that name is none.
 fn replaces(text: &str) -> bool {
     let tokens = tokens(text);
@@ -348,5 +376,7 @@ fn parameter(value: &Value) -> Option<String> {
     }
 }
 
+/// The function that tells of the row that was inserted last.
+const LAST_INSERT: &str = "last_insert_rowid";
 /// Longest value that is written into a condition.
 const MAX_CONSTANT_BYTES: usize = 2_000;

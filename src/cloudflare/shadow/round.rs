@@ -10,7 +10,8 @@ use super::catalog::{Catalog, remember_last};
 use super::cells::identifier;
 use super::copies;
 use super::engine::{Shadow, store_error};
-use super::needs::{Needs, Schema, covers, said};
+use super::needs::{Needs, covers, said};
+use super::reached::Schema;
 use super::supply::selection;
 use super::values::{bindings, rows_to_json};
 use super::{Figures, LostChange, ShadowRequest, capture};
@@ -66,6 +67,8 @@ pub(super) struct Round {
     /// What was missing and could not be waited for.
     pub(super) unresolved: bool,
     pub(super) deferred: bool,
+    /// Whether a broken reference was put right in a way that SQLite does not count.
+    pub(super) never_mended: bool,
     pub(super) mode: (Mode, bool),
 }
 
@@ -159,6 +162,7 @@ impl Shadow {
                 moved_rows: BTreeSet::new(),
                 unresolved: false,
                 deferred: false,
+                never_mended: false,
                 mode: (Mode::Note, false),
             };
             let mut rows = Vec::new();
@@ -190,6 +194,9 @@ impl Shadow {
                 capture::clear(&self.database)?;
                 self.set_mode(&mut round, Mode::Note, false)?;
                 self.check_deferred(&next, round.deferred)?;
+                if round.never_mended {
+                    return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY).into());
+                }
                 if !next.partial.is_empty() {
                     self.database.execute("DELETE FROM _dryrun_frames", &[])?;
                 }

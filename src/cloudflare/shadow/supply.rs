@@ -13,7 +13,8 @@ use super::base::{Base, Fetched, Query, Selection, count};
 use super::catalog::{Catalog, ForeignKey, Table, tables};
 use super::cells::{identifier, literal};
 use super::checks;
-use super::needs::{Needs, RowNeed, Schema, covers, one_of};
+use super::needs::{Needs, RowNeed, covers, one_of};
+use super::reached::Schema;
 use super::virtuals::{self, Content, Virtual};
 use crate::cloudflare::sql::Database;
 use crate::domain::refusal::{Code, Problem};
@@ -335,7 +336,7 @@ impl Load<'_> {
                 if self.catalog.hydrated.contains(&parent.name) {
                     continue;
                 }
-                let Some(values) = values_of(table, key, &columns, self.rows.get(&table.name).and_then(|rows| rows.get(*start..)).unwrap_or_default()) else {
+                let Some(values) = values_of(key, &columns, self.rows.get(&table.name).and_then(|rows| rows.get(*start..)).unwrap_or_default()) else {
                     needs.whole.insert(parent.name.clone());
                     continue;
                 };
@@ -382,28 +383,33 @@ pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Problem>
     Ok(Selection { table, alias: need.alias.clone(), filter, params })
 }
 
-/// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied.
-fn values_of(table: &Table, key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<BTreeSet<String>> {
-    let places: Vec<u32> =
-        key.from.iter().map(|from| columns.iter().position(|column| column.eq_ignore_ascii_case(from)).and_then(|place| u32::try_from(place).ok())).collect::<Option<_>>()?;
-    let _ = table;
+/// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied, or a text is none that can be asked for.
+fn values_of(key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<BTreeSet<String>> {
+    let place = |from: &String| columns.iter().position(|column| column.eq_ignore_ascii_case(from)).and_then(|place| u32::try_from(place).ok());
+    let places: Vec<u32> = key.from.iter().map(place).collect::<Option<_>>()?;
     let mut values = BTreeSet::new();
     for row in rows {
         let kinds = row.cells.get(0).as_string()?;
-        let one: Option<Vec<String>> = places.iter().map(|place| json(*kinds.as_bytes().get(usize::try_from(*place).ok()?)?, &row.cells.get(place + 1))).collect();
-        values.extend(one.map(|one| format!("[{}]", one.join(","))));
+        let mut one = Vec::new();
+        for place in &places {
+            one.push(json(*kinds.as_bytes().get(usize::try_from(*place).ok()?)?, &row.cells.get(place + 1))?);
+        }
+        // A reference with a NULL in it refers to nothing.
+        if !one.iter().any(|value| value == "null") {
+            values.insert(format!("[{}]", one.join(",")));
+        }
     }
     Some(values)
 }
 
-/// A value as JSON, as the engine writes it; `None` for NULL.
+/// A value as JSON, as the engine writes it; `None` for text that is not UTF-8.
 fn json(kind: u8, cell: &JsValue) -> Option<String> {
     let bytes = || cell.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
     match kind {
         b'i' => cell.as_string(),
-        b't' => Some(Value::from(cell.as_string().or_else(|| bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))?).to_string()),
-        b'r' => cell.as_f64().map(|number| format!("{number:?}")),
+        b't' => Some(Value::from(cell.as_string().or_else(|| String::from_utf8(bytes()?).ok())?).to_string()),
+        b'r' => cell.as_f64().map(|number| if number.is_finite() { format!("{number:?}") } else { format!("{{\"real\":\"{}Inf\"}}", if number < 0.0 { "-" } else { "" }) }),
         b'b' => bytes().map(|bytes| format!("{{\"blob\":\"{}\"}}", hex::encode_upper(bytes))),
-        _ => None,
+        _ => Some("null".into()),
     }
 }

@@ -155,7 +155,7 @@ impl Analysis<'_> {
     /// The sources of a FROM without any bounds.
     pub(super) fn scope<'s>(&self, joins: &[Joined], outer: &'s Scope<'s>, ctes: &Ctes) -> Option<Scope<'s>> {
         let sources = joins.iter().map(|joined| self.source(&joined.table, outer, ctes)).collect::<Option<_>>()?;
-        Some(Scope { sources, outer: Some(outer) })
+        Some(Scope { sources, aliases: Vec::new(), outer: Some(outer) })
     }
 
     fn source(&self, table: &SelectTable, outer: &Scope<'_>, ctes: &Ctes) -> Option<Source> {

@@ -129,7 +129,7 @@ impl Analysis<'_> {
     /// An UPDATE or DELETE: its target and what it is joined with.
     fn changing(&mut self, joins: &[Joined], filter: Option<&Expr>, sets: &[Set], returning: &[ResultColumn], ctes: &Ctes) -> Option<()> {
         let nowhere = Scope::default();
-        let scope = self.sources(joins, filter, Vec::new(), &nowhere, ctes)?;
+        let scope = self.sources(joins, filter, Vec::new(), &nowhere, ctes, Vec::new())?;
         for set in sets {
             self.inside(&set.expr, &scope, ctes)?;
         }
@@ -159,7 +159,7 @@ impl Analysis<'_> {
         if excluded {
             sources.push(Source::unlinked("excluded", shape.as_deref()));
         }
-        Scope { sources, outer: None }
+        Scope { sources, ..Scope::default() }
     }
 
     fn columns(&mut self, columns: &[ResultColumn], scope: &Scope<'_>, ctes: &Ctes) -> Option<()> {
@@ -183,7 +183,7 @@ impl Analysis<'_> {
             }
         });
         for table in tables {
-            self.sources(&[Joined::plain(SelectTable::Table(table.clone(), None, None))], None, Vec::new(), &Scope::default(), ctes)?;
+            self.sources(&[Joined::plain(SelectTable::Table(table.clone(), None, None))], None, Vec::new(), &Scope::default(), ctes, Vec::new())?;
         }
         Some(())
     }
@@ -282,6 +282,33 @@ pub fn with_parameters(statement: &str, value: &dyn Fn(usize) -> Option<String>)
         }
     }
     text
+}
+
+/// A statement with a constant in the place of a call without arguments.
+pub fn with_call(statement: &str, function: &str, value: &str) -> String {
+    let mut text = statement.to_owned();
+    loop {
+        let mut lexer = Lexer::new(text.as_bytes());
+        let mut last: Vec<(std::ops::Range<usize>, TokenType)> = Vec::new();
+        let mut found = None;
+        loop {
+            let at = text.len() - lexer.remaining().len();
+            let Some(Ok(token)) = lexer.next() else { break };
+            let range = at..text.len() - lexer.remaining().len();
+            if text.get(range.clone()).is_none_or(|raw| raw.trim().is_empty()) {
+                continue;
+            }
+            last.push((range, token.token_type));
+            if let [.., (name, TokenType::TK_ID), (_, TokenType::TK_LP), (end, TokenType::TK_RP)] = last.as_slice()
+                && text.get(name.clone()).is_some_and(|raw| raw.trim().eq_ignore_ascii_case(function))
+            {
+                found = Some(name.start..end.end);
+                break;
+            }
+        }
+        let Some(range) = found else { return text };
+        text.replace_range(range, &format!(" {value} "));
+    }
 }
 
 /// A query whose names in double quotes can be nothing but names: SQLite would take one that it does not find for a text.

@@ -151,6 +151,8 @@ pub(super) fn identifier(name: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Scope<'a> {
     pub sources: Vec<Source>,
+    /// Names that its SELECT gives to columns of the answer: they come before those of scopes further out.
+    pub aliases: Vec<String>,
     pub outer: Option<&'a Scope<'a>>,
 }
 
@@ -194,6 +196,7 @@ impl Scope<'_> {
         }
         match found {
             Some(meaning) => Some(meaning),
+            None if qualifier.is_none() && self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name.as_str())) => None,
             None => self.outer?.find(qualifier, name, level + 1),
         }
     }

@@ -1,10 +1,10 @@
 //! What the sources of one SELECT, UPDATE or DELETE reach.
 
-use turso_parser::ast::{As, Expr, Literal, OneSelect, Operator, ResultColumn, Select, SelectTable, SortOrder};
+use turso_parser::ast::{As, CompoundOperator, Expr, Literal, OneSelect, Operator, ResultColumn, Select, SelectTable, SortOrder};
 
 use super::from::{Ctes, Join, Joined, arms, view};
 use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
-use super::walk::{bare, conjuncts, is_constant, is_settled, looks_around, sorted_parts, substitute, visit, window_parts};
+use super::walk::{bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order, sorted_parts, substitute, visit, window_parts};
 use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values};
 
 /// A bound from outside, on what a view or subquery answers.
@@ -60,11 +60,14 @@ impl Analysis<'_> {
                         self.inside(expr, outer, &ctes)?;
                     }
                 }
-                OneSelect::Select { columns, from, where_clause, group_by, window_clause, .. } => {
+                OneSelect::Select { columns, from, where_clause, group_by, window_clause, distinctness } => {
                     let joins = from.as_ref().map(Joined::of).unwrap_or_default();
-                    let pushed: Vec<Kind> = pushed.iter().filter_map(|one| push(one, index, &outputs, names, arm)).collect();
+                    let windowed = columns.iter().any(|column| matches!(column, ResultColumn::Expr(expr, _) if has_window(expr))) || sorted_parts(&select.order_by).any(has_window);
+                    let merged = distinctness.is_some() || group_by.is_some() || select.body.compounds.iter().any(|compound| compound.operator != CompoundOperator::UnionAll);
+                    let fits = |one: &&Pushed| !windowed && (!merged || !matches!(one, Pushed::Condition(condition) if !minds_only_order(condition)));
+                    let pushed: Vec<Kind> = pushed.iter().filter(fits).filter_map(|one| push(one, index, &outputs, names, arm)).collect();
                     let (before, bounds) = (self.found.len(), pushed.len() + where_clause.iter().map(|filter| conjuncts(filter).len()).sum::<usize>());
-                    let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes)?;
+                    let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes, aliases(columns))?;
                     if let (1, 1, None, Some(found)) = (arms.len(), joins.len(), group_by, self.found.get_mut(before))
                         && found.rows.as_ref().map_or(0, |rows| rows.conditions.len()) == bounds
                         && let Some(first) = first(select, arm, &scope).or_else(|| extreme(select, arm, &scope))
@@ -95,8 +98,9 @@ impl Analysis<'_> {
     }
 
     /// The sources of a FROM with all their bounds; what they reach is noted.
-    pub(super) fn sources<'s>(&mut self, joins: &[Joined], filter: Option<&Expr>, pushed: Vec<Kind>, outer: &'s Scope<'s>, ctes: &Ctes) -> Option<Scope<'s>> {
+    pub(super) fn sources<'s>(&mut self, joins: &[Joined], filter: Option<&Expr>, pushed: Vec<Kind>, outer: &'s Scope<'s>, ctes: &Ctes, aliases: Vec<String>) -> Option<Scope<'s>> {
         let mut scope = self.scope(joins, outer, ctes)?;
+        scope.aliases = aliases;
         let mut bounds: Vec<Bound> = Vec::new();
         if joins.iter().all(|joined| joined.join != Join::Other) {
             let conditions = |expr: &Expr| conjuncts(expr).into_iter().cloned().map(Kind::Condition).collect::<Vec<_>>();
@@ -237,7 +241,7 @@ impl Analysis<'_> {
             }
             SelectTable::Select(select, _) => self.select(select, outer, ctes, &[], pushed),
             SelectTable::TableCall(_, args, _) => args.iter().try_for_each(|arg| self.inside(arg, outer, ctes)),
-            SelectTable::Sub(from, _) => self.sources(&Joined::of(from), None, Vec::new(), outer, ctes).map(|_| ()),
+            SelectTable::Sub(from, _) => self.sources(&Joined::of(from), None, Vec::new(), outer, ctes, Vec::new()).map(|_| ()),
         }
     }
 
@@ -251,6 +255,15 @@ impl Analysis<'_> {
             _ => 2,
         }
     }
+}
+
+/// The names that a SELECT gives to columns of its answer.
+fn aliases(columns: &[ResultColumn]) -> Vec<String> {
+    let alias = |column: &ResultColumn| match column {
+        ResultColumn::Expr(_, Some(alias)) if alias.is_explicit() => Some(alias.name().as_str().to_owned()),
+        _ => None,
+    };
+    columns.iter().filter_map(alias).collect()
 }
 
 /// The first rows that a SELECT of one source is limited to; `None` when its order says more than a column.
@@ -287,7 +300,7 @@ fn extreme(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First>
     let [column] = args.as_slice() else { return None };
     let meaning = scope.column(column).filter(|meaning| meaning.level == 0)?;
     let alone = select.limit.is_none() && select.order_by.is_empty() && order_by.is_empty() && filter_over.filter_clause.is_none() && filter_over.over_clause.is_none();
-    alone.then(|| First { column: meaning.column, descending, count: 1 })
+    alone.then_some(First { column: meaning.column, descending, count: 1 })
 }
 
 /// The source of this FROM that a condition speaks of alone, with nothing in it that could differ between the base and here.
@@ -310,6 +323,7 @@ fn equality(expr: &Expr, scope: &Scope<'_>) -> Option<(String, Vec<String>)> {
         fit.then(|| (meaning.column, values.iter().map(|value| bare(value).to_string()).collect()))
     };
     match expr {
+        Expr::Binary(_, Operator::Is, right) if is_truth(right) => None,
         Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(right) => column(left, &[right]),
         Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(left) => column(right, &[left]),
         Expr::InList { lhs, not: false, rhs } if rhs.iter().all(|one| is_constant(one)) => column(lhs, &rhs.iter().map(|one| &**one).collect::<Vec<_>>()),

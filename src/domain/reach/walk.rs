@@ -150,6 +150,36 @@ pub fn looks_around(expr: &Expr) -> bool {
     found
 }
 
+/// Whether a window is in an expression.
+pub fn has_window(expr: &Expr) -> bool {
+    let mut found = false;
+    visit(expr, &mut |part| {
+        found |= matches!(part, Expr::FunctionCall { filter_over, .. } | Expr::FunctionCallStar { filter_over, .. } if filter_over.over_clause.is_some());
+    });
+    found
+}
+
+/// Whether a condition holds for one of two values that compare as equal exactly when it holds for the other. GROUP BY, DISTINCT and UNION keep one of them.
+pub fn minds_only_order(expr: &Expr) -> bool {
+    use turso_parser::ast::Operator;
+    let column = |expr: &Expr| matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..));
+    let constant = |expr: &Expr| is_constant(expr) && !is_truth(expr) && !matches!(bare(expr), Expr::Cast { .. });
+    match bare(expr) {
+        Expr::Binary(left, Operator::Equals | Operator::Is | Operator::Less | Operator::LessEquals | Operator::Greater | Operator::GreaterEquals, right) => {
+            (column(left) && constant(right)) || (constant(left) && column(right))
+        }
+        Expr::InList { lhs, not: false, rhs } => column(lhs) && rhs.iter().all(|one| constant(one)),
+        Expr::Between { lhs, start, end, .. } => column(lhs) && constant(start) && constant(end),
+        Expr::IsNull(inner) | Expr::NotNull(inner) => column(inner),
+        _ => false,
+    }
+}
+
+/// TRUE or FALSE, which behind IS asks for the truth of a value instead of the value.
+pub fn is_truth(expr: &Expr) -> bool {
+    matches!(bare(expr), Expr::Literal(turso_parser::ast::Literal::True | turso_parser::ast::Literal::False))
+}
+
 /// Functions whose value is not told by their arguments.
 const VOLATILE: [&str; 14] = [
     "random",
