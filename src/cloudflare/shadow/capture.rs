@@ -24,7 +24,7 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
     for table in checks::TABLES {
         database.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), &[])?;
     }
-    database.execute("INSERT INTO _dryrun_state SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_state)", &[])?;
+    database.execute("INSERT INTO _dryrun_state SELECT 0, 0, '' WHERE NOT EXISTS (SELECT 1 FROM _dryrun_state)", &[])?;
     for name in tables(database)? {
         install_on(database, &name, false)?;
     }
@@ -107,6 +107,7 @@ pub fn collisions(table: &Table, new: &str) -> Vec<String> {
     let mut collisions: Vec<String> = table
         .unique
         .iter()
+        .chain(&table.partly_unique)
         .map(|columns| {
             let equal: Vec<String> = columns
                 .iter()

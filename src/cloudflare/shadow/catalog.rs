@@ -111,6 +111,8 @@ pub struct Column {
     pub generated: bool,
     /// Its declared type.
     pub declared: String,
+    /// How its values compare.
+    pub affinity: Affinity,
     /// Its collation, in lower case.
     pub collation: String,
     /// Whether a NULL that REPLACE finds in it becomes its default.
@@ -141,6 +143,10 @@ pub struct Table {
     pub rowid: Option<&'static str>,
     /// The columns of each unique key besides the rowid, with their collations. Expressions are left out.
     pub unique: Vec<Vec<(String, String)>>,
+    /// The same for unique keys of only some of its rows.
+    pub partly_unique: Vec<Vec<(String, String)>>,
+    /// Whether its primary key has an index of its own: then no column is another name of the rowid.
+    pub indexed_key: bool,
     /// Whether a unique key has an expression.
     pub unique_expression: bool,
     /// Its foreign keys.
@@ -169,15 +175,20 @@ impl Table {
             .map(|row| {
                 let name = row.text(0).unwrap_or_default();
                 let collation = collations.as_ref().and_then(|all| all.get(&name.to_ascii_lowercase()).cloned()).unwrap_or_else(|| "binary".into());
-                Column { name, key: row.count(1), generated: row.count(2) >= 2, declared: row.text(3).unwrap_or_default(), collation, replaces_null: row.count(4) == 1 }
+                let declared = row.text(3).unwrap_or_default();
+                // ANY is a type of STRICT tables only; elsewhere it is a word like any other.
+                let affinity = if !strict && declared.eq_ignore_ascii_case("any") { Affinity::Numeric } else { Affinity::of(&declared) };
+                Column { affinity, name, key: row.count(1), generated: row.count(2) >= 2, declared, collation, replaces_null: row.count(4) == 1 }
             })
             .collect();
         let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
         let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
-        let mut unique = Vec::new();
+        let (mut unique, mut partly_unique, mut indexed_key) = (Vec::new(), Vec::new(), false);
         let mut unique_expression = false;
-        let indexes = database.run(&format!("SELECT name FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"), &[])?;
+        let indexes = database.run(&format!("SELECT name, partial, origin = 'pk' FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"), &[])?;
         for index in indexes.iter() {
+            let partly = index.count(1) == 1;
+            indexed_key |= index.count(2) == 1;
             let index = literal(&index.text(0).unwrap_or_default());
             let parts = database.run(&format!("SELECT cid, name, coll FROM pragma_index_xinfo({index}) WHERE key = 1 ORDER BY seqno"), &[])?;
             let mut key = Vec::new();
@@ -190,6 +201,8 @@ impl Table {
             }
             if expression {
                 unique_expression = true;
+            } else if partly {
+                partly_unique.push(key);
             } else {
                 unique.push(key);
             }
@@ -211,6 +224,8 @@ impl Table {
             columns,
             rowid,
             unique,
+            partly_unique,
+            indexed_key,
             unique_expression,
             foreign_keys: foreign_keys.into_values().collect(),
             understood: collations.is_some(),
@@ -236,7 +251,7 @@ impl Table {
 
     /// How its columns compare.
     pub fn shape(&self) -> Shape {
-        let columns = self.columns.iter().map(|column| reach::Column { name: column.name.clone(), affinity: Affinity::of(&column.declared), collation: column.collation.clone() });
+        let columns = self.columns.iter().map(|column| reach::Column { name: column.name.clone(), affinity: column.affinity, collation: column.collation.clone() });
         Shape { name: self.name.clone(), columns: columns.collect(), rowid: self.rowid.is_some() }
     }
 
@@ -250,6 +265,9 @@ impl Table {
     /// The column that is another name for the rowid, if there is one.
     pub fn rowid_alias(&self) -> Option<&str> {
         self.rowid?;
+        if self.indexed_key {
+            return None;
+        }
         let key = self.primary_key();
         let [only] = key.as_slice() else { return None };
         let column = self.columns.iter().find(|column| column.name == *only)?;

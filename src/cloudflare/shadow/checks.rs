@@ -9,10 +9,10 @@ use serde_json::Value;
 use turso_parser::ast::{Cmd, Stmt, TriggerEvent, TriggerTime};
 use turso_parser::parser::Parser;
 
-use super::capture::constant;
+use super::capture::real;
 use super::catalog::{Catalog, ForeignKey, PREFIX, Table, tables};
-use super::cells::{identifier, list, literal};
-use super::needs::{Needs, collated, keyed};
+use super::cells::{balanced, identifier, list, literal};
+use super::needs::{Needs, collated, is_garbled, keyed};
 use super::reached::Schema;
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::reach::{Affinity, in_frame, reach, trigger_parts};
@@ -20,7 +20,7 @@ use crate::domain::refusal::Problem;
 
 /// The tables that the checks need.
 pub const TABLES: [&str; 7] = [
-    "_dryrun_state (mode INTEGER NOT NULL, replaces INTEGER NOT NULL)",
+    "_dryrun_state (mode INTEGER NOT NULL, replaces INTEGER NOT NULL, word TEXT NOT NULL)",
     "_dryrun_needs (what TEXT NOT NULL)",
     "_dryrun_covered (what TEXT PRIMARY KEY) WITHOUT ROWID",
     "_dryrun_frames (what TEXT PRIMARY KEY) WITHOUT ROWID",
@@ -60,13 +60,10 @@ impl Check {
         let Self { from, condition, what, covered } = self;
         let rest = format!("{from} WHERE ({condition}) AND NOT EXISTS (SELECT 1 FROM {covered} AS c WHERE c.what = {what})");
         format!(
-            "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT RAISE(ABORT, '{MISSING}' || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
+            "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT RAISE(ABORT, s.word || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
         )
     }
 }
-
-/// What an error begins with that says what is missing.
-pub const MISSING: &str = "_dryrun_missing ";
 
 /// Makes the checks for what is copied in parts, and takes away those that were there.
 pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
@@ -81,6 +78,12 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
             let mut checks = own(table, catalog, event);
             checks.extend(of_foreign_keys(table, &all, catalog, event));
             make(database, &format!("{ordinal}_{event}"), &table.name, &Moment { time: "BEFORE", event: event.to_owned() }, &checks)?;
+        }
+        if let Some(alias) = table.rowid_alias() {
+            // A rowid that is drawn is only known afterwards.
+            let drawn = |key: &&ForeignKey| key.from.iter().any(|column| column.eq_ignore_ascii_case(alias));
+            let keys: Vec<ForeignKey> = table.foreign_keys.iter().filter(drawn).cloned().collect();
+            make(database, &format!("{ordinal}_drawn"), &table.name, &Moment { time: "AFTER", event: "INSERT".into() }, &parents(&keys, &all, catalog, false))?;
         }
     }
     let views = database.run("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name", &[])?;
@@ -123,7 +126,7 @@ pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
         let referred = parent.referred(key);
         referred.len() == key.from.len()
             && key.from.iter().zip(&referred).all(|(from, to)| match (child.column(from), parent.column(to)) {
-                (Some(from), Some(to)) => Affinity::of(&from.declared) == Affinity::of(&to.declared),
+                (Some(from), Some(to)) => from.affinity == to.affinity,
                 _ => false,
             })
     };
@@ -148,22 +151,36 @@ fn filled(row: &str, columns: &[String]) -> String {
 }
 
 fn changed(columns: &[String]) -> String {
-    columns.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0}", identifier(column))).collect::<Vec<_>>().join(" OR ")
+    // To the letter: what is the same under a column's collation may be another key in an index.
+    columns.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0} COLLATE BINARY", identifier(column))).collect::<Vec<_>>().join(" OR ")
 }
 
 /// What a row of a table that is not whole meets there: rows with the same key, and the highest rowid.
 fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
     let mut checks = Vec::new();
-    if !catalog.partial.contains(&table.name) || event == "DELETE" {
+    if !catalog.partial.contains(&table.name) {
         return checks;
     }
     let update = event == "UPDATE";
-    let quoted = identifier(&table.name);
-    let mut keys: Vec<Vec<(String, String)>> = table.unique.clone();
-    if let Some(rowid) = table.rowid_column() {
-        keys.push(vec![(rowid.to_owned(), "binary".into())]);
+    if event != "INSERT"
+        && let Some(rowid) = table.rowid
+    {
+        // The last row at the top goes: the next one may be given its rowid, even by a trigger in between.
+        let floor = format!("(SELECT lowest FROM _dryrun_floor WHERE name = {})", literal(&table.name));
+        let leaves = if update { format!(" AND NEW.{rowid} < {floor}") } else { String::new() };
+        let others = format!("NOT EXISTS (SELECT 1 FROM {} AS x WHERE x.{rowid} >= {floor} AND x.{rowid} <> OLD.{rowid})", identifier(&table.name));
+        checks.push(Check::new(format!("OLD.{rowid} >= {floor}{leaves} AND {others}"), literal(&top_text(&table.name))));
     }
-    for key in keys {
+    if event == "DELETE" {
+        return checks;
+    }
+    let quoted = identifier(&table.name);
+    let mut keys: Vec<(Vec<(String, String)>, bool)> =
+        table.unique.iter().map(|key| (key.clone(), false)).chain(table.partly_unique.iter().map(|key| (key.clone(), true))).collect();
+    if let Some(rowid) = table.rowid_column() {
+        keys.push((vec![(rowid.to_owned(), "binary".into())], false));
+    }
+    for (key, partly) in keys {
         let columns: Vec<String> = key.iter().map(|(column, _)| column.clone()).collect();
         let named: Vec<String> = key
             .iter()
@@ -173,24 +190,32 @@ fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
             })
             .collect();
         let equal: Vec<String> = key.iter().map(|(column, collation)| format!("x.{0} = NEW.{0} COLLATE {1}", identifier(column), identifier(collation))).collect();
-        let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE {})", filled("NEW", &columns), equal.join(" AND "));
-        if update {
+        // A row that is here with the same key may be none that the index of some rows holds; and a row can come into that index with the key that it has.
+        let mut condition = filled("NEW", &columns);
+        if !partly {
+            condition = format!("{condition} AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE {})", equal.join(" AND "));
+        }
+        if update && !partly {
             condition = format!("({}) AND {condition}", changed(&columns));
-        } else if table.rowid_column() == columns.first().map(String::as_str) && columns.len() == 1 {
+        } else if !update && table.rowid_column() == columns.first().map(String::as_str) && columns.len() == 1 {
             // -1 is what a row shows that will be given its rowid; row -1 itself comes with the highest one.
             condition = format!("NEW.{} <> -1 AND {condition}", identifier(columns.first().map_or("rowid", String::as_str)));
         }
         checks.push(Check::new(condition, what(&table.name, &named, &same("NEW", &columns))));
     }
     if let (Some(rowid), false) = (table.rowid, update) {
-        let top = format!("{{\"t\":{},\"top\":true}}", Value::from(table.name.as_str()));
         let condition = format!(
             "NEW.{rowid} = -1 AND EXISTS (SELECT 1 FROM _dryrun_floor AS f WHERE f.name = {} AND f.lowest > coalesce((SELECT max({rowid}) FROM {quoted}), -9223372036854775808))",
             literal(&table.name)
         );
-        checks.push(Check::new(condition, literal(&top)));
+        checks.push(Check::new(condition, literal(&top_text(&table.name))));
     }
     checks
+}
+
+/// What stands for the highest rows of a table.
+fn top_text(table: &str) -> String {
+    format!("{{\"t\":{},\"top\":true}}", Value::from(table))
 }
 
 /// What foreign keys make a row meet: the row that it refers to, the rows that refer to it.
@@ -198,17 +223,7 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
     let mut checks = Vec::new();
     let update = event == "UPDATE";
     if event != "DELETE" {
-        for key in &table.foreign_keys {
-            let Some(parent) = all.iter().find(|other| other.name.eq_ignore_ascii_case(&key.parent)).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
-            let referred = parent.referred(key);
-            // The parent's column decides how they compare, so the child's value goes without an affinity.
-            let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from))).collect();
-            let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})", filled("NEW", &key.from), identifier(&parent.name), equal.join(" AND "));
-            if update {
-                condition = format!("({}) AND {condition}", changed(&key.from));
-            }
-            checks.push(Check::new(condition, what(&parent.name, &referred, &same("NEW", &key.from))));
-        }
+        checks.extend(parents(&table.foreign_keys, all, catalog, update));
     }
     let children = all.iter().filter(|child| catalog.partial.contains(&child.name));
     for (child, key) in children.flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key))).filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name)) {
@@ -240,6 +255,23 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
     checks
 }
 
+/// The rows that a row refers to.
+fn parents(keys: &[ForeignKey], all: &[Rc<Table>], catalog: &Catalog, update: bool) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for key in keys {
+        let Some(parent) = all.iter().find(|other| other.name.eq_ignore_ascii_case(&key.parent)).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
+        let referred = parent.referred(key);
+        // The parent's column decides how they compare, so the child's value goes without an affinity.
+        let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from))).collect();
+        let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})", filled("NEW", &key.from), identifier(&parent.name), equal.join(" AND "));
+        if update {
+            condition = format!("({}) AND {condition}", changed(&key.from));
+        }
+        checks.push(Check::new(condition, what(&parent.name, &referred, &same("NEW", &key.from))));
+    }
+    checks
+}
+
 /// The triggers of agents that fire at a moment and reach tables that are not whole.
 struct Frame {
     table: String,
@@ -250,10 +282,22 @@ struct Frame {
 
 impl Frame {
     fn check(&self) -> Check {
-        let values: Vec<String> = self.columns.iter().map(|(row, column)| format!("{row}.{}", identifier(column))).collect();
+        let value = |(row, column): &(String, String)| {
+            let value = format!("{row}.{}", identifier(column));
+            // Short, because a trigger may name a hundred of them. Text with a NUL in it is not told.
+            format!("json_quote(CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) THEN '?' ELSE quote({value}) END)")
+        };
+        let values: Vec<String> = self.columns.iter().map(value).collect();
+        let values = if values.is_empty() { literal("[]") } else { format!("'[' || {} || ']'", joined(values)) };
         let lead = format!("{{\"g\":{},\"e\":{},\"v\":", Value::from(self.table.as_str()), Value::from(self.moment.to_string()));
-        Check { from: String::new(), condition: "1".into(), what: format!("{} || {} || '}}'", literal(&lead), list(&values)), covered: "_dryrun_frames" }
+        Check { from: String::new(), condition: "1".into(), what: format!("{} || {values} || '}}'", literal(&lead)), covered: "_dryrun_frames" }
     }
+}
+
+/// Texts with commas between them, as a balanced expression.
+fn joined(values: Vec<String>) -> String {
+    let count = values.len();
+    balanced(values.into_iter().enumerate().map(|(index, value)| if index + 1 == count { value } else { format!("({value} || ',')") }).collect())
 }
 
 impl std::fmt::Display for Moment {
@@ -278,7 +322,8 @@ fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
             TriggerEvent::UpdateOf(columns) => format!("UPDATE OF {}", columns.iter().map(|column| identifier(column.as_str())).collect::<Vec<_>>().join(", ")),
         };
         let moment = Moment { time, event };
-        let Some((columns, texts)) = trigger_parts(&sql) else { continue };
+        // What is not understood may reach anything: a text that says nothing stands for that.
+        let (columns, texts) = trigger_parts(&sql).unwrap_or_else(|| (Vec::new(), vec![String::new()]));
         if texts.iter().all(|text| reach(text, schema).is_some_and(|found| found.is_empty())) {
             continue;
         }
@@ -298,17 +343,21 @@ fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
     Ok(frames)
 }
 
-/// What triggers reach that fire with these values; tables that `touched` names are needed whole where that cannot be told.
-pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>) -> Result<Needs, Problem> {
+/// What triggers reach that fire with these values; all tables in parts are needed whole where that cannot be told.
+pub fn frame_needs(schema: &Schema<'_>, said: &str, partial: &BTreeSet<String>) -> Result<Needs, Problem> {
+    let mut needs = Needs::default();
+    if is_garbled(said) {
+        needs.whole.extend(partial.iter().cloned());
+        return Ok(needs);
+    }
     let said: Value = serde_json::from_str(said).map_err(|_| unreadable("shadow"))?;
     let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
     let values = said.get("v").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut needs = Needs::default();
     let Some(frame) = frames(schema, text("g"))?.into_iter().find(|frame| frame.moment.to_string() == text("e")) else { return Ok(needs) };
     let described = schema.described(&frame.table);
     let value = |row: &str, column: &str| {
         let at = frame.columns.iter().position(|known| known.0 == row && known.1 == column)?;
-        typed(described.as_deref(), column, values.get(at)?)
+        typed(described.as_deref(), column, values.get(at)?.as_str()?)
     };
     for command in &frame.texts {
         let found = in_frame(command, &value).and_then(|text| reach(&text, schema));
@@ -318,26 +367,32 @@ pub fn frame_needs(schema: &Schema<'_>, said: &str, touched: &BTreeSet<String>) 
                     needs.add(schema.missing(one, usize::MAX)?);
                 }
             }
-            None => needs.whole.extend(touched.iter().filter(|table| !schema.is_here(table)).cloned()),
+            None => needs.whole.extend(partial.iter().cloned()),
         }
     }
     Ok(needs)
 }
 
-/// A value of a row as a constant that compares as its column does; `None` where there is no such constant.
-fn typed(table: Option<&Table>, column: &str, value: &Value) -> Option<String> {
-    let constant = constant(value);
+/// A value of a row, written as SQLite quotes it, as a constant that compares as its column does; `None` where there is no such constant.
+fn typed(table: Option<&Table>, column: &str, value: &str) -> Option<String> {
+    if value == "?" {
+        return None;
+    }
+    let is_text = value.starts_with('\'');
+    let is_number = value.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    let is_integer = is_number && !value.contains(['.', 'e', 'E']);
+    let constant = value.parse::<f64>().ok().filter(|_| is_number && !is_integer).map_or_else(|| value.to_owned(), real);
     let Some(column) = table.and_then(|table| table.column(column)) else {
         // The rowid, or a column of a view.
-        return if value.is_number() { Some(format!("CAST({constant} AS INTEGER)")).filter(|_| value.is_i64()) } else { Some(constant) };
+        return if is_number { is_integer.then(|| format!("CAST({constant} AS INTEGER)")) } else { Some(constant) };
     };
     if column.collation != "binary" {
         return None;
     }
-    Some(match (Affinity::of(&column.declared), value) {
-        (Affinity::Numeric, Value::Number(number)) if number.is_i64() => format!("CAST({constant} AS INTEGER)"),
-        (Affinity::Numeric, Value::Number(_)) => format!("CAST({constant} AS REAL)"),
-        (Affinity::Text, Value::String(_)) => format!("CAST({constant} AS TEXT)"),
+    Some(match column.affinity {
+        Affinity::Numeric if is_integer => format!("CAST({constant} AS INTEGER)"),
+        Affinity::Numeric if is_number => format!("CAST({constant} AS REAL)"),
+        Affinity::Text if is_text => format!("CAST({constant} AS TEXT)"),
         _ => constant,
     })
 }

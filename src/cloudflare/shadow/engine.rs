@@ -11,7 +11,7 @@ use super::base::Base;
 use super::catalog::{self, Catalog};
 use super::hydrate;
 use super::needs::Needs;
-use super::reached::Schema;
+use super::reached::{Doubted, Schema};
 use super::round::{Halt, Look, Mode, Round};
 use super::supply::{self, Budget};
 use super::touched::{Touched, roots, touched};
@@ -27,7 +27,7 @@ use crate::domain::statement::Kind;
 use crate::domain::tokens::tokens;
 
 /// Most rounds of copying for one request: each copies at least one table, and a statement rarely reaches more.
-const MAX_ROUNDS: usize = 64;
+const MAX_ROUNDS: usize = 250;
 
 /// A shadow while its object lives. The memory is only a cache of what storage can say again.
 pub struct Shadow {
@@ -90,15 +90,27 @@ impl Shadow {
             match round {
                 Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
                 Err(Halt::Missing(mut needs)) => {
-                    self.frames(&catalog, &mut needs)?;
+                    self.frames(&catalog, &request.call, &mut needs)?;
                     look.missed |= look.suspect.is_some();
                     look.suspect = None;
                     if !needs.is_empty() && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await? {
                         self.forget();
                     }
                 }
-                // What it would need next is drawn anew each time; what else it meets was fetched before.
-                Err(Halt::Failed(_, problem)) if volatile && look.missed => return Err(problem),
+                // What it would need next is drawn anew each time; what else it meets was fetched before, unless a trigger meets it.
+                Err(Halt::Failed(at, problem)) if volatile && look.missed => {
+                    let inside = request
+                        .call
+                        .statements
+                        .get(at)
+                        .and_then(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
+                        .is_some_and(|touched| !touched.written_inside.is_empty());
+                    return Err(if inside {
+                        not_rehearsable("A statement that draws keys by chance, fires triggers on large tables and fails", "Draw the keys before, and bind them.")
+                    } else {
+                        problem
+                    });
+                }
                 Err(Halt::Failed(at, problem)) => match look.suspect {
                     // Nothing was missing before it failed: the error is its own.
                     Some((same, Mode::Raise)) if same == at => return Err(problem),
@@ -113,8 +125,14 @@ impl Shadow {
     }
 
     /// Finds out what triggers reach that were seen to fire; those that reach nothing new are remembered.
-    fn frames(&self, catalog: &Catalog, needs: &mut Needs) -> Result<(), Problem> {
-        let schema = Schema::new(&self.database, catalog);
+    fn frames(&self, catalog: &Catalog, call: &SqlCall, needs: &mut Needs) -> Result<(), Problem> {
+        // They are looked at as things are before the batch, so what it writes says nothing for sure.
+        let written = call
+            .statements
+            .iter()
+            .filter_map(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
+            .flat_map(|touched| touched.written.iter().cloned().collect::<Vec<_>>());
+        let schema = Schema::new(&self.database, catalog).doubting(Doubted { tables: written.collect(), target: None });
         for frame in std::mem::take(&mut needs.frames) {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {

@@ -128,7 +128,8 @@ pub fn condition_text(need: &RowNeed) -> String {
     if let Some(called) = &need.called {
         return called.clone();
     }
-    let text = format!("{}|{}|{}", need.table, need.alias, need.conditions.join(" AND "));
+    let parts: Vec<&str> = [&need.table, &need.alias].into_iter().chain(&need.conditions).map(String::as_str).collect();
+    let text = Value::from(parts).to_string();
     if text.len() < 500 { text } else { hex::encode(Sha256::digest(text.as_bytes())) }
 }
 
@@ -153,7 +154,7 @@ pub fn is_garbled(text: &str) -> bool {
 
 /// A column of a need in SQL: its name quoted, its collation behind it.
 pub fn column_sql(column: &str) -> String {
-    match column.split_once('\n') {
+    match column.split_once('\0') {
         Some((name, collation)) => format!("{} COLLATE {}", identifier(name), identifier(collation)),
         None => rowid_or_identifier(column),
     }
@@ -161,7 +162,7 @@ pub fn column_sql(column: &str) -> String {
 
 /// A column of a need whose index compares by another collation than the column.
 pub fn collated(column: &str, collation: &str) -> String {
-    format!("{column}\n{}", collation.to_ascii_lowercase())
+    format!("{column}\0{}", collation.to_ascii_lowercase())
 }
 
 fn rowid_or_identifier(column: &str) -> String {
@@ -177,9 +178,7 @@ pub fn equals(columns: &[String], key: &str) -> Result<String, Problem> {
 
 /// The condition that columns have the values of one of several keys, and the parameter that it takes.
 pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<String>), Problem> {
-    // Values that are JSON themselves travel as one parameter of any length.
-    let plain = keys.iter().all(|key| !key.contains(['{', '.']) && !key.contains("\\u0000"));
-    if !plain || keys.len() == 1 {
+    if !are_plain(keys) || keys.len() == 1 {
         let each = keys.iter().map(|key| equals(columns, key).map(|one| format!("({one})"))).collect::<Result<Vec<_>, _>>()?;
         return Ok((balanced_or(each), None));
     }
@@ -187,6 +186,15 @@ pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<Str
     let values: Vec<String> = (0..columns.len()).map(|index| format!("json_extract(value, {})", literal(&format!("$[{index}]")))).collect();
     let left = if names.len() == 1 { names.join("") } else { format!("({})", names.join(", ")) };
     Ok((format!("{left} IN (SELECT {} FROM json_each(?))", values.join(", ")), Some(format!("[{}]", keys.join(",")))))
+}
+
+/// Whether all values are read back from JSON as they are: then they travel as one parameter of any length.
+pub fn are_plain(keys: &[String]) -> bool {
+    let plain = |value: &Value| match value {
+        Value::String(text) => !text.contains('\0'),
+        value => value.is_i64(),
+    };
+    keys.iter().all(|key| serde_json::from_str::<Vec<Value>>(key).is_ok_and(|values| values.iter().all(plain)))
 }
 
 /// OR as a balanced tree: SQLite here refuses expressions deeper than 100.

@@ -8,16 +8,17 @@ use serde_json::Value;
 use turso_parser::ast::{Cmd, Stmt, TriggerEvent};
 use turso_parser::parser::Parser;
 
-use super::catalog::{self, Catalog};
+use super::catalog::{self, Catalog, PREFIX};
 use super::engine::{MAX_PROGRAMS, Shadow, not_rehearsable, store_error};
 use super::images::Images;
 use super::needs::{Needs, said};
-use super::reached::Schema;
+use super::reached::{Doubted, Schema};
 use super::round::{Halt, Look, Mode, Round};
 use super::touched::Touched;
 use super::values::bindings;
 use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
+use crate::cloudflare::js;
 use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::reach;
@@ -48,7 +49,7 @@ impl Shadow {
         }
         let write = one.statement.kind == Kind::Write;
         if !write && touched.writes {
-            crate::cloudflare::js::log("alert", "read_that_writes", &[("store", store)]);
+            js::log("alert", "read_that_writes", &[("store", store)]);
             return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
         }
         let replaces = write && self.may_replace(&one.statement, &touched)?;
@@ -71,9 +72,13 @@ impl Shadow {
         let before = if write { self.total_changes()? } else { 0 };
         let rows = self.database.answer(text, params);
         if in_parts && write && !(look.open && rows.is_ok()) {
-            let missing = self.missing(&rows)?;
+            let missing = self.missing(round, &rows)?;
             match (&rows, missing.is_empty()) {
                 (_, false) => return Err(Halt::Missing(missing)),
+                // The gateway's triggers make SQLite look at the types of a STRICT row before it looks for its keys.
+                (Err(error), true) if error.0.contains("cannot store") && !self.strict_ones(&touched)?.is_empty() => {
+                    return Err(not_rehearsable("A row of a large STRICT table with a value of another type", "Give the columns values of their types.").into());
+                }
                 (Err(error), true) if mode == Mode::Raise => return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?)),
                 (Err(error), true) => return Err(Halt::Failed(look.at, store_error(error.clone()))),
                 (Ok(_), true) if mode == Mode::Leave => return Err(Halt::Failed(look.at, Problem::internal())),
@@ -105,10 +110,6 @@ impl Shadow {
                 round.written.extend(virtuals.iter().map(|one| one.name.clone()));
             }
             self.brace(catalog, &strict, false)?;
-            if in_parts && touched.written.len() > 1 {
-                // What other tables became may be what a subquery read.
-                self.require_reached(round, catalog, one, &touched, look)?;
-            }
         }
         round.figures.push(figures);
         Ok(rows)
@@ -242,7 +243,7 @@ impl Shadow {
             // No row is inserted while it is looked at, so it is what it is now.
             text = reach::with_call(&text, LAST_INSERT, &self.counters()?.1.to_string());
         }
-        let schema = Schema::new(&self.database, catalog).after(&round.moved_rows);
+        let schema = Schema::new(&self.database, catalog).after(&round.moved_rows).doubting(doubted(&one.statement, touched));
         let Some(found) = reach::reach(&text, &schema) else {
             return self.require(catalog, touched.tables.iter().cloned());
         };
@@ -256,14 +257,15 @@ impl Shadow {
     }
 
     /// What the gateway's triggers found missing.
-    fn missing(&self, rows: &Result<Answered, SqlError>) -> Result<Needs, Problem> {
+    fn missing(&self, round: &Round, rows: &Result<Answered, SqlError>) -> Result<Needs, Problem> {
         match rows {
             Ok(_) => {
                 let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
                 said(noted.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())
             }
             Err(error) => {
-                let text = error.0.split_once(checks::MISSING).and_then(|(_, rest)| rest.rsplit_once('}')).map(|(text, _)| format!("{text}}}"));
+                let told = error.0.split_once(&round.word).filter(|_| !round.word.is_empty());
+                let text = told.and_then(|(_, rest)| rest.rsplit_once('}')).map(|(text, _)| format!("{text}}}"));
                 said(text)
             }
         }
@@ -272,7 +274,8 @@ impl Shadow {
     /// Only where it changes: it would be seen by `changes()`.
     pub(super) fn set_mode(&self, round: &mut Round, mode: Mode, replaces: bool) -> Result<(), Problem> {
         if round.mode != (mode, replaces) {
-            self.database.execute(&format!("UPDATE _dryrun_state SET mode = {}, replaces = {}", mode as u8, u8::from(replaces)), &[])?;
+            round.word = format!("{PREFIX}{:032x} ", js::entropy());
+            self.database.execute(&format!("UPDATE _dryrun_state SET mode = {}, replaces = {}, word = ?", mode as u8, u8::from(replaces)), &[round.word.as_str().into()])?;
             round.mode = (mode, replaces);
         }
         Ok(())
@@ -343,6 +346,17 @@ impl Shadow {
         }
         store_error(error).into()
     }
+}
+
+/// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys write meanwhile, and the columns that an UPDATE sets.
+fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
+    let target = match Parser::new(statement.text.as_bytes()).next_cmd() {
+        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => {
+            Some((update.tbl_name.name.as_str().to_owned(), update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect()))
+        }
+        _ => None,
+    };
+    Doubted { tables: touched.written_inside.iter().cloned().collect(), target }
 }
 
 /// The event that a trigger fires on.

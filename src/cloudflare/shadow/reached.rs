@@ -13,6 +13,7 @@ use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
 use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values};
 use crate::domain::refusal::Problem;
+use crate::domain::tokens::tokens;
 
 /// The schema as the shadow has it.
 pub struct Schema<'a> {
@@ -20,12 +21,27 @@ pub struct Schema<'a> {
     catalog: &'a Catalog,
     tables: RefCell<BTreeMap<String, Option<Rc<Table>>>>,
     moved: Option<&'a BTreeSet<(String, String)>>,
+    doubted: Doubted,
+}
+
+/// What queries must not read, because it changes while their answers are to hold.
+#[derive(Debug, Clone, Default)]
+pub struct Doubted {
+    /// Tables.
+    pub tables: Vec<String>,
+    /// A table that is being changed, and which of its columns are.
+    pub target: Option<(String, Vec<String>)>,
 }
 
 impl<'a> Schema<'a> {
     /// The schema of this database.
     pub fn new(database: &'a Database, catalog: &'a Catalog) -> Self {
-        Self { database, catalog, tables: RefCell::default(), moved: None }
+        Self { database, catalog, tables: RefCell::default(), moved: None, doubted: Doubted::default() }
+    }
+
+    /// With doubts.
+    pub fn doubting(self, doubted: Doubted) -> Self {
+        Self { doubted, ..self }
     }
 
     /// With rows that the round has changed so far.
@@ -95,6 +111,7 @@ impl<'a> Schema<'a> {
                     Some(values) => (values, false),
                     None => continue,
                 },
+                Values::Query(query) if self.is_doubted(&query) => continue,
                 Values::Query(query) => match self.values(&query)? {
                     Some(values) => (values, true),
                     None => continue,
@@ -137,6 +154,12 @@ impl<'a> Schema<'a> {
         Ok(if rows.conditions.is_empty() { None } else { need(rows.conditions, Vec::new(), Vec::new()) })
     }
 
+    fn is_doubted(&self, query: &str) -> bool {
+        let tokens = tokens(query);
+        let names = |name: &String| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(name));
+        self.doubted.tables.iter().any(names) || self.doubted.target.as_ref().is_some_and(|(table, columns)| names(table) && columns.iter().any(names))
+    }
+
     /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have lost its place, so as many more are taken.
     fn first(&self, table: &Table, alias: &str, mut conditions: Vec<String>, first: &First, at: usize) -> Result<RowNeed, Problem> {
         let changed = self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
@@ -177,7 +200,7 @@ impl<'a> Schema<'a> {
 
     /// Constants as the JSON that a column's values are written in. What is spelled differently is only asked for once more.
     fn constants(&self, table: &Table, column: &str, constants: &[String]) -> Result<Option<BTreeSet<String>>, Problem> {
-        let affinity = table.column(column).map_or(Affinity::Numeric, |column| Affinity::of(&column.declared));
+        let affinity = table.column(column).map_or(Affinity::Numeric, |column| column.affinity);
         let mut values = BTreeSet::new();
         for constant in constants {
             let rows = self.database.run(&format!("SELECT {}", list(std::slice::from_ref(constant))), &[])?;

@@ -70,6 +70,8 @@ pub(super) struct Round {
     /// Whether a broken reference was put right in a way that SQLite does not count.
     pub(super) never_mended: bool,
     pub(super) mode: (Mode, bool),
+    /// What the error begins with that says what is missing: nobody else can know it.
+    pub(super) word: String,
 }
 
 /// How a round looks at a statement.
@@ -164,6 +166,7 @@ impl Shadow {
                 deferred: false,
                 never_mended: false,
                 mode: (Mode::Note, false),
+                word: String::new(),
             };
             let mut rows = Vec::new();
             // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.

@@ -13,7 +13,7 @@ use super::base::{Base, Fetched, Query, Selection, count};
 use super::catalog::{Catalog, ForeignKey, Table, tables};
 use super::cells::{identifier, literal};
 use super::checks;
-use super::needs::{Needs, RowNeed, covers, one_of};
+use super::needs::{Needs, RowNeed, are_plain, covers, one_of};
 use super::reached::Schema;
 use super::virtuals::{self, Content, Virtual};
 use crate::cloudflare::sql::Database;
@@ -61,6 +61,8 @@ fn exceeded(table: &str, needed: &str, left: &str) -> Problem {
 
 /// Most values of a key that are asked for in a table whose size is not known yet: a small one is copied whole anyway.
 const MOST_BLIND_KEYS: usize = 500;
+/// Most values that stand in the text of one query.
+const MOST_KEYS_IN_TEXT: usize = 200;
 /// How many rows below the highest rowid are fetched when that one is gone.
 const MORE_TOPS: u64 = 50;
 /// Longest chain of rows that refer to each other, table by table or within one.
@@ -173,7 +175,10 @@ impl Load<'_> {
                 later.rows.push(need);
                 continue;
             }
-            asked.push((selection(self.table(&need.table)?, &need)?, Some(need)));
+            let table = self.table(&need.table)?;
+            for need in divided(need) {
+                asked.push((selection(table.clone(), &need)?, Some(need)));
+            }
         }
         let mut mosts = Vec::new();
         let mut places = Vec::new();
@@ -369,6 +374,14 @@ fn top(table: &Rc<Table>, floor: Option<i64>) -> Selection {
         Some(floor) => format!("{rowid} IN (SELECT {rowid} FROM {name} WHERE {rowid} < {floor} ORDER BY {rowid} DESC LIMIT {MORE_TOPS})"),
     };
     Selection { filter: vec![filter], ..Selection::all(table.clone()) }
+}
+
+/// A need in parts of which each fits a statement.
+fn divided(need: RowNeed) -> Vec<RowNeed> {
+    if need.keys.len() <= MOST_KEYS_IN_TEXT || are_plain(&need.keys) {
+        return vec![need];
+    }
+    need.keys.chunks(MOST_KEYS_IN_TEXT).map(|keys| RowNeed { keys: keys.to_vec(), ..need.clone() }).collect()
 }
 
 /// The rows of a need.

@@ -18,6 +18,8 @@ pub struct Touched {
     pub tables: BTreeSet<String>,
     /// Tables among them that it writes.
     pub written: BTreeSet<String>,
+    /// Tables that triggers and the actions of foreign keys write.
+    pub written_inside: BTreeSet<String>,
     /// Whether it can write at all.
     pub writes: bool,
     /// Whether it reads the schema.
@@ -56,8 +58,11 @@ pub fn once(explain: &str) -> String {
 pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &str, params: &Array) -> Result<Touched, SqlError> {
     let program = database.run_bound(&once(&format!("EXPLAIN {statement}")), params)?;
     let mut touched = Touched::default();
+    let mut programs = 0;
     for row in program.iter() {
         let opcode = row.text(1).unwrap_or_default();
+        // The programs of triggers stand behind that of the statement, each counted from 0.
+        programs += u32::from(row.count(0) == 0);
         let (page, writes) = match opcode.as_str() {
             "Transaction" => {
                 touched.writes |= row.count(3) != 0;
@@ -85,6 +90,9 @@ pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &s
         touched.tables.insert(table.clone());
         if writes {
             touched.written.insert(table.clone());
+            if programs > 1 {
+                touched.written_inside.insert(table.clone());
+            }
         }
     }
     Ok(touched)

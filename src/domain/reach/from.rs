@@ -5,7 +5,7 @@ use turso_parser::parser::Parser;
 
 use super::names::{Affinity, Output, Scope, Source, Typing, identifier, shape_outputs};
 use super::walk::{bare, visit};
-use super::{Analysis, MAX_DEPTH, strict};
+use super::{Analysis, MAX_DEPTH, Shapes, strict};
 
 /// The common table expressions that can be named.
 #[derive(Clone, Default)]
@@ -31,14 +31,19 @@ impl Cte {
 }
 
 impl Ctes {
-    pub fn with(&self, with: Option<&With>) -> Self {
+    /// With those of a WITH. `None` when one has the name of another one, of a table or of a view: which of them is meant depends on where it is said.
+    pub fn with(&self, with: Option<&With>, shapes: &dyn Shapes) -> Option<Self> {
         let mut all = self.clone();
         for cte in with.iter().flat_map(|with| &with.ctes) {
+            let name = cte.tbl_name.as_str();
+            if all.known.iter().any(|known| known.name.eq_ignore_ascii_case(name)) || shapes.table(name).is_some() || shapes.view(name).is_some() {
+                return None;
+            }
             all.text.push(cte.to_string());
             let columns = cte.columns.iter().map(|column| column.col_name.as_str().to_owned()).collect();
             all.known.push(Cte { name: cte.tbl_name.as_str().to_owned(), columns, select: cte.select.clone(), open: false });
         }
-        all
+        Some(all)
     }
 
     /// A query that may name them.
@@ -116,6 +121,8 @@ impl Joined {
                     // Its own ON and that of an outer join inside the brackets must not be taken for one.
                     Some(JoinConstraint::On(_)) if bracketed && last.join == Join::Left => last.join = Join::Other,
                     Some(JoinConstraint::On(condition)) => last.on.push((**condition).clone()),
+                    // Which table of a bracket has the column is not told by its place.
+                    Some(JoinConstraint::Using(_)) if bracketed => last.join = Join::Other,
                     Some(JoinConstraint::Using(names)) => last.using.extend(names.iter().map(|name| name.as_str().to_owned())),
                     None => {}
                 }
@@ -164,8 +171,12 @@ impl Analysis<'_> {
         match table {
             SelectTable::Table(name, alias, _) => {
                 let alias = called(alias).or_else(|| name.alias.as_ref().map(|alias| alias.as_str().to_owned())).unwrap_or_else(|| name.name.as_str().to_owned());
-                let text = Some(format!("{} AS {}", identifier(name.name.as_str()), identifier(&alias)));
+                let mut text = Some(format!("{} AS {}", identifier(name.name.as_str()), identifier(&alias)));
                 let (columns, rowid) = if let Some(cte) = ctes.find(name) {
+                    if cte.open && cte.select.limit.as_ref().is_some_and(|limit| limit.offset.is_some()) {
+                        // Rows that are passed over are not answered, but followed.
+                        text = None;
+                    }
                     (self.cte_columns(cte, outer, ctes), false)
                 } else if let Some(shape) = self.shapes.table(name.name.as_str()) {
                     (Some(shape_outputs(&shape)), shape.rowid)
@@ -206,7 +217,7 @@ impl Analysis<'_> {
 
     /// The columns of what a SELECT answers.
     pub(super) fn answer(&self, select: &Select, outer: &Scope<'_>, ctes: &Ctes) -> Option<Vec<Output>> {
-        let ctes = ctes.with(select.with.as_ref());
+        let ctes = ctes.with(select.with.as_ref(), self.shapes)?;
         let mut answers = arms(select).into_iter().map(|arm| self.outputs(arm, outer, &ctes));
         let mut merged = answers.next()??;
         for arm in answers {

@@ -104,7 +104,7 @@ impl Analysis<'_> {
         match statement {
             Stmt::Select(select) => self.select(select, &Scope::default(), &Ctes::default(), &[], &[]),
             Stmt::Insert { with, tbl_name, body, returning, .. } => {
-                let ctes = Ctes::default().with(with.as_ref());
+                let ctes = Ctes::default().with(with.as_ref(), self.shapes)?;
                 if let InsertBody::Select(select, upsert) = body {
                     self.select(select, &Scope::default(), &ctes, &[], &[])?;
                     self.upsert(tbl_name, upsert.as_deref(), &ctes)?;
@@ -112,13 +112,15 @@ impl Analysis<'_> {
                 self.returning(tbl_name, returning, &ctes)
             }
             Stmt::Update(update) => {
-                let ctes = Ctes::default().with(update.with.as_ref());
+                let ctes = Ctes::default().with(update.with.as_ref(), self.shapes)?;
                 let mut joins = vec![Joined::plain(SelectTable::Table(update.tbl_name.clone(), None, None))];
                 joins.extend(update.from.iter().flat_map(Joined::of));
-                self.changing(&joins, update.where_clause.as_deref(), &update.sets, &update.returning, &ctes)
+                self.changing(&joins, update.where_clause.as_deref(), &update.sets, &[], &ctes)?;
+                // It answers the row as it became.
+                self.returning(&update.tbl_name, &update.returning, &ctes)
             }
             Stmt::Delete { with, tbl_name, where_clause, returning, .. } => {
-                let ctes = Ctes::default().with(with.as_ref());
+                let ctes = Ctes::default().with(with.as_ref(), self.shapes)?;
                 self.changing(&[Joined::plain(SelectTable::Table(tbl_name.clone(), None, None))], where_clause.as_deref(), &[], returning, &ctes)
             }
             Stmt::CreateTable { body: turso_parser::ast::CreateTableBody::AsSelect(select), .. } => self.select(select, &Scope::default(), &Ctes::default(), &[], &[]),
@@ -195,6 +197,12 @@ pub type TriggerParts = (Vec<(String, String)>, Vec<String>);
 /// A trigger as statements that can be looked at one by one: its condition as a SELECT, then its commands. NEW and OLD stand in them as they are.
 pub fn trigger_parts(trigger: &str) -> Option<TriggerParts> {
     let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { when_clause, commands, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };
+    // A table that goes by one of these names hides the row.
+    let tokens = crate::domain::tokens::tokens(trigger);
+    let is_row = |text: &str| text.eq_ignore_ascii_case("new") || text.eq_ignore_ascii_case("old");
+    if tokens.iter().enumerate().any(|(at, token)| is_row(&token.text) && token.quote != Some('\'') && tokens.get(at + 1).is_none_or(|next| next.text != ".")) {
+        return None;
+    }
     let mut texts: Vec<String> = when_clause.iter().map(|condition| format!("SELECT {condition}")).collect();
     texts.extend(commands.iter().map(command_text));
     let mut columns: Vec<(String, String)> = Vec::new();

@@ -4,7 +4,9 @@ use turso_parser::ast::{As, CompoundOperator, Expr, Literal, OneSelect, Operator
 
 use super::from::{Ctes, Join, Joined, arms, view};
 use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
-use super::walk::{bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order, sorted_parts, substitute, visit, window_parts};
+use super::walk::{
+    aggregates_inside, bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order, sorted_parts, substitute, visit, window_parts,
+};
 use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values};
 
 /// A bound from outside, on what a view or subquery answers.
@@ -48,7 +50,7 @@ impl Analysis<'_> {
             return None;
         }
         self.depth += 1;
-        let ctes = ctes.with(select.with.as_ref());
+        let ctes = ctes.with(select.with.as_ref(), self.shapes)?;
         let arms = arms(select);
         // A filter over a limited list is not one over what the list was made of.
         let pushed = if select.limit.is_some() { &[] } else { pushed };
@@ -283,7 +285,8 @@ fn first(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First> {
         let called = alias.as_ref().filter(|alias| alias.is_explicit()).is_some_and(|alias| alias.name().as_str().eq_ignore_ascii_case(&meaning.column));
         called && scope.column(expr).is_none_or(|other| !other.column.eq_ignore_ascii_case(&meaning.column))
     };
-    let plain = window_clause.is_empty() && term.nulls.is_none() && !expressions().any(|(expr, _)| looks_around(expr)) && !expressions().any(named_otherwise);
+    let plain =
+        window_clause.is_empty() && term.nulls.is_none() && !expressions().any(|(expr, _)| looks_around(expr) || aggregates_inside(expr)) && !expressions().any(named_otherwise);
     plain.then(|| First { column: meaning.column.clone(), descending: term.order == Some(SortOrder::Desc), count })
 }
 
@@ -369,7 +372,11 @@ fn push(pushed: &Pushed, index: usize, outputs: &[Option<Vec<Output>>], names: &
     let own = outputs.get(index)?.as_ref()?;
     let first = outputs.first()?.as_ref()?;
     let groups: Option<Vec<&Expr>> = group_by.as_ref().map(|group| group.exprs.iter().map(|one| bare(one)).collect());
-    let aggregates = columns.iter().any(|column| matches!(column, turso_parser::ast::ResultColumn::Expr(expr, _) if looks_around(expr)));
+    let aggregates = columns.iter().any(|column| matches!(column, ResultColumn::Expr(expr, _) if looks_around(expr)));
+    // An aggregate in a subquery can be one of this SELECT.
+    if columns.iter().any(|column| matches!(column, ResultColumn::Expr(expr, _) if aggregates_inside(expr))) {
+        return None;
+    }
     if aggregates && groups.is_none() {
         return None;
     }

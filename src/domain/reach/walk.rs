@@ -150,6 +150,11 @@ pub fn looks_around(expr: &Expr) -> bool {
     found
 }
 
+/// Whether a subquery in an expression calls something with the name of an aggregate.
+pub fn aggregates_inside(expr: &Expr) -> bool {
+    subqueries(expr).iter().any(|select| crate::domain::tokens::tokens(&select.to_string()).iter().any(|token| AGGREGATES.contains(&token.text.to_ascii_lowercase().as_str())))
+}
+
 /// Whether a window is in an expression.
 pub fn has_window(expr: &Expr) -> bool {
     let mut found = false;
