@@ -92,7 +92,20 @@ describe('one gateway', () => {
     const [read, batch] = gateway.recorder.requests;
     assert.deepEqual([read.store, read.statements, read.write], ['DB', [{ sql: 'SELECT title FROM tickets WHERE id = ?', params: [1] }], false]);
     assert.deepEqual([batch.write, batch.statements.length, batch.status], [true, 2, 200]);
+    assert.deepEqual(read.rows, [1]);
     assert.deepEqual(await gateway.db.all('SELECT title FROM tickets WHERE id = ?', [2]), [{ title: 'b' }]);
+  });
+
+  test('a further database is a store of its own', async () => {
+    const other = await start({ databases: ['OTHER'] });
+    try {
+      await other.other.exec('CREATE TABLE only_there (a); INSERT INTO only_there VALUES (1)');
+      assert.deepEqual(await other.other.all('SELECT * FROM only_there'), [{ a: 1 }]);
+      assert.deepEqual(await other.db.all("SELECT name FROM sqlite_master WHERE name = 'only_there'"), []);
+      assert.equal((await caller(other)('environment')).stores.OTHER.policy, 'live');
+    } finally {
+      await other.stop();
+    }
   });
 
   test('KV works, and the recorder sees its keys', async () => {

@@ -88,7 +88,7 @@ pub fn key(table: &Table, row: &str) -> String {
             .iter()
             .map(|column| {
                 let value = format!("{row}.{}", identifier(column));
-                let collation = table.unique.iter().flatten().find(|(other, _)| other == column).map_or("BINARY", |(_, collation)| collation.as_str());
+                let collation = table.key_index.iter().find(|(other, _)| other == column).map_or("BINARY", |(_, collation)| collation.as_str());
                 let value = match collation.to_ascii_uppercase().as_str() {
                     "NOCASE" => format!("CASE typeof({value}) WHEN 'text' THEN lower({value}) ELSE {value} END"),
                     "RTRIM" => format!("CASE typeof({value}) WHEN 'text' THEN rtrim({value}, ' ') ELSE {value} END"),

@@ -145,8 +145,8 @@ pub struct Table {
     pub unique: Vec<Vec<(String, String)>>,
     /// The same for unique keys of only some of its rows.
     pub partly_unique: Vec<Vec<(String, String)>>,
-    /// Whether its primary key has an index of its own: then no column is another name of the rowid.
-    pub indexed_key: bool,
+    /// The columns of its primary key with their collations, where the key has an index of its own: then no column is another name of the rowid.
+    pub key_index: Vec<(String, String)>,
     /// Whether a unique key has an expression.
     pub unique_expression: bool,
     /// Its foreign keys.
@@ -183,12 +183,12 @@ impl Table {
             .collect();
         let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
         let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
-        let (mut unique, mut partly_unique, mut indexed_key) = (Vec::new(), Vec::new(), false);
+        let (mut unique, mut partly_unique, mut key_index) = (Vec::new(), Vec::new(), Vec::new());
         let mut unique_expression = false;
         let indexes = database.run(&format!("SELECT name, partial, origin = 'pk' FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"), &[])?;
         for index in indexes.iter() {
             let partly = index.count(1) == 1;
-            indexed_key |= index.count(2) == 1;
+            let primary = index.count(2) == 1;
             let index = literal(&index.text(0).unwrap_or_default());
             let parts = database.run(&format!("SELECT cid, name, coll FROM pragma_index_xinfo({index}) WHERE key = 1 ORDER BY seqno"), &[])?;
             let mut key = Vec::new();
@@ -204,6 +204,9 @@ impl Table {
             } else if partly {
                 partly_unique.push(key);
             } else {
+                if primary {
+                    key_index.clone_from(&key);
+                }
                 unique.push(key);
             }
         }
@@ -225,7 +228,7 @@ impl Table {
             rowid,
             unique,
             partly_unique,
-            indexed_key,
+            key_index,
             unique_expression,
             foreign_keys: foreign_keys.into_values().collect(),
             understood: collations.is_some(),
@@ -265,7 +268,7 @@ impl Table {
     /// The column that is another name for the rowid, if there is one.
     pub fn rowid_alias(&self) -> Option<&str> {
         self.rowid?;
-        if self.indexed_key {
+        if !self.key_index.is_empty() {
             return None;
         }
         let key = self.primary_key();

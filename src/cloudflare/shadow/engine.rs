@@ -92,7 +92,8 @@ impl Shadow {
                 Err(Halt::Missing(mut needs)) => {
                     self.frames(&catalog, &request.call, &mut needs)?;
                     look.missed |= look.suspect.is_some();
-                    look.suspect = None;
+                    // What the first look at a failure told is fetched; now each next thing that it misses ends it.
+                    look.suspect = look.suspect.filter(|(_, mode)| *mode == Mode::Raise);
                     if !needs.is_empty() && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await? {
                         self.forget();
                     }
@@ -132,7 +133,7 @@ impl Shadow {
             .iter()
             .filter_map(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
             .flat_map(|touched| touched.written.iter().cloned().collect::<Vec<_>>());
-        let schema = Schema::new(&self.database, catalog).doubting(Doubted { tables: written.collect(), target: None });
+        let schema = Schema::new(&self.database, catalog).doubting(Doubted { tables: written.collect(), target: None, midway: true });
         for frame in std::mem::take(&mut needs.frames) {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {

@@ -147,9 +147,10 @@ pub fn lead(need: &RowNeed) -> String {
     if need.conditions.is_empty() { by } else { format!("{}|{by}", condition_text(need)) }
 }
 
-/// Whether text may have lost bytes that are not UTF-8 on its way: nothing can be asked for by it.
+/// Whether a value may have changed on its way, so that nothing can be asked for by it: text that is not UTF-8, and REAL numbers of a size at which SQLite does not write every digit right.
 pub fn is_garbled(text: &str) -> bool {
-    text.contains('\u{fffd}')
+    let large = |at: usize| text.get(at + 2..at + 5).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    text.contains('\u{fffd}') || text.match_indices("e+").chain(text.match_indices("e-")).any(|(at, _)| large(at))
 }
 
 /// A column of a need in SQL: its name quoted, its collation behind it.

@@ -76,7 +76,7 @@ impl Shadow {
             match (&rows, missing.is_empty()) {
                 (_, false) => return Err(Halt::Missing(missing)),
                 // The gateway's triggers make SQLite look at the types of a STRICT row before it looks for its keys.
-                (Err(error), true) if error.0.contains("cannot store") && !self.strict_ones(&touched)?.is_empty() => {
+                (Err(error), true) if error.0.contains("cannot store") && self.watches_a_strict_one(&touched)? => {
                     return Err(not_rehearsable("A row of a large STRICT table with a value of another type", "Give the columns values of their types.").into());
                 }
                 (Err(error), true) if mode == Mode::Raise => return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?)),
@@ -163,6 +163,7 @@ impl Shadow {
             }
         }
         let names = tokens(&statement.text);
+        let set = set_columns(statement);
         let says = |word: &str| names.iter().any(|token| token.text.eq_ignore_ascii_case(word));
         // Only where nothing else is written are the events of the target's triggers those of the statement.
         let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
@@ -173,7 +174,7 @@ impl Shadow {
             let used = if text_of(0) == "view" {
                 says(&name)
             } else if is_target(&table) {
-                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && says("conflict")))
+                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && says("conflict"))) && !is_of_others(&sql, &set)
             } else {
                 touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
             };
@@ -193,6 +194,19 @@ impl Shadow {
             }
         }
         Ok(strict)
+    }
+
+    /// Whether one of them has triggers before its rows that say what is missing.
+    fn watches_a_strict_one(&self, touched: &Touched) -> Result<bool, Problem> {
+        for name in self.strict_ones(touched)? {
+            let rows = self
+                .database
+                .run("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? AND substr(name, 1, 14) = '_dryrun_needs_' LIMIT 1", &[name.as_str().into()])?;
+            if rows.first().is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn brace(&self, catalog: &Catalog, strict: &[String], on: bool) -> Result<(), Problem> {
@@ -348,15 +362,29 @@ impl Shadow {
     }
 }
 
+/// The columns that an UPDATE sets.
+fn set_columns(statement: &Statement) -> Vec<String> {
+    match Parser::new(statement.text.as_bytes()).next_cmd() {
+        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a trigger fires only for other columns than an UPDATE sets.
+fn is_of_others(trigger: &str, set: &[String]) -> bool {
+    match Parser::new(trigger.as_bytes()).next_cmd() {
+        Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event: TriggerEvent::UpdateOf(columns), .. }))) => {
+            !set.is_empty() && !columns.iter().any(|column| set.iter().any(|set| set.eq_ignore_ascii_case(column.as_str())))
+        }
+        _ => false,
+    }
+}
+
 /// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys write meanwhile, and the columns that an UPDATE sets.
 fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
-    let target = match Parser::new(statement.text.as_bytes()).next_cmd() {
-        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => {
-            Some((update.tbl_name.name.as_str().to_owned(), update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect()))
-        }
-        _ => None,
-    };
-    Doubted { tables: touched.written_inside.iter().cloned().collect(), target }
+    let set = set_columns(statement);
+    let target = statement.target.clone().filter(|_| !set.is_empty()).map(|target| (target, set));
+    Doubted { tables: touched.written_inside.iter().cloned().collect(), target, midway: false }
 }
 
 /// The event that a trigger fires on.

@@ -31,6 +31,8 @@ pub struct Doubted {
     pub tables: Vec<String>,
     /// A table that is being changed, and which of its columns are.
     pub target: Option<(String, Vec<String>)>,
+    /// Whether it is about statements that run while another one does: those of a trigger.
+    pub midway: bool,
 }
 
 impl<'a> Schema<'a> {
@@ -111,7 +113,7 @@ impl<'a> Schema<'a> {
                     Some(values) => (values, false),
                     None => continue,
                 },
-                Values::Query(query) if self.is_doubted(&query) => continue,
+                Values::Query(query) if (!one.once || self.doubted.midway) && self.is_doubted(&query) => continue,
                 Values::Query(query) => match self.values(&query)? {
                     Some(values) => (values, true),
                     None => continue,

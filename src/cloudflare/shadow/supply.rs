@@ -185,7 +185,8 @@ impl Load<'_> {
         for (selection, _) in &asked {
             // Rows that are here already come again, and cost nothing.
             let here = if self.catalog.partial.contains(&selection.table.name) { self.known_count(&selection.table.name)? } else { 0 };
-            let most = self.budget.rows_left.saturating_add(here).saturating_add(1);
+            let coming = u64::try_from(self.rows.get(&selection.table.name).map_or(0, Vec::len)).unwrap_or(u64::MAX);
+            let most = self.budget.rows_left.saturating_add(here).saturating_add(coming).saturating_add(1);
             mosts.push(most);
             let page = selection.page(None, false, most)?;
             places.push(queries.len()..queries.len() + page.len());

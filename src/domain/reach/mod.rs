@@ -70,6 +70,8 @@ pub struct Equal {
     pub column: String,
     /// The values.
     pub values: Values,
+    /// Whether they are a subquery that depends on no row: it is answered once, before the statement changes anything.
+    pub once: bool,
 }
 
 /// Values of a column.

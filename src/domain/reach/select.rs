@@ -14,8 +14,8 @@ use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values};
 pub(super) enum Pushed {
     /// A condition over its columns and constants.
     Condition(Expr),
-    /// A column that has one of the values that a query answers.
-    In(String, String),
+    /// A column that has one of the values that a query answers, and whether that is answered once.
+    In(String, String, bool),
 }
 
 /// One bound on the rows of sources.
@@ -28,7 +28,7 @@ pub(super) struct Bound {
 #[derive(Clone)]
 pub(super) enum Kind {
     Condition(Expr),
-    In(Expr, String),
+    In(Expr, String, bool),
     /// USING: the column of this source and of an earlier one.
     Using(String, usize),
 }
@@ -38,7 +38,7 @@ enum Says {
     /// This condition; where it is an equality with constants, those.
     Condition(Box<Expr>, Option<(String, Vec<String>)>),
     /// A column has one of the values that a query answers.
-    In(String, String),
+    In(String, String, bool),
     /// A column has a value of a column of another source.
     Link(String, usize, String),
 }
@@ -70,7 +70,9 @@ impl Analysis<'_> {
                     let pushed: Vec<Kind> = pushed.iter().filter(fits).filter_map(|one| push(one, index, &outputs, names, arm)).collect();
                     let (before, bounds) = (self.found.len(), pushed.len() + where_clause.iter().map(|filter| conjuncts(filter).len()).sum::<usize>());
                     let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes, aliases(columns))?;
-                    if let (1, 1, None, Some(found)) = (arms.len(), joins.len(), group_by, self.found.get_mut(before))
+                    let plain = if let [joined] = joins.as_slice() { self.plain_table(&joined.table, &ctes) } else { None };
+                    if let (1, Some(table), None, Some(found)) = (arms.len(), plain, group_by, self.found.get_mut(before))
+                        && found.table == table
                         && found.rows.as_ref().map_or(0, |rows| rows.conditions.len()) == bounds
                         && let Some(first) = first(select, arm, &scope).or_else(|| extreme(select, arm, &scope))
                     {
@@ -130,8 +132,8 @@ impl Analysis<'_> {
         let mut said = Vec::new();
         let expr = match kind {
             Kind::Condition(expr) => bare(expr),
-            Kind::In(expr, query) => {
-                said.extend(scope.column(expr).filter(|meaning| meaning.level == 0).map(|meaning| (meaning.source, Says::In(meaning.column, query.clone()))));
+            Kind::In(expr, query, once) => {
+                said.extend(scope.column(expr).filter(|meaning| meaning.level == 0).map(|meaning| (meaning.source, Says::In(meaning.column, query.clone(), *once))));
                 return said;
             }
             Kind::Using(column, index) => return using(scope, column, *index),
@@ -146,7 +148,7 @@ impl Analysis<'_> {
                 if let Some(meaning) = scope.column(lhs).filter(|meaning| meaning.level == 0)
                     && meaning.typing.fits(&self.answer_typing(rhs, scope, ctes))
                 {
-                    said.push((meaning.source, Says::In(meaning.column, ctes.query(&rhs.to_string()))));
+                    said.push((meaning.source, Says::In(meaning.column, ctes.query(&rhs.to_string()), true)));
                 }
                 return said;
             }
@@ -157,7 +159,7 @@ impl Analysis<'_> {
             let (source, column) = (meaning.source, meaning.column.clone());
             match (bare(other), scope.column(other)) {
                 (Expr::Subquery(select), _) if meaning.typing.fits(&self.answer_typing(select, scope, ctes)) => {
-                    said.push((source, Says::In(column, ctes.query(&select.to_string()))))
+                    said.push((source, Says::In(column, ctes.query(&select.to_string()), true)))
                 }
                 (_, Some(far)) if meaning.typing.fits(&far.typing) => said.extend(linked(scope, &far, source, column, ctes).map(|says| (source, says))),
                 _ => {}
@@ -192,24 +194,24 @@ impl Analysis<'_> {
             let mut rows = Rows { alias: source.alias.clone(), conditions: Vec::new(), equal: Vec::new(), first: None };
             let (mut bounds, mut pushed) = (Vec::new(), Vec::new());
             for (_, says) in said.iter().filter(|(source, _)| *source == next) {
-                let (column, query) = match says {
+                let (column, query, once) = match says {
                     Says::Condition(expr, equal) => {
                         rows.conditions.push(expr.to_string());
                         bounds.push(expr.to_string());
                         pushed.push(Pushed::Condition((**expr).clone()));
-                        rows.equal.extend(equal.clone().map(|(column, values)| Equal { column, values: Values::Constants(values) }));
+                        rows.equal.extend(equal.clone().map(|(column, values)| Equal { column, values: Values::Constants(values), once: true }));
                         continue;
                     }
-                    Says::In(column, query) => (column, query.clone()),
+                    Says::In(column, query, once) => (column, query.clone(), *once),
                     Says::Link(_, from, _) if waiting.contains(from) => continue,
                     Says::Link(column, from, far) => match scope.sources.get(*from).and_then(|source| source.values_of(far)) {
-                        Some(query) => (column, ctes.query(&query)),
+                        Some(query) => (column, ctes.query(&query), false),
                         None => continue,
                     },
                 };
                 bounds.push(format!("{}.{} IN ({query})", identifier(&rows.alias), identifier(column)));
-                pushed.push(Pushed::In(column.clone(), query.clone()));
-                rows.equal.push(Equal { column: column.clone(), values: Values::Query(query) });
+                pushed.push(Pushed::In(column.clone(), query.clone(), once));
+                rows.equal.push(Equal { column: column.clone(), values: Values::Query(query), once });
             }
             self.note(&joins.get(next)?.table, rows, &pushed, scope.outer, ctes)?;
             scope.sources.get_mut(next)?.bounds = bounds;
@@ -244,6 +246,14 @@ impl Analysis<'_> {
             SelectTable::Select(select, _) => self.select(select, outer, ctes, &[], pushed),
             SelectTable::TableCall(_, args, _) => args.iter().try_for_each(|arg| self.inside(arg, outer, ctes)),
             SelectTable::Sub(from, _) => self.sources(&Joined::of(from), None, Vec::new(), outer, ctes, Vec::new()).map(|_| ()),
+        }
+    }
+
+    /// The table that a source is, if it is no view, subquery or common table expression.
+    fn plain_table(&self, table: &SelectTable, ctes: &Ctes) -> Option<String> {
+        match table {
+            SelectTable::Table(name, ..) if ctes.find(name).is_none() => self.shapes.table(name.name.as_str()).map(|shape| shape.name.clone()),
+            _ => None,
         }
     }
 
@@ -346,7 +356,7 @@ fn constant_typing(expr: &Expr) -> Typing {
 fn linked(scope: &Scope<'_>, far: &Meaning, source: usize, column: String, ctes: &Ctes) -> Option<Says> {
     if far.level > 0 {
         let query = scope.source(far)?.values_of(&far.column)?;
-        return Some(Says::In(column, ctes.query(&query)));
+        return Some(Says::In(column, ctes.query(&query), false));
     }
     (far.source != source).then(|| Says::Link(column, far.source, far.column.clone()))
 }
@@ -397,6 +407,6 @@ fn push(pushed: &Pushed, index: usize, outputs: &[Option<Vec<Output>>], names: &
             _ => None,
         })
         .map(Kind::Condition),
-        Pushed::In(column, query) => at(column).map(|expr| Kind::In(expr, query.clone())),
+        Pushed::In(column, query, once) => at(column).map(|expr| Kind::In(expr, query.clone(), *once)),
     }
 }

@@ -121,7 +121,9 @@ fn a_limit_takes_the_first_rows_where_nothing_else_is_in_the_way() {
     check("SELECT id AS n FROM big AS b WHERE k > 'a' ORDER BY b.v LIMIT 3", "big [k > 'a'] first 3 by v");
     check("DELETE FROM big WHERE id IN (SELECT id FROM big ORDER BY v LIMIT 2)", "big id in (SELECT id FROM big ORDER BY v LIMIT 2)\nbig first 2 by v");
     check("SELECT max(v) FROM big WHERE k = 'a'", "big [k = 'a'] [\"big\".\"v\" IS NOT NULL] first 1 by v descending k='a'");
+    check("SELECT * FROM open ORDER BY number LIMIT 3", "big [v > 0]");
     for other in [
+        "WITH c AS (SELECT -v AS v FROM big) SELECT max(v) FROM c",
         "SELECT max(v), id FROM big",
         "SELECT max(v + 1) FROM big",
         "SELECT max(v) FILTER (WHERE k = 'a') FROM big",

@@ -24,14 +24,15 @@ const roles = { agent: 'agent', agent2: 'agent', approver: 'approver', operator:
  * @param modules      instead of `build`: { 'index.js': source, … }, the first is the entry
  * @param state        folder that the stores persist in; without it a fresh one that `stop` removes
  * @param proxied      false binds the stores directly: no recorder, no faults, no detour
+ * @param databases    bindings of further D1 databases, each a target of policy live
  * @param neighbours   { name: source } of Workers in the same process, with direct bindings to every store
  */
 export async function startGateway({
-  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, neighbours = {},
+  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, databases = [], neighbours = {},
 } = {}) {
   const folder = state ? path.resolve(state) : mkdtempSync(path.join(tmpdir(), 'dryrun-gateway-'));
   mkdirSync(folder, { recursive: true });
-  const settings = environmentSettings(environment);
+  const settings = withDatabases(environmentSettings(environment), databases);
   const keys = Object.fromEntries(Object.keys(roles).map((name) => [name, newKey(environment)]));
   const bindings = definedOnly({
     ...settings.vars,
@@ -117,6 +118,12 @@ export async function startGateway({
     stop,
   };
   return gateway;
+}
+
+function withDatabases(settings, databases) {
+  const stores = databases.map((binding) => ({ binding, kind: 'd1', target: true }));
+  const known = Object.fromEntries(databases.map((binding) => [binding, { kind: 'd1', name: `${binding.toLowerCase()}-database`, id: `${binding.toLowerCase()}-id`, policy: 'live' }]));
+  return { ...settings, stores: [...settings.stores, ...stores], vars: { ...settings.vars, STORES: { ...settings.vars.STORES, ...known } } };
 }
 
 function newKey(environment) {

@@ -3,7 +3,7 @@
 import http from 'node:http';
 import { once } from 'node:events';
 import { newAgent } from './connections.mjs';
-import { describeRequest } from './wire.mjs';
+import { answeredRows, describeRequest } from './wire.mjs';
 import { faultAction } from './faults.mjs';
 import { snapshotOfKv } from './frozen_kv.mjs';
 
@@ -86,6 +86,7 @@ export class StoreProxy {
     });
     request.fault = fault ? fault.kind : null;
     request.status = null;
+    request.rows = [];
     this.requests.push(request);
 
     const askStore = () => this.#askSimulator(store.binding, { method, path: url, headers, body });
@@ -125,6 +126,7 @@ class Exchange {
 
   async forward() {
     const { status, headers, body } = await this.askStore();
+    if (this.request.kind === 'd1') this.request.rows = answeredRows(body);
     return this.answer(status, headers, body);
   }
 

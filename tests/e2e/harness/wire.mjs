@@ -28,6 +28,15 @@ function describeD1({ url, body }) {
   return { operation: url.pathname.slice(1), statements, write: statements.some(({ sql }) => mayWrite(sql)) };
 }
 
+/** How many rows D1 answered to each statement; none where it said no. */
+export function answeredRows(body) {
+  try {
+    return [JSON.parse(body.toString('utf8'))].flat().map(({ results }) => (results?.rows ?? results ?? []).length);
+  } catch {
+    return [];
+  }
+}
+
 // A guess that errs towards "write": good enough to aim a fault. Assertions look at `statements`.
 function mayWrite(sql) {
   const words = sql.replace(/--[^\n]*|\/\*[\s\S]*?\*\//g, ' ').replace(/'(?:[^']|'')*'/g, "''").trim();

@@ -11,10 +11,13 @@ const mostPages = 100;
 // A busy machine must not make a live write fail: how long the flag is waited for is not the subject here.
 const patient = { FLAG_BUDGET_MS: '10000' };
 
-/** @param seed  puts the data into the stores of a gateway */
-export async function startPair(seed) {
+/**
+ * @param seed  puts the data into the stores of a gateway
+ * @param vars  variables of both
+ */
+export async function startPair(seed, vars = {}) {
   const [live, dry] = await Promise.all(['live', 'dry_run'].map(async (mode) => {
-    const gateway = await startGateway({ vars: patient });
+    const gateway = await startGateway({ vars: { ...patient, ...vars } });
     await seed(gateway);
     return { gateway, agent: await agentIn(gateway, { mode }) };
   }));
