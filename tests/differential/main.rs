@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says by its panic what is wrong")]
 
+mod cases;
 mod compare;
 mod definitions;
 mod maker;
@@ -13,18 +14,21 @@ mod play;
 mod reads;
 mod reported;
 mod sequence;
+mod shrink;
 #[path = "../support/mod.rs"]
 mod support;
 mod values;
+mod wide_reads;
 mod writes;
 
 use std::fmt::Write as _;
 
 use maker::Maker;
 use oracle::Oracle;
-use play::{Counts, Mismatch, Played, play};
-use sequence::{Regime, Step, prepared};
+use play::{Counts, Mismatch, play};
+use sequence::{Regime, Step};
 use serde_json::json;
+use shrink::shrink;
 use support::Gateway;
 use values::Dice;
 
@@ -54,7 +58,15 @@ fn small_tables_and_rows_of_large_ones_are_rehearsed_together() {
     });
 }
 
-fn number(name: &str, default: usize) -> usize {
+/// `DIFFERENTIAL_CASES` names another file.
+#[test]
+fn cases_that_once_differed_do_not_any_more() {
+    let text = std::env::var("DIFFERENTIAL_CASES").map_or_else(|_| include_str!("cases.sql").to_owned(), |path| std::fs::read_to_string(path).unwrap());
+    let reports = cases::differing(&text);
+    assert!(reports.is_empty(), "{} cases differ, see above", reports.len());
+}
+
+pub fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
@@ -118,59 +130,7 @@ fn summary(regime: &Regime, counts: &Counts) -> usize {
     (done * 100).checked_div(all).unwrap_or_default()
 }
 
-/// Leaves out whatever the mismatch does not need.
-fn shrink(gateway: &mut Gateway, mut setup: Vec<String>, mut steps: Vec<Step>, mut mismatch: Mismatch) -> (Vec<String>, Vec<Step>, Mismatch) {
-    let kind = |mismatch: &Mismatch| mismatch.what.split(' ').next().unwrap_or_default().to_owned();
-    let wanted = kind(&mismatch);
-    let mut again = |setup: &[String], steps: &[Step]| {
-        let (oracle, setup) = prepared(setup);
-        let mut left = steps.iter().cloned();
-        let Played { mismatch, .. } = play(gateway, &setup, &oracle, &mut || left.next());
-        mismatch.filter(|mismatch| kind(mismatch) == wanted).map(|mismatch| (setup, mismatch))
-    };
-    let mut tries = number("DIFFERENTIAL_SHRINK", 200);
-    let mut size = steps.len().max(setup.len());
-    while size > 0 && tries > 0 {
-        for what in [true, false] {
-            let mut at = 0;
-            loop {
-                let length = if what { steps.len() } else { setup.len() };
-                if at >= length || tries == 0 {
-                    break;
-                }
-                tries -= 1;
-                let rest = |from: usize| (from..length).filter(|place| *place < at || *place >= at + size).collect::<Vec<_>>();
-                let (tried_steps, tried_setup): (Vec<Step>, Vec<String>) = if what {
-                    (rest(0).into_iter().map(|place| steps[place].clone()).collect(), setup.clone())
-                } else {
-                    (steps.clone(), rest(0).into_iter().map(|place| setup[place].clone()).collect())
-                };
-                match again(&tried_setup, &tried_steps) {
-                    Some((taken, found)) => (setup, steps, mismatch) = (taken, tried_steps, found),
-                    None => at += size,
-                }
-            }
-        }
-        size = if size == 1 { 0 } else { size.div_ceil(2) };
-    }
-    let mut place = (0, 0);
-    while let Some(step) = steps.get(place.0) {
-        if step.0.len() < 2 || place.1 >= step.0.len() || tries == 0 {
-            place = (place.0 + 1, 0);
-            continue;
-        }
-        tries -= 1;
-        let mut tried = steps.clone();
-        tried[place.0].0.remove(place.1);
-        match again(&setup, &tried) {
-            Some((_, found)) => (steps, mismatch) = (tried, found),
-            None => place.1 += 1,
-        }
-    }
-    (setup, steps, mismatch)
-}
-
-fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch) -> String {
+pub fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch) -> String {
     let mut text = format!("\n=== {head}\n--- schema and rows\n{};\n--- requests\n", setup.join(";\n"));
     for (number, step) in steps.iter().enumerate() {
         let _ = writeln!(text, "  {number}  {}", play::shown(step));

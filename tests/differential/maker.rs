@@ -72,7 +72,15 @@ impl<'a> Maker<'a> {
     }
 
     pub fn end(&mut self, sql: String) -> Made {
-        Made::of(Bound { sql, params: std::mem::take(&mut self.params) })
+        let mut params = std::mem::take(&mut self.params);
+        // What was put into a part that is not in the statement after all.
+        params.truncate(
+            (1..=params.len())
+                .rev()
+                .find(|place| sql.match_indices(&format!("?{place}")).any(|(at, found)| !sql[at + found.len()..].starts_with(|next: char| next.is_ascii_digit())))
+                .unwrap_or_default(),
+        );
+        Made::of(Bound { sql, params })
     }
 
     pub fn end_ordered(&mut self, sql: String) -> Made {
@@ -227,10 +235,10 @@ impl<'a> Maker<'a> {
     }
 
     /// A condition on any column.
-    fn wide(&mut self, table: &Table, alias: &str) -> String {
+    pub fn wide(&mut self, table: &Table, alias: &str) -> String {
         let Some(column) = self.dice.choose(&table.columns).cloned() else { return "1".into() };
         let name = format!("{alias}{}", column.name);
-        match self.dice.below(14) {
+        match self.dice.below(17) {
             0 => format!("{name} IS NOT NULL"),
             1 => format!("{name} IS NULL"),
             2 => format!("{name} LIKE {}", self.dice.pick(&["'a%'", "'%A%'", "'_'", "'%e'"])),
@@ -245,6 +253,9 @@ impl<'a> Maker<'a> {
                 Some(other) => format!("EXISTS (SELECT 1 FROM {0} e WHERE e.{1} = {alias}{2})", other.name, other.key[0], column.name),
                 None => "1".into(),
             },
+            14 => format!("{name} IS {}", self.dice.pick(&["TRUE", "FALSE", "NOT TRUE", "NOT FALSE"])),
+            15 => format!("{name} IS NOT DISTINCT FROM {}", self.put_value(table, &column)),
+            16 if self.dice.percent(25) => format!("abs({name}) > 3"),
             11 => match self.table() {
                 Some(other) => {
                     let of = self.dice.choose(&other.columns).map_or("1".into(), |column| column.name.clone());

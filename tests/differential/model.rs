@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 
 use crate::oracle::Oracle;
-use crate::values::quoted;
+use crate::values::{identifier, quoted};
 
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -81,7 +81,7 @@ impl Model {
                 "table" => model.tables.push(table(oracle, name, *wr == Value::Integer(1), *strict == Value::Integer(1))),
                 // A view whose tables are gone has no columns that could be asked for.
                 "view" if !view_is_broken(oracle, name) => {
-                    let columns = oracle.texts(&format!("SELECT name FROM pragma_table_xinfo({})", quoted(name)));
+                    let columns = oracle.texts(&format!("SELECT name FROM pragma_table_xinfo({})", quoted(name))).iter().map(|name| identifier(name)).collect();
                     model.views.push(View { name: name.clone(), columns });
                 }
                 "virtual" => model.searches.push(name.clone()),
@@ -109,9 +109,9 @@ fn table(oracle: &Oracle, name: &str, without_rowid: bool, strict: bool) -> Tabl
             continue;
         };
         if *key > 0 {
-            keyed.push((*key, name.clone()));
+            keyed.push((*key, identifier(name)));
         }
-        columns.push(Column { name: name.clone(), declared: declared.clone(), generated: *hidden >= 2, required: (*not_null == 1 || *key > 0) && *default == 0 });
+        columns.push(Column { name: identifier(name), declared: declared.clone(), generated: *hidden >= 2, required: (*not_null == 1 || *key > 0) && *default == 0 });
     }
     keyed.sort();
     let declared_key: Vec<String> = keyed.into_iter().map(|(_, name)| name).collect();
@@ -126,7 +126,7 @@ fn table(oracle: &Oracle, name: &str, without_rowid: bool, strict: bool) -> Tabl
     for row in oracle.rows(&format!("SELECT name, \"unique\", partial FROM pragma_index_list({literal}) ORDER BY seq")) {
         let [Value::Text(index), Value::Integer(is_unique), Value::Integer(0)] = row.as_slice() else { continue };
         let parts = oracle.rows(&format!("SELECT name FROM pragma_index_info({}) ORDER BY seqno", quoted(index)));
-        let names: Option<Vec<String>> = parts.into_iter().map(|part| if let Some(Value::Text(name)) = part.into_iter().next() { Some(name) } else { None }).collect();
+        let names: Option<Vec<String>> = parts.into_iter().map(|part| if let Some(Value::Text(name)) = part.into_iter().next() { Some(identifier(&name)) } else { None }).collect();
         let Some(names) = names else { continue };
         if *is_unique == 1 && names != key {
             unique.push(names);
@@ -141,12 +141,12 @@ fn foreign_keys(oracle: &Oracle, literal: &str) -> Vec<ForeignKey> {
     let mut found: Vec<(i64, ForeignKey)> = Vec::new();
     for row in oracle.rows(&format!("SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list({literal}) ORDER BY id, seq")) {
         let [Value::Integer(id), Value::Text(parent), Value::Text(from), to, Value::Text(on_delete)] = row.as_slice() else { continue };
-        let to = if let Value::Text(to) = to { Some(to.clone()) } else { None };
+        let to = if let Value::Text(to) = to { Some(identifier(to)) } else { None };
         if found.last().is_none_or(|(last, _)| last != id) {
             found.push((*id, ForeignKey { columns: Vec::new(), parent: parent.clone(), parent_columns: Vec::new(), on_delete: on_delete.clone() }));
         }
         if let Some((_, key)) = found.last_mut() {
-            key.columns.push(from.clone());
+            key.columns.push(identifier(from));
             key.parent_columns.extend(to);
         }
     }

@@ -14,6 +14,8 @@ pub struct Outcome {
     pub rows: Vec<Vec<String>>,
     pub changes: u64,
     pub last_row_id: i64,
+    /// Whether it is one that this statement made.
+    pub inserted: bool,
 }
 
 /// Why a request failed. A deferred foreign key fails at the commit, after every statement has succeeded.
@@ -101,7 +103,7 @@ impl Oracle {
     }
 
     fn one(&self, bound: &Bound) -> Result<Outcome, Error> {
-        let before = self.0.total_changes();
+        let (before, last) = (self.0.total_changes(), self.0.last_insert_rowid());
         let mut statement = self.0.prepare(&bound.sql)?;
         bind(&mut statement, &bound.params)?;
         let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
@@ -110,7 +112,8 @@ impl Oracle {
         while let Some(row) = found.next()? {
             rows.push((0..columns.len()).map(|index| Ok(values::shown_value(row.get_ref(index)?))).collect::<Result<_, Error>>()?);
         }
-        Ok(Outcome { columns, rows, changes: self.0.total_changes() - before, last_row_id: self.0.last_insert_rowid() })
+        let last_row_id = self.0.last_insert_rowid();
+        Ok(Outcome { columns, rows, changes: self.0.total_changes() - before, last_row_id, inserted: last_row_id != last })
     }
 
     /// Rows of a SELECT of the generator's own.

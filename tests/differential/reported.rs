@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use crate::compare::Lines;
 use crate::model::{Model, Table};
 use crate::oracle::Oracle;
-use crate::values::quoted;
+use crate::values::{bare, quoted};
 
 type Image = Vec<(String, Value)>;
 
@@ -102,8 +102,8 @@ fn rows(oracle: &Oracle, table: &Table) -> BTreeMap<String, Image> {
         .into_iter()
         .map(|row| {
             let (identity, image) = row.split_at(key.len());
-            let identity: Vec<String> = identity.iter().zip(&key).map(|(value, column)| folded(value, collations.get(column).map_or("BINARY", String::as_str))).collect();
-            (identity.join(", "), names.iter().map(|name| (*name).to_owned()).zip(image.iter().cloned()).collect())
+            let identity: Vec<String> = identity.iter().zip(&key).map(|(value, column)| folded(value, collations.get(&bare(column)).map_or("BINARY", String::as_str))).collect();
+            (identity.join(", "), names.iter().map(|name| bare(name)).zip(image.iter().cloned()).collect())
         })
         .collect()
 }
@@ -113,7 +113,8 @@ fn folded(value: &Value, collation: &str) -> String {
         (Value::Integer(number), _) => number.to_string(),
         #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is small")]
         (Value::Real(number), _) if number.fract() == 0.0 && number.abs() < 9e15 => (*number as i64).to_string(),
-        (Value::Text(text), "NOCASE") => format!("{:?}", text.to_ascii_lowercase()),
+        // SQLite compares it up to a NUL, and then by its length.
+        (Value::Text(text), "NOCASE") => format!("{:?} {}", text.split('\0').next().unwrap_or_default().to_ascii_lowercase(), text.len()),
         (Value::Text(text), "RTRIM") => format!("{:?}", text.trim_end_matches(' ')),
         (other, _) => format!("{other:?}"),
     }

@@ -132,7 +132,8 @@ impl Maker<'_> {
                     0..=12 if self.defines && (count == 1 || self.dice.percent(20)) => self.definition(),
                     13..=15 => self.read_schema(),
                     16..=25 if !self.model.searches.is_empty() => self.search(),
-                    26..=53 => self.read(),
+                    26..=39 => self.read(),
+                    40..=53 => self.read_wide(),
                     _ => self.write(),
                 });
             }

@@ -113,6 +113,17 @@ pub fn literal(value: &Value) -> String {
     }
 }
 
+/// A name as it stands in a statement.
+pub fn identifier(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && name != "order";
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// The name itself.
+pub fn bare(identifier: &str) -> String {
+    identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or_else(|| identifier.to_owned(), |inner| inner.replace("\"\"", "\""))
+}
+
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -9,7 +9,7 @@ use worker::Env;
 
 use super::capture::constant;
 use super::catalog::Table;
-use super::cells::{balanced, identifier, list};
+use super::cells::{balanced, list, surely};
 use crate::cloudflare::d1::{self, Failure};
 use crate::cloudflare::js;
 use crate::cloudflare::sql::whole;
@@ -118,7 +118,7 @@ impl Selection {
     fn order(&self) -> Vec<String> {
         match self.table.rowid {
             Some(rowid) => vec![rowid.to_owned()],
-            None => self.table.primary_key().iter().map(|column| identifier(column)).collect(),
+            None => self.table.primary_key().iter().map(|column| surely(column)).collect(),
         }
     }
 
@@ -135,7 +135,7 @@ impl Selection {
     fn from(&self, behind: Option<&str>) -> String {
         let conditions: Vec<String> = self.filter.iter().map(String::as_str).chain(behind).map(|one| format!("({one})")).collect();
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        format!("FROM {} AS {}{filter}", identifier(&self.table.name), identifier(&self.alias))
+        format!("FROM {} AS {}{filter}", surely(&self.table.name), surely(&self.alias))
     }
 
     /// The queries that fetch a page: more than one for a wide table, side by side in one transaction.
@@ -149,8 +149,7 @@ impl Selection {
                 Some(format!("({}) > ({})", order.join(", "), values.iter().map(constant).collect::<Vec<_>>().join(", ")))
             }
         };
-        let names: Vec<String> =
-            Self::columns(&self.table).iter().map(|column| if self.table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) }).collect();
+        let names: Vec<String> = Self::columns(&self.table).iter().map(|column| if self.table.rowid == Some(column.as_str()) { column.clone() } else { surely(column) }).collect();
         let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
         let key = match self.table.rowid {
             Some(rowid) => format!("CAST({rowid} AS TEXT)"),

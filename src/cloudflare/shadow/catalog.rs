@@ -130,6 +130,8 @@ pub struct ForeignKey {
     pub to: Vec<String>,
     /// What becomes of it when the other row goes: `CASCADE`, `SET NULL` …
     pub on_delete: String,
+    /// What becomes of it when the other row gets another key.
+    pub on_update: String,
 }
 
 /// A table as the shadow has it.
@@ -211,13 +213,14 @@ impl Table {
             }
         }
         let mut foreign_keys: BTreeMap<u64, ForeignKey> = BTreeMap::new();
-        let parts = database.run(&format!("SELECT id, \"table\", \"from\", \"to\", on_delete FROM pragma_foreign_key_list({quoted}) ORDER BY id, seq"), &[])?;
+        let parts = database.run(&format!("SELECT id, \"table\", \"from\", \"to\", on_delete, on_update FROM pragma_foreign_key_list({quoted}) ORDER BY id, seq"), &[])?;
         for part in parts.iter() {
             let key = foreign_keys.entry(part.count(0)).or_insert_with(|| ForeignKey {
                 parent: part.text(1).unwrap_or_default(),
                 from: Vec::new(),
                 to: Vec::new(),
                 on_delete: part.text(4).unwrap_or_default(),
+                on_update: part.text(5).unwrap_or_default(),
             });
             key.from.extend(part.text(2));
             key.to.extend(part.text(3));

@@ -5,6 +5,11 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the base may have lost a column that the shadow still has.
+pub fn surely(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
 /// A text literal.
 pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

@@ -97,17 +97,19 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
 }
 
 fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &[Check]) -> Result<(), Problem> {
-    if checks.is_empty() {
-        return Ok(());
+    for (number, checks) in checks.chunks(MOST_CHECKS).enumerate() {
+        let body: Vec<String> = checks.iter().map(Check::sql).collect();
+        // By the one that fires last, which is the first made; and before the row itself only: afterwards it is too late to leave it out.
+        let leave = if moment.time == "AFTER" || number > 0 { "" } else { " SELECT RAISE(IGNORE) FROM _dryrun_state WHERE mode = 2;" };
+        let trigger = identifier(&format!("{PREFIX}needs_{name}_{number}"));
+        let on = format!("{} {} ON {} WHEN (SELECT mode FROM _dryrun_state) < 3", moment.time, moment.event, identifier(table));
+        database.execute(&format!("CREATE TRIGGER {trigger} {on} BEGIN {}{leave} END", body.join(" ")), &[])?;
     }
-    let body: Vec<String> = checks.iter().map(Check::sql).collect();
-    // Before the row itself only: afterwards it is too late to leave it out.
-    let leave = if moment.time == "AFTER" { "" } else { " SELECT RAISE(IGNORE) FROM _dryrun_state WHERE mode = 2;" };
-    let trigger = identifier(&format!("{PREFIX}needs_{name}"));
-    let sql =
-        format!("CREATE TRIGGER {trigger} {} {} ON {} WHEN (SELECT mode FROM _dryrun_state) < 3 BEGIN {}{leave} END", moment.time, moment.event, identifier(table), body.join(" "));
-    Ok(database.execute(&sql, &[])?)
+    Ok(())
 }
+
+/// Checks of one trigger: a few, so that its text is no longer than a statement may be.
+const MOST_CHECKS: usize = 4;
 
 /// Takes the checks away.
 pub fn remove(database: &Database) -> Result<(), Problem> {

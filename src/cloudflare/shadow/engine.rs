@@ -133,7 +133,7 @@ impl Shadow {
             .iter()
             .filter_map(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
             .flat_map(|touched| touched.written.iter().cloned().collect::<Vec<_>>());
-        let schema = Schema::new(&self.database, catalog).doubting(Doubted { tables: written.collect(), target: None, midway: true });
+        let schema = Schema::new(&self.database, catalog).doubting(Doubted { written: written.collect(), midway: true, ..Doubted::default() });
         for frame in std::mem::take(&mut needs.frames) {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {

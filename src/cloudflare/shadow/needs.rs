@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::capture::constant;
-use super::cells::{identifier, literal};
+use super::cells::{literal, surely};
 use crate::cloudflare::sql::unreadable;
 use crate::domain::refusal::Problem;
 
@@ -156,18 +156,14 @@ pub fn is_garbled(text: &str) -> bool {
 /// A column of a need in SQL: its name quoted, its collation behind it.
 pub fn column_sql(column: &str) -> String {
     match column.split_once('\0') {
-        Some((name, collation)) => format!("{} COLLATE {}", identifier(name), identifier(collation)),
-        None => rowid_or_identifier(column),
+        Some((name, collation)) => format!("{} COLLATE {}", surely(name), surely(collation)),
+        None => surely(column),
     }
 }
 
 /// A column of a need whose index compares by another collation than the column.
 pub fn collated(column: &str, collation: &str) -> String {
     format!("{column}\0{}", collation.to_ascii_lowercase())
-}
-
-fn rowid_or_identifier(column: &str) -> String {
-    identifier(column)
 }
 
 /// The condition that columns have the values of a key.

@@ -342,9 +342,14 @@ impl Shadow {
                 ));
             }
             // SQLite lets such a row refer to nothing, unless the table has any trigger.
-            let itself = |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && key.on_delete.starts_with("SET");
-            if replaces && table.foreign_keys.iter().any(itself) {
-                return Err(not_rehearsable(&format!("A REPLACE on {name}, which refers to itself with ON DELETE SET NULL,"), "Delete the old row in a statement of its own."));
+            let upserts = statement.verb == "INSERT" && tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("conflict"));
+            let loose =
+                |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"));
+            if (replaces || upserts) && table.foreign_keys.iter().any(loose) {
+                return Err(not_rehearsable(
+                    &format!("A REPLACE or upsert on {name}, which refers to itself with SET NULL or SET DEFAULT,"),
+                    "Change or delete the old row in a statement of its own.",
+                ));
             }
         }
         Ok(())
@@ -384,7 +389,13 @@ fn is_of_others(trigger: &str, set: &[String]) -> bool {
 fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
     let set = set_columns(statement);
     let target = statement.target.clone().filter(|_| !set.is_empty()).map(|target| (target, set));
-    Doubted { tables: touched.written_inside.iter().cloned().collect(), target, midway: false }
+    Doubted {
+        written: touched.written.iter().cloned().collect(),
+        inside: touched.written_inside.iter().cloned().collect(),
+        target,
+        midway: false,
+        inserts: statement.verb == "INSERT",
+    }
 }
 
 /// The event that a trigger fires on.

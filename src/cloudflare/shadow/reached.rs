@@ -8,12 +8,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::catalog::{Catalog, Table};
-use super::cells::{identifier, list};
+use super::cells::{identifier, list, surely};
 use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values};
+use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When};
 use crate::domain::refusal::Problem;
 use crate::domain::tokens::tokens;
+use crate::domain::volatile::volatile;
 
 /// The schema as the shadow has it.
 pub struct Schema<'a> {
@@ -27,12 +28,16 @@ pub struct Schema<'a> {
 /// What queries must not read, because it changes while their answers are to hold.
 #[derive(Debug, Clone, Default)]
 pub struct Doubted {
-    /// Tables.
-    pub tables: Vec<String>,
-    /// A table that is being changed, and which of its columns are.
+    /// All tables that the statement writes.
+    pub written: Vec<String>,
+    /// Those that it writes by triggers and foreign keys.
+    pub inside: Vec<String>,
+    /// The table of an UPDATE, and the columns that it sets.
     pub target: Option<(String, Vec<String>)>,
-    /// Whether it is about statements that run while another one does: those of a trigger.
+    /// Whether it is about a statement that runs while another one does: one of a trigger.
     pub midway: bool,
+    /// Whether it is an INSERT, which may read while it writes.
+    pub inserts: bool,
 }
 
 impl<'a> Schema<'a> {
@@ -82,7 +87,7 @@ impl<'a> Schema<'a> {
         let mut needs = Needs::default();
         let Some(table) = self.described(&reach.table) else { return Ok(needs) };
         let need = match reach.rows {
-            Some(rows) => self.bounded(&table, rows, at)?,
+            Some(rows) => self.bounded(&table, rows, reach.when, at)?,
             None => None,
         };
         let Some(mut need) = need else {
@@ -104,7 +109,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The rows that a source reaches, as a need; `None` when nothing bounds them.
-    fn bounded(&self, table: &Table, rows: Rows, at: usize) -> Result<Option<RowNeed>, Problem> {
+    fn bounded(&self, table: &Table, rows: Rows, when: When, at: usize) -> Result<Option<RowNeed>, Problem> {
         let mut equal: BTreeMap<String, (BTreeSet<String>, bool)> = BTreeMap::new();
         for one in rows.equal {
             let column = self.column(table, &one.column);
@@ -113,7 +118,7 @@ impl<'a> Schema<'a> {
                     Some(values) => (values, false),
                     None => continue,
                 },
-                Values::Query(query) if (!one.once || self.doubted.midway) && self.is_doubted(&query) => continue,
+                Values::Query(query) if self.is_doubted(&query, when) || self.draws(&query) => continue,
                 Values::Query(query) => match self.values(&query)? {
                     Some(values) => (values, true),
                     None => continue,
@@ -150,31 +155,60 @@ impl<'a> Schema<'a> {
                 called: None,
             }));
         }
-        if let Some(first) = rows.first.filter(|_| at != usize::MAX && equal.is_empty()) {
-            return self.first(table, &rows.alias, rows.conditions, &first, at).map(Some);
+        if let Some(first) = rows.first.filter(|_| at != usize::MAX && equal.is_empty() && (when == When::Before || !self.doubted.written.contains(&table.name))) {
+            return self.first(table, &rows.alias, rows.conditions, &first).map(Some);
         }
         Ok(if rows.conditions.is_empty() { None } else { need(rows.conditions, Vec::new(), Vec::new()) })
     }
 
-    fn is_doubted(&self, query: &str) -> bool {
-        let tokens = tokens(query);
-        let names = |name: &String| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(name));
-        self.doubted.tables.iter().any(names) || self.doubted.target.as_ref().is_some_and(|(table, columns)| names(table) && columns.iter().any(names))
+    /// Whether the answer of a query may be another one when the statement comes to it.
+    fn is_doubted(&self, query: &str, when: When) -> bool {
+        let Doubted { written, inside, target, midway, inserts } = &self.doubted;
+        let (names, views) = self.names(query);
+        let any = |tables: &[String]| tables.iter().any(|table| names.contains(&table.to_ascii_lowercase()));
+        // Without being a plain column of the row at hand, what an UPDATE sets may be read by any other name.
+        let set = |(table, columns): &(String, Vec<String>)| {
+            let hidden = views || query.starts_with("WITH") || self.described(table).is_none_or(|table| table.columns.iter().any(|column| column.generated));
+            names.contains(&table.to_ascii_lowercase()) && (hidden || any(columns))
+        };
+        match when {
+            _ if *midway => any(written),
+            // SQLite finds all rows before it changes the first, where a WHERE has a subquery.
+            When::Before => *inserts && any(inside),
+            When::During => any(inside) || target.as_ref().is_some_and(set),
+            When::After => any(written),
+        }
+    }
+
+    /// The names in a query and in the views that it names, in lower case, and whether there are any views.
+    fn names(&self, query: &str) -> (BTreeSet<String>, bool) {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        let (mut texts, mut views) = (vec![query.to_owned()], false);
+        while let Some(text) = texts.pop() {
+            for token in tokens(&text) {
+                if names.insert(token.text.to_ascii_lowercase())
+                    && let Some(view) = self.view(&token.text)
+                {
+                    texts.push(view);
+                    views = true;
+                }
+            }
+        }
+        (names, views)
     }
 
     /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have lost its place, so as many more are taken.
-    fn first(&self, table: &Table, alias: &str, mut conditions: Vec<String>, first: &First, at: usize) -> Result<RowNeed, Problem> {
+    fn first(&self, table: &Table, alias: &str, mut conditions: Vec<String>, first: &First) -> Result<RowNeed, Problem> {
         let changed = self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
         let just = self.moved.map_or(0, |moved| moved.iter().filter(|(name, _)| *name == table.name).count());
         let changed = changed.first().map(|row| row.count(0)).unwrap_or_default().saturating_add(u64::try_from(just).unwrap_or(u64::MAX));
         let passed = first.count.saturating_add(changed).saturating_sub(1);
-        let column = identifier(&self.column(table, &first.column));
+        let column = surely(&self.column(table, &first.column));
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE ({})", conditions.join(") AND (")) };
-        let last = |what: &str, order: &str| {
-            format!("(SELECT {what} FROM {} AS {}{filter} ORDER BY {column} {order} LIMIT 1 OFFSET {passed})", identifier(&table.name), identifier(alias))
-        };
-        // It holds until the run changes something again, and at this place of the batch.
-        let called = format!("{}|first|{at}|{}|{}|{}|{}|{}", table.name, self.catalog.serial, conditions.join(" AND "), first.column, first.descending, first.count);
+        let last = |what: &str, order: &str| format!("(SELECT {what} FROM {} AS {}{filter} ORDER BY {column} {order} LIMIT 1 OFFSET {passed})", surely(&table.name), surely(alias));
+        // Rows of the base do not change, so what was asked stays answered.
+        let parts: Vec<&str> = [&table.name, alias, &first.column].into_iter().chain(conditions.iter().map(String::as_str)).collect();
+        let called = format!("first {passed} {} {}", first.descending, Value::from(parts));
         conditions.push(if first.descending {
             format!("{column} >= {0} OR {0} IS NULL", last(&column, "DESC"))
         } else {
@@ -241,6 +275,14 @@ impl<'a> Schema<'a> {
             values.insert(inner(&text).to_owned());
         }
         Ok(Some(values))
+    }
+
+    /// Whether a query, or a view that it names, may answer something else the next time.
+    fn draws(&self, query: &str) -> bool {
+        let mut texts = vec![query.to_owned()];
+        texts.extend(self.names(query).0.iter().filter_map(|name| self.view(name)));
+        let told = |text: &String| tokens(text).iter().any(|token| ["changes", "total_changes", "last_insert_rowid"].iter().any(|call| token.text.eq_ignore_ascii_case(call)));
+        texts.iter().any(|text| !volatile(text).is_empty() || told(text))
     }
 
     /// Leaves only the keys of which it is not known what the base has.

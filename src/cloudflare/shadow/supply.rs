@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 
 use super::base::{Base, Fetched, Query, Selection, count};
 use super::catalog::{Catalog, ForeignKey, Table, tables};
-use super::cells::{identifier, literal};
+use super::cells::{literal, surely};
 use super::checks;
 use super::needs::{Needs, RowNeed, are_plain, covers, one_of};
 use super::reached::Schema;
@@ -369,7 +369,7 @@ impl Load<'_> {
 
 /// The rows with the highest rowids: of a table that is new here the last one, else those below the lowest of them that are here. Row -1 always comes along, because a row without a rowid of its own shows that one.
 fn top(table: &Rc<Table>, floor: Option<i64>) -> Selection {
-    let (name, rowid) = (identifier(&table.name), table.rowid.unwrap_or("rowid"));
+    let (name, rowid) = (surely(&table.name), table.rowid.unwrap_or("rowid"));
     let filter = match floor {
         None => format!("{rowid} IN (SELECT max({rowid}) FROM {name} UNION ALL SELECT -1)"),
         Some(floor) => format!("{rowid} IN (SELECT {rowid} FROM {name} WHERE {rowid} < {floor} ORDER BY {rowid} DESC LIMIT {MORE_TOPS})"),

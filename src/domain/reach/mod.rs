@@ -37,6 +37,20 @@ pub struct Reach {
     pub table: String,
     /// Which of its rows; `None` when nothing bounds them.
     pub rows: Option<Rows>,
+    /// When it is read.
+    pub when: When,
+}
+
+/// When a statement reads a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum When {
+    /// Before it changes anything: WHERE and FROM.
+    #[default]
+    Before,
+    /// While it changes row after row: SET.
+    During,
+    /// After it changed a row: RETURNING, and what an upsert does.
+    After,
 }
 
 /// Some rows of a table: all conditions and equalities hold for each of them.
@@ -90,13 +104,14 @@ const MAX_DEPTH: usize = 12;
 pub(crate) struct Analysis<'a> {
     shapes: &'a dyn Shapes,
     found: Vec<Reach>,
+    when: When,
     depth: usize,
 }
 
 /// What a statement reaches in tables that are not whole; `None` when that cannot be told.
 pub fn reach(statement: &str, shapes: &dyn Shapes) -> Option<Vec<Reach>> {
     let Ok(Some(Cmd::Stmt(statement))) = Parser::new(statement.as_bytes()).next_cmd() else { return None };
-    let mut analysis = Analysis { shapes, found: Vec::new(), depth: 0 };
+    let mut analysis = Analysis { shapes, found: Vec::new(), when: When::Before, depth: 0 };
     analysis.statement(&statement)?;
     Some(analysis.found)
 }
@@ -134,14 +149,17 @@ impl Analysis<'_> {
     fn changing(&mut self, joins: &[Joined], filter: Option<&Expr>, sets: &[Set], returning: &[ResultColumn], ctes: &Ctes) -> Option<()> {
         let nowhere = Scope::default();
         let scope = self.sources(joins, filter, Vec::new(), &nowhere, ctes, Vec::new())?;
+        self.when = When::During;
         for set in sets {
             self.inside(&set.expr, &scope, ctes)?;
         }
+        self.when = When::After;
         self.columns(returning, &scope, ctes)
     }
 
     fn upsert(&mut self, table: &QualifiedName, upsert: Option<&Upsert>, ctes: &Ctes) -> Option<()> {
         let Some(upsert) = upsert else { return Some(()) };
+        self.when = When::After;
         if let UpsertDo::Set { sets, where_clause } = &upsert.do_clause {
             let scope = self.written_row(table, true);
             for expr in sets.iter().map(|set| &*set.expr).chain(where_clause.as_deref()) {
@@ -152,6 +170,7 @@ impl Analysis<'_> {
     }
 
     fn returning(&mut self, table: &QualifiedName, returning: &[ResultColumn], ctes: &Ctes) -> Option<()> {
+        self.when = When::After;
         let scope = self.written_row(table, false);
         self.columns(returning, &scope, ctes)
     }
@@ -273,6 +292,7 @@ pub fn with_parameters(statement: &str, value: &dyn Fn(usize) -> Option<String>)
     let mut lexer = Lexer::new(statement.as_bytes());
     let mut text = String::new();
     let mut next = 1;
+    let mut names: Vec<(String, usize)> = Vec::new();
     loop {
         let at = statement.len() - lexer.remaining().len();
         let Some(Ok(token)) = lexer.next() else { break };
@@ -281,6 +301,13 @@ pub fn with_parameters(statement: &str, value: &dyn Fn(usize) -> Option<String>)
         let position = match (token.token_type, raw.trim().strip_prefix('?')) {
             (TokenType::TK_VARIABLE, Some("")) => Some(next),
             (TokenType::TK_VARIABLE, Some(number)) => number.parse().ok(),
+            (TokenType::TK_VARIABLE, None) => {
+                let known = names.iter().find(|(name, _)| name == raw.trim()).map(|(_, position)| *position);
+                Some(known.unwrap_or_else(|| {
+                    names.push((raw.trim().to_owned(), next));
+                    next
+                }))
+            }
             _ => None,
         };
         if let Some(position) = position {
@@ -322,7 +349,7 @@ pub fn with_call(statement: &str, function: &str, value: &str) -> String {
 }
 
 /// A query whose names in double quotes can be nothing but names: SQLite would take one that it does not find for a text.
-fn strict(query: &str) -> String {
+pub(crate) fn strict(query: &str) -> String {
     let mut lexer = Lexer::new(query.as_bytes());
     let mut text = String::new();
     loop {

@@ -7,7 +7,7 @@ use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
 use super::walk::{
     aggregates_inside, bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order, sorted_parts, substitute, visit, window_parts,
 };
-use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values};
+use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values, strict};
 
 /// A bound from outside, on what a view or subquery answers.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ impl Analysis<'_> {
             for (_, says) in said.iter().filter(|(source, _)| *source == next) {
                 let (column, query, once) = match says {
                     Says::Condition(expr, equal) => {
-                        rows.conditions.push(expr.to_string());
+                        rows.conditions.push(strict(&expr.to_string()));
                         bounds.push(expr.to_string());
                         pushed.push(Pushed::Condition((**expr).clone()));
                         rows.equal.extend(equal.clone().map(|(column, values)| Equal { column, values: Values::Constants(values), once: true }));
@@ -236,7 +236,7 @@ impl Analysis<'_> {
                 if let Some(shape) = self.shapes.table(name.name.as_str()) {
                     if !self.shapes.is_whole(&shape.name) {
                         let bounded = !rows.conditions.is_empty() || !rows.equal.is_empty();
-                        self.found.push(Reach { table: shape.name.clone(), rows: bounded.then_some(rows) });
+                        self.found.push(Reach { table: shape.name.clone(), rows: bounded.then_some(rows), when: self.when });
                     }
                     return Some(());
                 }
