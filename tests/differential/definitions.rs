@@ -31,8 +31,19 @@ impl Maker<'_> {
                 options.push("WITHOUT ROWID");
             }
         }
-        let kinds =
-            [("n", "INTEGER"), ("m", "INT"), ("r", "REAL"), ("s", "TEXT"), ("u", "TEXT COLLATE NOCASE"), ("w", "TEXT COLLATE RTRIM"), ("b", "BLOB"), ("x", ""), ("d", "NUMERIC")];
+        let kinds = [
+            ("n", "INTEGER"),
+            ("m", "INT"),
+            ("r", "REAL"),
+            ("s", "TEXT"),
+            ("u", "TEXT COLLATE NOCASE"),
+            ("w", "TEXT COLLATE RTRIM"),
+            ("b", "BLOB"),
+            ("x", ""),
+            ("d", "NUMERIC"),
+            ("\"a b\"", "TEXT"),
+            ("\"order\"", "INTEGER"),
+        ];
         let count = self.dice.between(2, 5);
         let chosen: Vec<(&str, &str)> = self.dice.shuffled(kinds.to_vec()).into_iter().take(count).collect();
         for (column, kind) in &chosen {
@@ -169,6 +180,9 @@ impl Maker<'_> {
         let table = self.table()?;
         let (of, key) = (&table.name, &table.key[0]);
         let column = self.dice.choose(&table.columns).cloned()?.name;
+        if self.dice.percent(45) {
+            return self.create_wide_view(name, &table);
+        }
         Some(match self.dice.below(5) {
             0 => format!("CREATE VIEW {name} AS SELECT {column} AS c, count(*) AS many, min({key}) AS least FROM {of} GROUP BY {column}"),
             1 => {
@@ -199,21 +213,29 @@ impl Maker<'_> {
             0 => ("INSERT".to_owned(), "NEW"),
             1 => ("DELETE".to_owned(), "OLD"),
             2 => ("UPDATE".to_owned(), "NEW"),
+            _ if self.dice.percent(50) => (format!("UPDATE OF {column}, {}", self.dice.choose(&table.columns)?.name), "NEW"),
             _ => (format!("UPDATE OF {column}"), "NEW"),
         };
         let when = match self.dice.below(4) {
             0 => format!(" WHEN {row}.{column} IS NOT NULL"),
             1 => format!(" WHEN {row}.{column} > 5"),
+            2 if self.dice.percent(40) => {
+                let other = self.table()?;
+                format!(" WHEN {} (SELECT 1 FROM {} WHERE {} = {row}.{column})", self.dice.pick(&["EXISTS", "NOT EXISTS"]), other.name, other.key[0])
+            }
             _ => String::new(),
         };
         let mut body = Vec::new();
         for _ in 0..self.dice.between(1, 2) {
-            body.push(self.trigger_statement(name, &table, &column, row)?);
+            let statement = self.trigger_statement(name, &table, &column, row)?;
+            // SQLite loses count of the references of a row when a trigger before its INSERT deletes from their parent and does nothing else, and lets an orphan in.
+            let orphans = time == "BEFORE" && event == "INSERT" && table.foreign_keys.iter().any(|key| statement.starts_with(&format!("DELETE FROM {} ", key.parent)));
+            body.push(if orphans { self.note(name, &format!("{row}.{column}"))? } else { statement });
         }
         Some(format!("CREATE TRIGGER {name} {time} {event} ON {} FOR EACH ROW{when} BEGIN {}; END", table.name, body.join("; ")))
     }
 
-    fn note(&mut self, trigger: &str, value: &str) -> Option<String> {
+    pub fn note(&mut self, trigger: &str, value: &str) -> Option<String> {
         self.model.table("log").map(|_| format!("INSERT INTO log (what, x) VALUES ('{trigger}', {value})"))
     }
 
@@ -221,7 +243,7 @@ impl Maker<'_> {
         let other = self.table()?;
         let (into, key) = (&other.name, &other.key[0]);
         let theirs = self.dice.choose(&other.writable()).map(|column| column.name.clone())?;
-        Some(match self.dice.below(10) {
+        Some(match self.dice.below(11) {
             0 => format!("UPDATE {into} SET {theirs} = {row}.{column} WHERE {key} = {row}.{column}"),
             1 => format!("DELETE FROM {into} WHERE {key} = {row}.{column}"),
             2 => format!("SELECT RAISE(ABORT, 'no: {name}') WHERE {row}.{column} = 7"),
@@ -230,6 +252,7 @@ impl Maker<'_> {
             5 => format!("INSERT OR IGNORE INTO {into} ({theirs}) VALUES ({row}.{column})"),
             6 if !self.narrow => format!("INSERT INTO log (what, x) SELECT '{name}', count(*) FROM {into}"),
             7 => format!("INSERT INTO log (what, x) SELECT '{name}', {theirs} FROM {into} WHERE {key} = {row}.{column}"),
+            8 => self.wide_trigger_statement(name, table, &format!("{row}.{column}"))?,
             _ => self.note(name, &format!("{row}.{column}"))?,
         })
     }

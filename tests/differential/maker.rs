@@ -74,12 +74,8 @@ impl<'a> Maker<'a> {
     pub fn end(&mut self, sql: String) -> Made {
         let mut params = std::mem::take(&mut self.params);
         // What was put into a part that is not in the statement after all.
-        params.truncate(
-            (1..=params.len())
-                .rev()
-                .find(|place| sql.match_indices(&format!("?{place}")).any(|(at, found)| !sql[at + found.len()..].starts_with(|next: char| next.is_ascii_digit())))
-                .unwrap_or_default(),
-        );
+        let used = |place: &usize| sql.split(&format!("?{place}")).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()));
+        params.truncate((1..=params.len()).rev().find(used).unwrap_or_default());
         Made::of(Bound { sql, params })
     }
 

@@ -134,8 +134,14 @@ impl Maker<'_> {
                     16..=25 if !self.model.searches.is_empty() => self.search(),
                     26..=39 => self.read(),
                     40..=53 => self.read_wide(),
+                    54..=69 => self.write_wide(),
                     _ => self.write(),
                 });
+            }
+            if self.dice.percent(3)
+                && let Some(dependent) = self.dependent()
+            {
+                made = dependent;
             }
             if made.is_empty() {
                 // Nothing is left to work on: make something.

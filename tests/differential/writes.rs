@@ -24,7 +24,7 @@ impl Maker<'_> {
         Some(Made { counts, ..self.end(sql) })
     }
 
-    fn returning(&mut self, table: &Table) -> String {
+    pub fn returning(&mut self, table: &Table) -> String {
         match self.dice.below(6) {
             0 => " RETURNING *".into(),
             1 => format!(" RETURNING {}", table.key.join(", ")),

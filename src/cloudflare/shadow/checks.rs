@@ -108,6 +108,10 @@ fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &
     Ok(())
 }
 
+/// Longest value by which rows are asked for.
+const MOST_TOLD_BYTES: usize = 100_000;
+/// Most columns of a key by which rows are asked for: each of them is written out in full.
+const MOST_KEY_COLUMNS: usize = 8;
 /// Checks of one trigger: a few, so that its text is no longer than a statement may be.
 const MOST_CHECKS: usize = 4;
 
@@ -126,7 +130,8 @@ pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
     let alike = |child: &Table, key: &ForeignKey| {
         let Some(parent) = find(&key.parent) else { return false };
         let referred = parent.referred(key);
-        referred.len() == key.from.len()
+        referred.len() <= MOST_KEY_COLUMNS
+            && referred.len() == key.from.len()
             && key.from.iter().zip(&referred).all(|(from, to)| match (child.column(from), parent.column(to)) {
                 (Some(from), Some(to)) => from.affinity == to.affinity,
                 _ => false,
@@ -135,13 +140,16 @@ pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
     let keys = all.iter().flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key)));
     table.understood
         && !table.unique_expression
+        && !table.unique.iter().chain(&table.partly_unique).any(|key| key.len() > MOST_KEY_COLUMNS)
         && (table.rowid.is_some() || !table.primary_key().is_empty())
         && !table.unique.iter().flatten().any(|(column, _)| table.column(column).is_none_or(|column| column.replaces_null))
         && keys.filter(|(child, key)| child.name == table.name || key.parent.eq_ignore_ascii_case(&table.name)).all(|(child, key)| alike(child, key))
 }
 
 fn same(row: &str, columns: &[String]) -> String {
-    list(&columns.iter().map(|column| format!("{row}.{}", identifier(column))).collect::<Vec<_>>())
+    // What is too long to be told comes as the sign of what cannot be asked for.
+    let value = |column: &String| format!("iif(octet_length({row}.{0}) > {MOST_TOLD_BYTES}, char(65533), {row}.{0})", identifier(column));
+    list(&columns.iter().map(value).collect::<Vec<_>>())
 }
 
 fn what(table: &str, columns: &[String], values: &str) -> String {
@@ -287,7 +295,7 @@ impl Frame {
         let value = |(row, column): &(String, String)| {
             let value = format!("{row}.{}", identifier(column));
             // Short, because a trigger may name a hundred of them. Text with a NUL in it is not told.
-            format!("json_quote(CASE WHEN typeof({value}) = 'text' AND instr({value}, char(0)) THEN '?' ELSE quote({value}) END)")
+            format!("json_quote(CASE WHEN octet_length({value}) > {MOST_TOLD_BYTES} OR (typeof({value}) = 'text' AND instr({value}, char(0))) THEN '?' ELSE quote({value}) END)")
         };
         let values: Vec<String> = self.columns.iter().map(value).collect();
         let values = if values.is_empty() { literal("[]") } else { format!("'[' || {} || ']'", joined(values)) };

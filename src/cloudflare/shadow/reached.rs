@@ -11,7 +11,7 @@ use super::catalog::{Catalog, Table};
 use super::cells::{identifier, list, surely};
 use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When};
+use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When, is_rowid};
 use crate::domain::refusal::Problem;
 use crate::domain::tokens::tokens;
 use crate::domain::volatile::volatile;
@@ -166,10 +166,15 @@ impl<'a> Schema<'a> {
         let Doubted { written, inside, target, midway, inserts } = &self.doubted;
         let (names, views) = self.names(query);
         let any = |tables: &[String]| tables.iter().any(|table| names.contains(&table.to_ascii_lowercase()));
-        // Without being a plain column of the row at hand, what an UPDATE sets may be read by any other name.
+        // What an UPDATE sets may be read by another name, unless one plain SELECT reads other columns of that very table.
         let set = |(table, columns): &(String, Vec<String>)| {
-            let hidden = views || query.starts_with("WITH") || self.described(table).is_none_or(|table| table.columns.iter().any(|column| column.generated));
-            names.contains(&table.to_ascii_lowercase()) && (hidden || any(columns))
+            let plain = !views && !query.starts_with("WITH") && tokens(query).iter().filter(|token| token.text.eq_ignore_ascii_case("select")).count() == 1;
+            let by_another_name = self.described(table).is_none_or(|table| {
+                let alias = table.rowid_alias();
+                table.columns.iter().any(|column| column.generated)
+                    || columns.iter().any(|column| alias.is_some_and(|alias| alias.eq_ignore_ascii_case(column)) || is_rowid(column))
+            });
+            names.contains(&table.to_ascii_lowercase()) && (!plain || by_another_name || any(columns))
         };
         match when {
             _ if *midway => any(written),

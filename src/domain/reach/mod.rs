@@ -17,7 +17,7 @@ use turso_parser::parser::Parser;
 use turso_parser::token::TokenType;
 
 use from::{Ctes, Joined};
-pub use names::{Affinity, Column, Shape};
+pub use names::{Affinity, Column, Shape, is_rowid};
 use names::{Scope, Source};
 
 /// What is known of the schema.

@@ -49,6 +49,19 @@ export const writes = {
     schema: `CREATE TABLE t (id INTEGER PRIMARY KEY, prev INTEGER, k INTEGER, kk INTEGER AS (k), v INTEGER); INSERT INTO t ${rows(60)} SELECT i, i - 1, i + 1, i * 10 FROM n;`,
     run: ['UPDATE t SET k = 44, v = (SELECT w.v FROM t z JOIN t w ON w.id = z.kk WHERE z.id = t.prev) WHERE id IN (5, 6)'],
   },
+  'the same by the rowid': {
+    schema: `${tables} INSERT INTO u ${rows(400)} SELECT 1000 + i, i, i, 'x' FROM n;`,
+    run: [
+      "UPDATE t SET id = id + 1300, g = (SELECT u.v FROM t z JOIN u ON u.id = z.rowid WHERE z.e = 'e5' AND t.k > 0) WHERE id IN (5, 6)",
+      "UPDATE t SET rowid = rowid + 1300, g = (SELECT u.v FROM t z JOIN u ON u.id = z.id WHERE z.e = 'e15' AND t.k > 0) WHERE id IN (15, 16)",
+    ],
+  },
+  'the same by its place in a union': {
+    schema: tables,
+    run: [
+      'UPDATE t SET k = 44, g = (SELECT w.prev FROM (SELECT id AS zid, v AS zp, ref AS zk, 0, 0, x FROM u WHERE id = 50 UNION ALL SELECT * FROM t) z JOIN t w ON w.id = z.zk WHERE z.zid = t.prev) WHERE id IN (5, 6)',
+    ],
+  },
   'an upsert reads rows that were changed before in the same statement': {
     schema: tables,
     run: ['INSERT INTO t (id, prev) VALUES (5, 4), (6, 5) ON CONFLICT (id) DO UPDATE SET k = 44, v = (SELECT w.v FROM t z JOIN t w ON w.id = z.k WHERE z.id IN (5, 7) AND z.id = excluded.prev)'],
