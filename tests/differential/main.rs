@@ -75,7 +75,7 @@ pub fn number(name: &str, default: usize) -> usize {
 fn check(regime: &Regime) {
     let seed = number("DIFFERENTIAL_SEED", 20_261_120);
     let only = std::env::var("DIFFERENTIAL_ONLY").ok().map(|text| text.parse::<usize>().unwrap_or_else(|_| panic!("DIFFERENTIAL_ONLY is not a number: {text}")));
-    let sequences = only.map_or(0..number("DIFFERENTIAL_SEQUENCES", 240).div_ceil(REGIMES), |only| only..only + 1);
+    let sequences = only.map_or(0..number("DIFFERENTIAL_SEQUENCES", 300).div_ceil(REGIMES), |only| only..only + 1);
     let mut vars = regime.vars.clone();
     // A busy machine must not make a live write fail: how long the flag is waited for is not the subject here.
     vars["FLAG_BUDGET_MS"] = json!("10000");

@@ -85,6 +85,14 @@ impl Shadow {
                 (Ok(_), true) => {}
             }
         }
+        if let (Err(error), Some(target)) = (&rows, &one.statement.target)
+            && error.0.to_ascii_lowercase().contains(&format!("referencing \"{}\"", target.to_ascii_lowercase()))
+        {
+            // Whether SQLite looks at a reference that fits nothing depends on the triggers that there are.
+            return Err(
+                not_rehearsable(&format!("A write to {target}, to which a foreign key refers that fits no key of it,"), "Repair or drop the table with that foreign key.").into()
+            );
+        }
         let rows = rows.map_err(store_error)?;
         let mut figures = Figures::default();
         if write {
