@@ -228,7 +228,7 @@ describe('odd tables of the base', () => {
     test(`rows that come and go between the pages of a copy cost no others: a table ${name}`, async () => {
       await makeBase(gateway, `CREATE TABLE big (${columns}) ${without}; ${many} INSERT INTO big ${values} FROM c;`);
       const run = await runOf(gateway);
-      const secondPage = ({ statements }) => statements.some(({ sql }) => /FROM "big".*(> |OFFSET )/.test(sql));
+      const secondPage = ({ statements }) => statements.some(({ sql }) => /FROM `big`.*(> |OFFSET )/.test(sql));
       gateway.recorder.clear();
       await gateway.fault('DB', secondPage, { delay: 1_000 }, { times: 1 });
       const write = run.sql('UPDATE big SET a = 1 WHERE id = 12000');

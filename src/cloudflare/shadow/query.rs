@@ -329,6 +329,9 @@ impl Shadow {
         if tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("total_changes")) {
             return Err(not_rehearsable("total_changes(), which counts what the gateway notes, too,", "Use changes(), or RETURNING."));
         }
+        if statement.verb == "UPDATE" && reach::reads_what_it_sets(&statement.text) {
+            return Err(not_rehearsable("An UPDATE that sets columns by what it finds in them through a compound SELECT", "Compute the values in a statement before."));
+        }
         if let Some(table) = self.inner_tables()?.intersection(&touched.tables).next() {
             return Err(not_rehearsable(&format!("{table}, in which an FTS5 table keeps its index,"), "Use the FTS5 table itself."));
         }

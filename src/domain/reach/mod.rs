@@ -215,6 +215,23 @@ impl Analysis<'_> {
 /// The columns of NEW and OLD that a trigger names, and its statements.
 pub type TriggerParts = (Vec<(String, String)>, Vec<String>);
 
+/// Whether a SET of an UPDATE reads, through a compound SELECT, columns of the same table that the UPDATE sets: whether it finds them changed already depends on how SQLite puts the compound together, and that on the triggers that there are.
+pub fn reads_what_it_sets(update: &str) -> bool {
+    let Ok(Some(Cmd::Stmt(Stmt::Update(update)))) = Parser::new(update.as_bytes()).next_cmd() else { return false };
+    let columns: Vec<&str> = update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str()).collect();
+    let target = update.tbl_name.name.as_str();
+    update.sets.iter().flat_map(|set| walk::subqueries(&set.expr)).any(|select| {
+        let tokens = crate::domain::tokens::tokens(&select.to_string());
+        let names = |name: &str| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(name));
+        let reads_target = tokens
+            .iter()
+            .zip(tokens.iter().skip(1))
+            .any(|(before, token)| token.text.eq_ignore_ascii_case(target) && ["from", "join", ",", "("].iter().any(|word| before.text.eq_ignore_ascii_case(word)));
+        let compound = ["union", "except", "intersect"].iter().any(|word| names(word));
+        compound && reads_target && (columns.iter().any(|column| names(column)) || names("*"))
+    })
+}
+
 /// A trigger as statements that can be looked at one by one: its condition as a SELECT, then its commands. NEW and OLD stand in them as they are.
 pub fn trigger_parts(trigger: &str) -> Option<TriggerParts> {
     let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { when_clause, commands, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };

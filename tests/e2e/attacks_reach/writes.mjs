@@ -57,7 +57,7 @@ export const writes = {
     ],
   },
   'the same by its place in a union': {
-    schema: tables,
+    refusable: true, schema: tables,
     run: [
       'UPDATE t SET k = 44, g = (SELECT w.prev FROM (SELECT id AS zid, v AS zp, ref AS zk, 0, 0, x FROM u WHERE id = 50 UNION ALL SELECT * FROM t) z JOIN t w ON w.id = z.zk WHERE z.zid = t.prev) WHERE id IN (5, 6)',
     ],
