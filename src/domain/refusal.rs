@@ -60,6 +60,7 @@ pub enum Code {
     InvalidRange,
     BadDigest,
     // Our own failures.
+    ReadThatWrites,
     EnvironmentMismatch,
     EnvironmentUnverified,
     Misconfigured,
@@ -117,6 +118,7 @@ impl Code {
             Self::NotModified => "not_modified",
             Self::InvalidRange => "invalid_range",
             Self::BadDigest => "bad_digest",
+            Self::ReadThatWrites => "read_that_writes",
             Self::EnvironmentMismatch => "environment_mismatch",
             Self::EnvironmentUnverified => "environment_unverified",
             Self::Misconfigured => "misconfigured",
@@ -128,7 +130,8 @@ impl Code {
     }
 
     /// Every code, for whoever needs to go through them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
+        Self::ReadThatWrites,
         Self::Unauthenticated,
         Self::WrongEnvironment,
         Self::Forbidden,
@@ -190,7 +193,8 @@ impl Code {
     /// Whose doing it is: see [`Blame`].
     pub fn blame(self) -> Blame {
         match self {
-            Self::FlagUnavailable
+            Self::ReadThatWrites
+            | Self::FlagUnavailable
             | Self::ParentUnavailable
             | Self::EnvironmentMismatch
             | Self::EnvironmentUnverified

@@ -49,8 +49,12 @@ impl Shadow {
         }
         let write = one.statement.kind == Kind::Write;
         if !write && touched.writes {
-            js::log("alert", "read_that_writes", &[("store", store)]);
-            return Err(Problem::new(Code::StatementNotAllowed, "The statement was taken for a read, but it writes; nothing was run.", "Send it as the write that it is.").into());
+            return Err(Problem::new(
+                Code::ReadThatWrites,
+                "The statement was taken for a read, but it writes; nothing was run.",
+                "Send it as the write that it is. An operator was alerted.",
+            )
+            .into());
         }
         let replaces = write && self.may_replace(&one.statement, &touched)?;
         self.refuse_inexact(catalog, &touched, &one.statement, replaces)?;
