@@ -13,7 +13,7 @@ const limits = { growth: 1.3, wholeTable: 3_000, largeTrips: 4 };
 const firstTouches = [
   { rows: 1, sql: 'UPDATE t1 SET label = label || 1 WHERE amount >= 0' },
   { rows: 1_000, sql: 'UPDATE t1000 SET label = label || 1 WHERE id = 7' },
-  { rows: 50_000, sql: 'UPDATE t50000 SET label = label || 1 WHERE id = 7 AND amount > (SELECT min(amount) FROM t50000)', target: limits.wholeTable },
+  { rows: 50_000, sql: 'UPDATE t50000 SET label = label || 1 WHERE id = 7 AND amount < (SELECT avg(amount) FROM t50000)', target: limits.wholeTable },
   { rows: 1_000_000, sql: 'UPDATE t1000000 SET label = label || 1 WHERE id = 7' },
 ];
 
