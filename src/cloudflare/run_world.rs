@@ -158,7 +158,7 @@ impl RunWorld {
             result,
             effects: answer.effects,
             plan: vec![Plan::Shadow(store.to_owned(), record)],
-            inexact: answer.inexact,
+            inexact: Vec::new(),
             volatile: answer.volatile,
         })
     }

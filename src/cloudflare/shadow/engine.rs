@@ -26,7 +26,7 @@ use crate::domain::sorted;
 use crate::domain::statement::Kind;
 use crate::domain::tokens::tokens;
 
-/// Most rounds of copying for one request: each copies at least one table, and a statement rarely reaches more.
+/// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails one for each row that is missing before its failure.
 const MAX_ROUNDS: usize = 250;
 
 /// A shadow while its object lives. The memory is only a cache of what storage can say again.
@@ -208,7 +208,6 @@ impl Shadow {
             results: result,
             figures: vec![Figures::default(); request.call.statements.len()],
             effects: Vec::new(),
-            inexact: Vec::new(),
             volatile: Vec::new(),
             serial: catalog.serial,
             dirty: catalog.is_dirty(),
@@ -260,7 +259,6 @@ fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
         results: round.text,
         figures: round.figures,
         effects: round.effects,
-        inexact: Vec::new(),
         volatile: round.volatile.into_iter().collect(),
         serial: catalog.serial,
         dirty: catalog.is_dirty(),

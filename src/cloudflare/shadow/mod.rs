@@ -90,8 +90,6 @@ pub struct ShadowAnswer {
     pub figures: Vec<Figures>,
     /// What changed.
     pub effects: Vec<Effect>,
-    /// What could not be exact.
-    pub inexact: Vec<String>,
     /// What comes out differently each time.
     pub volatile: Vec<String>,
     /// How many changes the shadow has seen by now.

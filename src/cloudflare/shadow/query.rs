@@ -263,7 +263,7 @@ impl Shadow {
 
     /// Halts when rows are not here that the text of a statement reaches.
     fn require_reached(&self, round: &Round, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
-        let constant = |position: usize| one.params.get(position - 1).and_then(parameter);
+        let constant = |position: usize| one.params.get(position.checked_sub(1)?).and_then(parameter);
         let mut text = reach::with_parameters(&one.statement.text, &constant);
         if one.statement.verb != "INSERT" && text.to_ascii_lowercase().contains(LAST_INSERT) {
             // No row is inserted while it is looked at, so it is what it is now.

@@ -81,8 +81,7 @@ impl<'a> Schema<'a> {
         self.catalog.hydrated.contains(table) || table.starts_with("sqlite_")
     }
 
-    /// What a source reaches that is not here.
-    /// `at`: the place of the statement in its batch.
+    /// What a source reaches that is not here. `at`: the place of the statement in its batch.
     pub fn missing(&self, reach: Reach, at: usize) -> Result<Needs, Problem> {
         let mut needs = Needs::default();
         let Some(table) = self.described(&reach.table) else { return Ok(needs) };
