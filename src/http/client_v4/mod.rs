@@ -10,10 +10,11 @@ use worker::Response;
 use super::request::Asked;
 use super::router::{Action, Data};
 use super::{Gateway, answer};
+use crate::app::execute::Executed;
 use crate::app::message::{Actor, Execute};
 use crate::app::ports::Idempotency;
 use crate::cloudflare::objects;
-use crate::cloudflare::wire::{self, Payload};
+use crate::cloudflare::wire::{self, Content, Payload};
 use crate::domain::credential::{Caller, Role, forbidden};
 use crate::domain::operation::{Access, Call, Operation, RefusedCall, cut};
 use crate::domain::refusal::{Code, Problem};
@@ -50,11 +51,15 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let understood = understood.unwrap_or_else(|refusal| refused(&wanted, refusal));
     let operation = Operation { store, call: understood.call };
     let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
-    let execution = Execute { run: run.clone(), actor, operation, asked_dry, idempotency };
-    let request = wire::execute_request(&execution, understood.payload)?;
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
-    let (receipt, answered) = wire::read_executed(response).await?;
+    let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency }, understood.payload).await?;
     answer::respond(&receipt, answered, gateway.settings.environment)
+}
+
+/// Has the run's object carry out an operation.
+pub async fn operate(gateway: &Gateway, execution: Execute, payload: Payload) -> Result<Executed<Content>, Problem> {
+    let request = wire::execute_request(&execution, payload)?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&execution.run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
+    wire::read_executed(response).await
 }
 
 /// A request that cannot be understood goes to its run all the same: the report tells of every refusal.
@@ -109,7 +114,7 @@ fn kind(action: &Action) -> StoreKind {
 }
 
 /// The run that a request is part of: its token's, or the one that a key names.
-fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
+pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
     let named = asked.header("Run-Id");
     match caller {
         Caller::Run(claim) => {
