@@ -49,6 +49,32 @@ pub struct Execute {
     pub idempotency: Option<Idempotency>,
 }
 
+/// Brings a file of an import to its run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BringFile {
+    /// The run.
+    pub run: RunId,
+    /// Who asked for the import.
+    pub actor: Actor,
+    /// The binding of the database.
+    pub store: String,
+    /// The file.
+    pub file: String,
+    /// MD5 of its bytes, in hex.
+    pub md5: String,
+}
+
+/// Asks a run for a file of an import or export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FetchFile {
+    /// The run.
+    pub run: RunId,
+    /// Who asked for the import or export.
+    pub actor: Actor,
+    /// The file.
+    pub file: String,
+}
+
 /// Everything else that a run's object is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -140,6 +140,13 @@ pub struct Done<C, P> {
     pub volatile: Vec<String>,
 }
 
+impl<C, P> Done<C, P> {
+    /// A read that answers JSON and changes nothing.
+    pub fn read(answer: Value) -> Self {
+        Self { answer: Answer::json(answer.to_string()), outcome: Outcome::Done, result: answer, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
+    }
+}
+
 /// The target stores.
 pub trait Stores {
     /// What came with the request besides the operation: bytes, or a stream of them.

@@ -157,6 +157,18 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     Ok(Done { answer: Answer::json(text), outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() })
 }
 
+/// The bookmark of the state that the database is in now (<https://developers.cloudflare.com/d1/best-practices/read-replication/>).
+pub async fn bookmark(env: &Env, database: &str) -> Result<String, Problem> {
+    let asked = async {
+        let session = js::call(&binding(env, database, "withSession")?, "withSession", &[JsValue::from_str("first-primary")]).await.map_err(|_| unread(database))?;
+        let statement = js::call(&session, "prepare", &[JsValue::from_str("SELECT 1")]).await.map_err(|_| unread(database))?;
+        js::call(&statement, "run", &[]).await.map_err(|_| unread(database))?;
+        let bookmark = js::call(&session, "getBookmark", &[]).await.map_err(|_| unread(database))?;
+        bookmark.as_string().ok_or_else(|| unread(database))
+    };
+    js::within(LIMIT, asked).await.unwrap_or_else(|| Err(unread(database)))
+}
+
 /// How a batch ended, and its figures for the journal. A batch whose writes changed nothing was skipped.
 pub fn outcome(call: &SqlCall, figures: &[Figures]) -> (Outcome, Value) {
     let kinds = || call.statements.iter().map(|one| one.statement.kind);

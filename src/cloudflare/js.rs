@@ -110,6 +110,13 @@ pub fn now() -> u64 {
     worker::Date::now().as_millis()
 }
 
+/// A time as ISO 8601.
+pub fn iso(at: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+    let date = js_sys::Date::new(&JsValue::from_f64(at as f64));
+    date.to_iso_string().into()
+}
+
 /// Random bytes of the platform's generator.
 pub fn entropy() -> u128 {
     let mut bytes = [0u8; 16];

@@ -3,6 +3,7 @@
 use super::overlay::{self, Planned, ShadowRecord};
 use super::run_world::RunWorld;
 use super::sql::{Database, SqlError, unreadable};
+use super::transfers;
 use super::wire::Content;
 use crate::app::message::{Answer, Receipt};
 use crate::app::ports::{Ending, FlagRecord, Idempotency, Ledger, Recalled, Surroundings as _};
@@ -40,7 +41,7 @@ pub struct OperationChanges {
 
 /// Makes the tables.
 fn prepare(database: &Database) -> Result<(), SqlError> {
-    for table in TABLES.iter().chain(&overlay::TABLES) {
+    for table in TABLES.iter().chain(&overlay::TABLES).chain([&transfers::TABLE]) {
         database.run(table, &[])?;
     }
     Ok(())

@@ -142,7 +142,7 @@ impl<'a> Overlay<'a> {
         let used = used(self.database)?;
         let row = self.database.run("INSERT INTO body (bytes, planned) VALUES (0, 0) RETURNING id", &[])?.first();
         let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view"))?;
-        Ok(Writer { database: self.database, id, room: self.cap.saturating_sub(used), buffer: Vec::new(), number: 0, kept: true })
+        Ok(Writer { database: self.database, id, size: 0, room: self.cap.saturating_sub(used), buffer: Vec::new(), number: 0, kept: true })
     }
 }
 
@@ -166,6 +166,7 @@ fn add(database: &Database, sign: &str, bytes: u64) -> Result<(), SqlError> {
 pub struct Writer<'a> {
     database: &'a Database,
     id: u64,
+    size: u64,
     room: u64,
     buffer: Vec<u8>,
     number: u64,
@@ -182,6 +183,7 @@ impl Writer<'_> {
             return Ok(());
         }
         self.room -= length;
+        self.size += length;
         self.buffer.extend_from_slice(bytes);
         while self.buffer.len() >= CHUNK_BYTES {
             let rest = self.buffer.split_off(CHUNK_BYTES);
@@ -189,6 +191,16 @@ impl Writer<'_> {
             self.store(&chunk)?;
         }
         Ok(())
+    }
+
+    /// Whether everything so far is kept.
+    pub fn has_all(&self) -> bool {
+        self.kept
+    }
+
+    /// Bytes so far.
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     fn store(&mut self, chunk: &[u8]) -> Result<(), Problem> {
@@ -224,7 +236,8 @@ pub fn sweep(database: &Database) -> Result<(), SqlError> {
     left.iter().try_for_each(|row| delete_body(database, row.count(0)))
 }
 
-fn delete_body(database: &Database, body: u64) -> Result<(), SqlError> {
+/// Removes a body.
+pub fn delete_body(database: &Database, body: u64) -> Result<(), SqlError> {
     database.execute("DELETE FROM body_chunk WHERE body = ?", &[body.into()])?;
     let deleted = database.run("DELETE FROM body WHERE id = ? RETURNING bytes", &[body.into()])?;
     add(database, "-", deleted.first().map_or(0, |row| row.count(0)))

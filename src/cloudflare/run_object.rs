@@ -10,10 +10,10 @@ use super::js;
 use super::overlay::sweep;
 use super::run_world::{RunTurns, RunWorld, Turns};
 use super::sql::unreadable;
-use super::wire;
+use super::wire::{self, Content};
 use crate::app::close_run::close_run;
-use crate::app::execute::execute;
-use crate::app::message::{Actor, Command, Receipt};
+use crate::app::execute::{Executed, execute};
+use crate::app::message::{Actor, Answer, BringFile, Command, Execute, FetchFile, Receipt};
 use crate::app::open_run::{open_run, vouch};
 use crate::app::ports::{Alarms as _, Ledger as _, Surroundings as _};
 use crate::app::publish_flag::{next_look, publish_if_due};
@@ -46,8 +46,11 @@ impl DurableObject for RunObject {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        if request.path() == "/execute" {
-            return self.execute(&mut request).await;
+        match request.path().as_str() {
+            "/execute" => return answered(self.execute(&mut request).await),
+            "/fetch" => return answered(self.fetch_file(&mut request).await),
+            "/bring" => return Response::ok(wire::reply(&self.bring_file(&mut request).await)),
+            _ => {}
         }
         let reply = async {
             let text = request.text().await.map_err(|_| unreadable("request"))?;
@@ -90,22 +93,27 @@ impl RunObject {
         Ok(world)
     }
 
-    async fn execute(&self, request: &mut Request) -> worker::Result<Response> {
-        let executed = async {
-            let (execution, payload) = wire::read_execute(request).await?;
-            #[cfg(feature = "panic-probe")]
-            super::panic_probe::maybe_panic(&execution);
-            let world = self.world()?;
-            Ok::<_, Problem>(execute(&world, execution, payload).await)
-        };
-        let (receipt, answer) = match executed.await {
-            Ok(executed) => executed,
-            Err(problem) => (Receipt::bare(RunId::parse("unknown").map_err(|_| worker::Error::BadEncoding)?), Err(problem)),
-        };
-        match wire::executed_response(receipt, answer) {
-            Ok(response) => Ok(response),
-            Err(problem) => Err(worker::Error::RustError(problem.to_string())),
-        }
+    async fn execute(&self, request: &mut Request) -> Result<Executed<Content>, Problem> {
+        let (execution, payload) = wire::read_request_with::<Execute>(request).await?;
+        #[cfg(feature = "panic-probe")]
+        super::panic_probe::maybe_panic(&execution);
+        let world = self.world()?;
+        Ok(execute(&world, execution, payload).await)
+    }
+
+    async fn bring_file(&self, request: &mut Request) -> Result<(), Problem> {
+        let (file, payload) = wire::read_request_with::<BringFile>(request).await?;
+        let world = self.world()?;
+        visible(&world, &file.run, &file.actor)?.require_open(world.now())?;
+        world.receive_file(&file.file, &file.store, &file.md5, payload).await
+    }
+
+    async fn fetch_file(&self, request: &mut Request) -> Result<Executed<Content>, Problem> {
+        let (wanted, _) = wire::read_request_with::<FetchFile>(request).await?;
+        let world = self.world()?;
+        visible(&world, &wanted.run, &wanted.actor)?;
+        let content = world.file(&wanted.file).map(|bytes| Answer::Content { headers: Vec::new(), partial: false, content: Some(Content::Bytes(bytes)) });
+        Ok((Receipt::bare(wanted.run), content))
     }
 
     /// Answers a command with the text of its reply.
@@ -146,6 +154,14 @@ impl RunObject {
             }
         }
     }
+}
+
+fn answered(executed: Result<Executed<Content>, Problem>) -> worker::Result<Response> {
+    let (receipt, answer) = match executed {
+        Ok(executed) => executed,
+        Err(problem) => (Receipt::bare(RunId::parse("unknown").map_err(|_| worker::Error::BadEncoding)?), Err(problem)),
+    };
+    wire::executed_response(receipt, answer).map_err(|problem| worker::Error::RustError(problem.to_string()))
 }
 
 fn no_operation(position: Position) -> Problem {

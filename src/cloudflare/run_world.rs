@@ -5,12 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::lock::{Mutex, OwnedMutexGuard};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use worker::{Env, State};
 
 use super::alerts;
 use super::control;
+use super::export::Wanted;
 use super::ledger::Plan;
 use super::overlay::{Overlay, ShadowRecord};
 use super::shadow::{MovedRequest, PlannedRow, ShadowAnswer, ShadowReply, ShadowRequest};
@@ -23,7 +24,7 @@ use crate::domain::effect::{Effect, net};
 use crate::domain::gate::{Ancestors, Flag};
 use crate::domain::journal::{Entry, Outcome, Position};
 use crate::domain::moved::Movement;
-use crate::domain::operation::{Access, Call, ObjectCall, Operation, SqlCall};
+use crate::domain::operation::{Access, Call, DatabaseCall, ObjectCall, Operation, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Settings, StoreKind};
@@ -144,12 +145,19 @@ impl RunWorld {
         Ok(movement)
     }
 
-    async fn read_in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
-        let _turn = self.turn().await?;
-        self.in_shadow(store, call).await
+    /// Reads the base, when it says it all: in a dry run as long as nothing of this database was planned.
+    pub async fn read_base(&self, dry: bool, store: &str, call: &SqlCall) -> Result<Option<Done<Content, Plan>>, Problem> {
+        if dry && (self.shadow_record(store)?.0.dirty || call.statements.iter().any(|one| one.statement.is_explain())) {
+            return Ok(None);
+        }
+        match d1::perform(&self.env, store, call, dry).await {
+            Err(problem) if dry && d1::is_guarded(&problem) => Ok(None),
+            done => done.map(Some),
+        }
     }
 
-    async fn in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
+    /// Runs statements in the shadow. Whoever calls has the turn.
+    pub async fn in_shadow(&self, store: &str, call: &SqlCall) -> Result<Done<Content, Plan>, Problem> {
         let (answer, record) = self.ask_shadow(store, call).await?;
         let (outcome, result) = d1::outcome(call, &answer.figures);
         Ok(Done {
@@ -218,6 +226,7 @@ impl Stores for RunWorld {
             Call::Sql(call) => d1::perform(&self.env, store, call, false).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, None)?.perform(call, &in_memory(payload)?).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, None)?.perform(call, payload).await,
+            Call::Database(_) => Err(Problem::internal()),
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }
@@ -228,6 +237,7 @@ impl Stores for RunWorld {
             Call::Sql(call) => self.in_shadow(store, call).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(true))?.rehearse(call, payload).await,
+            Call::Database(_) => Err(Problem::internal()),
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }
@@ -236,14 +246,22 @@ impl Stores for RunWorld {
         let dry = run.mode == Mode::DryRun;
         let store = operation.store.binding.as_str();
         match &operation.call {
-            // Nothing of this database was planned yet, so the base says it all.
-            Call::Sql(call) if !dry || (!self.shadow_record(store)?.0.dirty && !call.statements.iter().any(|one| one.statement.is_explain())) => {
-                match d1::perform(&self.env, store, call, dry).await {
-                    Err(problem) if dry && d1::is_guarded(&problem) => self.read_in_shadow(store, call).await,
-                    done => done,
+            Call::Sql(call) => match self.read_base(dry, store, call).await? {
+                Some(done) => Ok(done),
+                None => {
+                    let _turn = self.turn().await?;
+                    self.in_shadow(store, call).await
                 }
+            },
+            Call::Database(DatabaseCall::Export { no_schema, no_data, tables }) => {
+                // Nothing of the run's own may change while its rows are written down.
+                let _turn = if dry { Some(self.turn().await?) } else { None };
+                self.export(dry, store, &Wanted { schema: !no_schema, data: !no_data, tables }).await
             }
-            Call::Sql(call) => self.read_in_shadow(store, call).await,
+            Call::Database(DatabaseCall::Bookmark {}) => {
+                let bookmark = d1::bookmark(&self.env, store).await?;
+                Ok(Done::read(json!({ "bookmark": bookmark })))
+            }
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(dry))?.read(call).await,
             Call::Refused(call) => Err(call.problem.clone()),

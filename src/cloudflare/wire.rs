@@ -1,6 +1,6 @@
 //! How the Worker and the objects put their messages into HTTP.
 //!
-//! A message is JSON in a header, percent-encoded; the body is the payload or the content and passes through as a stream. Only an [`Execute`] with bytes in memory goes into the body as a frame, because its statements may be long: four bytes of length, the JSON, the payload.
+//! A message is JSON in a header, percent-encoded; the body is the payload or the content and passes through as a stream. Only a message with bytes in memory goes into the body as a frame, because an operation's statements may be long: four bytes of length, the JSON, the payload.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, RequestInit};
 
 use super::sql::unreadable;
-use crate::app::message::{Answer, Execute, Receipt};
+use crate::app::message::{Answer, Receipt};
 use crate::domain::refusal::Problem;
 
 /// The header that carries a message.
@@ -65,17 +65,17 @@ pub fn request<T: Serialize>(path: &str, message: &T) -> Result<Outgoing, Proble
     build(path, None, &JsValue::from_str(&body))
 }
 
-/// The request that carries an operation to a run's object.
-pub fn execute_request(message: &Execute, payload: Payload) -> Result<Outgoing, Problem> {
+/// A request with a message and a payload.
+pub fn request_with<T: Serialize>(path: &str, message: &T, payload: Payload) -> Result<Outgoing, Problem> {
     match payload {
-        Payload::Stream(stream) => build("/execute", Some(&encode(message)?), &stream.into()),
+        Payload::Stream(stream) => build(path, Some(&encode(message)?), &stream.into()),
         Payload::Bytes(bytes) => {
             let json = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
             let mut frame = Vec::with_capacity(4 + json.len() + bytes.len());
             frame.extend_from_slice(&u32::try_from(json.len()).map_err(|_| unreadable("message"))?.to_le_bytes());
             frame.extend_from_slice(json.as_bytes());
             frame.extend_from_slice(&bytes);
-            build("/execute", None, &js_sys::Uint8Array::from(frame.as_slice()))
+            build(path, None, &js_sys::Uint8Array::from(frame.as_slice()))
         }
     }
 }
@@ -100,8 +100,8 @@ fn build(path: &str, header: Option<&str>, body: &JsValue) -> Result<Outgoing, P
     Ok(Outgoing { url: format!("https://object{path}"), init })
 }
 
-/// Reads what [`execute_request`] sent.
-pub async fn read_execute(request: &mut worker::Request) -> Result<(Execute, Payload), Problem> {
+/// Reads what [`request_with`] sent.
+pub async fn read_request_with<T: DeserializeOwned>(request: &mut worker::Request) -> Result<(T, Payload), Problem> {
     if let Ok(Some(header)) = request.headers().get(MESSAGE) {
         let stream = request.inner().body().ok_or_else(|| unreadable("message"))?;
         return Ok((decode(&header)?, Payload::Stream(stream)));
@@ -187,6 +187,18 @@ pub async fn text(response: &web_sys::Response) -> Result<String, Problem> {
     let promise = response.text().map_err(internal)?;
     let text = wasm_bindgen_futures::JsFuture::from(promise).await.map_err(internal)?;
     text.as_string().ok_or_else(Problem::internal)
+}
+
+/// The whole content as bytes.
+pub async fn bytes(content: Content) -> Result<Vec<u8>, Problem> {
+    match content {
+        Content::Bytes(bytes) => Ok(bytes),
+        Content::Stream(stream) => {
+            let response = respond(&stream, &web_sys::ResponseInit::new())?;
+            let buffer = wasm_bindgen_futures::JsFuture::from(response.array_buffer().map_err(internal)?).await.map_err(internal)?;
+            Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+        }
+    }
 }
 
 /// Reads the JSON answer of an object.

@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
@@ -77,6 +78,30 @@ pub struct RunClaim {
     pub expires_at: Millis,
 }
 
+/// What the address of an import or export says: whoever has it may send or fetch this one file, for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferClaim {
+    /// The run.
+    #[serde(rename = "r")]
+    pub run: RunId,
+    /// The key that opened it.
+    #[serde(rename = "o")]
+    pub owner: String,
+    /// The binding of the database.
+    #[serde(rename = "s")]
+    pub store: String,
+    /// The file.
+    #[serde(rename = "f")]
+    pub file: String,
+    /// MD5 of a file that is to be sent, in hex; absent for one that is to be fetched.
+    #[serde(rename = "m", default)]
+    pub md5: Option<String>,
+    /// When it ends.
+    #[serde(rename = "x")]
+    pub expires_at: Millis,
+}
+
 /// The secrets that callers are checked against. Empty or missing secrets let nobody in.
 #[derive(Clone)]
 pub struct Keyring {
@@ -85,6 +110,8 @@ pub struct Keyring {
     token_secret: String,
 }
 
+/// The purpose of an address. A payload has no colon, so it never passes for that of a token.
+const TRANSFER: &str = "transfer:";
 /// A shorter signing secret than a SHA-256 block's half is guessable; the set-up generates 64 hex characters.
 const MIN_TOKEN_SECRET_BYTES: usize = 32;
 
@@ -147,15 +174,8 @@ impl Keyring {
     }
 
     fn token(&self, signed: &str, now: Millis) -> Result<Caller, Problem> {
-        let (payload, signature) = signed.split_once('.').ok_or_else(unauthenticated)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| unauthenticated())?;
-        self.signer(payload).ok_or_else(unauthenticated)?.verify_slice(&signature).map_err(|_| unauthenticated())?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unauthenticated)?;
-        let claim: RunClaim = serde_json::from_str(&payload).map_err(|_| unauthenticated())?;
-        // Taking a key away takes the runs of its owner away too.
-        if !self.keys.iter().any(|key| key.name == claim.owner) {
-            return Err(unauthenticated());
-        }
+        let claim: RunClaim = self.verify("", signed)?;
+        self.still_known(&claim.owner)?;
         if now >= claim.expires_at {
             return Err(Problem::new(
                 Code::RunExpired,
@@ -166,9 +186,41 @@ impl Keyring {
         Ok(Caller::Run(claim))
     }
 
+    /// What the address of an import or export stands for.
+    pub fn transfer(&self, signed: &str, now: Millis) -> Result<TransferClaim, Problem> {
+        let claim: TransferClaim = self.verify(TRANSFER, signed)?;
+        self.still_known(&claim.owner)?;
+        if now >= claim.expires_at {
+            return Err(Problem::new(Code::RunExpired, "This address has expired; nothing was read or written.", "Begin the import or export again."));
+        }
+        Ok(claim)
+    }
+
+    /// Taking a key away takes the runs of its owner away too.
+    fn still_known(&self, owner: &str) -> Result<(), Problem> {
+        if self.keys.iter().any(|key| key.name == owner) { Ok(()) } else { Err(unauthenticated()) }
+    }
+
+    /// Reads what [`Self::sign`] signed for the same purpose.
+    fn verify<T: DeserializeOwned>(&self, purpose: &str, signed: &str) -> Result<T, Problem> {
+        let (payload, signature) = signed.split_once('.').ok_or_else(unauthenticated)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| unauthenticated())?;
+        self.signer(purpose, payload).ok_or_else(unauthenticated)?.verify_slice(&signature).map_err(|_| unauthenticated())?;
+        let payload = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unauthenticated)?;
+        serde_json::from_str(&payload).map_err(|_| unauthenticated())
+    }
+
+    fn sign<T: Serialize>(&self, purpose: &str, claim: &T) -> Result<String, Problem> {
+        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
+        let payload = URL_SAFE_NO_PAD.encode(payload);
+        self.can_issue()?;
+        let signature = self.signer(purpose, &payload).ok_or_else(Problem::internal)?.finalize().into_bytes();
+        Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
     /// Whether tokens can be signed: asked before a run is opened, so that there is no run without a token.
     pub fn can_issue(&self) -> Result<(), Problem> {
-        self.signer("").map(|_| ()).ok_or_else(|| {
+        self.signer("", "").map(|_| ()).ok_or_else(|| {
             Problem::new(
                 Code::Misconfigured,
                 "The gateway has no secret TOKEN_SECRET of at least 32 characters, so it opens no runs.",
@@ -179,22 +231,23 @@ impl Keyring {
 
     /// Signs a run's token.
     pub fn issue(&self, claim: &RunClaim) -> Result<String, Problem> {
-        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
-        let payload = URL_SAFE_NO_PAD.encode(payload);
-        self.can_issue()?;
-        let signer = self.signer(&payload).ok_or_else(Problem::internal)?;
-        let signature = URL_SAFE_NO_PAD.encode(signer.finalize().into_bytes());
-        Ok(format!("drt_{}_{payload}.{signature}", self.environment))
+        Ok(format!("drt_{}_{}", self.environment, self.sign("", claim)?))
     }
 
-    /// The environment is part of what is signed: two environments that were given the same secret by mistake still do not accept each other's tokens.
-    fn signer(&self, payload: &str) -> Option<Hmac<Sha256>> {
+    /// Signs the address of an import or export.
+    pub fn issue_transfer(&self, claim: &TransferClaim) -> Result<String, Problem> {
+        self.sign(TRANSFER, claim)
+    }
+
+    /// The environment is part of what is signed: two environments that were given the same secret by mistake still do not accept each other's tokens. So is the purpose: an address is no token.
+    fn signer(&self, purpose: &str, payload: &str) -> Option<Hmac<Sha256>> {
         if self.token_secret.len() < MIN_TOKEN_SECRET_BYTES {
             return None;
         }
         let mut signer = Hmac::<Sha256>::new_from_slice(self.token_secret.as_bytes()).ok()?;
         signer.update(self.environment.as_str().as_bytes());
         signer.update(b".");
+        signer.update(purpose.as_bytes());
         signer.update(payload.as_bytes());
         Some(signer)
     }

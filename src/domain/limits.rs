@@ -8,6 +8,12 @@ pub const MAX_STATEMENT_BYTES: usize = 100_000;
 pub const MAX_PARAMETERS: usize = 100;
 /// Most statements in one request; D1 allows 1,000 queries an invocation and the shadow may need some itself.
 pub const MAX_STATEMENTS: usize = 500;
+/// Most statements in one file of an import. It runs as one transaction, whose answer is waited for.
+pub const MAX_IMPORT_STATEMENTS: usize = 20_000;
+/// Longest file of an import. It is in memory as text and as statements.
+pub const MAX_IMPORT_BYTES: u64 = 8 << 20;
+/// How long the address of an import or export is good for, in seconds: Cloudflare's own are for an hour.
+pub const TRANSFER_SECONDS: u64 = 3_600;
 /// Deepest nesting of brackets and CASE that is parsed. SQLite on this platform stops at an expression depth of 100; the parser must not overflow its stack before that.
 pub const MAX_NESTING: usize = 100;
 /// KV's longest key (<https://developers.cloudflare.com/kv/platform/limits/>).

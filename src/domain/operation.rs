@@ -37,6 +37,8 @@ pub enum Call {
     Key(KeyCall),
     /// Objects, by key.
     Object(ObjectCall),
+    /// A database as a whole.
+    Database(DatabaseCall),
     /// A request that was refused before it was understood. It is carried to the run only to be journalled.
     Refused(RefusedCall),
 }
@@ -54,6 +56,23 @@ pub struct RefusedCall {
     pub sql: Option<String>,
     /// Why it was refused.
     pub problem: Problem,
+}
+
+/// Operations on a database as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseCall {
+    /// Writes it down as SQL.
+    Export {
+        /// Without the statements that make tables, indexes, triggers and views.
+        no_schema: bool,
+        /// Without the rows.
+        no_data: bool,
+        /// Only these tables; all when empty.
+        tables: Vec<String>,
+    },
+    /// Names the state that it is in now.
+    Bookmark {},
 }
 
 /// How rows are answered.
@@ -230,6 +249,8 @@ pub enum ObjectCall {
 
 /// Longest statement text that the journal keeps whole; the rest is cut and said so.
 const MAX_JOURNAL_SQL_CHARS: usize = 4_000;
+/// Longest text of all statements of a batch that the journal keeps; the statements after that are counted only.
+const MAX_JOURNAL_TEXT_CHARS: usize = 200_000;
 /// Longest parameter that the journal keeps whole.
 const MAX_JOURNAL_PARAM_CHARS: usize = 1_000;
 /// Most keys of a bulk request that the journal names.
@@ -244,6 +265,7 @@ impl Operation {
                 matches!(call, KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. })
             }
             Call::Object(call) => matches!(call, ObjectCall::Put { .. } | ObjectCall::Delete { .. }),
+            Call::Database(_) => false,
             Call::Refused(call) => return call.access,
         };
         if write { Access::Write } else { Access::Read }
@@ -275,6 +297,8 @@ impl Operation {
                 ObjectCall::List { .. } => "list",
             }
             .into(),
+            Call::Database(DatabaseCall::Export { .. }) => "export".into(),
+            Call::Database(DatabaseCall::Bookmark {}) => "bookmark".into(),
             Call::Refused(call) => call.action.clone(),
         }
     }
@@ -290,6 +314,7 @@ impl Operation {
             | Call::Object(ObjectCall::Get { key, .. } | ObjectCall::Head { key, .. } | ObjectCall::Put { key, .. } | ObjectCall::Delete { key }) => Some(key.clone()),
             Call::Key(KeyCall::List { prefix, .. }) | Call::Object(ObjectCall::List { prefix, .. }) => Some(format!("{prefix}*")),
             Call::Key(KeyCall::GetMany { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. }) => None,
+            Call::Database(_) => None,
             Call::Refused(call) => call.subject.clone(),
         }
     }
@@ -304,9 +329,15 @@ impl Operation {
     pub fn request(&self) -> Value {
         match &self.call {
             Call::Sql(call) => {
+                let mut room = MAX_JOURNAL_TEXT_CHARS;
                 let statements: Vec<Value> = call
                     .statements
                     .iter()
+                    .take_while(|one| {
+                        let fits = room > 0;
+                        room = room.saturating_sub(one.statement.text.len());
+                        fits
+                    })
                     .map(|one| {
                         let params: Vec<Value> = one.params.iter().map(shorten).collect();
                         let mut entry = Map::new();
@@ -317,7 +348,7 @@ impl Operation {
                         Value::Object(entry)
                     })
                     .collect();
-                json!({ "statements": statements })
+                if statements.len() < call.statements.len() { json!({ "count": call.statements.len(), "statements": statements }) } else { json!({ "statements": statements }) }
             }
             Call::Key(KeyCall::PutMany { items }) => {
                 json!({ "count": items.len(), "keys": first(items.iter().map(|item| &item.key)) })
@@ -327,6 +358,7 @@ impl Operation {
             }
             Call::Key(call) => fields(call),
             Call::Object(call) => fields(call),
+            Call::Database(call) => fields(call),
             Call::Refused(call) => match &call.sql {
                 Some(sql) => json!({ "statements": [{ "sql": cut(sql, MAX_JOURNAL_SQL_CHARS) }] }),
                 None => Value::Null,

@@ -46,6 +46,7 @@ pub enum Code {
     ShadowBudgetExceeded,
     NotRehearsable,
     BodyNotKept,
+    NotOffered,
     // Repeated requests.
     IdempotencyKeyInvalid,
     IdempotencyMismatch,
@@ -107,6 +108,7 @@ impl Code {
             Self::ShadowBudgetExceeded => "shadow_budget_exceeded",
             Self::NotRehearsable => "not_rehearsable",
             Self::BodyNotKept => "body_not_kept",
+            Self::NotOffered => "not_offered",
             Self::IdempotencyKeyInvalid => "idempotency_key_invalid",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyRunning => "idempotency_running",
@@ -130,7 +132,7 @@ impl Code {
     }
 
     /// Every code, for whoever needs to go through them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::ReadThatWrites,
         Self::Unauthenticated,
         Self::WrongEnvironment,
@@ -165,6 +167,7 @@ impl Code {
         Self::ShadowBudgetExceeded,
         Self::NotRehearsable,
         Self::BodyNotKept,
+        Self::NotOffered,
         Self::IdempotencyKeyInvalid,
         Self::IdempotencyMismatch,
         Self::IdempotencyRunning,
@@ -241,6 +244,7 @@ impl Code {
             | Self::ShadowBudgetExceeded
             | Self::NotRehearsable
             | Self::BodyNotKept
+            | Self::NotOffered
             | Self::IdempotencyKeyInvalid
             | Self::IdempotencyMismatch
             | Self::IdempotencyRunning
@@ -295,6 +299,15 @@ impl Problem {
     /// What the store itself answered, in the store's own words.
     pub fn from_store(code: Code, message: impl Into<String>) -> Self {
         Self::new(code, message, "")
+    }
+
+    /// Something that Cloudflare has and the gateway does not give to agents.
+    pub fn not_offered(what: &str) -> Self {
+        Self::new(
+            Code::NotOffered,
+            format!("The gateway does not offer {what}; nothing was done."),
+            "Agents get the rows, values and objects of the stores behind the gateway. Whoever runs the account does this, with credentials of its own.",
+        )
     }
 
     /// The gateway's own failure. What it was goes to the log, not to the caller.

@@ -64,6 +64,14 @@ impl Statement {
 /// # Errors
 /// Refuses text that is too long, too deeply nested, not understood, divisible in two ways, or that holds a statement which agents may not run.
 pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
+    split_up_to(sql, MAX_STATEMENTS)
+}
+
+/// The same, with another limit on the number of statements.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_up_to(sql: &str, most: usize) -> Result<Vec<Statement>, Problem> {
     scan(sql)?;
     let mut parser = Parser::new(sql.as_bytes());
     let mut statements = Vec::new();
@@ -77,8 +85,8 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
         let end = parser.offset();
         let fragment = sql.get(start..end).ok_or_else(|| not_parsed("the end of a statement is inside a character"))?;
         start = end;
-        if statements.len() == MAX_STATEMENTS {
-            return Err(Problem::new(Code::StatementTooLong, format!("The text holds more than {MAX_STATEMENTS} statements; nothing was run."), "Send them in several requests."));
+        if statements.len() == most {
+            return Err(Problem::new(Code::StatementTooLong, format!("The text holds more than {most} statements; nothing was run."), "Send them in several requests."));
         }
         statements.push(classify(command, significant(fragment)?)?);
     }

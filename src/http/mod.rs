@@ -77,6 +77,14 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     let route = match find(&asked.method, &asked.path) {
         Ok(Route::Health) => return health::health(),
         Ok(Route::Ready) => return health::ready(gateway).await,
+        Ok(Route::Receive(signed)) => {
+            control::verify_environment(&gateway.env, &gateway.settings).await?;
+            return client_v4::transfer::receive(gateway, &signed, &asked).await;
+        }
+        Ok(Route::Send(signed)) => {
+            control::verify_environment(&gateway.env, &gateway.settings).await?;
+            return client_v4::transfer::send(gateway, &signed).await;
+        }
         Err(problem) if !asked_dry => return Err(problem),
         route => route,
     };
@@ -95,7 +103,10 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         v1::take_word(gateway, &caller, &run).await?;
     }
     match route? {
-        Route::Health | Route::Ready | Route::Data(_) => Err(Problem::internal()),
+        Route::Health | Route::Ready | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
+        Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked),
+        Route::Analytics => client_v4::account::no_analytics(),
+        Route::NotOffered(what) => client_v4::account::not_offered(gateway, &caller, &what, &asked, asked_dry).await,
         Route::Environment => v1::environment(gateway, &caller),
         Route::OpenRun => v1::open(gateway, &caller, asked, asked_dry).await,
         Route::ListRuns => v1::list(gateway, &caller, &asked).await,

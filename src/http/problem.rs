@@ -56,6 +56,7 @@ fn face_of(code: Code) -> Face {
         Code::ShadowBudgetExceeded => face(422, 1000714, false),
         Code::NotRehearsable => face(422, 1000715, false),
         Code::BodyNotKept => face(422, 1000716, false),
+        Code::NotOffered => face(403, 1000729, false),
         Code::IdempotencyKeyInvalid => face(400, 1000717, false),
         Code::IdempotencyMismatch => face(422, 1000718, false),
         Code::IdempotencyRunning => face(409, 1000719, true),
@@ -93,6 +94,11 @@ fn body(problem: &Problem, environment: Option<Environment>) -> Value {
         "code": code, "remedy": problem.remedy, "environment": environment,
         "result": null, "success": false, "errors": [error], "messages": [],
     })
+}
+
+/// The status of a code.
+pub fn status(code: Code) -> u16 {
+    face_of(code).status
 }
 
 /// Answers a problem.

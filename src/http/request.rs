@@ -44,6 +44,16 @@ impl Asked {
         self.url.search_params().get(name)
     }
 
+    /// All values of a query parameter.
+    pub fn query_all(&self, name: &str) -> Vec<String> {
+        self.url.search_params().get_all(name).iter().filter_map(|value| value.as_string()).collect()
+    }
+
+    /// Scheme, host and port by which the gateway was reached.
+    pub fn origin(&self) -> String {
+        self.url.origin()
+    }
+
     /// The query as it was sent.
     pub fn raw_query(&self) -> String {
         self.url.search()

@@ -5,7 +5,9 @@ use std::cell::OnceCell;
 use matchit::{Params, Router};
 
 use super::request::decode;
+use crate::domain::operation::cut;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::settings::StoreKind;
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,26 @@ pub enum Route {
     Report(String),
     Operation(String, u64),
     Alerts,
+    Account(Account),
+    /// What Cloudflare has and the gateway does not, and belongs to no store.
+    NotOffered(String),
+    Analytics,
+    /// A file for an import, by its signed address.
+    Receive(String),
+    /// A file of an export, by its signed address.
+    Send(String),
     Data(Data),
+}
+
+/// A question about the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    User,
+    Token,
+    All,
+    One(String),
+    Memberships,
+    Stores(String, StoreKind),
 }
 
 /// A request of the data plane: which account, which store, what to do.
@@ -35,8 +56,13 @@ pub struct Data {
 /// What a request of the data plane asks. Keys are decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    Describe(StoreKind),
+    NotOffered(StoreKind, String),
     Query,
     Raw,
+    Import,
+    Export,
+    Bookmark,
     GetValue(String),
     PutValue(String),
     DeleteValue(String),
@@ -67,8 +93,33 @@ const ROUTES: &[(&str, &str, Build)] = &[
     ("GET", "/v1/runs/{run}/report", |parts| Ok(Route::Report(parts.text("run")?))),
     ("GET", "/v1/runs/{run}/operations/{position}", |parts| Ok(Route::Operation(parts.text("run")?, parts.number("position")?))),
     ("GET", "/v1/alerts", |_| Ok(Route::Alerts)),
+    ("PUT", "/transfers/{signed}", |parts| Ok(Route::Receive(parts.text("signed")?))),
+    ("GET", "/transfers/{signed}", |parts| Ok(Route::Send(parts.text("signed")?))),
+    ("GET", "/client/v4/user", |_| Ok(Route::Account(Account::User))),
+    ("GET", "/client/v4/user/tokens/verify", |_| Ok(Route::Account(Account::Token))),
+    ("GET", "/client/v4/accounts", |_| Ok(Route::Account(Account::All))),
+    ("GET", "/client/v4/accounts/{account}", |parts| Ok(Route::Account(Account::One(parts.text("account")?)))),
+    ("GET", "/client/v4/memberships", |_| Ok(Route::Account(Account::Memberships))),
+    ("POST", "/client/v4/graphql", |_| Ok(Route::Analytics)),
+    ("GET", "/client/v4/accounts/{account}/d1/database", |parts| parts.stores(StoreKind::D1)),
+    ("POST", "/client/v4/accounts/{account}/d1/database", |_| no("making databases")),
+    ("GET", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.data(Action::Describe(StoreKind::D1))),
+    ("PUT", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "changing a database's settings")),
+    ("PATCH", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "changing a database's settings")),
+    ("DELETE", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "deleting databases")),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/query", |parts| parts.data(Action::Query)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/raw", |parts| parts.data(Action::Raw)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/import", |parts| parts.data(Action::Import)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/export", |parts| parts.data(Action::Export)),
+    ("GET", "/client/v4/accounts/{account}/d1/database/{store}/time_travel/bookmark", |parts| parts.data(Action::Bookmark)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/time_travel/restore", |parts| {
+        parts.no(StoreKind::D1, "restoring a database to an earlier state, which no rehearsal can show")
+    }),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces", |parts| parts.stores(StoreKind::Kv)),
+    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces", |_| no("making namespaces")),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", |parts| parts.data(Action::Describe(StoreKind::Kv))),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", |parts| parts.no(StoreKind::Kv, "renaming namespaces")),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", |parts| parts.no(StoreKind::Kv, "deleting namespaces")),
     ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/keys", |parts| parts.data(Action::Keys)),
     ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", |parts| parts.data(Action::GetValue(parts.text("key")?))),
     ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", |parts| parts.data(Action::PutValue(parts.text("key")?))),
@@ -78,12 +129,29 @@ const ROUTES: &[(&str, &str, Build)] = &[
     ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", |parts| parts.data(Action::BulkDelete)),
     ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/delete", |parts| parts.data(Action::BulkDelete)),
     ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/get", |parts| parts.data(Action::BulkGet)),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets", |parts| parts.stores(StoreKind::R2)),
+    ("POST", "/client/v4/accounts/{account}/r2/buckets", |_| no("making buckets")),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}", |parts| parts.data(Action::Describe(StoreKind::R2))),
+    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}", |parts| parts.no(StoreKind::R2, "changing a bucket's settings")),
+    ("PATCH", "/client/v4/accounts/{account}/r2/buckets/{store}", |parts| parts.no(StoreKind::R2, "changing a bucket's settings")),
+    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}", |parts| parts.no(StoreKind::R2, "deleting buckets")),
     ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects", |parts| parts.data(Action::Objects)),
     ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::GetObject(parts.text("key")?))),
     ("HEAD", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::HeadObject(parts.text("key")?))),
     ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::PutObject(parts.text("key")?))),
     ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", |parts| parts.data(Action::DeleteObject(parts.text("key")?))),
+    // Everything else that Cloudflare's API has.
+    (ANY, "/client/v4/{*rest}", |parts| no(&cut(&format!("/{}", parts.text("rest")?), MAX_NAMED_CHARS))),
 ];
+
+/// Longest address that a refusal repeats.
+const MAX_NAMED_CHARS: usize = 120;
+/// Stands for every method.
+const ANY: &str = "*";
+
+fn no(what: &str) -> Result<Route, Problem> {
+    Ok(Route::NotOffered(what.to_owned()))
+}
 
 struct Parts<'k, 'v>(Params<'k, 'v>);
 
@@ -94,6 +162,14 @@ impl Parts<'_, '_> {
 
     fn number(&self, name: &str) -> Result<u64, Problem> {
         self.text(name)?.parse().map_err(|_| Problem::new(Code::InvalidRequest, format!("The {name} in the path is no number."), "Take a position from the run's report."))
+    }
+
+    fn no(&self, kind: StoreKind, what: &str) -> Result<Route, Problem> {
+        self.data(Action::NotOffered(kind, what.to_owned()))
+    }
+
+    fn stores(&self, kind: StoreKind) -> Result<Route, Problem> {
+        Ok(Route::Account(Account::Stores(self.text("account")?, kind)))
     }
 
     fn data(&self, action: Action) -> Result<Route, Problem> {
@@ -131,7 +207,7 @@ pub fn find(method: &str, path: &str) -> Result<Route, Problem> {
         let not_found =
             || Problem::new(Code::RouteNotFound, "The gateway has nothing at this address.", "See the API in the README; keys with unusual characters must be percent-encoded.");
         let matched = router.at(path).map_err(|_| not_found())?;
-        let Some((_, route)) = matched.value.iter().find(|(other, _)| *other == method) else {
+        let Some((_, route)) = matched.value.iter().find(|(other, _)| *other == method || *other == ANY) else {
             let known: Vec<&str> = matched.value.iter().map(|(method, _)| *method).collect();
             return Err(Problem::new(Code::MethodNotAllowed, format!("This address does not answer {method}."), format!("Use {}.", known.join(" or "))));
         };
@@ -146,7 +222,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for (method, path, _) in ROUTES {
-            let path = path.replace("{*key}", "a%2Fb/c").replace("{position}", "7").replace(['{', '}'], "");
+            let path = path.replace("{*key}", "a%2Fb/c").replace("{*rest}", "zones/1").replace("{position}", "7").replace(['{', '}'], "");
             assert!(find(method, &path).is_ok(), "{method} {path}");
         }
     }

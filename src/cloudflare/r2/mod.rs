@@ -4,7 +4,7 @@ mod form;
 mod read;
 mod write;
 
-pub use write::is_same_body;
+pub use write::{drain, is_same_body};
 
 use std::time::Duration;
 

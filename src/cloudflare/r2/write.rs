@@ -178,7 +178,7 @@ pub async fn is_same_body(payload: Payload, first: &str) -> Result<bool, Problem
 }
 
 /// Reads a stream to its end.
-async fn drain(stream: &ReadableStream, take: &mut impl FnMut(&[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
+pub async fn drain(stream: &ReadableStream, take: &mut impl FnMut(&[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
     let broken = |_| Problem::from_store(Code::InvalidRequest, "The body broke off; nothing was written.");
     let reader: JsValue = stream.get_reader().into();
     loop {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Refusal, Understood};
 use crate::cloudflare::wire::Payload;
 use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS};
-use crate::domain::operation::{BoundStatement, Call, RowShape, SqlCall};
+use crate::domain::operation::{BoundStatement, Call, DatabaseCall, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::statement::{Statement, split};
 use crate::http::Gateway;
@@ -32,6 +32,12 @@ struct Body {
 }
 
 pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Refusal> {
+    if *action == Action::Bookmark {
+        if asked.query("timestamp").is_some_and(|timestamp| !timestamp.is_empty()) {
+            return Err(Problem::not_offered("bookmarks of earlier times").into());
+        }
+        return Ok(Understood { call: Call::Database(DatabaseCall::Bookmark {}), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
+    }
     let (Object(body), bytes): (Object<Body>, _) = asked.json(gateway.settings.max_body_bytes).await?;
     let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
     let sql = body.text();

@@ -1,8 +1,10 @@
 //! The data plane: Cloudflare's own REST shape, so that existing clients work by changing a base URL.
 
+pub mod account;
 mod d1;
 mod kv;
 mod r2;
+pub mod transfer;
 
 use sha2::{Digest as _, Sha256};
 use worker::Response;
@@ -20,6 +22,7 @@ use crate::domain::operation::{Access, Call, Operation, RefusedCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::RunId;
 use crate::domain::settings::StoreKind;
+use transfer::Party;
 
 /// What a request of the data plane was understood as.
 struct Understood {
@@ -31,19 +34,23 @@ struct Understood {
 
 /// Serves a request: which run, which store, what to do; then the run's object does it.
 pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked) -> Result<Response, Problem> {
-    if data.account != gateway.settings.account {
-        return Err(Problem::new(
-            Code::UnknownAccount,
-            "This gateway does not answer for that account; nothing was read or written.",
-            format!("Use the account {}.", gateway.settings.account),
-        ));
+    account::require_account(gateway, &data.account)?;
+    let asked_dry = asks_for_dry_run(&asked)?;
+    if let Action::Describe(kind) = data.action {
+        let store = gateway.settings.store(kind, &data.store)?;
+        return account::describe(gateway, caller, store, &asked, asked_dry).await;
     }
     let (run, actor) = acting(caller, &asked)?;
     let store = gateway.settings.store(kind(&data.action), &data.store)?;
-    let asked_dry = asks_for_dry_run(&asked)?;
+    match data.action {
+        Action::Import => return transfer::import(gateway, Party { run, actor, store, asked_dry }, &mut asked).await,
+        Action::Export => return transfer::export(gateway, Party { run, actor, store, asked_dry }, &mut asked).await,
+        _ => {}
+    }
     let key = idempotency_key(&asked)?;
     let wanted = data.action.clone();
     let understood = match kind(&wanted) {
+        _ if let Action::NotOffered(_, what) = &wanted => Err(Problem::not_offered(what).into()),
         StoreKind::D1 => d1::understand(gateway, &wanted, &mut asked).await,
         StoreKind::Kv => kv::understand(gateway, data.action, &mut asked).await.map_err(Refusal::from),
         StoreKind::R2 => r2::understand(data.action, &asked).map_err(Refusal::from),
@@ -57,7 +64,7 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
 
 /// Has the run's object carry out an operation.
 pub async fn operate(gateway: &Gateway, execution: Execute, payload: Payload) -> Result<Executed<Content>, Problem> {
-    let request = wire::execute_request(&execution, payload)?;
+    let request = wire::request_with("/execute", &execution, payload)?;
     let response = objects::send(&gateway.env, "RUN", &objects::run_name(&execution.run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
     wire::read_executed(response).await
 }
@@ -75,6 +82,11 @@ fn refused(wanted: &Action, refusal: Refusal) -> Understood {
         Action::BulkGet => ("bulk get", None, Access::Read),
         Action::BulkPut => ("bulk put", None, Access::Write),
         Action::BulkDelete => ("bulk delete", None, Access::Write),
+        Action::Bookmark => ("bookmark", None, Access::Read),
+        Action::Import => ("import", None, Access::Write),
+        Action::Export => ("export", None, Access::Read),
+        Action::Describe(_) => ("describe", None, Access::Read),
+        Action::NotOffered(_, what) => (what.as_str(), None, Access::Write),
     };
     let call = RefusedCall {
         action: action.to_owned(),
@@ -105,7 +117,8 @@ const MAX_SQL_CHARS: usize = 2_000;
 
 fn kind(action: &Action) -> StoreKind {
     match action {
-        Action::Query | Action::Raw => StoreKind::D1,
+        Action::Query | Action::Raw | Action::Import | Action::Export | Action::Bookmark => StoreKind::D1,
+        Action::Describe(kind) | Action::NotOffered(kind, _) => *kind,
         Action::GetValue(_) | Action::PutValue(_) | Action::DeleteValue(_) | Action::Metadata(_) | Action::Keys | Action::BulkGet | Action::BulkPut | Action::BulkDelete => {
             StoreKind::Kv
         }

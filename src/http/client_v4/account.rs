@@ -1,0 +1,181 @@
+//! What clients ask before they work: who they are, which stores there are. And what the gateway does not offer, refused by its name.
+
+use serde_json::{Map, Value, json};
+use worker::Response;
+
+use super::{Refusal, acting, operate, refused};
+use crate::app::message::{Answer, Execute};
+use crate::cloudflare::js;
+use crate::domain::credential::Caller;
+use crate::domain::operation::{BoundStatement, Call, Operation, RowShape, SqlCall};
+use crate::domain::refusal::{Code, Problem};
+use crate::domain::settings::{Policy, Store, StoreKind, StoreSettings};
+use crate::domain::statement::split;
+use crate::http::request::Asked;
+use crate::http::router::{Account, Action};
+use crate::http::{Gateway, answer};
+
+/// Answers a question about the account.
+pub fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {
+    let name = format!("Dry-run gateway ({})", gateway.settings.environment);
+    let own = json!({"id": gateway.settings.account, "name": name, "type": "standard", "settings": {"enforce_twofactor": false}});
+    match account {
+        Account::User => single(user(gateway, caller), &[]),
+        Account::Token => {
+            let expires = match caller {
+                Caller::Run(claim) => Some(js::iso(claim.expires_at)),
+                Caller::Key { .. } => None,
+            };
+            single(json!({"id": identity(caller), "status": "active", "expires_on": expires}), &["This API Token is valid and active"])
+        }
+        Account::All => page(vec![own], asked),
+        Account::One(id) => {
+            require_account(gateway, &id)?;
+            single(own, &[])
+        }
+        Account::Memberships => page(vec![json!({"id": gateway.settings.account, "status": "accepted", "account": own, "roles": [role(caller)]})], asked),
+        Account::Stores(id, kind) => {
+            require_account(gateway, &id)?;
+            stores(gateway, kind, asked)
+        }
+    }
+}
+
+/// Only one account is answered for.
+pub fn require_account(gateway: &Gateway, account: &str) -> Result<(), Problem> {
+    if account == gateway.settings.account {
+        return Ok(());
+    }
+    Err(Problem::new(Code::UnknownAccount, "This gateway does not answer for that account; nothing was read or written.", format!("Use the account {}.", gateway.settings.account)))
+}
+
+fn role(caller: &Caller) -> &'static str {
+    match caller {
+        Caller::Key { role, .. } => role.as_str(),
+        Caller::Run(_) => "agent",
+    }
+}
+
+/// What stands for the caller: its key's name, or its run.
+fn identity(caller: &Caller) -> &str {
+    match caller {
+        Caller::Key { name, .. } => name,
+        Caller::Run(claim) => claim.run.as_str(),
+    }
+}
+
+/// Clients show the address of whoever is logged in; nobody here has one, so it says who it is under a name that cannot exist (RFC 2606).
+fn user(gateway: &Gateway, caller: &Caller) -> Value {
+    let mailbox = match caller {
+        Caller::Key { name, .. } => name.clone(),
+        Caller::Run(claim) => format!("{}+{}", claim.owner, claim.run),
+    };
+    json!({"id": identity(caller), "email": format!("{mailbox}@{}.invalid", gateway.settings.environment), "first_name": null, "last_name": null, "suspended": false})
+}
+
+fn stores(gateway: &Gateway, kind: StoreKind, asked: &Asked) -> Result<Response, Problem> {
+    let name = asked.query("name").filter(|name| !name.is_empty());
+    let named = |binding: &str, store: &StoreSettings| name.as_ref().is_none_or(|name| store.name == *name || binding == name);
+    let found = gateway.settings.stores.iter().filter(|(binding, store)| store.kind == kind && named(binding, store));
+    let mut entries: Vec<Value> = found.map(|(binding, settings)| described(&Store { binding: binding.clone(), settings: settings.clone() })).collect();
+    if kind == StoreKind::R2 {
+        let wanted = asked.query("name_contains").unwrap_or_default();
+        entries.retain(|entry| entry.get("name").and_then(Value::as_str).is_some_and(|name| name.contains(&wanted)));
+        return single(json!({ "buckets": entries }), &[]);
+    }
+    page(entries, asked)
+}
+
+/// What is known of a store without asking it.
+fn described(store: &Store) -> Value {
+    let settings = &store.settings;
+    let id = settings.id.as_deref().unwrap_or(&store.binding);
+    match settings.kind {
+        StoreKind::D1 => json!({"uuid": id, "name": settings.name, "version": "production"}),
+        StoreKind::Kv => json!({"id": id, "title": settings.name, "supports_url_encoding": true}),
+        // Neither is to be had from a binding.
+        StoreKind::R2 => json!({"name": settings.name, "creation_date": "unknown", "location": "unknown"}),
+    }
+}
+
+/// Describes one store. What only the store itself can tell is asked as an operation of the run, and left out when there is none.
+pub async fn describe(gateway: &Gateway, caller: &Caller, store: Store, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
+    let mut known = described(&store);
+    let fields: Vec<String> = asked.query_all("fields").iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    let wants = |name: &str| fields.is_empty() || fields.iter().any(|field| field == name);
+    if let (StoreKind::D1, true, Ok((run, actor)), Some(known)) = (store.settings.kind, wants("num_tables") || wants("file_size"), acting(caller, asked), known.as_object_mut()) {
+        let statement = split(COUNT_TABLES)?.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect();
+        let operation = Operation { store, call: Call::Sql(SqlCall { statements: statement, shape: RowShape::Objects }) };
+        let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, super::Payload::Bytes(Vec::new())).await?;
+        return match answered {
+            Ok(Answer::Result { result, .. }) => {
+                let found: Value = serde_json::from_str(&result).unwrap_or_default();
+                known.insert("num_tables".into(), found.pointer("/0/results/0/tables").cloned().unwrap_or_default());
+                known.insert("file_size".into(), found.pointer("/0/meta/size_after").cloned().unwrap_or_default());
+                pick(known, &fields);
+                answer::respond(&receipt, Ok(Answer::json(Value::Object(known.clone()).to_string())), gateway.settings.environment)
+            }
+            other => answer::respond(&receipt, other, gateway.settings.environment),
+        };
+    }
+    if let Some(known) = known.as_object_mut() {
+        pick(known, &fields);
+    }
+    single(known, &[])
+}
+
+const COUNT_TABLES: &str = r"SELECT count(*) AS tables FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE '\_cf\_%' ESCAPE '\'";
+
+fn pick(known: &mut Map<String, Value>, fields: &[String]) {
+    if !fields.is_empty() {
+        known.retain(|name, _| fields.iter().any(|field| field == name));
+    }
+}
+
+/// Refuses what the gateway does not offer. A run's report tells of it.
+pub async fn not_offered(gateway: &Gateway, caller: &Caller, what: &str, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
+    let problem = Problem::not_offered(what);
+    let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
+    // It is about no store that there is; the journal calls it the account.
+    let settings = StoreSettings { kind: StoreKind::D1, name: "account".into(), id: None, policy: Policy::Live };
+    let understood = refused(&Action::NotOffered(StoreKind::D1, what.to_owned()), Refusal { problem, sql: None });
+    let operation = Operation { store: Store { binding: "account".into(), settings }, call: understood.call };
+    let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, understood.payload).await?;
+    answer::respond(&receipt, answered, gateway.settings.environment)
+}
+
+/// Wrangler looks neither at the status nor at the envelope of an answer to GraphQL and would show figures of nothing; text it cannot read, and says so.
+pub fn no_analytics() -> Result<Response, Problem> {
+    let problem = Problem::not_offered("analytics");
+    let text = format!("{}: {} {}\n", problem.code.as_str(), problem.message, problem.remedy);
+    Ok(Response::ok(text).map_err(|_| Problem::internal())?.with_status(crate::http::problem::status(problem.code)))
+}
+
+fn single(result: Value, messages: &[&str]) -> Result<Response, Problem> {
+    let messages: Vec<Value> = messages.iter().map(|message| json!({"code": 10000, "message": message})).collect();
+    respond(&json!({"result": result, "success": true, "errors": [], "messages": messages}))
+}
+
+/// Most entries of a page; Cloudflare's own lists differ, and this is the largest of them.
+const MAX_PER_PAGE: usize = 10_000;
+
+/// One page of a list. Clients ask until a page is empty, or not full, or until the total is reached: all three end here.
+fn page(entries: Vec<Value>, asked: &Asked) -> Result<Response, Problem> {
+    let number = |name: &str, default: usize| match asked.query(name) {
+        None => Ok(default),
+        Some(text) => text
+            .parse::<usize>()
+            .ok()
+            .filter(|number| (1..=MAX_PER_PAGE).contains(number))
+            .ok_or_else(|| Problem::new(Code::InvalidRequest, format!("{name} is not valid; nothing was read."), format!("Use a whole number from 1 to {MAX_PER_PAGE}."))),
+    };
+    let (page, per_page) = (number("page", 1)?, number("per_page", 100)?);
+    let total = entries.len();
+    let shown: Vec<Value> = entries.into_iter().skip((page - 1) * per_page).take(per_page).collect();
+    let info = json!({"page": page, "per_page": per_page, "count": shown.len(), "total_count": total, "total_pages": total.div_ceil(per_page)});
+    respond(&json!({"result": shown, "success": true, "errors": [], "messages": [], "result_info": info}))
+}
+
+fn respond(body: &Value) -> Result<Response, Problem> {
+    Response::from_json(body).map_err(|_| Problem::internal())
+}
