@@ -28,6 +28,7 @@ use crate::domain::operation::{Access, Call, DatabaseCall, ObjectCall, Operation
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Settings, StoreKind};
+use crate::domain::statement::COUNTERS;
 
 /// The world of one run.
 pub struct RunWorld {
@@ -129,7 +130,7 @@ impl RunWorld {
         for (store, _) in self.settings.stores.iter().filter(|(_, settings)| settings.kind == StoreKind::D1) {
             let planned: Vec<PlannedRow> = nets
                 .iter()
-                .filter(|net| net.effect.store == *store && net.effect.subject != "schema")
+                .filter(|net| net.effect.store == *store && net.effect.subject != "schema" && net.effect.subject != COUNTERS)
                 .map(|net| PlannedRow { table: net.effect.subject.clone(), key: net.effect.key.clone(), before: net.effect.before.clone() })
                 .collect();
             if self.shadow_record(store)?.0.rows == 0 && planned.is_empty() {

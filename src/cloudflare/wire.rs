@@ -45,9 +45,13 @@ impl Content {
     }
 }
 
+/// Any text in a form that a header holds.
+pub fn header_text(text: &str) -> String {
+    utf8_percent_encode(text, UNSAFE).to_string()
+}
+
 fn encode<T: Serialize>(message: &T) -> Result<String, Problem> {
-    let json = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
-    Ok(utf8_percent_encode(&json, UNSAFE).to_string())
+    Ok(header_text(&serde_json::to_string(message).map_err(|_| unreadable("message"))?))
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {

@@ -254,9 +254,9 @@ fn classify(command: Cmd, text: &str) -> Result<Statement, Problem> {
     };
     let statement = match statement {
         Stmt::Select(_) => plain(text, Kind::Read, "SELECT", None),
-        Stmt::Insert { tbl_name, .. } => plain(text, Kind::Write, "INSERT", Some(writable(&tbl_name)?)),
-        Stmt::Update(update) => Statement { unbounded: update.where_clause.is_none(), ..plain(text, Kind::Write, "UPDATE", Some(writable(&update.tbl_name)?)) },
-        Stmt::Delete { tbl_name, where_clause, .. } => Statement { unbounded: where_clause.is_none(), ..plain(text, Kind::Write, "DELETE", Some(writable(&tbl_name)?)) },
+        Stmt::Insert { tbl_name, .. } => plain(text, Kind::Write, "INSERT", Some(rows_of(&tbl_name)?)),
+        Stmt::Update(update) => Statement { unbounded: update.where_clause.is_none(), ..plain(text, Kind::Write, "UPDATE", Some(rows_of(&update.tbl_name)?)) },
+        Stmt::Delete { tbl_name, where_clause, .. } => Statement { unbounded: where_clause.is_none(), ..plain(text, Kind::Write, "DELETE", Some(rows_of(&tbl_name)?)) },
         Stmt::CreateTable { temporary: false, tbl_name, .. } => plain(text, Kind::Schema, "CREATE TABLE", Some(writable(&tbl_name)?)),
         Stmt::CreateIndex { idx_name, tbl_name, .. } => {
             writable(&idx_name)?;
@@ -311,6 +311,15 @@ pub fn describes_schema(text: &str) -> bool {
         let is_name = token.quote != Some('\'') || ["from", "join", ",", ".", "(", "into", "update", "in"].iter().any(|place| before.eq_ignore_ascii_case(place));
         describes && is_name
     })
+}
+
+/// The one table of SQLite's own whose rows may be written: how far AUTOINCREMENT has counted. Every dump of a database that counts writes it.
+pub const COUNTERS: &str = "sqlite_sequence";
+
+/// The name of a table whose rows are written.
+fn rows_of(name: &QualifiedName) -> Result<String, Problem> {
+    let is_counters = name.db_name.is_none() && name.name.as_str().eq_ignore_ascii_case(COUNTERS);
+    if is_counters { Ok(COUNTERS.to_owned()) } else { writable(name) }
 }
 
 /// The name that a statement writes to: of the one database, and not one of SQLite's own tables.
@@ -479,7 +488,9 @@ mod tests {
             check(&format!("SELECT * FROM {name}"), "refused reserved_name");
             check(&format!("DELETE FROM main.{name}"), "refused reserved_name");
         }
-        check("UPDATE sqlite_sequence SET seq = 0", "refused reserved_name");
+        check("UPDATE sqlite_sequence SET seq = 0", "Write UPDATE sqlite_sequence all rows: UPDATE sqlite_sequence SET seq = 0");
+        check("DROP TABLE sqlite_sequence", "refused reserved_name");
+        check("UPDATE sqlite_master SET sql = ''", "refused reserved_name");
         check("INSERT INTO notes VALUES ('_cf_bm is a cookie')", "Write INSERT notes: INSERT INTO notes VALUES ('_cf_bm is a cookie')");
     }
 

@@ -105,6 +105,8 @@ pub fn status(code: Code) -> u16 {
 pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::Result<Response> {
     let face = face_of(problem.code);
     let headers = Headers::new();
+    // An answer to HEAD has no body to say it in.
+    headers.set("Problem", problem.code.as_str())?;
     if face.retry {
         headers.set("Retry-After", RETRY_AFTER_SECONDS)?;
     } else {

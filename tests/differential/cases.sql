@@ -465,3 +465,35 @@ UPDATE t SET n = n + 40 WHERE k = 3
 UPDATE o SET n = 1000 WHERE k = 8
 INSERT OR REPLACE INTO o (k, n) SELECT k, n FROM t WHERE n > 30 ORDER BY n, k LIMIT 4
 SELECT k, n FROM o ORDER BY n, k LIMIT 5
+
+# how far AUTOINCREMENT has counted, set by hand
+CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+CREATE TABLE o (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i < 60) INSERT INTO t SELECT i, 'a' || i FROM c
+INSERT INTO o SELECT k, s FROM t WHERE k < 5
+DELETE FROM t WHERE k > 50
+--
+SELECT name, seq FROM sqlite_sequence ORDER BY name
+UPDATE sqlite_sequence SET seq = 100 WHERE name = 't'
+INSERT INTO t (s) VALUES ('new') RETURNING k
+INSERT INTO o (s) VALUES ('new') RETURNING k
+SELECT name, seq FROM sqlite_sequence ORDER BY name
+DELETE FROM sqlite_sequence
+SELECT name, seq FROM sqlite_sequence ORDER BY name
+INSERT INTO t (s) VALUES ('again') RETURNING k
+INSERT INTO sqlite_sequence (name, seq) VALUES ('o', 7), ('nobody', 1)
+INSERT INTO o (s) VALUES ('again') RETURNING k
+SELECT name, seq FROM sqlite_sequence ORDER BY name
+DROP TABLE o
+SELECT name, seq FROM sqlite_sequence ORDER BY name
+
+# the counter of a table that is needed only after it was forgotten
+CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i < 60) INSERT INTO t SELECT i, 'a' || i FROM c
+DELETE FROM t WHERE k > 50
+--
+DELETE FROM sqlite_sequence WHERE name = 't'
+SELECT max(k) FROM t
+INSERT INTO t (s) VALUES ('new') RETURNING k
+UPDATE t SET s = 'changed' WHERE k = 3
+INSERT INTO t (s) VALUES ('newer') RETURNING k

@@ -10,7 +10,7 @@ use crate::app::ports::Done;
 use crate::cloudflare::d1::unavailable;
 use crate::cloudflare::js;
 use crate::cloudflare::overlay::Seen;
-use crate::cloudflare::wire::Content;
+use crate::cloudflare::wire::{Content, header_text};
 use crate::domain::journal::Outcome;
 use crate::domain::limits::MAX_PAGE;
 use crate::domain::listing::{Cursor, merge};
@@ -25,7 +25,8 @@ impl Namespace<'_> {
             KeyCall::Get { key } => {
                 let found = self.find(key).await?.ok_or_else(not_found)?;
                 let size = found.bytes.len();
-                let headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
+                let mut headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
+                headers.extend(found.metadata.map(|metadata| ("kv-metadata".to_owned(), header_text(&metadata.to_string()))));
                 Ok(read_done(Answer::Content { headers, partial: false, content: Some(Content::Bytes(found.bytes)) }, json!({ "size": size })))
             }
             KeyCall::Metadata { key } => {
@@ -43,8 +44,9 @@ impl Namespace<'_> {
         let mut base = Vec::new();
         for key in keys {
             match self.seen(key)? {
-                Seen::Untouched => base.push(key),
-                Seen::Removed | Seen::Written(..) => found.push((key.clone(), self.find(key).await?)),
+                // The binding leaves names like those of an array's elements out of what it answers for several keys.
+                Seen::Untouched if !key.bytes().all(|byte| byte.is_ascii_digit()) => base.push(key),
+                Seen::Untouched | Seen::Removed | Seen::Written(..) => found.push((key.clone(), self.find(key).await?)),
             }
         }
         if !base.is_empty() {

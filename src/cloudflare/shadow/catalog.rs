@@ -37,6 +37,9 @@ pub struct Catalog {
     /// Views that differ from the base.
     #[serde(default)]
     pub views_dirty: bool,
+    /// Whether the run itself set how far AUTOINCREMENT has counted.
+    #[serde(default)]
+    pub counters_set: bool,
     /// Whether a definition of the base runs a PRAGMA that may write.
     #[serde(default)]
     pub hostile: bool,

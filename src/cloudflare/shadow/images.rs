@@ -8,6 +8,7 @@ use super::cells::{identifier, image};
 use crate::cloudflare::sql::Database;
 use crate::domain::effect::Effect;
 use crate::domain::refusal::Problem;
+use crate::domain::statement::COUNTERS;
 
 /// The rows of a table, by key.
 #[derive(Debug, Clone)]
@@ -22,7 +23,9 @@ impl Images {
         let table = Table::read(database, name)?;
         let mut rows = BTreeMap::new();
         if table.rowid.is_some() || !table.primary_key().is_empty() {
-            let found = database.run(&format!("SELECT {}, {} FROM {} AS x", key(&table, "x"), image("x", &table.column_names()), identifier(&table.name)), &[])?;
+            // The counters stand in another order here than in the base.
+            let key = if table.name == COUNTERS { "x.name".to_owned() } else { key(&table, "x") };
+            let found = database.run(&format!("SELECT {key}, {} FROM {} AS x", image("x", &table.column_names()), identifier(&table.name)), &[])?;
             for row in found.iter() {
                 rows.insert(row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
             }

@@ -24,7 +24,7 @@ use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::reach;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::{Kind, Statement};
+use crate::domain::statement::{COUNTERS, Kind, Statement};
 use crate::domain::tokens::tokens;
 use crate::domain::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
 
@@ -71,7 +71,10 @@ impl Shadow {
         }
         let strict = if replaces { self.strict_ones(&touched)? } else { Vec::new() };
         self.brace(catalog, &strict, true)?;
-        let images = if touched.writes_virtual { self.virtual_images(&virtuals)? } else { Vec::new() };
+        let mut images = if touched.writes_virtual { self.virtual_images(&virtuals)? } else { Vec::new() };
+        if one.statement.target.as_deref() == Some(COUNTERS) {
+            images.push(Images::of(&self.database, COUNTERS)?);
+        }
         let noted = if look.open { self.noted()? } else { 0 };
         let before = if write { self.total_changes()? } else { 0 };
         let rows = self.database.answer(text, params);

@@ -22,7 +22,7 @@ use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::Kind;
+use crate::domain::statement::{COUNTERS, Kind};
 
 /// What stands before a statement when SQLite is asked about it.
 const EXPLAIN_BYTES: usize = 40;
@@ -210,6 +210,7 @@ impl Shadow {
                     )?;
                 }
                 next.dirty.extend(round.written.iter().cloned());
+                next.counters_set |= request.call.statements.iter().any(|one| one.statement.target.as_deref() == Some(COUNTERS));
                 next.serial += 1;
                 remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
                 next.save(&self.database)?;

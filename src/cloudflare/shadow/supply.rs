@@ -320,7 +320,7 @@ impl Load<'_> {
         let budget = &mut *self.budget;
         let rows = selection.fetch(self.base, None, u64::MAX, &mut |bytes| budget.take_bytes(bytes, name)).await?;
         self.accept(&selection, rows, news).await?;
-        if !self.catalog.partial.contains(name) && table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
+        if !self.catalog.counters_set && !self.catalog.partial.contains(name) && table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
             let found = self.base.select(&format!("SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = {}", literal(name))).await?;
             self.counters.extend(super::base::row(&found, 0).get(0).as_string().map(|counter| (name.to_owned(), counter)));
         }
