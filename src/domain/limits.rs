@@ -9,9 +9,9 @@ pub const MAX_PARAMETERS: usize = 100;
 /// Most statements in one request; D1 allows 1,000 queries an invocation and the shadow may need some itself.
 pub const MAX_STATEMENTS: usize = 500;
 /// Most statements in one file of an import. It runs as one transaction, whose answer is waited for.
-pub const MAX_IMPORT_STATEMENTS: usize = 20_000;
+pub const MAX_IMPORT_STATEMENTS: usize = 5_000;
 /// Longest file of an import. It is in memory as text and as statements.
-pub const MAX_IMPORT_BYTES: u64 = 8 << 20;
+pub const MAX_IMPORT_BYTES: u64 = 4 << 20;
 /// How long the address of an import or export is good for, in seconds: Cloudflare's own are for an hour.
 pub const TRANSFER_SECONDS: u64 = 3_600;
 /// Deepest nesting of brackets and CASE that is parsed. SQLite on this platform stops at an expression depth of 100; the parser must not overflow its stack before that.

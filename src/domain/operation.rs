@@ -335,7 +335,8 @@ impl Operation {
                     .iter()
                     .take_while(|one| {
                         let fits = room > 0;
-                        room = room.saturating_sub(one.statement.text.len());
+                        let params = one.params.iter().map(|param| param.as_str().map_or(20, str::len).min(MAX_JOURNAL_PARAM_CHARS));
+                        room = room.saturating_sub(one.statement.text.len().min(MAX_JOURNAL_SQL_CHARS) + params.sum::<usize>());
                         fits
                     })
                     .map(|one| {

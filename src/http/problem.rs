@@ -23,7 +23,7 @@ const fn face(status: u16, number: u32, retry: bool) -> Face {
 /// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this gateway's own.
 fn face_of(code: Code) -> Face {
     match code {
-        Code::Unauthenticated => face(401, 10000, false),
+        Code::Unauthenticated => face(401, 9109, false),
         Code::WrongEnvironment => face(403, 1000701, false),
         Code::Forbidden => face(403, 1000702, false),
         Code::RouteNotFound => face(404, 7003, false),

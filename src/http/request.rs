@@ -6,6 +6,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::marker::PhantomData;
 use std::time::Duration;
+use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Url;
 use worker::Request;
 
@@ -99,14 +100,26 @@ impl Asked {
         Ok(bytes)
     }
 
-    /// The body as form fields. Its length was checked against the cap before.
-    pub async fn form(&mut self, cap: u64) -> Result<worker::FormData, Problem> {
+    /// The fields of a multipart body, in their order. Its length was checked against the cap before.
+    pub async fn form(&mut self, cap: u64) -> Result<Vec<(String, Vec<u8>)>, Problem> {
         match self.length() {
             None => return Err(Problem::new(Code::LengthRequired, "A multipart body needs a Content-Length; nothing was written.", "Send its length.")),
             Some(length) if length > cap => return Err(too_large(cap)),
             Some(_) => {}
         }
-        self.request.form_data().await.map_err(|_| invalid("The multipart body is not valid"))
+        let broken = |_: JsValue| invalid("The multipart body is not valid");
+        let form = js::call(self.request.inner(), "formData", &[]).await.map_err(broken)?;
+        let mut fields = Vec::new();
+        for pair in js_sys::try_iter(&form).map_err(broken)?.into_iter().flatten() {
+            let pair: js_sys::Array = pair.map_err(broken)?.dyn_into().map_err(broken)?;
+            let (name, value) = (pair.get(0).as_string().unwrap_or_default(), pair.get(1));
+            let bytes = match value.as_string() {
+                Some(text) => text.into_bytes(),
+                None => js_sys::Uint8Array::new(&js::call(&value, "arrayBuffer", &[]).await.map_err(broken)?).to_vec(),
+            };
+            fields.push((name, bytes));
+        }
+        Ok(fields)
     }
 
     /// The body as JSON, and its bytes.

@@ -32,7 +32,7 @@ const groups = {
     'CREATE TABLE _dryrun_x (a)', 'CREATE TABLE "_DryRun_x" (a)', 'CREATE TABLE _cf_x (a)', 'CREATE INDEX _dryrun_i ON notes (text)', 'CREATE VIEW _dryrun_v AS SELECT 1', 'ALTER TABLE notes RENAME TO _dryrun_notes',
     'ALTER TABLE notes ADD COLUMN _cf_x', 'CREATE TRIGGER _dryrun_t AFTER INSERT ON notes BEGIN SELECT 1; END', 'CREATE TRIGGER t AFTER INSERT ON notes BEGIN DELETE FROM _dryrun_capture; END',
     'CREATE VIEW v AS SELECT * FROM _cf_KV', 'WITH x AS (SELECT * FROM "_cf_KV") SELECT * FROM x', 'SELECT (SELECT max(rowid) FROM _dryrun_log)', 'SELECT 1; SELECT * FROM _dryrun_x', 'DROP TRIGGER _dryrun_t',
-    "SELECT * FROM pragma_table_info('_dryrun_catalog')", "UPDATE sqlite_sequence SET seq = 9", 'DELETE FROM sqlite_master', 'INSERT INTO "sqlite_stat1" VALUES (1, 2, 3)', 'DROP TABLE sqlite_sequence', 'CREATE TABLE sqlite_x (a)',
+    "SELECT * FROM pragma_table_info('_dryrun_catalog')", "UPDATE main.sqlite_sequence SET seq = 9", 'DELETE FROM sqlite_master', 'INSERT INTO "sqlite_stat1" VALUES (1, 2, 3)', 'DROP TABLE sqlite_sequence', 'CREATE TABLE sqlite_x (a)',
     'UPDATE main.[sqlite_master] SET sql = 1',
   ],
   ambiguous_text: [

@@ -92,8 +92,10 @@ impl ObjectForm {
     }
 
     pub(super) fn listed(&self, key: &str) -> Value {
+        // Lists name the metadata as the binding does, not as headers do.
+        let named = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| ((*name).to_owned(), value.clone()))));
         json!({"key": key, "size": self.size, "etag": self.etag, "last_modified": iso(self.uploaded), "storage_class": self.storage_class,
-            "http_metadata": self.http_metadata, "custom_metadata": self.custom_metadata})
+            "http_metadata": named, "custom_metadata": self.custom_metadata})
     }
 
     pub(super) fn check(&self, condition: &Condition) -> Met {

@@ -9,8 +9,7 @@ use wasm_bindgen::JsValue;
 
 use super::LostChange;
 use super::cells::literal;
-use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::operation::cut;
+use crate::cloudflare::sql::{Database, SqlError, unreadable, whole};
 use crate::domain::reach::{self, Affinity, Shape};
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
@@ -83,24 +82,37 @@ impl Catalog {
 /// Remembers the last change until the journal is known to have it.
 pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Problem> {
     let text = serde_json::to_string(change).map_err(|_| unreadable("shadow"))?;
-    // A value here holds 2 MB; of a larger change only the statements are remembered.
-    let text = if text.len() < 1_900_000 {
-        text
-    } else {
-        let mut bare = LostChange { effects: Vec::new(), ..change.clone() };
-        for one in &mut bare.call.statements {
-            one.params.clear();
-            one.statement.text = cut(&one.statement.text, 1_000);
-        }
-        serde_json::to_string(&bare).map_err(|_| unreadable("shadow"))?
-    };
-    Ok(database.values().put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?)
+    let values = database.values();
+    if text.len() <= MAX_VALUE_BYTES {
+        return Ok(values.put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?);
+    }
+    let characters: Vec<char> = text.chars().collect();
+    let mut parts = 0;
+    for part in characters.chunks(MAX_VALUE_BYTES / 4) {
+        values.put(&format!("last.{parts}"), &JsValue::from_str(&part.iter().collect::<String>())).map_err(SqlError::from)?;
+        parts += 1;
+    }
+    Ok(values.put("last", &JsValue::from_f64(f64::from(parts))).map_err(SqlError::from)?)
 }
 
-/// The last change.
+/// A value holds 2 MB, its key included (<https://developers.cloudflare.com/durable-objects/platform/limits/>).
+const MAX_VALUE_BYTES: usize = 1_900_000;
+
+/// The last change, if there was one.
 pub fn last(database: &Database) -> Result<Option<LostChange>, Problem> {
-    let stored = database.values().get("last").map_err(SqlError::from)?;
-    stored.as_string().map(|text| serde_json::from_str(&text).map_err(|_| unreadable("shadow"))).transpose()
+    let values = database.values();
+    let stored = values.get("last").map_err(SqlError::from)?;
+    let text = match stored.as_f64() {
+        None => stored.as_string(),
+        Some(parts) => {
+            let mut text = String::new();
+            for part in 0..whole(parts) {
+                text.push_str(&values.get(&format!("last.{part}")).map_err(SqlError::from)?.as_string().unwrap_or_default());
+            }
+            Some(text)
+        }
+    };
+    text.map(|text| serde_json::from_str(&text).map_err(|_| unreadable("shadow"))).transpose()
 }
 
 /// A column of a table.

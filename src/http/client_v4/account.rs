@@ -147,7 +147,8 @@ pub async fn not_offered(gateway: &Gateway, caller: &Caller, what: &str, asked: 
 /// Wrangler looks neither at the status nor at the envelope of an answer to GraphQL and would show figures of nothing; text it cannot read, and says so.
 pub fn no_analytics() -> Result<Response, Problem> {
     let problem = Problem::not_offered("analytics");
-    let text = format!("{}: {} {}\n", problem.code.as_str(), problem.message, problem.remedy);
+    // Its first 100 characters are shown.
+    let text = format!("{}: no analytics here. Ask with SQL, or read the run's report: GET /v1/runs/{{id}}/report\n", problem.code.as_str());
     Ok(Response::ok(text).map_err(|_| Problem::internal())?.with_status(crate::http::problem::status(problem.code)))
 }
 

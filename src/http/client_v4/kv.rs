@@ -2,12 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use worker::FormEntry;
 
 use super::Understood;
 use crate::cloudflare::wire::Payload;
 use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key};
-use crate::domain::operation::{Call, KeyCall, KeyItem};
+use crate::domain::operation::{Call, KeyCall, KeyItem, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::http::Gateway;
 use crate::http::request::{Asked, Object};
@@ -96,22 +95,28 @@ async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Pro
     Ok(Understood { call, payload: Payload::Bytes(value), fingerprint })
 }
 
+/// Longest name of a field that a refusal repeats.
+const MAX_FIELD_CHARS: usize = 60;
+
 async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), Problem> {
-    let invalid = |what: &str| Problem::new(Code::InvalidRequest, format!("{what}; nothing was written."), "Send the form fields value and, if wanted, metadata (JSON).");
-    let form = asked.form(cap).await?;
-    let value = match form.get("value") {
-        Some(FormEntry::Field(text)) => text.into_bytes(),
-        Some(FormEntry::File(file)) => file.bytes().await.map_err(|_| invalid("The value broke off"))?,
-        None => return Err(invalid("The multipart body has no field value")),
-    };
-    let metadata = match form.get("metadata") {
-        None => None,
-        Some(FormEntry::Field(text)) if text.is_empty() => None,
-        Some(FormEntry::Field(text)) => Some(serde_json::from_str(&text).map_err(|_| invalid("The metadata is not JSON"))?),
-        Some(FormEntry::File(file)) => {
-            let bytes = file.bytes().await.map_err(|_| invalid("The metadata broke off"))?;
-            Some(std::str::from_utf8(&bytes).ok().and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| invalid("The metadata is not JSON"))?)
+    let invalid =
+        |what: &str| Problem::new(Code::InvalidRequest, format!("{what}; nothing was written."), "Send the form fields value and, if wanted, metadata as one text of JSON.");
+    let (mut value, mut metadata) = (None, None);
+    for (name, bytes) in asked.form(cap).await? {
+        let place = match name.as_str() {
+            "value" => &mut value,
+            "metadata" => &mut metadata,
+            // A field like metadata[kind] is what some clients make of an object; dropping it would lose metadata without a word.
+            _ => return Err(invalid(&format!("The form field {} is not known", cut(&name, MAX_FIELD_CHARS)))),
+        };
+        if place.replace(bytes).is_some() {
+            return Err(invalid(&format!("The form field {name} came twice")));
         }
+    }
+    let value = value.ok_or_else(|| invalid("The multipart body has no field value"))?;
+    let metadata = match metadata.filter(|bytes| !bytes.is_empty()) {
+        None => None,
+        Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?),
     };
     Ok((value, metadata))
 }

@@ -61,7 +61,7 @@ export const schemaTables = {
   'UPDATE sqlite_master in quotes': ['UPDATE "main"."SQLITE_MASTER" SET sql = 1', reserved],
   'REPLACE INTO sqlite_master': ["REPLACE INTO sqlite_master VALUES ('table', 'x', 'x', 1, 'x')", reserved],
   'DELETE FROM sqlite_master as a text': ["DELETE FROM 'sqlite_master'", reserved],
-  'DELETE FROM sqlite_sequence': ['DELETE FROM sqlite_sequence', reserved],
+  'DELETE FROM sqlite_sequence': ["DELETE FROM sqlite_sequence WHERE name = 'nobody'", rows()],
   'INSERT INTO sqlite_stat1': ["INSERT INTO sqlite_stat1 VALUES ('notes', NULL, '1')", reserved],
   'DROP TABLE sqlite_stat1': ['DROP TABLE IF EXISTS sqlite_stat1', reserved],
   'ALTER TABLE sqlite_master': ['ALTER TABLE sqlite_master RENAME TO x', reserved],
