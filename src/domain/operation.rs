@@ -202,6 +202,9 @@ pub enum ObjectCall {
         range: Option<Range>,
         /// Under which condition.
         condition: Condition,
+        /// Whether what is known of it comes as one JSON object.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        described: bool,
     },
     /// What is known of the object.
     Head {
@@ -209,6 +212,9 @@ pub enum ObjectCall {
         key: String,
         /// Under which condition.
         condition: Condition,
+        /// Whether what is known of it comes as one JSON object.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        described: bool,
     },
     /// Writes an object; its bytes are the payload.
     Put {

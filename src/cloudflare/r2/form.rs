@@ -1,12 +1,15 @@
 //! What is known of an object, between JavaScript, HTTP and a report.
 
-use js_sys::{Array, Date, Object};
+use std::collections::BTreeMap;
+
+use js_sys::{Array, ArrayBuffer, Date, Object, Uint8Array};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::cloudflare::js;
 use crate::cloudflare::sql::whole;
+use crate::cloudflare::wire::header_text;
 use crate::domain::condition::{Condition, Met, Range};
 use crate::domain::effect::Image;
 use crate::domain::operation::{CustomMetadata, HttpMetadata};
@@ -33,6 +36,9 @@ pub struct ObjectForm {
     pub(super) http_metadata: HttpMetadata,
     pub(super) custom_metadata: CustomMetadata,
     pub(super) storage_class: String,
+    /// Digests by name, in hex.
+    #[serde(default)]
+    pub(super) checksums: BTreeMap<String, String>,
 }
 
 fn text_map(value: &JsValue) -> CustomMetadata {
@@ -40,6 +46,14 @@ fn text_map(value: &JsValue) -> CustomMetadata {
     sorted::map(entries.iter().filter_map(|pair| {
         let pair: Array = pair.dyn_into().ok()?;
         Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+    }))
+}
+
+fn checksums(object: &JsValue) -> BTreeMap<String, String> {
+    let checksums = js::member(object, "checksums");
+    sorted::map(["md5", "sha1", "sha256", "sha384", "sha512"].iter().filter_map(|name| {
+        let bytes: ArrayBuffer = js::member(&checksums, name).dyn_into().ok()?;
+        Some(((*name).to_owned(), hex::encode(Uint8Array::new(&bytes).to_vec())))
     }))
 }
 
@@ -73,12 +87,21 @@ impl ObjectForm {
             http_metadata,
             custom_metadata: text_map(&js::member(object, "customMetadata")),
             storage_class: js::text_member(object, "storageClass").filter(|class| !class.is_empty()).unwrap_or_else(|| "Standard".into()),
+            checksums: checksums(object),
         }
     }
 
-    pub(super) fn headers(&self) -> Vec<(String, String)> {
+    /// The headers of an answer. Described as one JSON object, none of its own metadata is a header.
+    pub(super) fn headers(&self, key: &str, described: bool) -> Vec<(String, String)> {
         let mut headers =
             vec![("etag".to_owned(), format!("\"{}\"", self.etag)), ("last-modified".to_owned(), http_date(self.uploaded)), ("accept-ranges".to_owned(), "bytes".to_owned())];
+        if described {
+            let form = json!({"key": key, "version": self.version, "size": self.size, "etag": self.etag, "uploaded": iso(self.uploaded), "storage_class": self.storage_class,
+                "http_metadata": self.http_metadata, "custom_metadata": self.custom_metadata, "checksums": self.checksums});
+            headers.push(("object-form".into(), header_text(&form.to_string())));
+            headers.push(("content-type".into(), "application/octet-stream".into()));
+            return headers;
+        }
         headers.extend(self.http_metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.extend(self.custom_metadata.iter().map(|(name, value)| (format!("x-amz-meta-{name}"), value.clone())));
         if !self.http_metadata.contains_key("content-type") {
@@ -94,7 +117,7 @@ impl ObjectForm {
     pub(super) fn listed(&self, key: &str) -> Value {
         // Lists name the metadata as the binding does, not as headers do.
         let named = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| ((*name).to_owned(), value.clone()))));
-        json!({"key": key, "size": self.size, "etag": self.etag, "last_modified": iso(self.uploaded), "storage_class": self.storage_class,
+        json!({"key": key, "size": self.size, "etag": self.etag, "last_modified": iso(self.uploaded), "storage_class": self.storage_class, "version": self.version, "checksums": self.checksums,
             "http_metadata": named, "custom_metadata": self.custom_metadata})
     }
 

@@ -24,11 +24,11 @@ impl Bucket<'_> {
     /// Reads.
     pub async fn read(&self, call: &ObjectCall) -> Result<R2Done, Problem> {
         match call {
-            ObjectCall::Get { key, range, condition } => self.get(key, *range, condition).await,
-            ObjectCall::Head { key, condition } => {
+            ObjectCall::Get { key, range, condition, described } => self.get(key, *range, condition, *described).await,
+            ObjectCall::Head { key, condition, described } => {
                 let form = self.head(key).await?.ok_or_else(not_found)?;
                 hold(&form, condition)?;
-                let mut headers = form.headers();
+                let mut headers = form.headers(key, *described);
                 headers.push(("content-length".into(), form.size.to_string()));
                 Ok(read_done(Answer::Content { headers, partial: false, content: None }, json!({ "size": form.size })))
             }
@@ -37,7 +37,7 @@ impl Bucket<'_> {
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
+    async fn get(&self, key: &str, range: Option<Range>, condition: &Condition, described: bool) -> Result<R2Done, Problem> {
         match self.seen(key)? {
             Seen::Removed => Err(not_found()),
             Seen::Written(form, kept) => {
@@ -48,13 +48,13 @@ impl Bucket<'_> {
                     Some(overlay) => overlay.read(&kept, offset, length)?,
                     None => Vec::new(),
                 };
-                Ok(content(&form, part, Content::Bytes(bytes)))
+                Ok(content(&form, form.headers(key, described), part, Content::Bytes(bytes)))
             }
-            Seen::Untouched => self.get_base(key, range, condition).await,
+            Seen::Untouched => self.get_base(key, range, condition, described).await,
         }
     }
 
-    async fn get_base(&self, key: &str, range: Option<Range>, condition: &Condition) -> Result<R2Done, Problem> {
+    async fn get_base(&self, key: &str, range: Option<Range>, condition: &Condition, described: bool) -> Result<R2Done, Problem> {
         let options = Object::new();
         if !condition.is_empty() {
             js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
@@ -70,7 +70,7 @@ impl Bucket<'_> {
         hold(&form, condition)?;
         let body: ReadableStream = js::member(&object, "body").dyn_into().map_err(|_| precondition_failed())?;
         let part = range.map(|range| range.resolve(form.size)).transpose()?;
-        Ok(content(&form, part, Content::Stream(body)))
+        Ok(content(&form, form.headers(key, described), part, Content::Stream(body)))
     }
 
     async fn list(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<R2Done, Problem> {
@@ -178,8 +178,7 @@ fn read_done(answer: Answer<Content>, result: Value) -> R2Done {
     done(answer, Outcome::Done, result)
 }
 
-fn content(form: &ObjectForm, part: Option<(u64, u64)>, content: Content) -> R2Done {
-    let mut headers = form.headers();
+fn content(form: &ObjectForm, mut headers: Vec<(String, String)>, part: Option<(u64, u64)>, content: Content) -> R2Done {
     let (offset, length) = part.unwrap_or((0, form.size));
     headers.push(("content-length".into(), length.to_string()));
     if part.is_some() {

@@ -1,5 +1,7 @@
 //! Writing objects, for real or into the run's own view.
 
+use std::collections::BTreeMap;
+
 use js_sys::{Array, Object, Uint8Array};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
@@ -75,7 +77,12 @@ impl Bucket<'_> {
                     return Err(precondition_failed());
                 }
                 let received = self.receive(payload, *length, digest.as_ref()).await?;
+                let mut checksums = BTreeMap::from([("md5".to_owned(), received.md5.clone())]);
+                if let Some(Digest::Sha256(sha256)) = digest {
+                    checksums.insert("sha256".into(), sha256.clone());
+                }
                 let form = ObjectForm {
+                    checksums,
                     size: received.size,
                     etag: received.md5,
                     version: format!("{:032x}", js::entropy()),

@@ -1,14 +1,16 @@
 //! R2: objects and their lists.
 
+use serde::Deserialize;
+
 use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Condition, Digest, Range, etags};
 use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
-use crate::domain::operation::{Call, ObjectCall};
+use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::http::request::Asked;
+use crate::http::request::{Asked, Object, decode, parse_json};
 use crate::http::router::Action;
 
 /// The headers that are an object's HTTP metadata.
@@ -20,11 +22,11 @@ pub fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> 
         Action::GetObject(key) => {
             r2_key(&key)?;
             let range = asked.header("Range").map_or(Ok(None), |header| Range::parse(&header))?;
-            bare(ObjectCall::Get { key, range, condition: condition(asked)? })
+            bare(ObjectCall::Get { key, range, condition: condition(asked)?, described: described(asked)? })
         }
         Action::HeadObject(key) => {
             r2_key(&key)?;
-            bare(ObjectCall::Head { key, condition: condition(asked)? })
+            bare(ObjectCall::Head { key, condition: condition(asked)?, described: described(asked)? })
         }
         Action::DeleteObject(key) => {
             r2_key(&key)?;
@@ -58,11 +60,15 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         (None, Some(sha256)) => Some(Digest::Sha256(Digest::from_base64(&sha256, 32)?)),
         (Some(_), Some(_)) => return Err(Problem::new(Code::InvalidRequest, "Two checksums came with the object, R2 takes one; nothing was written.", "Send one of them.")),
     };
-    let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))));
+    let form = form(asked)?;
+    let in_headers = || sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))));
+    let (http_metadata, custom_metadata) = match form {
+        Some(form) => (form.http_metadata, form.custom_metadata),
+        None => (in_headers(), sorted::map(asked.headers_under("x-amz-meta-"))),
+    };
     if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
         return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
     }
-    let custom_metadata = sorted::map(asked.headers_under("x-amz-meta-"));
     if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
         return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
     }
@@ -74,6 +80,41 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
     Ok(Understood { call: Call::Object(call), payload, fingerprint })
+}
+
+/// The header that carries what is known of an object as JSON, percent-encoded. Headers of their own lose the case of names and what no header can hold, and make clients decode what is stored encoded.
+const FORM: &str = "Object-Form";
+
+/// Whether the answer is to carry it.
+fn described(asked: &Asked) -> Result<bool, Problem> {
+    match asked.header(FORM).as_deref() {
+        None => Ok(false),
+        Some("json") => Ok(true),
+        Some(_) => Err(Problem::new(Code::InvalidRequest, "The header Object-Form of a read is not json; nothing was read.", "Send Object-Form: json, or leave it out.")),
+    }
+}
+
+/// What a put says of its object.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(default)]
+    http_metadata: HttpMetadata,
+    #[serde(default)]
+    custom_metadata: CustomMetadata,
+}
+
+fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
+    let Some(header) = asked.header(FORM) else { return Ok(None) };
+    let Object(form): Object<Form> = parse_json(decode(&header)?.as_bytes())?;
+    if let Some(unknown) = form.http_metadata.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            format!("{} is no HTTP metadata of an object; nothing was written.", cut(unknown, 60)),
+            format!("Use {}.", HTTP_METADATA.join(", ")),
+        ));
+    }
+    Ok(Some(form))
 }
 
 fn condition(asked: &Asked) -> Result<Condition, Problem> {
