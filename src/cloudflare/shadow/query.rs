@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use js_sys::Array;
-use serde_json::Value;
 use turso_parser::ast::{Cmd, Stmt, TriggerEvent};
 use turso_parser::parser::Parser;
 
@@ -15,7 +14,7 @@ use super::needs::{Needs, said};
 use super::reached::{Doubted, Schema};
 use super::round::{Halt, Look, Mode, Round};
 use super::touched::Touched;
-use super::values::bindings;
+use super::values::{bindings, parameter};
 use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
 use crate::cloudflare::js;
@@ -432,22 +431,5 @@ fn replaces(text: &str) -> bool {
     tokens.iter().enumerate().any(|(at, token)| token.text.eq_ignore_ascii_case("replace") && tokens.get(at + 1).is_none_or(|next| next.text != "("))
 }
 
-/// The value of a parameter as an SQL constant, as D1's binding would bind it; `None` when it is too long to be written out.
-fn parameter(value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Object(_) => Some("NULL".into()),
-        Value::Bool(value) => Some(format!("{}.0", u8::from(*value))),
-        Value::Number(number) => number.as_f64().map(capture::real),
-        Value::String(text) if text.len() <= MAX_CONSTANT_BYTES => Some(capture::constant(value)),
-        Value::Array(bytes) if bytes.len() <= MAX_CONSTANT_BYTES => {
-            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
-            Some(format!("x'{}'", hex::encode(bytes)))
-        }
-        Value::String(_) | Value::Array(_) => None,
-    }
-}
-
 /// The function that tells of the row that was inserted last.
 const LAST_INSERT: &str = "last_insert_rowid";
-/// Longest value that is written into a condition.
-const MAX_CONSTANT_BYTES: usize = 2_000;

@@ -4,6 +4,7 @@ use js_sys::{Array, ArrayBuffer, JSON, Object, Uint8Array};
 use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 
+use super::capture;
 use crate::cloudflare::js;
 use crate::cloudflare::sql::Answered;
 use crate::domain::operation::RowShape;
@@ -60,3 +61,21 @@ pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem>
     };
     JSON::stringify(&whole).ok().and_then(|text| text.as_string()).ok_or_else(Problem::internal)
 }
+
+/// The value of a parameter as an SQL constant, as D1's binding would bind it; `None` when it is too long to be written out.
+pub fn parameter(value: &Value) -> Option<String> {
+    match value {
+        Value::Null | Value::Object(_) => Some("NULL".into()),
+        Value::Bool(value) => Some(format!("{}.0", u8::from(*value))),
+        Value::Number(number) => number.as_f64().map(capture::real),
+        Value::String(text) if text.len() <= MAX_CONSTANT_BYTES => Some(capture::constant(value)),
+        Value::Array(bytes) if bytes.len() <= MAX_CONSTANT_BYTES => {
+            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
+            Some(format!("x'{}'", hex::encode(bytes)))
+        }
+        Value::String(_) | Value::Array(_) => None,
+    }
+}
+
+/// Longest value that is written into a condition.
+const MAX_CONSTANT_BYTES: usize = 2_000;
