@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { test } from 'node:test';
 import { openRun } from '../e2e/helpers.mjs';
 import { startGateway } from '../e2e/harness/gateway.mjs';
 import { projectFolder } from '../e2e/harness/settings.mjs';
@@ -113,4 +114,26 @@ export async function refusalOf(stage, token, target, options) {
   const answer = await stage.api(target, { token, ...options });
   assert.ok(answer.status >= 400 && answer.json?.success === false, `${target} was not refused: ${answer.status} ${answer.text}`);
   return { status: answer.status, code: answer.json.code, number: answer.json.errors[0].code, message: answer.json.detail, remedy: answer.json.remedy };
+}
+
+/**
+ * The same work twice: in a dry run, which must leave the targets alone while the client sees its own writes, then live, which must change them.
+ *
+ * @param work     ({ token, run, dry }) => does the work and asserts what the client is told
+ * @param written  asserts what the targets hold after the live work
+ */
+export function inBothModes(stageOf, title, work, written) {
+  test(`${title}, in a dry run`, async () => {
+    const stage = stageOf();
+    const run = await dryRun(stage);
+    await leavesTargetsAlone(stage, () => work({ token: run.token, run, dry: true }));
+  });
+  test(`${title}, live`, async () => {
+    const stage = stageOf();
+    const run = await liveRun(stage);
+    const before = await stage.digest();
+    await work({ token: run.token, run, dry: false });
+    assert.notEqual(await stage.digest(), before, 'the targets changed');
+    await written();
+  });
 }
