@@ -15,7 +15,7 @@ import { projectFolder } from '../e2e/harness/settings.mjs';
 export const account = 'local';
 
 /** Longest that a client may take for one command. A client that hangs or tries for ever is ended then, and the test fails. */
-const patience = 60_000;
+export const patience = 60_000;
 
 /**
  * A gateway, and in front of it a door that counts what clients ask. Clients get the door's address.
@@ -88,7 +88,7 @@ export async function runProgram(command, args, { cwd = projectFolder, env = {},
 }
 
 /** Credentials and settings of whoever runs the tests must not reach the clients. */
-function quietEnvironment() {
+export function quietEnvironment() {
   const kept = Object.entries(process.env).filter(([name]) => !/^(CLOUDFLARE|CF|WRANGLER|DRIZZLE|NODE_OPTIONS|NODE_TEST|PYTHON)/.test(name));
   return { ...Object.fromEntries(kept), NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', CI: '1' };
 }
