@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { assertShows, counting, dryRun, leavesTargetsAlone } from './support.mjs';
+import { assertShows, counting, leavesTargetsAlone } from './support.mjs';
 import { caseNames, checkCase, startRefusals } from './refusals.mjs';
 import { bucket, database, namespace, printedJson, wranglerProject } from './wrangler.mjs';
 
@@ -32,7 +32,7 @@ describe('wrangler shows why it was refused, and asks once', () => {
       // Of a value that cannot be read wrangler tells the status, whatever the answer holds.
       if (kv?.method === 'GET') assertShows(output, `${said.status}: `);
       else assertShows(output, said.message, said.remedy, String(said.number));
-    }, ({ code }) => (code === 'unauthenticated' ? undefined : 1)));
+    }, ({ code }) => (code === 'unauthenticated' ? 3 : 1)));
   }
 
   test('a script that reads --json finds code, reason and remedy', () => checkCase(refusals, 'VACUUM', ({ token }) => project.using(token)('d1', 'execute', 'DB', '--remote', '--json', '--command', 'VACUUM'), (seen, said) => {
@@ -58,24 +58,26 @@ test('a database that neither the project nor the gateway knows is not found', a
 describe('what the gateway does not offer is refused', () => {
   const d1 = (...args) => ['d1', ...args];
   const commands = [
-    d1('create', 'another'), d1('delete', 'DB', '--skip-confirmation'), d1('time-travel', 'restore', 'DB', '--bookmark', '00000000-00000000-00000000-0000', '--json'), d1('insights', 'DB'),
+    d1('create', 'another'), d1('delete', 'DB', '--skip-confirmation'), d1('time-travel', 'restore', 'DB', '--bookmark', '00000000-00000000-00000000-0000', '--json'), d1('insights', 'DB'), d1('info', 'DB'),
     ['kv', 'namespace', 'create', 'another'], ['kv', 'namespace', 'delete', '--namespace-id', namespace.id, '--skip-confirmation'], ['kv', 'namespace', 'rename', '--namespace-id', namespace.id, '--new-name', 'other'],
-    ['r2', 'bucket', 'create', 'another'], ['r2', 'bucket', 'delete', bucket], ['r2', 'bucket', 'cors', 'list', bucket],
+    ['r2', 'bucket', 'create', 'another'], ['r2', 'bucket', 'delete', bucket], ['r2', 'bucket', 'info', bucket], ['r2', 'bucket', 'cors', 'list', bucket],
     ['queues', 'list'], ['secret', 'list'], ['versions', 'list'],
   ];
-  for (const mode of ['dry_run', 'live']) {
-    for (const args of mode === 'live' ? commands.slice(0, 2) : commands) {
-      test(`wrangler ${args.join(' ')}, in a ${mode} run`, async () => {
-        const stage = refusals.small;
-        const { token } = mode === 'live' ? refusals.live : await dryRun(stage);
+  for (const [mode, tried] of [['in a dry run', commands], ['live', commands.slice(0, 2)]]) {
+    for (const args of tried) {
+      test(`wrangler ${args.join(' ')}, ${mode}`, async () => {
+        const { small: stage, run, live } = refusals;
+        const { token } = mode === 'live' ? live : run;
         const { result: { code, output }, requests } = await leavesTargetsAlone(stage, () => counting(stage, () => project.using(token)(...args)));
         assert.equal(code, 1, output);
         assert.ok(requests.length <= 2, `${requests.length} requests`);
         const { method, path, status } = requests.at(-1);
         assert.equal(status, 403, `${method} ${path}`);
-        const said = (await stage.api(path, { token, method })).json;
-        assert.equal(said.code, 'not_offered');
-        assertShows(output, said.detail, said.remedy);
+        const { json, text } = await stage.api(path, { token, method });
+        assert.ok(text.includes('not_offered'), text);
+        // Of analytics wrangler takes a refusal in JSON for "no figures", so that one is text; it shows the first 100 characters.
+        if (json) assertShows(output, json.detail, json.remedy);
+        else assertShows(output, text.slice(0, 100));
       });
     }
   }
