@@ -86,13 +86,8 @@ def kv(client, namespace, picture, **_):
     odd, picture = "a b/ünï//☃?x#y%2F", bytes.fromhex(picture)
     before = values.get("there", **inside).text()
     values.update("there", value=b"after", **inside)
-    values.update(odd, value=b"odd", metadata=json.dumps({"kind": "note", "n": 1}), expiration_ttl=3600, **inside)
+    values.update(odd, value=b"odd", metadata={"kind": "note", "n": 1}, expiration_ttl=3600, **inside)
     values.update("picture", value=picture, **inside)
-    try:
-        values.update("lost", value=b"x", metadata={"kind": "note"}, **inside)
-        lost = None
-    except cloudflare.BadRequestError as error:
-        lost = error.errors[0].message
     written = namespaces.bulk_update(namespace, account_id=ACCOUNT, body=[{"key": f"page/{n:02}", "value": str(n)} for n in range(25)])
     pages = [key.name for key in namespaces.keys.list(namespace, account_id=ACCOUNT, prefix="page/", limit=10)]
     got = namespaces.bulk_get(namespace, account_id=ACCOUNT, keys=["page/03", "nothing"])
@@ -106,7 +101,6 @@ def kv(client, namespace, picture, **_):
     return {
         "read": [before, values.get(odd, **inside).text(), values.get("picture", **inside).read() == picture],
         "metadata": client.kv.namespaces.metadata.get(odd, **inside),
-        "lost": lost,
         "written": written.successful_key_count,
         "pages": pages,
         "bulk": got.values,

@@ -93,10 +93,13 @@ export function quietEnvironment() {
   return { ...Object.fromEntries(kept), NO_COLOR: '1', FORCE_COLOR: '0', WRANGLER_SEND_METRICS: 'false', CI: '1' };
 }
 
-/** Fails unless the targets are as they were before `act`: nothing but the gateway's own stores may have changed. */
+/** Fails if `act` changes the targets, or if anything that may write even reaches them. */
 export async function leavesTargetsAlone(stage, act) {
   const before = await stage.contents();
+  const from = stage.recorder.requests.length;
   const result = await act();
+  const writes = stage.recorder.requests.slice(from).filter(({ store, write }) => write && store !== 'CONTROL' && store !== 'FLAGS');
+  assert.deepEqual(writes.map(({ store, operation, key, statements }) => ({ store, operation, key, statements })), []);
   assert.deepEqual(await stage.contents(), before);
   return result;
 }
@@ -107,13 +110,6 @@ export const plain = (text) => text.replace(/\x1b\[[0-9;]*m/g, '').replace(/\s+/
 /** What a person was shown holds the refusal's reason and its remedy. */
 export function assertShows(shown, ...texts) {
   for (const text of texts) assert.ok(plain(shown).includes(plain(text)), `this is missing: ${text}\nin: ${shown}`);
-}
-
-/** The refusal as the gateway answers it to curl: what every client has to show. */
-export async function refusalOf(stage, token, target, options) {
-  const answer = await stage.api(target, { token, ...options });
-  assert.ok(answer.status >= 400 && answer.json?.success === false, `${target} was not refused: ${answer.status} ${answer.text}`);
-  return { status: answer.status, code: answer.json.code, number: answer.json.errors[0].code, message: answer.json.detail, remedy: answer.json.remedy };
 }
 
 /**

@@ -1,43 +1,36 @@
 // The README's tour, as it stands: a newcomer who types it gets what it promises.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from './helpers.mjs';
+import { blocksOf, runToEnd, scriptOf, start, stepsOf } from './newcomer.mjs';
 import { projectFolder } from './harness/settings.mjs';
 import { freePort } from '../../demo/gateway.mjs';
 
 const startBudget = 90_000;
 const tourBudget = 20_000;
-const stopBudget = 5_000;
 
 describe('the tour in the README', { timeout: 120_000 }, () => {
   const state = mkdtempSync(path.join(tmpdir(), 'dryrun-readme-'));
   const keys = path.join(projectFolder, '.dev.vars');
   const keysBefore = existsSync(keys) ? readFileSync(keys, 'utf8') : null;
-  const blocks = blocksOf('A tour in five minutes');
+  const blocks = blocksOf('A tour in five minutes').filter(({ language }) => language === 'sh').map(({ text }) => text);
   let gateway;
   let tour;
 
   before(async () => {
     const port = await freePort();
-    gateway = start('scripts/dev', [], { PORT: String(port), STATE: state });
+    gateway = start('scripts/dev', [], { env: { PORT: String(port), STATE: state } });
     await until(() => {
       assert.equal(gateway.ended, null, `scripts/dev ended: ${gateway.output}`);
       return answers(`http://127.0.0.1:${port}/health`);
     }, 'the gateway answers', startBudget).catch((error) => assert.fail(`${error.message}\n${gateway.output}`));
 
-    const shell = start('bash', ['-c', scriptOf(blocks)], { PORT: String(port) });
-    try {
-      await until(() => shell.ended, 'the tour ends', tourBudget);
-    } finally {
-      await shell.stop();
-    }
-    tour = { ...shell, steps: shell.output.split(/^@@ step \d+\n/m).slice(1) };
+    const shell = await runToEnd('bash', ['-c', scriptOf(blocks)], { env: { PORT: String(port) } }, tourBudget);
+    tour = { ...shell, steps: stepsOf(shell.output) };
   });
 
   after(async () => {
@@ -127,56 +120,10 @@ function customers({ ada }) {
   ];
 }
 
-/** The shell blocks of one section of the README. */
-function blocksOf(title) {
-  const readme = readFileSync(path.join(projectFolder, 'README.md'), 'utf8');
-  const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`));
-  assert.ok(section, `README.md has no section ${title}`);
-  return [...section.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block);
-}
-
-// The blocks as they stand, in one shell; a line before each tells what printed what.
-function scriptOf(blocks) {
-  return ['exec 2>&1; set -eu -o pipefail\n', ...blocks.map((block, number) => `echo '@@ step ${number}'\n${block}`)].join('');
-}
-
 function jsonLines(printed) {
   return printed.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 }
 
-
 async function answers(url) {
   return fetch(url, { signal: AbortSignal.timeout(5_000) }).then((response) => response.ok, () => false);
-}
-
-/** Starts a command in the project, in a process group of its own that `stop` takes down; so does the end of this process. */
-function start(command, args, env) {
-  const child = spawn(command, args, { cwd: projectFolder, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env, NO_COLOR: '1', FORCE_COLOR: '0' } });
-  const started = { output: '', ended: null, stop };
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk) => (started.output += chunk));
-  child.on('error', (error) => (started.ended = { error: error.message }));
-  child.on('close', (code, signal) => (started.ended = { code, signal }));
-
-  const signalGroup = (signal) => {
-    try {
-      process.kill(-child.pid, signal);
-    } catch {
-      // Nobody is left in it.
-    }
-  };
-  const lastResort = () => signalGroup('SIGKILL');
-  const leave = () => process.exit(130); // an end by a signal skips 'exit'
-  process.once('exit', lastResort);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, leave);
-  return started;
-
-  async function stop() {
-    if (child.pid !== undefined && started.ended === null) {
-      signalGroup('SIGTERM');
-      await until(() => started.ended, 'it stops', stopBudget).catch(() => {});
-    }
-    if (child.pid !== undefined) lastResort();
-    process.off('exit', lastResort);
-    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, leave);
-  }
 }
