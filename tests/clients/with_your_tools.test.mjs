@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { projectFolder } from '../e2e/harness/settings.mjs';
 import { blocksOf, runToEnd, scriptOf, stepsOf } from '../e2e/newcomer.mjs';
 import { folderWith, quietEnvironment, startStage } from './support.mjs';
+import { homeFor } from './wrangler.mjs';
 
 const budget = 120_000;
 const programs = { js: 'node', ts: 'node', python: 'python' };
@@ -27,7 +28,7 @@ describe('With your tools, in the README', () => {
     symlinkSync(path.join(projectFolder, 'node_modules'), home.at('node_modules'));
     for (const { file, text } of blocks) if (file) writeFileSync(home.at(file), text);
     const environment = {
-      ...quietEnvironment(), PORT: new URL(stage.url).port, HOME: home.folder,
+      ...quietEnvironment(), ...homeFor(home.folder), PORT: new URL(stage.url).port,
       PATH: [path.join(projectFolder, 'node_modules/.bin'), path.join(projectFolder, '.tools/python/bin'), process.env.PATH].join(path.delimiter),
     };
     const inShell = (texts) => runToEnd('bash', ['-c', scriptOf(texts)], { cwd: home.folder, env: environment }, budget);

@@ -1,5 +1,6 @@
 // Drives the wrangler that the lock file pins, as its users do: in a folder of their own, with an address and a token in the environment.
 
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectFolder, readWranglerToml } from '../e2e/harness/settings.mjs';
 import { account, folderWith, runProgram } from './support.mjs';
@@ -34,13 +35,21 @@ binding = "CACHE"
 id = "${namespace.id}"
 `;
 
+/** A home of its own: no login and no cache of whoever runs the tests, and no question to the npm registry whether there is a newer version. */
+export function homeFor(folder) {
+  const temporary = path.join(folder, '.tmp');
+  mkdirSync(path.join(temporary, 'update-check'), { recursive: true });
+  writeFileSync(path.join(temporary, 'update-check/wrangler-latest.json'), JSON.stringify({ latest: '0.0.1', lastUpdate: Date.now() }));
+  return { HOME: folder, XDG_CONFIG_HOME: path.join(folder, '.config'), TMPDIR: temporary };
+}
+
 /** A project folder. `using(token)` answers a function that runs one wrangler command in it. */
 export function wranglerProject(base, files = {}, toml = configuration) {
   const project = folderWith({ 'wrangler.toml': toml, ...files });
+  const home = homeFor(project.folder);
   const using = (token, { env = {}, base: other = base } = {}) => (...args) => runProgram(process.execPath, [program, ...args], {
     cwd: project.folder,
-    // A home of its own: no login and no cache of whoever runs the tests.
-    env: { HOME: project.folder, XDG_CONFIG_HOME: path.join(project.folder, '.config'), CLOUDFLARE_API_BASE_URL: other, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: account, ...env },
+    env: { ...home, CLOUDFLARE_API_BASE_URL: other, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: account, ...env },
   });
   return { ...project, using };
 }
