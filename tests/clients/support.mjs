@@ -61,7 +61,7 @@ export async function counting(stage, act) {
 export const dryRun = (stage, terms = {}) => openRun(stage, { mode: 'dry_run', ...terms });
 export const liveRun = (stage, terms = {}) => openRun(stage, { mode: 'live', ...terms });
 
-/** A temporary folder with these files. It goes when the process ends or `remove` is called. */
+/** A temporary folder with these files; `remove` takes it away. */
 export function folderWith(files = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'dryrun-client-'));
   for (const [name, content] of Object.entries(files)) writeFileSync(path.join(folder, name), content);
