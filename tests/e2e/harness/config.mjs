@@ -26,7 +26,7 @@ export const proxyOf = (binding) => `proxy-${binding}`;
  * @param modules    [{ name, content }], the first is the entry
  * @param bindings   { name: value }, text when a string, else JSON
  * @param proxyPorts { binding: port } of the recording proxies; a store without one is bound to its simulator directly
- * @param neighbours { name: source } of other Workers on the same stores
+ * @param neighbours { name: source } of other Workers on the same stores; GATEWAY is their service binding to the gateway, and they reach 127.0.0.1
  */
 export function writeConfig({ folder, settings, modules, bindings, proxyPorts, neighbours = {} }) {
   const moduleFolder = path.join(folder, 'modules');
@@ -76,7 +76,8 @@ export function writeConfig({ folder, settings, modules, bindings, proxyPorts, n
   const onTheStores = (name, content, compatibilityFlags) => `(name = ${text(name)}, worker = (
     modules = ${list([module({ name: `${name}.js`, content })])},
     compatibilityDate = ${text(settings.compatibilityDate)}, compatibilityFlags = ${flags(compatibilityFlags)},
-    bindings = ${list(settings.stores.map((store) => storeBinding(store, simulatorOf(store.binding))))}))`;
+    bindings = ${list([...settings.stores.map((store) => storeBinding(store, simulatorOf(store.binding))), '(name = "GATEWAY", service = "gateway")'])},
+    globalOutbound = "network"))`;
   const backdoor = onTheStores('backdoor', readFileSync(new URL('./backdoor_worker.js', import.meta.url)), ['nodejs_compat']);
 
   const simulatorWorkers = Object.entries(simulators).map(([kind, { source, className }]) => `(name = ${text(`objects-${kind}`)}, worker = (

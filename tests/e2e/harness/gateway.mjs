@@ -25,7 +25,7 @@ const roles = { agent: 'agent', agent2: 'agent', approver: 'approver', operator:
  * @param state        folder that the stores persist in; without it a fresh one that `stop` removes
  * @param proxied      false binds the stores directly: no recorder, no faults, no detour
  * @param databases    bindings of further D1 databases, each a target of policy live
- * @param neighbours   { name: source } of Workers in the same process, with direct bindings to every store
+ * @param neighbours   { name: source } of Workers in the same process, with direct bindings to every store and the service binding GATEWAY
  */
 export async function startGateway({
   environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, databases = [], neighbours = {},

@@ -1,0 +1,306 @@
+// R2, with the interface, the values and the errors of its binding.
+
+import { bytesOf, drain, fromHeader, fromHex, toBase64, toHeader, toHex, utf8 } from './bytes.js';
+import { type Connection, refusalOf } from './connection.js';
+import { GatewayError, isRefusal, unsupported } from './errors.js';
+import { type Described, StoredObject, StoredObjectBody, httpHeaders, httpMetadata } from './r2_object.js';
+import type { GatewayR2, R2Condition, R2GetOptions, R2HttpMetadata, R2ListOptions, R2Page, R2PutOptions, R2RangeOption } from './types.js';
+
+type Sent = Record<string, string>;
+
+interface Listed {
+  key: string;
+  size: number;
+  etag: string;
+  last_modified: string;
+  storage_class: string;
+  http_metadata: Record<string, string>;
+  custom_metadata: Record<string, string>;
+}
+
+interface ListInfo {
+  cursor: string;
+  is_truncated: boolean;
+  delimited: string[];
+}
+
+interface Put {
+  key: string;
+  etag: string;
+  size: string;
+  version: string;
+  uploaded: string;
+  storage_class: string;
+}
+
+const LONGEST_PAGE = 1_000;
+const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
+/** What `fetch` undoes by itself, so that the stored bytes cannot be had. */
+const DECODED = /^(gzip|x-gzip|deflate|br|zstd)$/i;
+
+class Bucket {
+  readonly #connection: Connection;
+  readonly #root: string;
+
+  constructor(connection: Connection, store: string) {
+    this.#connection = connection;
+    this.#root = `r2/buckets/${encodeURIComponent(store)}/objects`;
+  }
+
+  async head(key: string): Promise<StoredObject | null> {
+    const name = checkedKey(key);
+    const response = await this.#connection.storeAnswer('HEAD', this.#path(name));
+    if (response.ok) return new StoredObject(describe(name, response));
+    // A refused HEAD has no body to say why. Of those that are no success only "not found" has a place in the run's journal with this status.
+    if (response.status === 404 && response.headers.has('operation')) return null;
+    const again = await this.#connection.store('GET', this.#path(name), { headers: { range: 'bytes=0-0' } }).catch((error) => fail('head', error));
+    await again.body?.cancel();
+    return new StoredObject(describe(name, again));
+  }
+
+  async get(key: string, options: R2GetOptions = {}): Promise<StoredObject | null> {
+    refuseCustomerKeys(options);
+    const name = checkedKey(key);
+    const headers = { ...conditionHeaders(options.onlyIf), ...rangeHeaders(options.range) };
+    const response = await this.#connection.storeAnswer('GET', this.#path(name), { headers });
+    if (!response.ok) return this.#notGot(name, await refusalOf(response));
+    const described = describe(name, response);
+    const encoding = described.httpMetadata?.contentEncoding ?? '';
+    if (encoding.split(',').some((one) => DECODED.test(one.trim()))) {
+      await response.body?.cancel();
+      throw new GatewayError({
+        code: 'unsupported',
+        detail: `The object ${name} is stored with Content-Encoding ${encoding}, which HTTP clients undo by themselves, so its bytes cannot be read as they are.`,
+        remedy: 'Store it without contentEncoding, or read it through the binding.',
+        status: response.status,
+      });
+    }
+    return new StoredObjectBody(described, response.body);
+  }
+
+  async put(key: string, value: unknown, options: R2PutOptions = {}): Promise<StoredObject | null> {
+    refuseCustomerKeys(options);
+    const name = checkedKey(key);
+    const hash = hashOf(options);
+    const metadata = options.httpMetadata instanceof Headers ? httpMetadata((header) => (options.httpMetadata as Headers).get(header)) : { ...options.httpMetadata };
+    const custom = Object.fromEntries(Object.entries(options.customMetadata ?? {}).map(([member, text]) => [member, String(text)]));
+    const headers: Sent = {
+      ...conditionHeaders(options.onlyIf),
+      ...metadataHeaders(metadata, custom),
+      ...hash.headers,
+      ...(options.storageClass === undefined ? {} : { 'cf-r2-storage-class': options.storageClass }),
+    };
+    const body = await bodyOf(value);
+    try {
+      const { result } = await this.#connection.envelope<Put>('PUT', this.#path(name), { headers, body });
+      return new StoredObject({
+        key: name, version: result.version, size: Number(result.size), etag: result.etag, uploaded: new Date(result.uploaded), storageClass: result.storage_class,
+        httpMetadata: withoutFractions(metadata), customMetadata: custom, ...(hash.sha256 === undefined ? {} : { sha256: hash.sha256 }),
+      });
+    } catch (error) {
+      if (isRefusal(error, 'precondition_failed')) return null;
+      if (isRefusal(error, 'length_required')) throw new TypeError('Provided readable stream must have a known length (request/response body or readable half of FixedLengthStream)', { cause: error });
+      return fail('put', error);
+    }
+  }
+
+  async delete(keys: string | string[]): Promise<void> {
+    const names = [keys].flat().map(checkedKey);
+    for (const [done, name] of names.entries()) {
+      try {
+        await this.#connection.store('DELETE', this.#path(name));
+      } catch (error) {
+        if (error instanceof GatewayError && names.length > 1) {
+          const { code, detail, remedy, status, run, number } = error;
+          throw new GatewayError({ code, detail: `${done} of ${names.length} keys were deleted, then: ${detail}`, remedy, status, run, number, cause: error });
+        }
+        throw error;
+      }
+    }
+  }
+
+  async list(options: R2ListOptions = {}): Promise<R2Page> {
+    for (const member of options.include ?? []) {
+      if (member !== 'httpMetadata' && member !== 'customMetadata') throw new RangeError(`Unsupported include value ${String(member)}`);
+    }
+    const { prefix, delimiter, cursor, startAfter } = options;
+    const query = { prefix, delimiter, cursor, start_after: startAfter, per_page: String(options.limit ?? LONGEST_PAGE) };
+    const { result, result_info: info } = await this.#connection.envelope<Listed[], ListInfo>('GET', this.#root, { query });
+    const objects = result.map((listed) => new StoredObject(describeListed(listed, options.include ?? [])));
+    const found = { objects, delimitedPrefixes: info?.delimited ?? [] };
+    return info?.is_truncated === true ? { ...found, truncated: true, cursor: info.cursor } : { ...found, truncated: false };
+  }
+
+  async createMultipartUpload(): Promise<never> {
+    throw noParts();
+  }
+
+  resumeMultipartUpload(): never {
+    throw noParts();
+  }
+
+  // The binding answers an object without its body when a condition does not hold; the gateway's answer does not describe it.
+  async #notGot(name: string, refusal: GatewayError): Promise<StoredObject | null> {
+    if (refusal.code === 'object_not_found') return null;
+    if (refusal.code === 'precondition_failed' || refusal.code === 'not_modified') return this.head(name);
+    return fail('get', refusal);
+  }
+
+  #path(name: string): string {
+    return `${this.#root}/${encodeURIComponent(name)}`;
+  }
+}
+
+function checkedKey(key: string): string {
+  const name = String(key).toWellFormed();
+  if (name === '' || name === '.' || name === '..') throw unsupported(`An address cannot hold the key ${JSON.stringify(name)}`, 'Use another key.');
+  return name;
+}
+
+function refuseCustomerKeys({ ssecKey }: { ssecKey?: unknown }): void {
+  if (ssecKey !== undefined) throw unsupported("The gateway does not offer encryption with a customer's key (ssecKey)");
+}
+
+const noParts = () => unsupported('The gateway does not offer multipart uploads', 'Use put(), which takes up to 300 MiB.');
+
+/** What the store itself said, in the words of its binding. */
+function fail(action: string, error: unknown): never {
+  if (isRefusal(error, 'invalid_range', 'bad_digest')) throw new Error(`${action}: ${error.detail.replace(/\.$/, '')} (${error.number})`, { cause: error });
+  throw error;
+}
+
+// ---- What is known of an object
+
+function describe(key: string, { headers, status }: Response): Described {
+  const custom = [...headers].filter(([name]) => name.startsWith('x-amz-meta-')).map(([name, value]) => [name.slice('x-amz-meta-'.length), fromHeader(value)]);
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec((status === 206 && headers.get('content-range')) || '') ?? [];
+  const size = Number(total ?? headers.get('content-length'));
+  return {
+    key,
+    size,
+    version: '',
+    storageClass: '',
+    etag: (headers.get('etag') ?? '').replace(/^"|"$/g, ''),
+    uploaded: new Date(headers.get('last-modified') ?? Number.NaN),
+    httpMetadata: httpMetadata((name) => (headers.has(name) ? fromHeader(headers.get(name)!) : null)),
+    customMetadata: Object.fromEntries(custom),
+    range: first === undefined ? { offset: 0, length: size } : { offset: Number(first), length: Number(last) - Number(first) + 1 },
+  };
+}
+
+function describeListed(listed: Listed, include: string[]): Described {
+  return {
+    key: listed.key, version: '', size: listed.size, etag: listed.etag, uploaded: new Date(listed.last_modified), storageClass: listed.storage_class,
+    ...(include.includes('httpMetadata') ? { httpMetadata: httpMetadata((name) => listed.http_metadata[name]) } : {}),
+    ...(include.includes('customMetadata') ? { customMetadata: listed.custom_metadata } : {}),
+  };
+}
+
+// HTTP dates have whole seconds.
+function withoutFractions(metadata: R2HttpMetadata): R2HttpMetadata {
+  return metadata.cacheExpiry === undefined ? metadata : { ...metadata, cacheExpiry: new Date(Math.floor(metadata.cacheExpiry.getTime() / 1_000) * 1_000) };
+}
+
+// ---- Requests
+
+function metadataHeaders(metadata: R2HttpMetadata, custom: Record<string, string>): Sent {
+  const headers: Sent = {};
+  for (const [name, value] of httpHeaders(metadata)) headers[name] = carried(name, value);
+  for (const [name, value] of Object.entries(custom)) {
+    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
+      throw unsupported(`The custom metadata ${JSON.stringify(name)} would lose its form in a header`, 'Name it in small ASCII letters, digits, - and _.');
+    }
+    headers[`x-amz-meta-${name}`] = carried(name, value);
+  }
+  return headers;
+}
+
+/** A header's value arrives as it was sent only when nothing in it is a line break or another control character, and no blank is around it. */
+function carried(name: string, value: string): string {
+  if (!/[\x00-\x1f\x7f]/.test(value) && value.trim() === value) return toHeader(value.toWellFormed());
+  throw unsupported(`The metadata ${JSON.stringify(name)} has a value that a header does not carry unchanged`, 'Leave out line breaks and blanks around it, for example by encodeURIComponent(value).');
+}
+
+function conditionHeaders(onlyIf: R2Condition | Headers | undefined): Sent {
+  if (onlyIf === undefined) return {};
+  if (onlyIf instanceof Headers) return Object.fromEntries(CONDITIONS.flatMap((name) => (onlyIf.has(name) ? [[name, onlyIf.get(name)!]] : [])));
+  const headers: Sent = {};
+  if (onlyIf.etagMatches !== undefined) headers['if-match'] = quoted(onlyIf.etagMatches);
+  if (onlyIf.etagDoesNotMatch !== undefined) headers['if-none-match'] = quoted(onlyIf.etagDoesNotMatch);
+  const dates = { 'if-modified-since': onlyIf.uploadedAfter, 'if-unmodified-since': onlyIf.uploadedBefore };
+  for (const [name, date] of Object.entries(dates)) {
+    if (date === undefined) continue;
+    if (onlyIf.secondsGranularity !== true) {
+      throw unsupported('The gateway compares the times of uploads by whole seconds', 'Add secondsGranularity: true to onlyIf, or compare etags.');
+    }
+    headers[name] = date.toUTCString();
+  }
+  return headers;
+}
+
+function quoted(etag: string): string {
+  if (/^".*"$/.test(etag)) throw new TypeError(`Conditional ETag should not be wrapped in quotes (${etag}).`);
+  if (etag === '*') return etag;
+  if (!/^[\x21\x23-\x2b\x2d-\x7e]*$/.test(etag)) throw unsupported(`The etag ${JSON.stringify(etag)} has no form in a header`, 'Use the etag of an object.');
+  return `"${etag}"`;
+}
+
+function rangeHeaders(range: R2RangeOption | Headers | undefined): Sent {
+  if (range === undefined) return {};
+  if (range instanceof Headers) return range.has('range') ? { range: range.get('range')! } : {};
+  const { offset, length, suffix } = range as { offset?: number; length?: number; suffix?: number };
+  whole('range. Starting offset', offset);
+  whole('range. Length', length);
+  if (suffix !== undefined) {
+    if (offset !== undefined) throw new TypeError('Suffix is incompatible with offset.');
+    if (length !== undefined) throw new TypeError('Suffix is incompatible with length.');
+    whole('suffix. Suffix', suffix);
+    return { range: `bytes=-${suffix}` };
+  }
+  if (offset === undefined && length === undefined) return {};
+  const first = offset ?? 0;
+  // A length of nothing becomes a range that ends before it begins, which is refused as R2 refuses it.
+  return { range: `bytes=${first}-${length === undefined ? '' : first + length - 1}` };
+}
+
+function whole(what: string, value: number | undefined): void {
+  if (value === undefined) return;
+  if (!(value >= 0)) throw new RangeError(`Invalid ${what} (${value}) must be greater than or equal to 0.`);
+  if (!Number.isInteger(value)) throw new RangeError(`Invalid ${what.replace('suffix.', 'range.')} (${value}) must be an integer, not floating point.`);
+}
+
+const HASHES = { md5: ['MD5', 16], sha1: ['SHA-1', 20], sha256: ['SHA-256', 32], sha384: ['SHA-384', 48], sha512: ['SHA-512', 64] } as const;
+
+function hashOf(options: R2PutOptions): { headers: Sent; sha256?: string } {
+  const given = (Object.keys(HASHES) as (keyof typeof HASHES)[]).filter((name) => options[name] !== undefined);
+  const [name] = given;
+  if (given.length > 1) throw new TypeError('You cannot specify multiple hashing algorithms.');
+  if (name === undefined) return { headers: {} };
+  const [title, size] = HASHES[name];
+  const bytes = hashBytes(title, size, options[name]!);
+  if (name === 'md5') return { headers: { 'content-md5': toBase64(bytes) } };
+  if (name === 'sha256') return { headers: { 'x-amz-checksum-sha256': toBase64(bytes) }, sha256: toHex(bytes) };
+  throw unsupported(`The gateway does not check ${title}`, 'Use md5 or sha256.');
+}
+
+function hashBytes(title: string, size: number, value: ArrayBuffer | ArrayBufferView | string): Uint8Array {
+  if (typeof value === 'string') {
+    if (value.length !== size * 2) throw new TypeError(`${title} is ${size * 2} hex characters, not ${value.length}`);
+    if (!/^[0-9a-f]*$/i.test(value)) throw new TypeError(`Provided ${title} wasn't a valid hex string`);
+    return fromHex(value);
+  }
+  const bytes = bytesOf(value);
+  if (bytes.length !== size) throw new TypeError(`${title} is ${size} bytes, not ${bytes.length}`);
+  return bytes;
+}
+
+/** The body. R2 must know its length: workerd tells it of a stream that has one, elsewhere a stream is read to its end first. */
+async function bodyOf(value: unknown): Promise<Uint8Array<ArrayBuffer> | ReadableStream> {
+  if (value === null || value === undefined) return new Uint8Array();
+  if (value instanceof ReadableStream) return 'FixedLengthStream' in globalThis ? value : drain(value);
+  if (value instanceof Blob) return new Uint8Array(await value.arrayBuffer());
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return bytesOf(value);
+  return utf8(String(value));
+}
+
+export const bucket = (connection: Connection, store: string): GatewayR2 => new Bucket(connection, store) as unknown as GatewayR2;
