@@ -94,7 +94,9 @@ export class Connection {
     const { token, run, dryRun, fetcher } = this.#options;
     const wanted = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
     const search = wanted.length > 0 ? `?${new URLSearchParams(wanted)}` : '';
-    const sent = new Headers({ ...this.#options.headers, ...headers, authorization: `Bearer ${token}` });
+    const sent = new Headers(this.#options.headers);
+    for (const [name, value] of Object.entries(headers)) sent.set(name, value);
+    sent.set('authorization', `Bearer ${token}`);
     if (run !== undefined) sent.set('run-id', run);
     if (dryRun === true) sent.set('dry-run', 'true');
     if (json !== undefined) sent.set('content-type', 'application/json');

@@ -13,18 +13,20 @@ export type { Bindings, DefaultStores, GatewayD1, GatewayD1Session, GatewayD1Sta
 
 export interface GatewayOptions<S extends Stores = DefaultStores> extends ConnectionOptions {
   /** Binding name → kind of store. Default: `{ DB: 'd1', CACHE: 'kv', FILES: 'r2' }`. */
-  stores?: S | undefined;
+  stores: S;
 }
 
+const defaults: DefaultStores = { DB: 'd1', CACHE: 'kv', FILES: 'r2' };
 const makers = { d1: database, kv: namespace, r2: bucket };
 
 /** The stores of a run, by the names of their bindings. Nothing is sent before the first call. */
-export function gateway<const S extends Stores = DefaultStores>(options: GatewayOptions<S>): Bindings<S> {
+export function gateway(options: ConnectionOptions & { stores?: undefined }): Bindings<DefaultStores>;
+export function gateway<const S extends Stores>(options: GatewayOptions<S>): Bindings<S>;
+export function gateway(options: ConnectionOptions & { stores?: Stores | undefined }): Record<string, unknown> {
   const connection = new Connection(options);
-  const stores: Stores = options.stores ?? { DB: 'd1', CACHE: 'kv', FILES: 'r2' };
-  const made = Object.entries(stores).map(([name, kind]) => {
+  const made = Object.entries(options.stores ?? defaults).map(([name, kind]) => {
     if (!Object.hasOwn(makers, kind)) throw new TypeError(`stores.${name} is neither 'd1', 'kv' nor 'r2'`);
     return [name, makers[kind](connection, name)];
   });
-  return Object.fromEntries(made) as Bindings<S>;
+  return Object.fromEntries(made);
 }

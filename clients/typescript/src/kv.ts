@@ -1,6 +1,6 @@
 // KV, with the interface, the values and the errors of its binding.
 
-import { bytesOf, concat, drain, isBehind, utf8 } from './bytes.js';
+import { bytesOf, concat, drain, isBehind, textOf, utf8 } from './bytes.js';
 import type { Connection } from './connection.js';
 import { isRefusal } from './errors.js';
 import type { GatewayKV, KVGetType, KVListKey, KVListOptions, KVListResult, KVPutOptions } from './types.js';
@@ -114,9 +114,9 @@ const typeOf = (options: Options): KVGetType | undefined => (typeof options === 
 async function decoded(response: Response, options: Options): Promise<unknown> {
   switch (typeOf(options) ?? 'text') {
     case 'text':
-      return response.text();
+      return textOf(await response.arrayBuffer());
     case 'json':
-      return JSON.parse(await response.text());
+      return JSON.parse(textOf(await response.arrayBuffer()));
     case 'arrayBuffer':
       return response.arrayBuffer();
     case 'stream':

@@ -223,7 +223,11 @@ function carried(name: string, value: string): string {
 
 function conditionHeaders(onlyIf: R2Condition | Headers | undefined): Sent {
   if (onlyIf === undefined) return {};
-  if (onlyIf instanceof Headers) return Object.fromEntries(CONDITIONS.flatMap((name) => (onlyIf.has(name) ? [[name, onlyIf.get(name)!]] : [])));
+  if (onlyIf instanceof Headers) {
+    const given = CONDITIONS.filter((name) => onlyIf.has(name)).map((name) => [name, onlyIf.get(name)!] as const);
+    // Whether nothing matches is asked of weak tags as of strong ones (RFC 9110, 13.1.2); the gateway knows strong ones alone.
+    return Object.fromEntries(given.map(([name, value]) => [name, name === 'if-none-match' ? value.replaceAll('W/"', '"') : value]));
+  }
   const headers: Sent = {};
   if (onlyIf.etagMatches !== undefined) headers['if-match'] = quoted(onlyIf.etagMatches);
   if (onlyIf.etagDoesNotMatch !== undefined) headers['if-none-match'] = quoted(onlyIf.etagDoesNotMatch);

@@ -27,8 +27,9 @@ export const proxyOf = (binding) => `proxy-${binding}`;
  * @param bindings   { name: value }, text when a string, else JSON
  * @param proxyPorts { binding: port } of the recording proxies; a store without one is bound to its simulator directly
  * @param neighbours { name: source } of other Workers on the same stores; GATEWAY is their service binding to the gateway, and they reach 127.0.0.1
+ * @param v8Flags    flags of the engine, for all Workers of the process
  */
-export function writeConfig({ folder, settings, modules, bindings, proxyPorts, neighbours = {} }) {
+export function writeConfig({ folder, settings, modules, bindings, proxyPorts, neighbours = {}, v8Flags = [] }) {
   const moduleFolder = path.join(folder, 'modules');
   mkdirSync(moduleFolder, { recursive: true });
 
@@ -119,6 +120,7 @@ const config :Workerd.Config = (
   sockets = [
     ${sockets.join(',\n    ')}
   ],
+  v8Flags = ${flags(v8Flags)},
   extensions = [(modules = [
     ${miniflareModule('miniflare:shared', 'shared/index.worker.js')},
     ${miniflareModule('miniflare:zod', 'shared/zod.worker.js')}

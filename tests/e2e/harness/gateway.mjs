@@ -26,9 +26,10 @@ const roles = { agent: 'agent', agent2: 'agent', approver: 'approver', operator:
  * @param proxied      false binds the stores directly: no recorder, no faults, no detour
  * @param databases    bindings of further D1 databases, each a target of policy live
  * @param neighbours   { name: source } of Workers in the same process, with direct bindings to every store and the service binding GATEWAY
+ * @param v8Flags      flags of the engine
  */
 export async function startGateway({
-  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, databases = [], neighbours = {},
+  environment = 'staging', marker = environment, vars = {}, secrets = {}, build = 'build', modules, state, proxied = true, databases = [], neighbours = {}, v8Flags = [],
 } = {}) {
   const folder = state ? path.resolve(state) : mkdtempSync(path.join(tmpdir(), 'dryrun-gateway-'));
   mkdirSync(folder, { recursive: true });
@@ -51,7 +52,7 @@ export async function startGateway({
   const proxy = proxied ? new StoreProxy(settings.stores, (binding) => portOf(simulatorOf(binding))()) : null;
   const configFile = writeConfig({
     folder, settings, bindings, modules: modules ? modulesOf(modules) : modulesIn(path.resolve(projectFolder, build)),
-    proxyPorts: (await proxy?.start()) ?? {}, neighbours,
+    proxyPorts: (await proxy?.start()) ?? {}, neighbours, v8Flags,
   });
   runtime = new Runtime(configFile, ['gateway', 'backdoor', ...Object.keys(neighbours), ...settings.stores.map(({ binding }) => simulatorOf(binding))]);
   const client = new Client(portOf('gateway'));
