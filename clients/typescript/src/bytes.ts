@@ -34,15 +34,6 @@ export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => 
 
 export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
 
-// The gateway's headers are UTF-8. workerd reads and writes them so; elsewhere a header's text stands for its bytes, one character each.
-const isWorkerd = typeof navigator === 'object' && navigator.userAgent === 'Cloudflare-Workers';
-
-export const toHeader = (text: string): string => (isWorkerd ? text : String.fromCharCode(...utf8(text)));
-
-export function fromHeader(value: string): string {
-  return isWorkerd ? value : new TextDecoder().decode(Uint8Array.from(value, (character) => character.charCodeAt(0)));
-}
-
 /** Whether one text stands behind another in the order of their UTF-8 bytes, which is that of their code points and not of JavaScript. */
 export function isBehind(one: string, other: string): boolean {
   const [left, right] = [[...one], [...other]];

@@ -33,9 +33,10 @@ class Namespace {
   async getWithMetadata(key: unknown, options?: Options): Promise<unknown> {
     if (Array.isArray(key)) return this.#several(key.map(String), options, true);
     const path = checkedKey('GET', key);
-    const [response, metadata] = await Promise.all([this.#value(path), this.#metadata(path)]);
+    const response = await this.#value(path);
     if (response === null) return { value: null, metadata: null, cacheStatus: null };
-    return { value: await decoded(response, options), metadata, cacheStatus: null };
+    const metadata = response.headers.get('kv-metadata');
+    return { value: await decoded(response, options), metadata: metadata === null ? null : JSON.parse(decodeURIComponent(metadata)), cacheStatus: null };
   }
 
   async put(key: unknown, value: unknown, options: KVPutOptions = {}): Promise<void> {
@@ -77,12 +78,10 @@ class Namespace {
   }
 
   async #value(path: string): Promise<Response | null> {
-    return this.#connection.store('GET', `${this.#root}/values/${path}`).catch(absent);
-  }
-
-  async #metadata(path: string): Promise<unknown> {
-    const answer = await this.#connection.envelope<unknown>('GET', `${this.#root}/metadata/${path}`).catch(absent);
-    return answer?.result ?? null;
+    return this.#connection.store('GET', `${this.#root}/values/${path}`).catch((error) => {
+      if (isRefusal(error, 'key_not_found')) return null;
+      throw error;
+    });
   }
 
   async #several(keys: string[], options: Options, withMetadata: boolean): Promise<Map<string, unknown>> {
@@ -172,11 +171,6 @@ function bulkJson(text: string): unknown {
   } catch {
     throw bulkError('At least one of the requested keys corresponds to a non-json value');
   }
-}
-
-function absent(error: unknown): null {
-  if (isRefusal(error, 'key_not_found')) return null;
-  throw error;
 }
 
 export const namespace = (connection: Connection, store: string): GatewayKV => new Namespace(connection, store) as unknown as GatewayKV;

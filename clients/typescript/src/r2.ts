@@ -1,21 +1,31 @@
 // R2, with the interface, the values and the errors of its binding.
 
-import { bytesOf, drain, fromHeader, fromHex, toBase64, toHeader, toHex, utf8 } from './bytes.js';
+import { bytesOf, drain, fromHex, toBase64, toHex, utf8 } from './bytes.js';
 import { type Connection, refusalOf } from './connection.js';
 import { GatewayError, isRefusal, unsupported } from './errors.js';
 import { type Described, StoredObject, StoredObjectBody, httpHeaders, httpMetadata } from './r2_object.js';
-import type { GatewayR2, R2Condition, R2GetOptions, R2HttpMetadata, R2ListOptions, R2Page, R2PutOptions, R2RangeOption } from './types.js';
+import type { GatewayR2, R2Condition, R2GetOptions, R2HttpMetadata, R2ListOptions, R2Page, R2PutOptions, R2RangeOption, R2StringChecksums } from './types.js';
 
 type Sent = Record<string, string>;
 
-interface Listed {
-  key: string;
+/** What is known of an object, in a header. Headers of its own would lose the case of names, and make `fetch` decode what is stored encoded. */
+interface Form {
+  version: string;
   size: number;
   etag: string;
-  last_modified: string;
+  uploaded: string;
   storage_class: string;
+  /** By the names of headers. */
   http_metadata: Record<string, string>;
   custom_metadata: Record<string, string>;
+  checksums: R2StringChecksums;
+}
+
+interface Listed extends Omit<Form, 'uploaded'> {
+  key: string;
+  last_modified: string;
+  /** By the names of the binding. */
+  http_metadata: Record<string, string>;
 }
 
 interface ListInfo {
@@ -35,8 +45,7 @@ interface Put {
 
 const LONGEST_PAGE = 1_000;
 const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'];
-/** What `fetch` undoes by itself, so that the stored bytes cannot be had. */
-const DECODED = /^(gzip|x-gzip|deflate|br|zstd)$/i;
+const FORM = 'object-form';
 
 class Bucket {
   readonly #connection: Connection;
@@ -49,11 +58,11 @@ class Bucket {
 
   async head(key: string): Promise<StoredObject | null> {
     const name = checkedKey(key);
-    const response = await this.#connection.storeAnswer('HEAD', this.#path(name));
+    const response = await this.#connection.storeAnswer('HEAD', this.#path(name), { headers: { [FORM]: 'json' } });
     if (response.ok) return new StoredObject(describe(name, response));
-    // A refused HEAD has no body to say why. Of those that are no success only "not found" has a place in the run's journal with this status.
-    if (response.status === 404 && response.headers.has('operation')) return null;
-    const again = await this.#connection.store('GET', this.#path(name), { headers: { range: 'bytes=0-0' } }).catch((error) => fail('head', error));
+    if (response.headers.get('problem') === 'object_not_found') return null;
+    // A refused HEAD has no body to say why and what to do.
+    const again = await this.#connection.store('GET', this.#path(name), { headers: { [FORM]: 'json' } }).catch((error) => fail('head', error));
     await again.body?.cancel();
     return new StoredObject(describe(name, again));
   }
@@ -61,21 +70,10 @@ class Bucket {
   async get(key: string, options: R2GetOptions = {}): Promise<StoredObject | null> {
     refuseCustomerKeys(options);
     const name = checkedKey(key);
-    const headers = { ...conditionHeaders(options.onlyIf), ...rangeHeaders(options.range) };
+    const headers = { [FORM]: 'json', ...conditionHeaders(options.onlyIf), ...rangeHeaders(options.range) };
     const response = await this.#connection.storeAnswer('GET', this.#path(name), { headers });
     if (!response.ok) return this.#notGot(name, await refusalOf(response));
-    const described = describe(name, response);
-    const encoding = described.httpMetadata?.contentEncoding ?? '';
-    if (encoding.split(',').some((one) => DECODED.test(one.trim()))) {
-      await response.body?.cancel();
-      throw new GatewayError({
-        code: 'unsupported',
-        detail: `The object ${name} is stored with Content-Encoding ${encoding}, which HTTP clients undo by themselves, so its bytes cannot be read as they are.`,
-        remedy: 'Store it without contentEncoding, or read it through the binding.',
-        status: response.status,
-      });
-    }
-    return new StoredObjectBody(described, response.body);
+    return new StoredObjectBody(describe(name, response), response.body);
   }
 
   async put(key: string, value: unknown, options: R2PutOptions = {}): Promise<StoredObject | null> {
@@ -84,10 +82,11 @@ class Bucket {
     const hash = hashOf(options);
     const metadata = options.httpMetadata instanceof Headers ? httpMetadata((header) => (options.httpMetadata as Headers).get(header)) : { ...options.httpMetadata };
     const custom = Object.fromEntries(Object.entries(options.customMetadata ?? {}).map(([member, text]) => [member, String(text)]));
+    const form = { http_metadata: Object.fromEntries(httpHeaders(metadata)), custom_metadata: custom };
     const headers: Sent = {
       ...conditionHeaders(options.onlyIf),
-      ...metadataHeaders(metadata, custom),
       ...hash.headers,
+      [FORM]: encodeURIComponent(JSON.stringify(form)),
       ...(options.storageClass === undefined ? {} : { 'cf-r2-storage-class': options.storageClass }),
     };
     const body = await bodyOf(value);
@@ -95,7 +94,8 @@ class Bucket {
       const { result } = await this.#connection.envelope<Put>('PUT', this.#path(name), { headers, body });
       return new StoredObject({
         key: name, version: result.version, size: Number(result.size), etag: result.etag, uploaded: new Date(result.uploaded), storageClass: result.storage_class,
-        httpMetadata: withoutFractions(metadata), customMetadata: custom, ...(hash.sha256 === undefined ? {} : { sha256: hash.sha256 }),
+        // The etag of what was put in one piece is its MD5.
+        httpMetadata: withoutFractions(metadata), customMetadata: custom, checksums: { md5: result.etag, ...hash.checksums },
       });
     } catch (error) {
       if (isRefusal(error, 'precondition_failed')) return null;
@@ -172,29 +172,28 @@ function fail(action: string, error: unknown): never {
 // ---- What is known of an object
 
 function describe(key: string, { headers, status }: Response): Described {
-  const custom = [...headers].filter(([name]) => name.startsWith('x-amz-meta-')).map(([name, value]) => [name.slice('x-amz-meta-'.length), fromHeader(value)]);
-  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec((status === 206 && headers.get('content-range')) || '') ?? [];
-  const size = Number(total ?? headers.get('content-length'));
+  const header = headers.get(FORM);
+  if (header === null) {
+    throw new GatewayError({ code: 'not_a_gateway', detail: 'The answer does not say what the object is.', remedy: 'Use a gateway that is as new as this client.', status });
+  }
+  const form = JSON.parse(decodeURIComponent(header)) as Form;
+  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec((status === 206 && headers.get('content-range')) || '') ?? [];
   return {
-    key,
-    size,
-    version: '',
-    storageClass: '',
-    etag: (headers.get('etag') ?? '').replace(/^"|"$/g, ''),
-    uploaded: new Date(headers.get('last-modified') ?? Number.NaN),
-    httpMetadata: httpMetadata((name) => (headers.has(name) ? fromHeader(headers.get(name)!) : null)),
-    customMetadata: Object.fromEntries(custom),
-    range: first === undefined ? { offset: 0, length: size } : { offset: Number(first), length: Number(last) - Number(first) + 1 },
+    ...common(form), key, uploaded: new Date(form.uploaded), customMetadata: form.custom_metadata, httpMetadata: httpMetadata((name) => form.http_metadata[name]),
+    range: first === undefined ? { offset: 0, length: form.size } : { offset: Number(first), length: Number(last) - Number(first) + 1 },
   };
 }
 
 function describeListed(listed: Listed, include: string[]): Described {
+  const { cacheExpiry, ...texts } = listed.http_metadata;
   return {
-    key: listed.key, version: '', size: listed.size, etag: listed.etag, uploaded: new Date(listed.last_modified), storageClass: listed.storage_class,
-    ...(include.includes('httpMetadata') ? { httpMetadata: httpMetadata((name) => listed.http_metadata[name]) } : {}),
+    ...common(listed), key: listed.key, uploaded: new Date(listed.last_modified),
+    ...(include.includes('httpMetadata') ? { httpMetadata: { ...texts, ...(cacheExpiry === undefined ? {} : { cacheExpiry: new Date(cacheExpiry) }) } } : {}),
     ...(include.includes('customMetadata') ? { customMetadata: listed.custom_metadata } : {}),
   };
 }
+
+const common = ({ version, size, etag, storage_class: storageClass, checksums }: Omit<Form, 'uploaded'>) => ({ version, size, etag, storageClass, checksums });
 
 // HTTP dates have whole seconds.
 function withoutFractions(metadata: R2HttpMetadata): R2HttpMetadata {
@@ -202,24 +201,6 @@ function withoutFractions(metadata: R2HttpMetadata): R2HttpMetadata {
 }
 
 // ---- Requests
-
-function metadataHeaders(metadata: R2HttpMetadata, custom: Record<string, string>): Sent {
-  const headers: Sent = {};
-  for (const [name, value] of httpHeaders(metadata)) headers[name] = carried(name, value);
-  for (const [name, value] of Object.entries(custom)) {
-    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
-      throw unsupported(`The custom metadata ${JSON.stringify(name)} would lose its form in a header`, 'Name it in small ASCII letters, digits, - and _.');
-    }
-    headers[`x-amz-meta-${name}`] = carried(name, value);
-  }
-  return headers;
-}
-
-/** A header's value arrives as it was sent only when nothing in it is a line break or another control character, and no blank is around it. */
-function carried(name: string, value: string): string {
-  if (!/[\x00-\x1f\x7f]/.test(value) && value.trim() === value) return toHeader(value.toWellFormed());
-  throw unsupported(`The metadata ${JSON.stringify(name)} has a value that a header does not carry unchanged`, 'Leave out line breaks and blanks around it, for example by encodeURIComponent(value).');
-}
 
 function conditionHeaders(onlyIf: R2Condition | Headers | undefined): Sent {
   if (onlyIf === undefined) return {};
@@ -275,15 +256,15 @@ function whole(what: string, value: number | undefined): void {
 
 const HASHES = { md5: ['MD5', 16], sha1: ['SHA-1', 20], sha256: ['SHA-256', 32], sha384: ['SHA-384', 48], sha512: ['SHA-512', 64] } as const;
 
-function hashOf(options: R2PutOptions): { headers: Sent; sha256?: string } {
+function hashOf(options: R2PutOptions): { headers: Sent; checksums: R2StringChecksums } {
   const given = (Object.keys(HASHES) as (keyof typeof HASHES)[]).filter((name) => options[name] !== undefined);
   const [name] = given;
   if (given.length > 1) throw new TypeError('You cannot specify multiple hashing algorithms.');
-  if (name === undefined) return { headers: {} };
+  if (name === undefined) return { headers: {}, checksums: {} };
   const [title, size] = HASHES[name];
   const bytes = hashBytes(title, size, options[name]!);
-  if (name === 'md5') return { headers: { 'content-md5': toBase64(bytes) } };
-  if (name === 'sha256') return { headers: { 'x-amz-checksum-sha256': toBase64(bytes) }, sha256: toHex(bytes) };
+  if (name === 'md5') return { headers: { 'content-md5': toBase64(bytes) }, checksums: {} };
+  if (name === 'sha256') return { headers: { 'x-amz-checksum-sha256': toBase64(bytes) }, checksums: { sha256: toHex(bytes) } };
   throw unsupported(`The gateway does not check ${title}`, 'Use md5 or sha256.');
 }
 

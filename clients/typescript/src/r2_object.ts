@@ -33,7 +33,10 @@ export function httpHeaders(metadata: R2HttpMetadata): [string, string][] {
 class Checksums implements R2ChecksumsOf {
   // Declared only: what is not known is no member at all.
   declare readonly md5?: ArrayBuffer;
+  declare readonly sha1?: ArrayBuffer;
   declare readonly sha256?: ArrayBuffer;
+  declare readonly sha384?: ArrayBuffer;
+  declare readonly sha512?: ArrayBuffer;
 
   constructor(hex: R2StringChecksums) {
     for (const [name, digest] of Object.entries(hex)) Object.assign(this, { [name]: fromHex(digest).buffer });
@@ -54,7 +57,7 @@ export interface Described {
   httpMetadata?: R2HttpMetadata;
   customMetadata?: Record<string, string>;
   range?: R2RangeOption;
-  sha256?: string;
+  checksums: R2StringChecksums;
 }
 
 export class StoredObject implements GatewayR2Object {
@@ -76,11 +79,7 @@ export class StoredObject implements GatewayR2Object {
     this.size = described.size;
     this.etag = described.etag;
     this.httpEtag = `"${described.etag}"`;
-    // The etag of what was put in one piece is its MD5.
-    this.checksums = new Checksums({
-      ...(/^[0-9a-f]{32}$/.test(described.etag) ? { md5: described.etag } : {}),
-      ...(described.sha256 === undefined ? {} : { sha256: described.sha256 }),
-    });
+    this.checksums = new Checksums(described.checksums);
     this.uploaded = described.uploaded;
     this.storageClass = described.storageClass;
     if (described.httpMetadata !== undefined) this.httpMetadata = described.httpMetadata;

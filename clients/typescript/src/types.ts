@@ -201,7 +201,6 @@ export interface R2ChecksumsOf {
 
 export interface GatewayR2Object {
   readonly key: string;
-  /** Only what `put` answers has one; elsewhere it is empty. */
   readonly version: string;
   readonly size: number;
   readonly etag: string;
@@ -211,7 +210,6 @@ export interface GatewayR2Object {
   readonly httpMetadata?: R2HttpMetadata;
   readonly customMetadata?: Record<string, string>;
   readonly range?: R2RangeOption;
-  /** What `put` and `list` answer has one; elsewhere it is empty. */
   readonly storageClass: string;
   readonly ssecKeyMd5?: string;
   writeHttpMetadata(headers: Headers): void;
