@@ -13,6 +13,16 @@ const tools = path.join(projectFolder, 'node_modules');
 /** { folder, files, typeCheck, bundle, remove }: the folder has the package in its node_modules. */
 export function installPackage() {
   const folder = mkdtempSync(path.join(tmpdir(), 'dryrun-client-'));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    return { ...installIn(folder), remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+function installIn(folder) {
   const workshop = path.join(folder, 'workshop');
   const home = path.join(folder, 'home');
   cpSync(source, workshop, { recursive: true, filter: (file) => path.basename(file) !== 'dist' });
@@ -42,7 +52,6 @@ export function installPackage() {
     },
     /** A file of the tests as one module, with the installed package in it. */
     bundle: (file) => buildSync({ entryPoints: [file], nodePaths: [path.join(home, 'node_modules')], bundle: true, format: 'esm', target: 'es2022', write: false }).outputFiles[0].text,
-    remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }
 
