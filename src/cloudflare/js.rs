@@ -2,7 +2,7 @@
 //!
 //! An SQL error inside `SqlCursor::to_array` tears the whole wasm instance down in `worker` 0.8.7, because that import cannot throw there. Every import here can.
 
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use std::future::Future;
 use std::time::Duration;
 use wasm_bindgen::prelude::*;
@@ -104,6 +104,35 @@ pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Opti
         Either::Right(((), _)) => None,
     }
 }
+
+/// Takes a body that nobody read and drops it, so that whoever is still sending it gets the answer and not a broken connection.
+pub async fn drain_unread(request: &web_sys::Request) {
+    let length = request.headers().get("Content-Length").ok().flatten().and_then(|text| text.parse::<u64>().ok());
+    if request.body_used() || length.is_some_and(|length| length > MAX_DRAINED) {
+        return;
+    }
+    let Some(body) = request.body().filter(|body| !body.locked()) else { return };
+    let reader: JsValue = body.get_reader().into();
+    let drained = async {
+        let mut bytes = 0;
+        while bytes < MAX_DRAINED {
+            let Some(Ok(step)) = within(PIECE_LIMIT, call(&reader, "read", &[])).await else { return };
+            if member(&step, "done").is_truthy() {
+                return;
+            }
+            bytes += member(&step, "value").dyn_into::<Uint8Array>().map_or(0, |piece| u64::from(piece.length()));
+        }
+    };
+    // Who sends more, or for longer, has to do with the broken connection.
+    let _ = within(DRAIN_LIMIT, drained).await;
+}
+
+/// Most of a refused body that is taken.
+const MAX_DRAINED: u64 = 64 << 20;
+/// Longest time for it.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// Longest wait for the next piece: who waits for an answer before sending more gets it.
+const PIECE_LIMIT: Duration = Duration::from_millis(300);
 
 /// Milliseconds since the epoch. In production the clock moves only with I/O.
 pub fn now() -> u64 {

@@ -47,9 +47,19 @@ impl DurableObject for RunObject {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         match request.path().as_str() {
-            "/execute" => return answered(self.execute(&mut request).await),
+            "/execute" => {
+                let executed = self.execute(&mut request).await;
+                if !matches!(executed, Ok((_, Ok(_)))) {
+                    js::drain_unread(request.inner()).await;
+                }
+                return answered(executed);
+            }
             "/fetch" => return answered(self.fetch_file(&mut request).await),
-            "/bring" => return Response::ok(wire::reply(&self.bring_file(&mut request).await)),
+            "/bring" => {
+                let brought = self.bring_file(&mut request).await;
+                js::drain_unread(request.inner()).await;
+                return Response::ok(wire::reply(&brought));
+            }
             _ => {}
         }
         let reply = async {

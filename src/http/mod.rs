@@ -13,7 +13,7 @@ use std::cell::Cell;
 use worker::{Context, Env, Request, Response};
 
 use crate::cloudflare::alerts::{self, Kind};
-use crate::cloudflare::{control, environment};
+use crate::cloudflare::{control, environment, js};
 use crate::domain::credential::{Caller, Keyring};
 use crate::domain::refusal::{Blame, Code, Problem};
 use crate::domain::settings::Settings;
@@ -38,11 +38,13 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     let settings = match environment::settings(&env) {
         Ok(settings) => settings,
         Err(problem) => {
-            crate::cloudflare::js::log("alert", "misconfigured", &[("message", &problem.message)]);
+            js::log("alert", "misconfigured", &[("message", &problem.message)]);
             return problem::respond(&problem, None);
         }
     };
     let home = settings.environment;
+    // The same object: its method `clone` would copy the body.
+    let sent = Clone::clone(request.inner());
     let keyring = match environment::keyring(&env, &settings) {
         Ok(keyring) => keyring,
         Err(problem) => return finish(&env, &context, &settings, Err(problem)),
@@ -50,6 +52,9 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     let gateway = Gateway { env, settings, keyring, context };
     let answer = route(&gateway, request).await;
     let response = finish(&gateway.env, &gateway.context, &gateway.settings, answer)?;
+    if response.status_code() >= 400 {
+        js::drain_unread(&sent).await;
+    }
     response.headers().set("Environment", home.as_str())?;
     Ok(response)
 }
@@ -122,7 +127,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
 fn authenticate(gateway: &Gateway, asked: &Asked) -> Result<Caller, Problem> {
     let header = asked.header("Authorization").unwrap_or_default();
     let bearer = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, bearer)| bearer.trim()).unwrap_or_default();
-    gateway.keyring.authenticate(bearer, crate::cloudflare::js::now())
+    gateway.keyring.authenticate(bearer, js::now())
 }
 
 /// Most alerts of a minute that somebody without a valid credential can cause in one isolate: more would only write into CONTROL.
@@ -133,7 +138,7 @@ thread_local! {
 }
 
 fn may_report() -> bool {
-    let minute = crate::cloudflare::js::now() / 60_000;
+    let minute = js::now() / 60_000;
     let count = match UNKNOWN_CALLERS.get() {
         (known, count) if known == minute => count + 1,
         _ => 1,

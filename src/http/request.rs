@@ -5,7 +5,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::marker::PhantomData;
-use std::time::Duration;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Url;
 use worker::Request;
@@ -77,11 +76,7 @@ impl Asked {
 
     /// The body in memory. What is longer than the cap is refused while it arrives.
     pub async fn bytes(&mut self, cap: u64) -> Result<Vec<u8>, Problem> {
-        if let Some(length) = self.length().filter(|length| *length > cap) {
-            if length <= cap.saturating_add(MAX_DRAINED) {
-                // Taken and dropped: who is still sending would otherwise see a broken connection instead of the answer.
-                let _ = js::within(DRAIN_LIMIT, self.request.bytes()).await;
-            }
+        if self.length().is_some_and(|length| length > cap) {
             return Err(too_large(cap));
         }
         if self.length().is_some() {
@@ -153,11 +148,6 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 pub fn decode(text: &str) -> Result<String, Problem> {
     percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| invalid("A part of the path is not UTF-8"))
 }
-
-/// Longest wait for that.
-const DRAIN_LIMIT: Duration = Duration::from_millis(500);
-/// Longest excess of a body that is read to its end before it is refused.
-const MAX_DRAINED: u64 = 1 << 20;
 
 fn too_large(cap: u64) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."), "Send less at a time.")

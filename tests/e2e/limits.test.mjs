@@ -87,8 +87,10 @@ const groups = {
     ['another account', [paths.d1().replace('/local/', '/somebody/'), { json: { sql: insert } }], 404, 'unknown_account'],
   ],
   'addresses and methods': [
-    ...['/', '/v1', '/v2/runs', '/v1/runs/', '/v1//runs', '/v1/runs/x/plan/now', '/client/v4', '/client/v4/accounts/local/d1/database/DB', paths.d1('export'), paths.kv('values'), '/health/', '/HEALTH', '/%2e%2e/v1/x'].map(
+    ...['/', '/v1', '/v2/runs', '/v1/runs/', '/v1//runs', '/v1/runs/x/plan/now', '/client/v4', '/health/', '/HEALTH', '/%2e%2e/v1/x'].map(
       (path) => [`nothing is at ${path}`, [path], 404, 'route_not_found']),
+    ...['/client/v4/', '/client/v4/nothing', '/client/v4/accounts/local/d1/database/DB/', paths.kv('values')].map((path) => [`not offered is ${path}`, [path], path.endsWith('v4/') ? 404 : 403, path.endsWith('v4/') ? 'route_not_found' : 'not_offered']),
+    ['an export is asked for by POST', [paths.d1('export')], 405, 'method_not_allowed'],
     ...[['DELETE', '/v1/runs'], ['PUT', paths.d1()], ['GET', paths.d1()], ['POST', paths.value('seed')], ['PATCH', paths.value('seed')], ['HEAD', paths.value('seed')], ['POST', paths.object('seed')], ['PATCH', paths.object('seed')],
       ['DELETE', paths.objects()], ['POST', paths.kv('keys')], ['DELETE', '/health'], ['OPTIONS', paths.object('seed')], ['PROPFIND', paths.object('seed')], ['PURGE', paths.value('seed')], ['MKCOL', paths.object('seed')]].map(
       ([method, path]) => [`${method} ${path.slice(-20)}`, [path, { method }], 405, 'method_not_allowed']),
@@ -220,6 +222,23 @@ describe('bodies over the cap', () => {
     }
     await assertUnharmed(digest);
   });
+});
+
+test('a refusal arrives although a large body is still being sent', async () => {
+  const digest = await gateway.digest();
+  const closed = await openRun(gateway);
+  await gateway.api(`/v1/runs/${closed.id}/close`, { token: closed.token, method: 'POST' });
+  const body = Buffer.alloc(5 << 20, 'x');
+  for (const [path, method, type] of [[paths.object('large'), 'PUT', 'text/plain'], [paths.value('large'), 'PUT', 'text/plain'], [paths.d1(), 'POST', 'application/json'], ['/nowhere', 'POST', 'text/plain']]) {
+    for (const token of ['nobody', closed.token]) {
+      for (let round = 0; round < 5; round += 1) {
+        // Not the harness's client: this one writes as fast as it can and gives up when the connection breaks.
+        const { status } = await fetch(`${gateway.url}${path}`, { method, body, headers: { authorization: `Bearer ${token}`, 'content-type': type } });
+        assert.ok([401, 403, 404, 413].includes(status), `${path} ${status}`);
+      }
+    }
+  }
+  await assertUnharmed(digest);
 });
 
 test('a Content-Length that is no number never becomes an object', async () => {
