@@ -205,6 +205,14 @@ pub async fn bytes(content: Content) -> Result<Vec<u8>, Problem> {
     }
 }
 
+/// Gives a content up that nobody will read.
+pub fn discard(content: Content) {
+    if let Content::Stream(stream) = content {
+        // What becomes of it is of no interest any more.
+        let _ = stream.cancel();
+    }
+}
+
 /// Reads the JSON answer of an object.
 pub async fn read_reply<T: DeserializeOwned>(response: &web_sys::Response) -> Result<T, Problem> {
     let reply: Result<T, Problem> = serde_json::from_str(&text(response).await?).map_err(|_| unreadable("answer"))?;

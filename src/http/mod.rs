@@ -3,6 +3,7 @@
 mod answer;
 mod client_v4;
 mod health;
+mod mcp;
 mod problem;
 mod request;
 mod router;
@@ -33,6 +34,13 @@ pub struct Gateway {
     pub context: Context,
 }
 
+impl Gateway {
+    /// Calls somebody when a problem that is answered in another form is one of the guard's own.
+    pub fn note(&self, problem: &Problem) {
+        note(&self.env, &self.context, &self.settings, problem);
+    }
+}
+
 /// Answers a request. Whatever goes wrong becomes a problem with a code; nothing internal leaves.
 pub async fn respond(request: Request, env: Env, context: Context) -> worker::Result<Response> {
     let settings = match environment::settings(&env) {
@@ -59,12 +67,18 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     Ok(response)
 }
 
-/// Turns a problem into its response, and calls somebody when it is one of the guard's own.
+/// Turns a problem into its response.
 fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Response, Problem>) -> worker::Result<Response> {
     let problem = match answer {
         Ok(response) => return Ok(response),
         Err(problem) => problem,
     };
+    note(env, context, settings, &problem);
+    problem::respond(&problem, Some(settings.environment))
+}
+
+/// Calls somebody when a problem is one of the guard's own.
+fn note(env: &Env, context: &Context, settings: &Settings, problem: &Problem) {
     let kind = match (problem.code.blame(), problem.code) {
         (Blame::Guard, _) => Some(Kind::GuardFailure),
         (_, Code::WrongEnvironment) => Some(Kind::AgentFailure),
@@ -73,11 +87,13 @@ fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Resp
     if let Some(kind) = kind.filter(|kind| *kind == Kind::GuardFailure || may_report()) {
         context.wait_until(alerts::raise(env.clone(), settings.clone(), kind, None, problem.clone()));
     }
-    problem::respond(&problem, Some(settings.environment))
 }
 
 async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
     let asked = Asked::read(request)?;
+    if let Some(answer) = mcp::refuse_foreign(&asked)? {
+        return Ok(answer);
+    }
     let asked_dry = client_v4::asks_for_dry_run(&asked)?;
     let route = match find(&asked.method, &asked.path) {
         Ok(Route::Health) => return health::health(),
@@ -121,6 +137,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         Route::Operation(id, position) => v1::operation(gateway, &caller, &id, position).await,
         Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
         Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
+        Route::Mcp => mcp::serve(gateway, &caller, asked, asked_dry).await,
     }
 }
 

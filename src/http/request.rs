@@ -54,6 +54,11 @@ impl Asked {
         self.url.origin()
     }
 
+    /// The host by which the gateway was reached, without its port.
+    pub fn hostname(&self) -> String {
+        self.url.hostname()
+    }
+
     /// The query as it was sent.
     pub fn raw_query(&self) -> String {
         self.url.search()

@@ -31,6 +31,7 @@ pub enum Route {
     Receive(String),
     /// A file of an export, by its signed address.
     Send(String),
+    Mcp,
     Data(Data),
 }
 
@@ -107,6 +108,7 @@ const ROUTES: &[(&str, &str, Build)] = &[
     ("PUT", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "changing a database's settings")),
     ("PATCH", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "changing a database's settings")),
     ("DELETE", "/client/v4/accounts/{account}/d1/database/{store}", |parts| parts.no(StoreKind::D1, "deleting databases")),
+    ("POST", "/mcp", |_| Ok(Route::Mcp)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/query", |parts| parts.data(Action::Query)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/raw", |parts| parts.data(Action::Raw)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/import", |parts| parts.data(Action::Import)),

@@ -28,7 +28,7 @@ fn answer(value: &Value, status: u16) -> Result<Response, Problem> {
 }
 
 /// Who acts, and whether they may see the runs of others.
-fn actor(caller: &Caller) -> Actor {
+pub fn actor(caller: &Caller) -> Actor {
     match caller {
         Caller::Key { name, role } => Actor { name: name.clone(), sees_all: *role != Role::Agent },
         Caller::Run(claim) => Actor { name: claim.owner.clone(), sees_all: false },
@@ -44,12 +44,14 @@ fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
     }
 }
 
-async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId, command: &Command) -> Result<T, Problem> {
+/// Asks a run's object.
+pub async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId, command: &Command) -> Result<T, Problem> {
     let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &wire::request("/command", command)?, objects::COMMAND_LIMIT, Some(&gateway.context)).await?;
     wire::read_reply(&response).await
 }
 
-fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
+/// A run, as it is described to callers.
+pub fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
     let text = serde_json::to_string(&summarise(run, js::now())).map_err(|_| Problem::internal())?;
     serde_json::from_str(&text).map_err(|_| Problem::internal())
 }

@@ -13,25 +13,31 @@ use crate::http::Gateway;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
 
+/// A statement with its parameters.
 #[derive(Deserialize)]
-struct Query {
-    sql: String,
+pub struct Query {
+    /// The statement.
+    pub sql: String,
+    /// Values for its parameters.
     #[serde(default)]
-    params: Option<Vec<Value>>,
+    pub params: Option<Vec<Value>>,
 }
 
 /// Either `sql` with `params`, or `batch`.
 #[derive(Deserialize)]
-struct Body {
+pub struct Body {
+    /// One statement, or several without parameters.
     #[serde(default)]
-    sql: Option<String>,
+    pub sql: Option<String>,
+    /// Values for the parameters of `sql`.
     #[serde(default)]
-    params: Option<Vec<Value>>,
+    pub params: Option<Vec<Value>>,
+    /// Statements that run as one transaction.
     #[serde(default)]
-    batch: Option<Vec<Object<Query>>>,
+    pub batch: Option<Vec<Object<Query>>>,
 }
 
-pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Refusal> {
+pub(super) async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -> Result<Understood, Refusal> {
     if *action == Action::Bookmark {
         if asked.query("timestamp").is_some_and(|timestamp| !timestamp.is_empty()) {
             return Err(Problem::not_offered("bookmarks of earlier times").into());
@@ -47,14 +53,15 @@ pub async fn understand(gateway: &Gateway, action: &Action, asked: &mut Asked) -
 
 impl Body {
     /// All its statements, as text for the journal.
-    fn text(&self) -> Option<String> {
+    pub fn text(&self) -> Option<String> {
         let batch = self.batch.iter().flatten().map(|Object(query)| query.sql.as_str());
         let all: Vec<&str> = self.sql.as_deref().into_iter().chain(batch).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }
 
-fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
+/// The statements of a body, each checked.
+pub fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
     match body {
         Body { sql: Some(sql), params, batch: None } => one(Query { sql, params }),
         Body { sql: None, params: None, batch: Some(batch) } => several(batch),

@@ -22,7 +22,7 @@ struct BulkGet {
     with_metadata: bool,
 }
 
-pub async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) -> Result<Understood, Problem> {
+pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) -> Result<Understood, Problem> {
     let cap = gateway.settings.max_body_bytes;
     let bare = |call| Ok(Understood { call: Call::Key(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
     match action {
@@ -51,9 +51,7 @@ pub async fn understand(gateway: &Gateway, action: Action, asked: &mut Asked) ->
             few(items.len(), MAX_KV_BULK_WRITE)?;
             for item in &items {
                 kv_key(&item.key)?;
-                check_value(item.value.len())?;
-                check_metadata(item.metadata.as_ref())?;
-                check_seconds(item.expiration.max(item.expiration_ttl))?;
+                check(item.value.len(), item.metadata.as_ref(), item.expiration, item.expiration_ttl)?;
             }
             Ok(Understood { call: Call::Key(KeyCall::PutMany { items }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
         }
@@ -83,9 +81,7 @@ async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Pro
     let expiration = seconds(asked, "expiration")?;
     let expiration_ttl = seconds(asked, "expiration_ttl")?;
     let (value, metadata) = if asked.media_type() == "multipart/form-data" { form(asked, cap).await? } else { (asked.bytes(cap).await?, None) };
-    check_value(value.len())?;
-    check_metadata(metadata.as_ref())?;
-    check_seconds(expiration.max(expiration_ttl))?;
+    check(value.len(), metadata.as_ref(), expiration, expiration_ttl)?;
     // The length keeps the two apart: otherwise metadata could pass for the end of a value.
     let mut fingerprint = value.len().to_string().into_bytes();
     fingerprint.push(b':');
@@ -134,6 +130,13 @@ fn few(count: usize, most: usize) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(Code::InvalidRequest, format!("A request of this kind has 1 to {most} keys, not {count}; nothing was read or written."), "Send them in several requests."))
+}
+
+/// Checks what comes with a value against KV's limits.
+pub fn check(bytes: usize, metadata: Option<&Value>, expiration: Option<u64>, expiration_ttl: Option<u64>) -> Result<(), Problem> {
+    check_value(bytes)?;
+    check_metadata(metadata)?;
+    check_seconds(expiration.max(expiration_ttl))
 }
 
 fn check_value(bytes: usize) -> Result<(), Problem> {

@@ -1,9 +1,9 @@
 //! The data plane: Cloudflare's own REST shape, so that existing clients work by changing a base URL.
 
 pub mod account;
-mod d1;
-mod kv;
-mod r2;
+pub mod d1;
+pub mod kv;
+pub mod r2;
 pub mod transfer;
 
 use sha2::{Digest as _, Sha256};
@@ -88,20 +88,27 @@ fn refused(wanted: &Action, refusal: Refusal) -> Understood {
         Action::Describe(_) => ("describe", None, Access::Read),
         Action::NotOffered(_, what) => (what.as_str(), None, Access::Write),
     };
-    let call = RefusedCall {
+    let call = refused_call(action, subject.map(String::as_str), access, refusal);
+    Understood { call, payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() }
+}
+
+/// What is journalled of a request that cannot be understood.
+pub fn refused_call(action: &str, subject: Option<&str>, access: Access, refusal: Refusal) -> Call {
+    Call::Refused(RefusedCall {
         action: action.to_owned(),
         subject: subject.map(|key| cut(key, MAX_SUBJECT_CHARS)),
         access,
         sql: refusal.sql.map(|sql| cut(&sql, MAX_SQL_CHARS)),
         problem: refusal.problem,
-    };
-    Understood { call: Call::Refused(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() }
+    })
 }
 
 /// A refusal, with the statements where there were any.
-struct Refusal {
-    problem: Problem,
-    sql: Option<String>,
+pub struct Refusal {
+    /// Why.
+    pub problem: Problem,
+    /// The statements.
+    pub sql: Option<String>,
 }
 
 impl From<Problem> for Refusal {
@@ -138,17 +145,20 @@ pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem>
         }
         Caller::Key { role: Role::Operator, .. } => Err(forbidden("work in stores", "an agent")),
         Caller::Key { name, .. } => {
-            let named = named.ok_or_else(|| {
-                Problem::new(
-                    Code::RunRequired,
-                    "The request does not say which run it is part of; nothing was read or written.",
-                    "Open a run with POST /v1/runs, then use its token, or name it in the header Run-Id.",
-                )
-            })?;
+            let named = named.ok_or_else(run_required)?;
             let run = RunId::parse(&named).map_err(|_| crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()))?;
             Ok((run, Actor { name: name.clone(), sees_all: false }))
         }
     }
+}
+
+/// The refusal of a request without a run.
+pub fn run_required() -> Problem {
+    Problem::new(
+        Code::RunRequired,
+        "The request does not say which run it is part of; nothing was read or written.",
+        "Open a run with POST /v1/runs, then use its token, or name it in the header Run-Id.",
+    )
 }
 
 /// The header `Dry-Run`. Anything but a clear yes or no is refused: a typing error must not make a write real.

@@ -16,7 +16,7 @@ use crate::http::router::Action;
 /// The headers that are an object's HTTP metadata.
 const HTTP_METADATA: [&str; 6] = ["content-type", "content-language", "content-disposition", "content-encoding", "cache-control", "expires"];
 
-pub fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> {
+pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> {
     let bare = |call| Ok(Understood { call: Call::Object(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
     match action {
         Action::GetObject(key) => {
@@ -47,13 +47,6 @@ pub fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> 
 fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     r2_key(&key)?;
     let length = asked.length().ok_or_else(|| Problem::new(Code::LengthRequired, "An object needs a Content-Length; nothing was written.", "Send the length of the body."))?;
-    if length > MAX_R2_OBJECT_BYTES {
-        return Err(Problem::new(
-            Code::BodyTooLarge,
-            "The object is larger than the 300 MiB that one request takes; nothing was written.",
-            "Upload it in parts, outside the gateway.",
-        ));
-    }
     let digest = match (asked.header("Content-MD5"), asked.header("x-amz-checksum-sha256")) {
         (None, None) => None,
         (Some(md5), None) => Some(Digest::Md5(Digest::from_base64(&md5, 16)?)),
@@ -66,17 +59,8 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         Some(form) => (form.http_metadata, form.custom_metadata),
         None => (in_headers(), sorted::map(asked.headers_under("x-amz-meta-"))),
     };
-    if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
-        return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
-    }
-    if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
-        return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
-    }
-    let storage_class = asked.header("cf-r2-storage-class");
-    if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
-        return Err(Problem::new(Code::InvalidRequest, "R2 has no storage class of that name; nothing was written.", "Use Standard or InfrequentAccess."));
-    }
     let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
+    check(&call)?;
     let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
     Ok(Understood { call: Call::Object(call), payload, fingerprint })
@@ -107,14 +91,36 @@ struct Form {
 fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
     let Some(header) = asked.header(FORM) else { return Ok(None) };
     let Object(form): Object<Form> = parse_json(decode(&header)?.as_bytes())?;
-    if let Some(unknown) = form.http_metadata.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
+    Ok(Some(form))
+}
+
+/// Checks what comes with an object against R2's limits.
+pub fn check(call: &ObjectCall) -> Result<(), Problem> {
+    let ObjectCall::Put { length, http_metadata, custom_metadata, storage_class, .. } = call else { return Ok(()) };
+    if *length > MAX_R2_OBJECT_BYTES {
+        return Err(Problem::new(
+            Code::BodyTooLarge,
+            "The object is larger than the 300 MiB that one request takes; nothing was written.",
+            "Upload it in parts, outside the gateway.",
+        ));
+    }
+    if let Some(unknown) = http_metadata.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
         return Err(Problem::new(
             Code::InvalidRequest,
             format!("{} is no HTTP metadata of an object; nothing was written.", cut(unknown, 60)),
             format!("Use {}.", HTTP_METADATA.join(", ")),
         ));
     }
-    Ok(Some(form))
+    if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
+        return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
+    }
+    if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
+        return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
+    }
+    if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
+        return Err(Problem::new(Code::InvalidRequest, "R2 has no storage class of that name; nothing was written.", "Use Standard or InfrequentAccess."));
+    }
+    Ok(())
 }
 
 fn condition(asked: &Asked) -> Result<Condition, Problem> {
