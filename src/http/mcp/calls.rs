@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::contents;
+use super::fields::Fields;
 use super::schema;
 use super::told::{Members, Teller};
 use super::tools::{Tool, default_store};
@@ -17,7 +17,7 @@ use crate::cloudflare::wire::{Content, Payload};
 use crate::domain::condition::{Condition, Range};
 use crate::domain::credential::{Caller, Role};
 use crate::domain::limits::{self, kv_key, r2_key};
-use crate::domain::operation::{Access, Call, CustomMetadata, HttpMetadata, KeyCall, ObjectCall, Operation, RowShape, SqlCall};
+use crate::domain::operation::{Access, Call, KeyCall, ObjectCall, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Run, RunId};
 use crate::domain::settings::{Store, StoreKind};
@@ -94,11 +94,11 @@ async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, tool: Tool, arg
     let teller = Teller::about(environment, &run, Some(found.mode));
     let about = |problem| (Some(teller.clone()), problem);
     if tool == Tool::RunStatus {
-        let Nothing {} = read_arguments(arguments).map_err(about)?;
+        arguments_of(arguments, &[]).map_err(about)?;
         let status = v1::described(&found).map_err(about)?;
         return Ok((teller.clone(), teller.done(false, Members::default().with("status", &status), None)));
     }
-    let ReportArguments { moved } = read_arguments(arguments).map_err(about)?;
+    let moved = arguments_of(arguments, &["moved"]).and_then(|fields| fields.other::<bool>("moved", "truth value").map_err(invalid)).map_err(about)?;
     let report = |markdown| {
         let command = Command::Report { run: run.clone(), actor: actor.clone(), markdown, moved: moved.unwrap_or_default() };
         let run: RunId = run.clone();
@@ -138,221 +138,145 @@ struct Named {
 
 impl Named {
     fn read(arguments: &str) -> Self {
-        #[derive(Deserialize, Default)]
-        struct Parts<'a> {
-            #[serde(borrow, default)]
-            store: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            key: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            sql: Option<&'a RawValue>,
-        }
-        let parts: Parts<'_> = serde_json::from_str(arguments).unwrap_or_default();
-        let text = |part: Option<&RawValue>| part.and_then(|part| serde_json::from_str(part.get()).ok());
-        Self { store: text(parts.store), key: text(parts.key), sql: text(parts.sql) }
+        let fields = Fields::read(arguments).unwrap_or_default();
+        let text = |name| fields.text(name).ok().flatten().map(Cow::into_owned);
+        Self { store: text("store"), key: text("key"), sql: text("sql") }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReportArguments {
-    moved: Option<bool>,
+/// The problem of arguments that are not what the tool takes.
+fn invalid(why: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::InvalidRequest, format!("The arguments do not have the expected form ({why}); nothing was read or written."), "Compare them with the tool's inputSchema.")
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QueryArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    sql: Option<String>,
-    params: Option<Vec<Value>>,
-    batch: Option<Vec<Object<QueryStatement>>>,
+/// Reads arguments of these names.
+fn arguments_of<'a>(json: &'a str, names: &[&str]) -> Result<Fields<'a>, Problem> {
+    let fields = Fields::read(json).map_err(invalid)?;
+    fields.only(names).map_err(invalid)?;
+    Ok(fields)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QueryStatement {
-    sql: String,
-    params: Option<Vec<Value>>,
+/// The argument `key`, which must be there.
+fn key_of(fields: &Fields<'_>) -> Result<String, Problem> {
+    fields.text("key").map_err(invalid)?.map(Cow::into_owned).ok_or_else(|| invalid("key is missing"))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SchemaArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    table: Option<String>,
+/// A text that names something: an empty one names nothing, as in a query parameter.
+fn name_of(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Problem> {
+    Ok(fields.text(name).map_err(invalid)?.filter(|text| !text.is_empty()).map(Cow::into_owned))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    key: String,
+/// The argument `limit`.
+fn limit_of(fields: &Fields<'_>, least: u32, default: u32) -> Result<u32, Problem> {
+    let limit = fields.whole("limit").map_err(invalid)?.map(|limit| limit.to_string());
+    limits::page(limit.as_deref(), least, default)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ValueArguments<'a> {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    key: String,
-    #[serde(borrow)]
-    value: Cow<'a, str>,
-    encoding: Option<Encoding>,
-    expiration: Option<u64>,
-    expiration_ttl: Option<u64>,
-    metadata: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ObjectArguments<'a> {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    key: String,
-    #[serde(borrow)]
-    value: Cow<'a, str>,
-    encoding: Option<Encoding>,
-    #[serde(default)]
-    http_metadata: HttpMetadata,
-    #[serde(default)]
-    custom_metadata: CustomMetadata,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PartArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    key: String,
-    offset: Option<u64>,
-    length: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    prefix: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ObjectListArguments {
-    #[serde(rename = "store")]
-    _store: Option<String>,
-    prefix: Option<String>,
-    delimiter: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
-    start_after: Option<String>,
-}
-
-/// How a value is written in JSON.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "snake_case")]
-enum Encoding {
-    Text,
-    Base64,
-}
-
-fn read_arguments<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Problem> {
-    serde_json::from_str::<Object<T>>(json).map(|Object(arguments)| arguments).map_err(|error| {
-        Problem::new(
-            Code::InvalidRequest,
-            format!("The arguments do not have the expected form ({error}); nothing was read or written."),
-            "Compare them with the tool's inputSchema.",
-        )
-    })
+/// The bytes of the argument `value`.
+fn value_of(fields: &Fields<'_>) -> Result<Vec<u8>, Problem> {
+    let value = fields.text("value").map_err(invalid)?.ok_or_else(|| invalid("value is missing"))?;
+    match fields.text("encoding").map_err(invalid)?.as_deref() {
+        None | Some("text") => Ok(value.into_owned().into_bytes()),
+        Some("base64") => STANDARD
+            .decode(value.as_bytes())
+            .map_err(|_| Problem::new(Code::InvalidRequest, "The value is not valid base64; nothing was written.", "Encode it with padding, or send it as text.")),
+        Some(_) => Err(invalid("encoding is neither text nor base64")),
+    }
 }
 
 /// Reads the arguments of a tool and checks them as the data plane checks a request.
 fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
     let bare = |call: Call| Ok((call, Payload::Bytes(Vec::new())));
     match tool {
-        Tool::D1Query => bare(query(read_arguments(arguments)?)?),
+        Tool::D1Query => bare(query(arguments)?),
         Tool::D1Schema => {
-            let SchemaArguments { table, .. } = read_arguments(arguments)?;
-            bare(schema::call(table.as_deref())?)
+            let fields = arguments_of(arguments, &["store", "table"])?;
+            bare(schema::call(fields.text("table").map_err(invalid)?.as_deref())?)
         }
         Tool::KvGet | Tool::KvDelete => {
-            let KeyArguments { key, .. } = read_arguments(arguments)?;
+            let key = key_of(&arguments_of(arguments, &["store", "key"])?)?;
             kv_key(&key)?;
             bare(Call::Key(if tool == Tool::KvGet { KeyCall::Get { key } } else { KeyCall::Delete { key } }))
         }
         Tool::KvPut => {
-            let ValueArguments { key, value, encoding, expiration, expiration_ttl, metadata, .. } = read_arguments(arguments)?;
+            let fields = arguments_of(arguments, &["store", "key", "value", "encoding", "expiration", "expiration_ttl", "metadata"])?;
+            let key = key_of(&fields)?;
             kv_key(&key)?;
-            let bytes = decode(value, encoding)?;
+            let (expiration, expiration_ttl) = (fields.whole("expiration").map_err(invalid)?, fields.whole("expiration_ttl").map_err(invalid)?);
+            let metadata: Option<Value> = fields.other("metadata", "JSON").map_err(invalid)?;
+            let bytes = value_of(&fields)?;
             kv::check(bytes.len(), metadata.as_ref(), expiration, expiration_ttl)?;
             Ok((Call::Key(KeyCall::Put { key, expiration, expiration_ttl, metadata }), Payload::Bytes(bytes)))
         }
         Tool::KvList => {
-            let ListArguments { prefix, limit, cursor, .. } = read_arguments(arguments)?;
-            let limit = limits::page(limit.map(|limit| limit.to_string()).as_deref(), 10, limits::MAX_PAGE)?;
-            bare(Call::Key(KeyCall::List { prefix: prefix.unwrap_or_default(), limit, cursor: some(cursor) }))
+            let fields = arguments_of(arguments, &["store", "prefix", "limit", "cursor"])?;
+            let prefix = name_of(&fields, "prefix")?.unwrap_or_default();
+            bare(Call::Key(KeyCall::List { prefix, limit: limit_of(&fields, 10, limits::MAX_PAGE)?, cursor: name_of(&fields, "cursor")? }))
         }
         Tool::R2Get => {
-            let PartArguments { key, offset, length, .. } = read_arguments(arguments)?;
+            let fields = arguments_of(arguments, &["store", "key", "offset", "length"])?;
+            let key = key_of(&fields)?;
             r2_key(&key)?;
+            let (offset, length) = (fields.whole("offset").map_err(invalid)?, fields.whole("length").map_err(invalid)?);
+            if length == Some(0) {
+                return Err(invalid("length is 0").into());
+            }
             let range = (offset.is_some() || length.is_some()).then(|| Range::From { offset: offset.unwrap_or_default(), length });
             bare(Call::Object(ObjectCall::Get { key, range, condition: Condition::default() }))
         }
         Tool::R2Put => {
-            let ObjectArguments { key, value, encoding, http_metadata, custom_metadata, .. } = read_arguments(arguments)?;
+            let fields = arguments_of(arguments, &["store", "key", "value", "encoding", "http_metadata", "custom_metadata"])?;
+            let key = key_of(&fields)?;
             r2_key(&key)?;
-            let bytes = decode(value, encoding)?;
-            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            let texts = |name| fields.other(name, "object of texts").map(Option::unwrap_or_default).map_err(invalid);
+            let (http_metadata, custom_metadata) = (texts("http_metadata")?, texts("custom_metadata")?);
             contents::check_metadata(&http_metadata, &custom_metadata)?;
+            let bytes = value_of(&fields)?;
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let put = ObjectCall::Put { key, length, condition: Condition::default(), digest: None, http_metadata, custom_metadata, storage_class: None };
             r2::check(&put)?;
             Ok((Call::Object(put), Payload::Bytes(bytes)))
         }
         Tool::R2Delete => {
-            let KeyArguments { key, .. } = read_arguments(arguments)?;
+            let key = key_of(&arguments_of(arguments, &["store", "key"])?)?;
             r2_key(&key)?;
             bare(Call::Object(ObjectCall::Delete { key }))
         }
         Tool::R2List => {
-            let ObjectListArguments { prefix, delimiter, limit, cursor, start_after, .. } = read_arguments(arguments)?;
-            let limit = limits::page(limit.map(|limit| limit.to_string()).as_deref(), 1, 100)?;
-            let prefix = prefix.unwrap_or_default();
-            bare(Call::Object(ObjectCall::List { prefix, delimiter: some(delimiter), limit, cursor: some(cursor), start_after: some(start_after) }))
+            let fields = arguments_of(arguments, &["store", "prefix", "delimiter", "limit", "cursor", "start_after"])?;
+            let name = |name| name_of(&fields, name);
+            let prefix = name("prefix")?.unwrap_or_default();
+            bare(Call::Object(ObjectCall::List {
+                prefix,
+                delimiter: name("delimiter")?,
+                limit: limit_of(&fields, 1, 100)?,
+                cursor: name("cursor")?,
+                start_after: name("start_after")?,
+            }))
         }
         Tool::RunStatus | Tool::RunReport => Err(Problem::internal().into()),
     }
 }
 
-/// An empty text names nothing, as in a query parameter.
-fn some(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
-fn query(arguments: QueryArguments) -> Result<Call, Refusal> {
-    let QueryArguments { sql, params, batch, .. } = arguments;
-    let batch = batch.map(|batch| batch.into_iter().map(|Object(QueryStatement { sql, params })| Object(d1::Query { sql, params })).collect());
-    let body = d1::Body { sql, params, batch };
+/// Either `sql` with `params`, or `batch`: the body of a request of the data plane.
+fn query(arguments: &str) -> Result<Call, Refusal> {
+    let fields = arguments_of(arguments, &["store", "sql", "params", "batch"])?;
+    let batch: Option<Vec<Box<RawValue>>> = fields.other("batch", "list").map_err(invalid)?;
+    let batch = batch.map(|batch| batch.iter().map(|entry| statement(entry.get())).collect::<Result<Vec<_>, Problem>>()).transpose()?;
+    let body = d1::Body { sql: fields.text("sql").map_err(invalid)?.map(Cow::into_owned), params: params_of(&fields)?, batch };
     let sql = body.text();
     let statements = d1::read(body).map_err(|problem| Refusal { problem, sql })?;
     Ok(Call::Sql(SqlCall { statements, shape: RowShape::Objects }))
 }
 
-fn decode(value: Cow<'_, str>, encoding: Option<Encoding>) -> Result<Vec<u8>, Problem> {
-    match encoding {
-        None | Some(Encoding::Text) => Ok(value.into_owned().into_bytes()),
-        Some(Encoding::Base64) => STANDARD
-            .decode(value.as_bytes())
-            .map_err(|_| Problem::new(Code::InvalidRequest, "The value is not valid base64; nothing was written.", "Encode it with padding, or send it as text.")),
-    }
+fn statement(entry: &str) -> Result<Object<d1::Query>, Problem> {
+    let fields = arguments_of(entry, &["sql", "params"])?;
+    let sql = fields.text("sql").map_err(invalid)?.ok_or_else(|| invalid("a statement of batch has no sql"))?;
+    Ok(Object(d1::Query { sql: sql.into_owned(), params: params_of(&fields)? }))
+}
+
+fn params_of(fields: &Fields<'_>) -> Result<Option<Vec<Value>>, Problem> {
+    fields.other("params", "list").map_err(invalid)
 }
 
 /// The members of what a tool answers.

@@ -4,6 +4,7 @@
 
 mod calls;
 mod contents;
+mod fields;
 mod protocol;
 mod rpc;
 mod schema;

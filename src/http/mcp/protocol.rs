@@ -4,12 +4,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::fields::{Fields, is_object, text};
 use super::rpc::{Failure, Id, RpcCode, is_too_deep};
-use crate::http::request::Object;
 
 /// Versions whose requests stand for themselves.
 pub const MODERN: [&str; 1] = ["2026-07-28"];
@@ -25,6 +24,8 @@ const MAX_BATCH: usize = 50;
 /// The members of `_meta` that every modern request has.
 const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
+/// One that it may have.
+const CLIENT_KEY: &str = "io.modelcontextprotocol/clientInfo";
 
 /// The headers that say again what the body says.
 #[derive(Debug, Clone, Default)]
@@ -98,59 +99,8 @@ pub enum Method<'a> {
     },
 }
 
-/// A JSON-RPC message, unread but for its outer members. A second member of a name, or one of another name, is refused.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-}
-
-/// The parameters that this server looks at.
-#[derive(Deserialize, Default)]
-struct Params<'a> {
-    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
-    meta: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "protocolVersion", deserialize_with = "present")]
-    version: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    cursor: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    uri: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    arguments: Option<&'a RawValue>,
-}
-
-/// The members of `_meta` that this server looks at. Others, trace contexts among them, pass.
-#[derive(Deserialize, Default)]
-struct Meta<'a> {
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion", deserialize_with = "present")]
-    version: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities", deserialize_with = "present")]
-    capabilities: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientInfo", deserialize_with = "present")]
-    client: Option<&'a RawValue>,
-}
-
-/// A member that is there, even when it is `null`: an id of `null` is no notification.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 fn text_of(value: Option<&RawValue>) -> Option<String> {
-    value.and_then(|value| serde_json::from_str(value.get()).ok())
-}
-
-fn is_object(value: &RawValue) -> bool {
-    value.get().starts_with('{')
+    value.and_then(text).map(std::borrow::Cow::into_owned)
 }
 
 /// Reads a body.
@@ -182,25 +132,20 @@ fn several<'a>(body: &'a str, headers: &Headers) -> Result<Vec<Result<Message<'a
 
 fn one<'a>(json: &'a str, headers: &Headers) -> Result<Message<'a>, Failure> {
     let invalid = |why: String| Failure::new(RpcCode::InvalidRequest, format!("{why}; nothing was done."));
-    let Object(envelope) = serde_json::from_str::<Object<Envelope<'a>>>(json).map_err(|error| invalid(format!("The message is no JSON-RPC request or notification ({error})")))?;
-    let id = match envelope.id {
+    let envelope = Fields::read(json).and_then(|envelope| envelope.only(&["jsonrpc", "id", "method", "params"]).map(|()| envelope));
+    let envelope = envelope.map_err(|why| invalid(format!("The message is no JSON-RPC request or notification ({why})")))?;
+    let id = match envelope.get("id") {
         None => None,
         Some(id) => Some(Id::parse(id.get()).ok_or_else(|| invalid("The id is neither a string nor a whole number, or too long".into()))?),
     };
     let named = |failure: Failure| Failure { id: id.clone(), ..failure };
-    if text_of(envelope.jsonrpc).as_deref() != Some("2.0") {
+    if text_of(envelope.get("jsonrpc")).as_deref() != Some("2.0") {
         return Err(named(invalid("The member jsonrpc is not \"2.0\"".into())));
     }
-    let method = text_of(envelope.method).ok_or_else(|| named(invalid("The member method is missing or no text".into())))?;
+    let method = text_of(envelope.get("method")).ok_or_else(|| named(invalid("The member method is missing or no text".into())))?;
     let wrong = |what: &str, why: String| named(Failure::new(RpcCode::InvalidParams, format!("{what} cannot be read ({why}); nothing was done.")));
-    let params: Params<'a> = match envelope.params {
-        None => Params::default(),
-        Some(params) => serde_json::from_str::<Object<_>>(params.get()).map_err(|error| wrong("The parameters", error.to_string()))?.0,
-    };
-    let meta: Meta<'a> = match params.meta {
-        None => Meta::default(),
-        Some(meta) => serde_json::from_str::<Object<_>>(meta.get()).map_err(|error| wrong("The member _meta", error.to_string()))?.0,
-    };
+    let params = Fields::within(envelope.get("params")).map_err(|why| wrong("The parameters", why))?;
+    let meta = Fields::within(params.get("_meta")).map_err(|why| wrong("The member _meta", why))?;
     let known = Known { method: &method, params: &params, meta: &meta, headers };
     let Some(id) = &id else { return known.notification().map(|()| Message::Notification) };
     let (modern, method) = known.request().map_err(named)?;
@@ -210,21 +155,21 @@ fn one<'a>(json: &'a str, headers: &Headers) -> Result<Message<'a>, Failure> {
 /// A message, its parts at hand.
 struct Known<'a, 'k> {
     method: &'k str,
-    params: &'k Params<'a>,
-    meta: &'k Meta<'a>,
+    params: &'k Fields<'a>,
+    meta: &'k Fields<'a>,
     headers: &'k Headers,
 }
 
 impl<'a> Known<'a, '_> {
     fn request(&self) -> Result<(bool, Method<'a>), Failure> {
         // A client of the older kind opens so, whatever it may send in _meta.
-        if self.method == "initialize" && self.meta.version.is_none() {
+        if self.method == "initialize" && self.meta.get(VERSION_KEY).is_none() {
             if self.headers.name_modern() {
                 return Err(mismatch(format!("{VERSION_HEADER} names a version that has no initialize")));
             }
             return self.legacy().map(|method| (false, method));
         }
-        if self.meta.version.is_some() || self.headers.name_modern() {
+        if self.meta.get(VERSION_KEY).is_some() || self.headers.name_modern() {
             return self.modern().map(|method| (true, method));
         }
         self.legacy().map(|method| (false, method))
@@ -233,17 +178,17 @@ impl<'a> Known<'a, '_> {
     /// The rules since 2026-07-28, in the order in which the protocol's own SDK asks them.
     fn modern(&self) -> Result<Method<'a>, Failure> {
         let malformed = |key: &str, what: &str| Failure::new(RpcCode::InvalidParams, format!("The member {key} of _meta {what}; nothing was done."));
-        let version = match self.meta.version {
+        let version = match self.meta.get(VERSION_KEY) {
             None => return Err(malformed(VERSION_KEY, "is missing")),
             Some(version) => text_of(Some(version)).ok_or_else(|| malformed(VERSION_KEY, "is no text"))?,
         };
-        match self.meta.capabilities {
+        match self.meta.get(CAPABILITIES_KEY) {
             None => return Err(malformed(CAPABILITIES_KEY, "is missing")),
             Some(capabilities) if !is_object(capabilities) => return Err(malformed(CAPABILITIES_KEY, "is no object")),
             Some(_) => {}
         }
-        if self.meta.client.is_some_and(|client| !is_object(client)) {
-            return Err(malformed("io.modelcontextprotocol/clientInfo", "is no object"));
+        if self.meta.get(CLIENT_KEY).is_some_and(|client| !is_object(client)) {
+            return Err(malformed(CLIENT_KEY, "is no object"));
         }
         agree(VERSION_HEADER, self.headers.version.as_deref(), &version, false)?;
         agree(METHOD_HEADER, self.headers.method.as_deref(), self.method, false)?;
@@ -263,8 +208,8 @@ impl<'a> Known<'a, '_> {
 
     fn name(&self) -> Result<(), Failure> {
         let name = match self.method {
-            "tools/call" | "prompts/get" => text_of(self.params.name),
-            "resources/read" => text_of(self.params.uri),
+            "tools/call" | "prompts/get" => text_of(self.params.get("name")),
+            "resources/read" => text_of(self.params.get("uri")),
             _ => return Ok(()),
         };
         let header = self.headers.name.as_deref().map(decode_header).transpose()?;
@@ -282,7 +227,8 @@ impl<'a> Known<'a, '_> {
         }
         let method = match self.method {
             "initialize" => {
-                let asked = text_of(self.params.version).ok_or_else(|| Failure::new(RpcCode::InvalidParams, "initialize names no protocolVersion; nothing was done."));
+                let asked =
+                    text_of(self.params.get("protocolVersion")).ok_or_else(|| Failure::new(RpcCode::InvalidParams, "initialize names no protocolVersion; nothing was done."));
                 asked.map(|asked| Method::Initialize(LEGACY.into_iter().find(|known| *known == asked).unwrap_or(LEGACY[0])))
             }
             "ping" => Ok(Method::Ping),
@@ -295,7 +241,7 @@ impl<'a> Known<'a, '_> {
     }
 
     fn list(&self) -> Result<Method<'a>, Failure> {
-        match self.params.cursor {
+        match self.params.get("cursor") {
             None => Ok(Method::ListTools),
             Some(_) => Err(Failure::new(RpcCode::InvalidParams, "There is one page of tools, and no cursor leads to another.").with_status(200)),
         }
@@ -303,8 +249,8 @@ impl<'a> Known<'a, '_> {
 
     fn call(&self) -> Result<Method<'a>, Failure> {
         let invalid = |what: &str| Failure::new(RpcCode::InvalidParams, format!("{what}; nothing was done.")).with_status(200);
-        let name = text_of(self.params.name).ok_or_else(|| invalid("tools/call names no tool"))?;
-        match self.params.arguments {
+        let name = text_of(self.params.get("name")).ok_or_else(|| invalid("tools/call names no tool"))?;
+        match self.params.get("arguments") {
             None => Ok(Method::CallTool { name, arguments: "{}" }),
             Some(arguments) if is_object(arguments) => Ok(Method::CallTool { name, arguments: arguments.get() }),
             Some(_) => Err(invalid("The arguments are no object")),
@@ -315,7 +261,7 @@ impl<'a> Known<'a, '_> {
         if !self.method.starts_with("notifications/") {
             return Err(Failure::new(RpcCode::InvalidRequest, format!("{} wants an answer, so it needs an id; nothing was done.", shown(self.method))));
         }
-        if let Some(version) = self.meta.version {
+        if let Some(version) = self.meta.get(VERSION_KEY) {
             let version = text_of(Some(version)).unwrap_or_default();
             agree(VERSION_HEADER, self.headers.version.as_deref(), &version, false)?;
         }
