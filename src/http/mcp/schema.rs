@@ -1,6 +1,5 @@
 //! The schema of a database, read by SQL like anything else in a run.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::told::Members;
@@ -38,111 +37,97 @@ pub fn call(table: Option<&str>) -> Result<Call, Problem> {
     Ok(Call::Sql(SqlCall { statements, shape: RowShape::Objects }))
 }
 
-#[derive(Deserialize)]
-struct Answered<T> {
-    results: Vec<T>,
-}
-
-#[derive(Deserialize)]
-struct Definition {
-    r#type: String,
-    name: String,
-    tbl_name: String,
-    sql: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Column {
-    owner: String,
-    name: String,
-    r#type: String,
-    not_null: i64,
-    value: Option<Value>,
-    pk: i64,
-    hidden: i64,
-}
-
-#[derive(Deserialize)]
-struct IndexColumn {
-    owner: String,
-    name: String,
-    is_unique: i64,
-    partial: i64,
-    field: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Reference {
-    owner: String,
-    id: i64,
-    other: String,
-    field: String,
-    target: Option<String>,
-    on_update: String,
-    on_delete: String,
-}
-
 /// A virtual table's hidden column is no column to whoever reads the table.
-const HIDDEN: i64 = 1;
+const HIDDEN: u64 = 1;
+
+fn text<'r>(row: &'r Value, name: &str) -> &'r str {
+    row.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(row: &Value, name: &str) -> u64 {
+    row.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// The member as it is; null when it is not there.
+fn given(row: &Value, name: &str) -> Value {
+    row.get(name).cloned().unwrap_or_default()
+}
+
+/// The rows of one table or view.
+fn of<'r>(rows: &'r [Value], owner: &'r str) -> impl Iterator<Item = &'r Value> {
+    rows.iter().filter(move |row| text(row, "owner") == owner)
+}
 
 /// What the reads answered, put together.
 pub fn describe(answers: &str) -> Result<Members, Problem> {
-    type Answers = (Answered<Definition>, Answered<Column>, Answered<IndexColumn>, Answered<Reference>);
-    let (definitions, columns, indexes, references): Answers = serde_json::from_str(answers).map_err(|_| Problem::internal())?;
-    let definitions = &definitions.results;
-    let of_kind = |kind: &'static str| definitions.iter().filter(move |one| one.r#type == kind);
-    let triggers =
-        |owner: &str| -> Value { of_kind("trigger").filter(|one| one.tbl_name.eq_ignore_ascii_case(owner)).map(|one| json!({"name": one.name, "sql": one.sql})).collect() };
-    let tables: Vec<Value> = of_kind("table")
-        .map(|table| {
-            let name = table.name.as_str();
-            let columns: Vec<Value> = columns
-                .results
-                .iter()
-                .filter(|column| column.owner == name && column.hidden != HIDDEN)
-                .map(|column| {
-                    json!({"name": column.name, "type": column.r#type, "not_null": column.not_null != 0, "default": column.value, "primary_key": column.pk, "generated": column.hidden != 0})
-                })
-                .collect();
-            let sql_of = |index: &str| of_kind("index").find(|one| one.name == index).and_then(|one| one.sql.clone());
-            json!({
-                "name": name, "sql": table.sql, "columns": columns, "indexes": index_list(name, &indexes.results, &sql_of),
-                "foreign_keys": reference_list(name, &references.results), "triggers": triggers(name),
-            })
-        })
-        .collect();
-    let views: Vec<Value> = of_kind("view").map(|view| json!({"name": view.name, "sql": view.sql, "triggers": triggers(&view.name)})).collect();
+    let mut answers: Vec<Value> = serde_json::from_str(answers).map_err(|_| Problem::internal())?;
+    let mut next = || match answers.pop().and_then(|mut answer| answer.get_mut("results").map(Value::take)) {
+        Some(Value::Array(rows)) => Ok(rows),
+        _ => Err(Problem::internal()),
+    };
+    let (references, indexes, columns, definitions) = (next()?, next()?, next()?, next()?);
+    let of_kind = |kind: &'static str| definitions.iter().filter(move |one| text(one, "type") == kind);
+    let named = |one: &Value| json!({"name": given(one, "name"), "sql": given(one, "sql")});
+    let described = |one: &Value| {
+        let triggers: Value = of_kind("trigger").filter(|trigger| text(trigger, "tbl_name").eq_ignore_ascii_case(text(one, "name"))).map(named).collect();
+        let mut described = object(named(one));
+        described.insert("triggers".into(), triggers);
+        described
+    };
+    let mut tables = Vec::new();
+    for table in of_kind("table") {
+        let name = text(table, "name");
+        let sql_of = |index: &str| of_kind("index").find(|one| text(one, "name") == index).map(|one| given(one, "sql")).unwrap_or_default();
+        let mut described = described(table);
+        described.insert("columns".into(), of(&columns, name).filter(|column| number(column, "hidden") != HIDDEN).map(column).collect());
+        described.insert("indexes".into(), index_list(of(&indexes, name), &sql_of));
+        described.insert("foreign_keys".into(), reference_list(of(&references, name)));
+        tables.push(Value::Object(described));
+    }
+    let views: Vec<Value> = of_kind("view").map(|view| Value::Object(described(view))).collect();
     Ok(Members::default().with("tables", &tables).with("views", &views))
 }
 
-/// Rows come ordered, so those of one thing stand together.
-fn index_list(table: &str, rows: &[IndexColumn], sql_of: &dyn Fn(&str) -> Option<String>) -> Vec<Value> {
-    let mut list: Vec<Map<String, Value>> = Vec::new();
-    for row in rows.iter().filter(|row| row.owner == table) {
-        let field = Value::from(row.field.clone());
-        match list.last_mut().filter(|last| last.get("name").and_then(Value::as_str) == Some(&row.name)) {
-            Some(last) => push(last, "columns", field),
-            None => list.push(object(json!({"name": row.name, "unique": row.is_unique != 0, "partial": row.partial != 0, "columns": [field], "sql": sql_of(&row.name)}))),
-        }
-    }
-    list.into_iter().map(Value::Object).collect()
+fn column(row: &Value) -> Value {
+    json!({
+        "name": given(row, "name"), "type": given(row, "type"), "not_null": number(row, "not_null") != 0, "default": given(row, "value"),
+        "primary_key": number(row, "pk"), "generated": number(row, "hidden") != 0,
+    })
 }
 
-fn reference_list(table: &str, rows: &[Reference]) -> Vec<Value> {
-    let mut list: Vec<(i64, Map<String, Value>)> = Vec::new();
-    for row in rows.iter().filter(|row| row.owner == table) {
-        match list.last_mut().filter(|(id, _)| *id == row.id) {
-            Some((_, last)) => {
-                push(last, "columns", row.field.clone().into());
-                push(last, "to", row.target.clone().into());
-            }
-            None => {
-                let first = json!({"columns": [row.field], "references": row.other, "to": [row.target], "on_update": row.on_update, "on_delete": row.on_delete});
-                list.push((row.id, object(first)));
-            }
+/// Rows come ordered, so those of one thing stand together.
+fn index_list<'r>(rows: impl Iterator<Item = &'r Value>, sql_of: &dyn Fn(&str) -> Value) -> Value {
+    let mut list: Vec<Map<String, Value>> = Vec::new();
+    for row in rows {
+        match list.last_mut().filter(|last| last.get("name") == row.get("name")) {
+            Some(last) => push(last, "columns", given(row, "field")),
+            None => list.push(object(json!({
+                "name": given(row, "name"), "unique": number(row, "is_unique") != 0, "partial": number(row, "partial") != 0,
+                "columns": [given(row, "field")], "sql": sql_of(text(row, "name")),
+            }))),
         }
     }
-    list.into_iter().map(|(_, reference)| Value::Object(reference)).collect()
+    list.into_iter().collect()
+}
+
+fn reference_list<'r>(rows: impl Iterator<Item = &'r Value>) -> Value {
+    let mut list: Vec<Map<String, Value>> = Vec::new();
+    let mut last = None;
+    for row in rows {
+        let id = number(row, "id");
+        match list.last_mut().filter(|_| last == Some(id)) {
+            Some(reference) => {
+                push(reference, "columns", given(row, "field"));
+                push(reference, "to", given(row, "target"));
+            }
+            None => list.push(object(json!({
+                "columns": [given(row, "field")], "references": given(row, "other"), "to": [given(row, "target")],
+                "on_update": given(row, "on_update"), "on_delete": given(row, "on_delete"),
+            }))),
+        }
+        last = Some(id);
+    }
+    list.into_iter().collect()
 }
 
 fn object(value: Value) -> Map<String, Value> {
