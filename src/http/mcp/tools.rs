@@ -104,7 +104,7 @@ fn answers(own: Map<String, Value>) -> Value {
             ("environment", json!({"type": "string"})),
             ("dry_run", dry_run),
             ("run", run),
-            ("operation", json!({"type": ["integer", "null"], "description": "The position in the run's journal."})),
+            ("operation", nullable(json!({"type": "integer"}), "The position in the run's journal.")),
         ]
     };
     let variant = |ok: bool, common: [(&str, Value); 5], own: Map<String, Value>| {
@@ -126,8 +126,20 @@ fn answers(own: Map<String, Value>) -> Value {
         }
     });
     let Value::Object(error) = error else { return Value::Null };
-    let refused = variant(false, common(json!({"type": ["string", "null"]}), json!({"type": ["boolean", "null"]})), error);
+    let refused = variant(
+        false,
+        common(
+            nullable(json!({"type": "string"}), "Null when no run was named."),
+            nullable(json!({"type": "boolean"}), "Null when nothing came of the call before its mode was asked."),
+        ),
+        error,
+    );
     json!({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "oneOf": [done, refused]})
+}
+
+/// Something, or null: written so that clients with one type a schema can take it, too.
+fn nullable(schema: Value, description: &str) -> Value {
+    json!({"anyOf": [schema, {"type": "null"}], "description": description})
 }
 
 /// How to work here, for the model.
