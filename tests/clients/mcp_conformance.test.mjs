@@ -10,7 +10,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGateway } from '../e2e/harness/gateway.mjs';
 import { openRun } from '../e2e/helpers.mjs';
-import { signedIn } from './mcp/signed_in.mjs';
+import { openDoor } from './mcp/door.mjs';
 
 const fixture = 'calls a tool that only the suite\'s own server has';
 const noResources = 'the gateway offers tools, no resources';
@@ -69,7 +69,7 @@ describe('the conformance suite', () => {
   let results;
   before(async () => {
     gateway = await startGateway();
-    door = await signedIn(gateway, (await openRun(gateway)).token);
+    door = await openDoor(gateway, await openRun(gateway));
     results = mkdtempSync(path.join(tmpdir(), 'dryrun-conformance-'));
   });
   after(async () => {
