@@ -83,7 +83,6 @@ describe('tools in a dry run', () => {
       ['r2_put', { key: 'a', value: 'x', custom_metadata: { a: 'm'.repeat(8193) } }, 'invalid_request'],
       ['r2_put', { key: 'a', value: 'x', http_metadata: { expires: 'tomorrow' } }, 'invalid_request'],
       ['r2_put', { key: 'a', value: 'x', http_metadata: { 'x-other': 'a' } }, 'invalid_request'],
-      ['r2_put', { key: 'a', value: 'x', custom_metadata: { a: 'b\r\nc: d' } }, 'invalid_request'],
       ['r2_list', { limit: 0 }, 'invalid_request'],
       ['r2_get', { key: 'a', length: 0 }, 'invalid_request'],
     ]) {

@@ -222,7 +222,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
                 return Err(invalid("length is 0").into());
             }
             let range = (offset.is_some() || length.is_some()).then(|| Range::From { offset: offset.unwrap_or_default(), length });
-            bare(Call::Object(ObjectCall::Get { key, range, condition: Condition::default() }))
+            bare(Call::Object(ObjectCall::Get { key, range, condition: Condition::default(), described: true }))
         }
         Tool::R2Put => {
             let fields = arguments_of(arguments, &["store", "key", "value", "encoding", "http_metadata", "custom_metadata"])?;
@@ -230,7 +230,6 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
             r2_key(&key)?;
             let texts = |name| fields.other(name, "object of texts").map(Option::unwrap_or_default).map_err(invalid);
             let (http_metadata, custom_metadata) = (texts("http_metadata")?, texts("custom_metadata")?);
-            contents::check_metadata(&http_metadata, &custom_metadata)?;
             let bytes = value_of(&fields)?;
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             let put = ObjectCall::Put { key, length, condition: Condition::default(), digest: None, http_metadata, custom_metadata, storage_class: None };

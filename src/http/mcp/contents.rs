@@ -7,10 +7,8 @@ use serde_json::{Map, Value};
 use super::told::{MAX_ANSWER_BYTES, Members};
 use super::tools::Tool;
 use crate::cloudflare::wire::{self, Content};
-use crate::domain::operation::{CustomMetadata, HttpMetadata};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::sorted;
-use crate::http::client_v4::r2::HTTP_METADATA;
+use crate::http::request::decode;
 
 /// The members that describe a value or object, with the value itself: text where it is UTF-8, otherwise base64.
 pub async fn read(tool: Tool, key: &str, headers: &[(String, String)], content: Option<Content>) -> Result<Members, Problem> {
@@ -35,45 +33,25 @@ pub async fn read(tool: Tool, key: &str, headers: &[(String, String)], content: 
         Err(other) => (STANDARD.encode(other.as_bytes()), "base64"),
     };
     let members = Members::default().with("key", &key).with("value", &value).with("encoding", &encoding);
+    let described = |name| header(name).map_or_else(|| Ok("null".to_owned()), decode);
     if tool == Tool::KvGet {
-        return Ok(members.with("size", &size));
+        return Ok(members.with("size", &size).with_json("metadata", &described("kv-metadata")?));
     }
-    let (offset, whole) = header("content-range").and_then(part).unwrap_or((0, size));
-    let http: HttpMetadata = sorted::map(HTTP_METADATA.iter().filter_map(|name| header(name).map(|value| ((*name).to_owned(), value.to_owned()))));
-    let custom: CustomMetadata = sorted::map(headers.iter().filter_map(|(name, value)| name.strip_prefix("x-amz-meta-").map(|name| (name.to_owned(), value.clone()))));
-    let etag = header("etag").unwrap_or_default().trim_matches('"');
-    Ok(members.with("offset", &offset).with("length", &size).with("size", &whole).with("etag", &etag).with("http_metadata", &http).with("custom_metadata", &custom))
+    let offset = header("content-range").and_then(offset_of).unwrap_or_default();
+    let form: Map<String, Value> = serde_json::from_str(&described("object-form")?).map_err(|_| Problem::internal())?;
+    let members =
+        ["size", "etag", "uploaded", "http_metadata", "custom_metadata"].into_iter().fold(members, |members, name| members.with(name, form.get(name).unwrap_or(&Value::Null)));
+    Ok(members.with("offset", &offset).with("length", &size))
 }
 
-/// Offset and whole size out of `bytes 0-4/10`.
-fn part(range: &str) -> Option<(usize, usize)> {
-    let (part, whole) = range.strip_prefix("bytes ")?.split_once('/')?;
-    Some((part.split_once('-')?.0.parse().ok()?, whole.parse().ok()?))
+/// The offset out of `bytes 5-9/10`.
+fn offset_of(range: &str) -> Option<usize> {
+    range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
 fn too_long(tool: Tool, bytes: usize) -> Problem {
     let remedy = if tool == Tool::R2Get { "Read a part with offset and length, or the whole by the REST API." } else { "Read it by the REST API." };
     Problem::new(Code::BodyTooLarge, format!("The value has {bytes} bytes, and a tool answers at most {MAX_ANSWER_BYTES}."), remedy)
-}
-
-/// Checks metadata that come as JSON: over HTTP the headers themselves would see to it.
-pub fn check_metadata(http: &HttpMetadata, custom: &CustomMetadata) -> Result<(), Problem> {
-    let invalid = |what: String, remedy: &str| Err(Problem::new(Code::InvalidRequest, format!("{what}; nothing was written."), remedy));
-    if let Some(name) = http.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
-        return invalid(format!("R2 has no HTTP metadata named {}", shown(name)), &format!("Use {}; anything else is custom_metadata.", HTTP_METADATA.join(", ")));
-    }
-    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'));
-    if let Some(name) = custom.keys().find(|name| !is_name(name)) {
-        return invalid(format!("{} is no name of metadata", shown(name)), "Use a–z, 0–9, hyphens, underscores and dots.");
-    }
-    match http.iter().chain(custom).find(|(_, value)| value.chars().any(char::is_control)) {
-        Some((name, _)) => invalid(format!("The value of {name} holds a control character"), "Use one line of text."),
-        None => Ok(()),
-    }
-}
-
-fn shown(name: &str) -> String {
-    format!("{:?}", name.chars().take(60).collect::<String>())
 }
 
 /// Where the next page begins, out of the `result_info` of a list.
@@ -104,29 +82,10 @@ pub fn put(result: &str) -> Result<Members, Problem> {
 mod tests {
     use super::*;
 
-    fn map(pairs: &[(&str, &str)]) -> HttpMetadata {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-    }
-
     #[test]
-    fn metadata_that_no_header_could_carry_are_refused() {
-        assert!(check_metadata(&map(&[("content-type", "text/plain")]), &map(&[("ticket-id", "7 é")])).is_ok());
-        for (http, custom) in [
-            (map(&[("Content-Type", "text/plain")]), map(&[])),
-            (map(&[("set-cookie", "a")]), map(&[])),
-            (map(&[("content-type", "a\r\nx: y")]), map(&[])),
-            (map(&[]), map(&[("", "a")])),
-            (map(&[]), map(&[("a b", "a")])),
-            (map(&[]), map(&[("a", "b\0")])),
-        ] {
-            assert_eq!(check_metadata(&http, &custom).unwrap_err().code, Code::InvalidRequest);
-        }
-    }
-
-    #[test]
-    fn a_part_says_where_it_begins_and_how_long_the_whole_is() {
-        assert_eq!(part("bytes 5-9/100"), Some((5, 100)));
-        assert_eq!(part("bytes */100"), None);
+    fn a_part_says_where_it_begins() {
+        assert_eq!(offset_of("bytes 5-9/100"), Some(5));
+        assert_eq!(offset_of("bytes */100"), None);
     }
 
     #[test]
