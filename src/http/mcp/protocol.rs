@@ -304,7 +304,7 @@ fn mismatch(why: String) -> Failure {
 
 fn unsupported(version: &str, supported: &[&str]) -> Failure {
     let data = json!({"supported": supported, "requested": shown(version)});
-    Failure { data: Some(data), ..Failure::new(RpcCode::UnsupportedVersion, "Unsupported protocol version; nothing was done.") }
+    Failure { data: Some(Box::new(data)), ..Failure::new(RpcCode::UnsupportedVersion, "Unsupported protocol version; nothing was done.") }
 }
 
 fn not_found(method: &str, known: &str) -> Failure {
@@ -396,7 +396,7 @@ mod tests {
     fn a_version_that_is_not_spoken_is_answered_with_those_that_are() {
         let body = modern("tools/list", "").replace("2026-07-28", "2027-01-01");
         let failure = understand(&body, &headers("2027-01-01", "tools/list", "")).unwrap_err();
-        assert_eq!((failure.status, failure.code.number(), failure.data), (400, -32_022, Some(json!({"supported": ["2026-07-28"], "requested": "2027-01-01"}))));
+        assert_eq!((failure.status, failure.code.number(), failure.data), (400, -32_022, Some(Box::new(json!({"supported": ["2026-07-28"], "requested": "2027-01-01"})))));
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &headers("1999-01-01", "", "")), "400 -32022");
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &headers("zzzz", "", "")), "400 -32022");
     }

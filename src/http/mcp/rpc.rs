@@ -60,7 +60,7 @@ pub struct Failure {
     /// Why, and what to send instead.
     pub message: String,
     /// What a program needs to know besides.
-    pub data: Option<Value>,
+    pub data: Option<Box<Value>>,
     /// The id of the request, when it could be read.
     pub id: Option<Id>,
 }
@@ -81,7 +81,7 @@ impl Failure {
     pub fn text(&self, modern: bool) -> String {
         let mut error = json!({"code": self.code.number(), "message": self.message});
         if let (Some(data), Some(error)) = (&self.data, error.as_object_mut()) {
-            error.insert("data".into(), data.clone());
+            error.insert("data".into(), data.as_ref().clone());
         }
         let id = match (&self.id, modern) {
             (Some(Id(id)), _) => format!("\"id\":{id},"),
