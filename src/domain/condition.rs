@@ -55,7 +55,8 @@ impl Condition {
                 return Met::Failed;
             }
         } else if let (Some(limit), Some((_, uploaded))) = (self.uploaded_before, object)
-            && uploaded / 1_000 > limit / 1_000
+            // R2 has it uploaded *before*, not HTTP's "not after".
+            && uploaded / 1_000 >= limit / 1_000
         {
             return Met::Failed;
         }
@@ -75,6 +76,11 @@ impl Condition {
 /// Reads a list of etags: `"a", "b"`, `*` or a bare one. Weak tags never match an object's strong one, and are kept as they are.
 pub fn etags(header: &str) -> Vec<String> {
     header.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| tag.trim_matches('"').to_owned()).collect()
+}
+
+/// The same where a weak tag matches as well: `If-None-Match` (RFC 9110, 13.1.2).
+pub fn weak_etags(header: &str) -> Vec<String> {
+    header.split(',').map(str::trim).flat_map(|tag| etags(tag.strip_prefix("W/").unwrap_or(tag))).collect()
 }
 
 /// One range of bytes, as asked (RFC 9110, section 14).
@@ -193,7 +199,8 @@ mod tests {
         check(none("*"), object, Met::NotModified);
         check(none("*"), None, Met::Yes);
         check(Condition { uploaded_before: Some(4_000), ..Condition::default() }, object, Met::Failed);
-        check(Condition { uploaded_before: Some(5_000), ..Condition::default() }, object, Met::Yes);
+        check(Condition { uploaded_before: Some(5_000), ..Condition::default() }, object, Met::Failed);
+        check(Condition { uploaded_before: Some(6_000), ..Condition::default() }, object, Met::Yes);
         check(Condition { uploaded_after: Some(5_000), ..Condition::default() }, object, Met::NotModified);
         check(Condition { uploaded_after: Some(4_000), ..Condition::default() }, object, Met::Yes);
         check(Condition { matches: etags("abc"), uploaded_before: Some(0), ..Condition::default() }, object, Met::Yes);

@@ -3,12 +3,13 @@
 // A block `sh` is run by the shell of the tour. One with a file name is saved under it, and run too when it is a program. A comment "prints …" in a block is what it prints.
 
 import assert from 'node:assert/strict';
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { projectFolder } from '../e2e/harness/settings.mjs';
 import { blocksOf, runToEnd, scriptOf, stepsOf } from '../e2e/newcomer.mjs';
 import { folderWith, quietEnvironment, startStage } from './support.mjs';
+import { installPackage } from './typescript/package.mjs';
 import { homeFor } from './wrangler.mjs';
 
 const budget = 120_000;
@@ -19,13 +20,17 @@ describe('With your tools, in the README', () => {
   const blocks = blocksOf('With your tools');
   let stage;
   let home;
+  let client;
   let contents;
   let shell;
 
   before(async () => {
     stage = await startStage();
     home = folderWith({ '.dev.vars': Object.entries(stage.keys).map(([role, key]) => `DEV_${role.toUpperCase()}_KEY=${key}\n`).join('') });
-    symlinkSync(path.join(projectFolder, 'node_modules'), home.at('node_modules'));
+    client = installPackage();
+    mkdirSync(home.at('node_modules'));
+    for (const name of readdirSync(path.join(projectFolder, 'node_modules'))) symlinkSync(path.join(projectFolder, 'node_modules', name), home.at(`node_modules/${name}`));
+    symlinkSync(path.join(client.folder, 'node_modules/dryrun-gateway'), home.at('node_modules/dryrun-gateway'));
     for (const { file, text } of blocks) if (file) writeFileSync(home.at(file), text);
     const environment = {
       ...quietEnvironment(), ...homeFor(home.folder), PORT: new URL(stage.url).port,
@@ -40,6 +45,7 @@ describe('With your tools, in the README', () => {
   after(async () => {
     await stage?.stop();
     home?.remove();
+    client?.remove();
   });
 
   test('runs to its end', () => {
@@ -59,7 +65,7 @@ describe('With your tools, in the README', () => {
   test('says that it was a dry run, and reports what every tool did', () => {
     const steps = stepsOf(shell.output);
     assert.match(steps[2], /"dry_run": true/);
-    for (const words of ['# Dry run `tools`', '`plan`: `free` → `pro`', 'inserted `planned.sql`', 'inserted `plans/1`', 'inserted `plans/2`', 'cy@example.com']) {
+    for (const words of ['# Dry run `tools`', 'inserted `plans/3`', '`plan`: `free` → `pro`', 'inserted `planned.sql`', 'inserted `plans/1`', 'inserted `plans/2`', 'cy@example.com']) {
       assert.ok(steps.at(-1).includes(words), `${words} in ${steps.at(-1)}`);
     }
   });

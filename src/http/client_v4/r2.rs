@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
-use crate::domain::condition::{Condition, Digest, Range, etags};
+use crate::domain::condition::{Condition, Digest, Range, etags, weak_etags};
 use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
 use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall, cut};
 use crate::domain::refusal::{Code, Problem};
@@ -124,10 +124,15 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
 }
 
 fn condition(asked: &Asked) -> Result<Condition, Problem> {
-    let tags = |name| asked.header(name).map(|header| etags(&header)).unwrap_or_default();
+    let tags = |name, read: fn(&str) -> Vec<String>| asked.header(name).map(|header| read(&header)).unwrap_or_default();
     // A date that is not valid is ignored (RFC 9110, 13.1.3).
     let time = |name| asked.header(name).and_then(|header| date(&header));
-    Ok(Condition { matches: tags("If-Match"), matches_none: tags("If-None-Match"), uploaded_before: time("If-Unmodified-Since"), uploaded_after: time("If-Modified-Since") })
+    Ok(Condition {
+        matches: tags("If-Match", etags),
+        matches_none: tags("If-None-Match", weak_etags),
+        uploaded_before: time("If-Unmodified-Since"),
+        uploaded_after: time("If-Modified-Since"),
+    })
 }
 
 /// An HTTP date (RFC 9110, 5.6.7); other forms that JavaScript would read are not meant.
