@@ -33,8 +33,9 @@ test-e2e: build ## The compiled Worker in real workerd, with stores that fail on
 	@scripts/build probe
 	node --test --test-reporter=spec --test-timeout=600000 tests/e2e/*.test.mjs
 
-test-clients: build ## Clients that people have, unmodified: wrangler, Cloudflare's SDKs, drizzle
+test-clients: build ## Clients that people have, unmodified: wrangler, SDKs, an ORM, MCP, a browser
 	@scripts/setup_python
+	@scripts/setup_browser
 	node --test --test-reporter=spec --test-timeout=600000 tests/clients/*.test.mjs
 
 check: setup ## Formatting, lints on both targets, documentation

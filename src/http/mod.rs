@@ -52,7 +52,7 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     };
     let home = settings.environment;
     // The same object: its method `clone` would copy the body.
-    let sent = Clone::clone(request.inner());
+    let sent: web_sys::Request = Clone::clone(request.inner());
     let keyring = match environment::keyring(&env, &settings) {
         Ok(keyring) => keyring,
         Err(problem) => return finish(&env, &context, &settings, Err(problem)),
@@ -60,6 +60,10 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     let gateway = Gateway { env, settings, keyring, context };
     let answer = route(&gateway, request).await;
     let response = finish(&gateway.env, &gateway.context, &gateway.settings, answer)?;
+    if response.status_code() == 405 {
+        let path = request::Asked::path_of(&sent);
+        response.headers().set("Allow", &router::methods(&path).join(", "))?;
+    }
     if response.status_code() >= 400 {
         js::drain_unread(&sent).await;
     }

@@ -29,6 +29,11 @@ impl Asked {
         Ok(Self { method: request.inner().method(), path: url.pathname(), url, request })
     }
 
+    /// The path of a request, as [`Self::path`].
+    pub fn path_of(request: &web_sys::Request) -> String {
+        Url::new(&request.url()).map(|url| url.pathname()).unwrap_or_default()
+    }
+
     /// A header, if it is there and readable.
     pub fn header(&self, name: &str) -> Option<String> {
         self.request.headers().get(name).ok().flatten()

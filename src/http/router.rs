@@ -202,6 +202,11 @@ thread_local! {
     static ROUTER: OnceCell<Router<Methods>> = const { OnceCell::new() };
 }
 
+/// The methods that a path answers.
+pub fn methods(path: &str) -> Vec<&'static str> {
+    ROUTER.with(|router| router.get_or_init(build).at(path).map(|matched| matched.value.iter().map(|(method, _)| *method).collect()).unwrap_or_default())
+}
+
 /// Finds the route of a request.
 pub fn find(method: &str, path: &str) -> Result<Route, Problem> {
     ROUTER.with(|router| {
@@ -210,8 +215,7 @@ pub fn find(method: &str, path: &str) -> Result<Route, Problem> {
             || Problem::new(Code::RouteNotFound, "The gateway has nothing at this address.", "See the API in the README; keys with unusual characters must be percent-encoded.");
         let matched = router.at(path).map_err(|_| not_found())?;
         let Some((_, route)) = matched.value.iter().find(|(other, _)| *other == method || *other == ANY) else {
-            let known: Vec<&str> = matched.value.iter().map(|(method, _)| *method).collect();
-            return Err(Problem::new(Code::MethodNotAllowed, format!("This address does not answer {method}."), format!("Use {}.", known.join(" or "))));
+            return Err(Problem::new(Code::MethodNotAllowed, format!("This address does not answer {method}."), format!("Use {}.", methods(path).join(" or "))));
         };
         route(&Parts(matched.params))
     })

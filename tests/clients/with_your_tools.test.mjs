@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { projectFolder } from '../e2e/harness/settings.mjs';
 import { blocksOf, runToEnd, scriptOf, stepsOf } from '../e2e/newcomer.mjs';
 import { folderWith, quietEnvironment, startStage } from './support.mjs';
@@ -40,7 +42,7 @@ describe('With your tools, in the README', () => {
     const taken = await inShell(tour);
     assert.deepEqual(taken.ended, { code: 0, signal: null }, taken.output);
     contents = await stage.contents();
-    shell = await inShell([tour[0], ...blocks.map(commandOf)]);
+    shell = await inShell([tour[0], ...blocks.map(commandOf), 'echo CLOUDFLARE_API_TOKEN=$CLOUDFLARE_API_TOKEN']);
   });
   after(async () => {
     await stage?.stop();
@@ -62,11 +64,21 @@ describe('With your tools, in the README', () => {
     }
   }
 
+  test('.mcp.json leads to the tools of the run', async () => {
+    const variables = { API: stage.url, CLOUDFLARE_API_TOKEN: /CLOUDFLARE_API_TOKEN=(\S+)/.exec(stepsOf(shell.output).at(-1))?.[1] };
+    const text = blocks.find(({ file }) => file === '.mcp.json').text.replace(/\$\{(\w+)\}/g, (_, name) => variables[name]);
+    const { url, headers } = JSON.parse(text).mcpServers.dryrun;
+    const client = new Client({ name: 'reader', version: '1' });
+    await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
+    assert.equal((await client.listTools()).tools.length, 12);
+    await client.close();
+  });
+
   test('says that it was a dry run, and reports what every tool did', () => {
     const steps = stepsOf(shell.output);
     assert.match(steps[2], /"dry_run": true/);
     for (const words of ['# Dry run `tools`', 'inserted `plans/3`', '`plan`: `free` → `pro`', 'inserted `planned.sql`', 'inserted `plans/1`', 'inserted `plans/2`', 'cy@example.com']) {
-      assert.ok(steps.at(-1).includes(words), `${words} in ${steps.at(-1)}`);
+      assert.ok(steps.at(-2).includes(words), `${words} in ${steps.at(-2)}`);
     }
   });
 

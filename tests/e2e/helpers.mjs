@@ -52,6 +52,7 @@ export function assertProblem(answer, status, code, { remedy = true, about = '' 
   if (remedy) assert.ok(typeof json.remedy === 'string' && json.remedy.length > 5, `${about} remedy: ${json.remedy}`);
   assert.ok(Array.isArray(json.messages), about);
   assert.ok(json.errors.length > 0 && json.errors.every((error) => Number.isInteger(error.code) && error.message !== ''), `${about} errors`);
+  if (status === 405) assert.match(headers.get('allow') ?? '', /^[A-Z*]+(, [A-Z]+)*$/, about);
   if (status === 503) assert.match(headers.get('retry-after') ?? headers.get('x-should-retry') ?? '', /^(\d+|false)$/, about);
   else if (status < 500 && status !== 409) assert.equal(headers.get('x-should-retry'), 'false', about);
 }
