@@ -63,5 +63,5 @@ function interrupted(environment) {
     errors: [{ code: number, message: detail, error_chain: [{ code: number, message: remedy }], meta: { reason: code, remedy } }],
     messages: [],
   };
-  return Response.json(problem, { status: 503, headers: { 'x-should-retry': 'false', 'Cache-Control': 'no-store', Environment: environment } });
+  return Response.json(problem, { status: 503, headers: { 'x-should-retry': 'false', 'Cache-Control': 'no-store', Problem: code, Environment: environment } });
 }

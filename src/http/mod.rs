@@ -20,7 +20,7 @@ use crate::domain::refusal::{Blame, Code, Problem};
 use crate::domain::settings::Settings;
 
 use request::Asked;
-use router::{Route, find};
+use router::{Action, Route, find};
 
 /// What a handler has at hand.
 pub struct Gateway {
@@ -117,6 +117,11 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     let caller = authenticate(gateway, &asked)?;
     if let Ok(Route::Data(data)) = route {
         let word = asked_dry.then(|| v1::named_run(&caller, &asked, None)).flatten();
+        let early = matches!(data.action, Action::Describe(_) | Action::Import | Action::Export);
+        if let Some(run) = word.as_ref().filter(|_| early) {
+            // Some of these are answered without the run's object.
+            v1::take_word(gateway, &caller, run).await?;
+        }
         let answer = client_v4::serve(gateway, &caller, data, asked).await;
         // The run's object takes the word with the operation; a request that did not get that far has said it all the same.
         if let (Err(_), Some(run)) = (&answer, word) {

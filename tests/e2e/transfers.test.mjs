@@ -162,6 +162,17 @@ describe('an import', () => {
     assertProblem(await run.step('DB', { action: 'init', etag: md5('') }), 403, 'run_closed');
   });
 
+  test('that only begins, and whatever else is answered without the run, turns it dry when it says so', async () => {
+    for (const [path, json] of [
+      [inDatabase('DB', 'import'), { action: 'init', etag: md5('') }], [inDatabase('DB', 'export'), { current_bookmark: md5('') }],
+      [inDatabase('DB?fields=uuid', '').replace(/\/$/, '')], ['/client/v4/accounts/local/r2/buckets/FILES'], ['/client/v4/accounts/local/storage/kv/namespaces/CACHE'], ['/client/v4/user'], ['/client/v4/graphql', {}],
+    ]) {
+      const run = await runOf({ mode: 'live' });
+      await run.call(path, { json, headers: { 'dry-run': 'true' } });
+      assert.equal((await gateway.api(`/v1/runs/${run.id}`, { token: run.token })).json.mode, 'dry_run', path);
+    }
+  });
+
   test('turns its run dry when it says so', async () => {
     const run = await runOf({ mode: 'live' });
     const sql = 'CREATE TABLE never (n)';

@@ -30,8 +30,12 @@ impl Namespace<'_> {
                 Ok(read_done(Answer::Content { headers, partial: false, content: Some(Content::Bytes(found.bytes)) }, json!({ "size": size })))
             }
             KeyCall::Metadata { key } => {
-                let found = self.find(key).await?.ok_or_else(not_found)?;
-                Ok(read_done(Answer::json(found.metadata.unwrap_or(Value::Null).to_string()), Value::Null))
+                // What is known of a planned value is known even when the value itself was too large to keep.
+                let metadata = match self.seen(key)? {
+                    Seen::Written(form, _) => form.metadata,
+                    Seen::Removed | Seen::Untouched => self.find(key).await?.ok_or_else(not_found)?.metadata,
+                };
+                Ok(read_done(Answer::json(metadata.unwrap_or(Value::Null).to_string()), Value::Null))
             }
             KeyCall::List { prefix, limit, cursor } => self.list(prefix, *limit, cursor.as_deref()).await,
             KeyCall::GetMany { keys, with_metadata, json } => self.get_many(keys, *with_metadata, *json).await,

@@ -79,16 +79,22 @@ pub async fn import(gateway: &Gateway, party: Party, asked: &mut Asked) -> Resul
 }
 
 async fn init(gateway: &Gateway, party: Party, md5: String, asked: &Asked) -> Result<Response, Problem> {
-    let status = Command::Status { run: party.run.clone(), actor: party.actor.clone() };
-    let request = wire::request("/command", &status)?;
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&party.run), &request, objects::COMMAND_LIMIT, Some(&gateway.context)).await?;
-    let run: Run = wire::read_reply(&response).await?;
-    run.require_open(js::now())?;
+    let run = open_run(gateway, &party).await?;
     let file = format!("{:032x}", js::entropy());
     let upload = address(gateway, &party, file.clone(), Some(md5), asked)?;
     let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run) };
     let result = json!({"success": true, "type": "import", "filename": format!("{file}.sql"), "upload_url": upload, "at_bookmark": file, "messages": []});
     answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment)
+}
+
+/// The run, which has to be open.
+async fn open_run(gateway: &Gateway, party: &Party) -> Result<Run, Problem> {
+    let status = Command::Status { run: party.run.clone(), actor: party.actor.clone() };
+    let request = wire::request("/command", &status)?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&party.run), &request, objects::COMMAND_LIMIT, Some(&gateway.context)).await?;
+    let run: Run = wire::read_reply(&response).await?;
+    run.require_open(js::now())?;
+    Ok(run)
 }
 
 async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response, Problem> {
@@ -152,7 +158,8 @@ pub async fn export(gateway: &Gateway, party: Party, asked: &mut Asked) -> Resul
         if !is_hex(file) {
             return Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one."));
         }
-        let receipt = Receipt::bare(party.run.clone());
+        let run = open_run(gateway, &party).await?;
+        let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
         let result = exported(gateway, &party, file, asked)?;
         return answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment);
     }
