@@ -1,5 +1,6 @@
 //! Alerts: a log line, a row that operators can list, and a POST to whoever wants to be called.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
@@ -11,7 +12,9 @@ use crate::domain::run::RunId;
 use crate::domain::settings::Settings;
 
 /// Whose failure an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A part of the guard does not work: call somebody.
     GuardFailure,

@@ -1,16 +1,20 @@
 //! The gateway's own database: the environment's marker, the index of runs, the alerts.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use worker::Env;
 
+use super::alerts::Kind;
 use super::d1::{self, Failure};
 use super::js;
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::run::{Run, RunId};
+use crate::domain::run::{Millis, Mode, Run, RunId};
 use crate::domain::settings::{Environment, Settings};
 
 /// Longest wait for this database: what needs it is small.
@@ -104,8 +108,60 @@ pub async fn index_run(env: &Env, run: &Run) -> Result<(), Problem> {
     .map(|_| ())
 }
 
+/// A run as the index has it.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct IndexedRun {
+    /// Its id.
+    id: String,
+    /// Who opened it.
+    owner: String,
+    /// Its mode a moment ago: the run itself is the authority.
+    mode: Mode,
+    /// When it was opened, in milliseconds since the Unix epoch.
+    opened_at: Millis,
+    /// When it ends by itself.
+    expires_at: Millis,
+    /// When it was closed.
+    closed_at: Option<Millis>,
+    /// The run above it.
+    parent: Option<String>,
+    /// Its labels.
+    labels: BTreeMap<String, String>,
+    /// The version of the prompt at work.
+    prompt_version: Option<String>,
+}
+
+/// What failed, by cause and minute.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RaisedAlert {
+    /// Its number.
+    id: u64,
+    /// Whose failure it is.
+    kind: Kind,
+    /// The code of the problem.
+    cause: String,
+    /// Minutes since the Unix epoch.
+    minute: u64,
+    /// How often the cause was seen in this minute.
+    count: u64,
+    /// What the last one said.
+    message: String,
+    /// The run in which it was seen last.
+    run: Option<String>,
+    /// When it was seen first, in milliseconds since the Unix epoch.
+    first_at: Millis,
+    /// When it was seen last.
+    last_at: Millis,
+}
+
+fn typed<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, Problem> {
+    serde_json::from_value(Value::Array(rows)).map_err(|_| Problem::internal())
+}
+
 /// The newest runs: of one owner or of all, and only one run with those right below it where that is asked.
-pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, limit: u32) -> Result<Vec<Value>, Problem> {
+pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, limit: u32) -> Result<Vec<IndexedRun>, Problem> {
     let mut runs = rows(
         env,
         "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id = ?2 OR parent = ?2) ORDER BY opened_at DESC, id DESC LIMIT ?3",
@@ -118,7 +174,7 @@ pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, li
             fields.insert("labels".into(), labels);
         }
     }
-    Ok(runs)
+    typed(runs)
 }
 
 /// The id that was generated for an opening with this idempotency key, now or the first time; with the request it was for.
@@ -146,6 +202,6 @@ pub async fn count_alert(env: &Env, kind: &str, cause: &str, message: &str, run:
 }
 
 /// The newest alerts.
-pub async fn list_alerts(env: &Env, limit: u32) -> Result<Vec<Value>, Problem> {
-    rows(env, "SELECT id, kind, cause, minute, count, message, run, first_at, last_at FROM alerts ORDER BY last_at DESC, id DESC LIMIT ?1", json!([limit])).await
+pub async fn list_alerts(env: &Env, limit: u32) -> Result<Vec<RaisedAlert>, Problem> {
+    typed(rows(env, "SELECT id, kind, cause, minute, count, message, run, first_at, last_at FROM alerts ORDER BY last_at DESC, id DESC LIMIT ?1", json!([limit])).await?)
 }

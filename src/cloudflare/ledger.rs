@@ -32,6 +32,7 @@ pub type Journal = (Vec<Entry>, Vec<(Position, Effect)>);
 
 /// One operation with everything that it changed.
 #[derive(Debug, serde::Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OperationChanges {
     /// The operation.
     pub operation: Entry,

@@ -16,6 +16,7 @@ use super::settings::Environment;
 
 /// What the bearer of a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Opens runs and works in them.

@@ -11,6 +11,7 @@ pub type Image = Map<String, Value>;
 
 /// One changed thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Effect {
     /// The store's binding.
     pub store: String,
@@ -35,6 +36,7 @@ pub struct Effect {
 
 /// How a thing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It was not there before.
@@ -47,6 +49,7 @@ pub enum Change {
 
 /// The before and after of one field; absent where the field was not there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FieldDiff {
     /// The field's name; nested JSON is named with dots.
     pub field: String,

@@ -14,6 +14,7 @@ use super::statement::split;
 
 /// The kind of a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HazardKind {
     /// The run wrote for real before it became a dry run.
@@ -30,6 +31,7 @@ pub enum HazardKind {
 
 /// One hazard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hazard {
     /// Its kind.
     pub kind: HazardKind,

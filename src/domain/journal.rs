@@ -13,6 +13,7 @@ pub type Position = u64;
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It began; nothing is known of its end. After a crash this is all there is.
@@ -50,6 +51,7 @@ impl Outcome {
 
 /// One operation as it is recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Entry {
     /// Its position.
     pub position: Position,

@@ -6,6 +6,7 @@ use super::effect::{Effect, FieldDiff, Image};
 
 /// How a row moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Move {
     /// It is different now.
@@ -18,6 +19,7 @@ pub enum Move {
 
 /// A row of the base that is not what it was when the run copied it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Moved {
     /// The database's binding.
     pub store: String,
@@ -35,6 +37,7 @@ pub struct Moved {
 
 /// What a look at the base found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Movement {
     /// Rows that were compared.
     pub compared: u64,

@@ -10,6 +10,7 @@ use super::statement::{Kind, Statement};
 
 /// Whether an operation changes its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// It cannot.
@@ -106,6 +107,7 @@ pub struct BoundStatement {
 
 /// One value of a bulk write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyItem {
     /// Its key.
     pub key: String,

@@ -15,6 +15,7 @@ use super::settings::StoreKind;
 
 /// Everything about a run, from its journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// The run itself.
     pub run: RunSummary,
@@ -39,6 +40,7 @@ pub struct Report {
 
 /// The head of a report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RunSummary {
     /// Its id.
     pub id: String,
@@ -70,6 +72,7 @@ pub struct RunSummary {
 
 /// Counts over the whole run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// All operations.
     pub operations: usize,
@@ -97,6 +100,7 @@ pub struct Summary {
 
 /// Net changes of one table, or of the keys or objects of one store.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangeGroup {
     /// The store's binding.
     pub store: String,
@@ -118,6 +122,7 @@ pub struct ChangeGroup {
 
 /// One changed thing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChangeItem {
     /// Which one.
     pub key: String,
@@ -131,6 +136,7 @@ pub struct ChangeItem {
 
 /// One operation that did not succeed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProblemLine {
     /// Its position.
     pub position: Position,
@@ -154,6 +160,7 @@ pub struct ProblemLine {
 
 /// One write that changed nothing.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SkippedLine {
     /// Its position.
     pub position: Position,
@@ -169,6 +176,7 @@ pub struct SkippedLine {
 
 /// What the report does not say exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// True when every operation was carried out exactly.
     pub exact: bool,

@@ -68,6 +68,7 @@ impl std::fmt::Display for RunId {
 
 /// What a run's writes are: real, or rehearsed. It moves one way only, from live to dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Writes reach the stores.
@@ -94,6 +95,7 @@ impl Mode {
 
 /// Why a run has the mode it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModeCause {
     /// The run was opened so.
@@ -129,6 +131,7 @@ impl ModeCause {
 
 /// What somebody who opens a run asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenRequest {
     /// An id of the caller's choice.
@@ -227,6 +230,7 @@ pub struct Run {
 
 /// Whether a run still acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It reads and writes.

@@ -8,6 +8,7 @@ use super::refusal::{Code, Problem};
 
 /// Where a gateway stands. Nothing is shared between two environments but the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// The default: agents may open live runs here.
@@ -43,6 +44,7 @@ impl std::fmt::Display for Environment {
 
 /// What agents may do to a store, whatever the mode of their run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
     /// What the run's mode says.
@@ -56,6 +58,7 @@ pub enum Policy {
 
 /// The kind of a store, which decides the adapter that serves it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StoreKind {
     /// Rows, reached by SQL.

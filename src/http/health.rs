@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use worker::Response;
 
 use super::Gateway;
+use super::shapes::{Health, Readiness};
 use crate::cloudflare::{control, environment, js};
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::Problem;
@@ -18,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// It lives. Says nothing else, because anybody may ask.
 pub fn health() -> Result<Response, Problem> {
-    Response::from_json(&json!({"status": "ok"})).map_err(|_| Problem::internal())
+    Response::from_json(&Health { status: "ok" }).map_err(|_| Problem::internal())
 }
 
 /// Really asks every store, the gateway's own and the targets.
@@ -32,8 +33,7 @@ pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
     .await;
     let all = checks.iter().all(|(_, answered)| *answered);
     let checks: Map<String, Value> = checks.into_iter().map(|(name, answered)| (name, if answered { "ok" } else { "failed" }.into())).collect();
-    let body = json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
-    let response = Response::from_json(&body).map_err(|_| Problem::internal())?;
+    let response = Response::from_json(&Readiness { status: if all { "ready" } else { "not ready" }, checks }).map_err(|_| Problem::internal())?;
     Ok(response.with_status(if all { 200 } else { 503 }))
 }
 

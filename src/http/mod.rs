@@ -7,6 +7,7 @@ mod mcp;
 mod problem;
 mod request;
 mod router;
+mod shapes;
 mod v1;
 
 use std::cell::Cell;

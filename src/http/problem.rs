@@ -1,16 +1,19 @@
 //! The only place that picks a status code.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 use worker::{Headers, Response};
 
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::Environment;
 
 /// How a code looks on the wire: the HTTP status, Cloudflare's number for it where there is one, and whether a retry can mend it.
-struct Face {
-    status: u16,
-    number: u32,
-    retry: bool,
+pub struct Face {
+    /// The HTTP status.
+    pub status: u16,
+    /// The number in `errors`.
+    pub number: u32,
+    /// Whether the same request may succeed later.
+    pub retry: bool,
 }
 
 /// Seconds after which what is not available is worth another try.
@@ -21,7 +24,7 @@ const fn face(status: u16, number: u32, retry: bool) -> Face {
 }
 
 /// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this gateway's own.
-fn face_of(code: Code) -> Face {
+pub fn face_of(code: Code) -> Face {
     match code {
         Code::Unauthenticated => face(401, 9109, false),
         Code::WrongEnvironment => face(403, 1000701, false),
@@ -79,21 +82,83 @@ fn face_of(code: Code) -> Face {
     }
 }
 
-/// The JSON of a problem: an RFC 9457 object and a Cloudflare envelope in one, because every client reads one of the two.
-fn body(problem: &Problem, environment: Option<Environment>) -> Value {
-    let face = face_of(problem.code);
+/// An RFC 9457 problem and a Cloudflare envelope in one object, because every client reads one of the two. Branch on `code`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "Problem"))]
+pub struct Body<'a> {
+    /// `urn:dryrun-gateway:problem:` and the code.
+    r#type: String,
+    /// The code, readable.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What was not done and why, for a person.
+    detail: &'a str,
+    /// Why, for programs.
+    code: Code,
+    /// What to do about it. Empty where the store itself said no in its own words.
+    remedy: &'a str,
+    /// Where this is; null when even that is not known.
+    environment: Option<Environment>,
+    result: (),
+    #[cfg_attr(test, schemars(extend("const" = false)))]
+    success: bool,
+    /// The same for Cloudflare's clients.
+    errors: [ErrorLine<'a>; 1],
+    messages: [(); 0],
+}
+
+/// A line of an envelope's `errors`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ErrorLine<'a> {
+    /// Cloudflare's number for it where there is one; from 1000700 on the gateway's own.
+    code: u32,
+    message: &'a str,
+    /// The remedy, where wrangler prints it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_chain: Option<[Cause<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta<'a>>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Cause<'a> {
+    code: u32,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Meta<'a> {
+    reason: Code,
+    remedy: &'a str,
+}
+
+fn body(problem: &Problem, environment: Option<Environment>) -> Body<'_> {
+    let Face { status, number, .. } = face_of(problem.code);
     let code = problem.code.as_str();
-    let title = code.replace('_', " ");
-    let mut error = json!({"code": face.number, "message": problem.message});
-    if let (false, Some(error)) = (problem.remedy.is_empty(), error.as_object_mut()) {
-        error.insert("error_chain".into(), json!([{"code": face.number, "message": problem.remedy}]));
-        error.insert("meta".into(), json!({"reason": code, "remedy": problem.remedy}));
+    let remedy = (!problem.remedy.is_empty()).then_some(problem.remedy.as_str());
+    Body {
+        r#type: format!("urn:dryrun-gateway:problem:{code}"),
+        title: code.replace('_', " "),
+        status,
+        detail: &problem.message,
+        code: problem.code,
+        remedy: &problem.remedy,
+        environment,
+        result: (),
+        success: false,
+        errors: [ErrorLine {
+            code: number,
+            message: &problem.message,
+            error_chain: remedy.map(|message| [Cause { code: number, message }]),
+            meta: remedy.map(|remedy| Meta { reason: problem.code, remedy }),
+        }],
+        messages: [],
     }
-    json!({
-        "type": format!("urn:dryrun-gateway:problem:{code}"), "title": title, "status": face.status, "detail": problem.message,
-        "code": code, "remedy": problem.remedy, "environment": environment,
-        "result": null, "success": false, "errors": [error], "messages": [],
-    })
 }
 
 /// The status of a code.
@@ -120,7 +185,8 @@ pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::R
     }
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
-    Ok(Response::ok(body(problem, environment).to_string())?.with_status(face.status).with_headers(headers))
+    let text = serde_json::to_string(&body(problem, environment))?;
+    Ok(Response::ok(text)?.with_status(face.status).with_headers(headers))
 }
 
 #[cfg(test)]
@@ -131,7 +197,7 @@ mod tests {
     fn a_problem_is_an_envelope_and_a_problem_document_in_one() {
         let problem = Problem::new(Code::FlagUnavailable, "The flag could not be read; nothing was written.", "Try again.");
         expect_test::expect![[r#"{"type":"urn:dryrun-gateway:problem:flag_unavailable","title":"flag unavailable","status":503,"detail":"The flag could not be read; nothing was written.","code":"flag_unavailable","remedy":"Try again.","environment":"staging","result":null,"success":false,"errors":[{"code":1000712,"message":"The flag could not be read; nothing was written.","error_chain":[{"code":1000712,"message":"Try again."}],"meta":{"reason":"flag_unavailable","remedy":"Try again."}}],"messages":[]}"#]]
-        .assert_eq(&body(&problem, Some(Environment::Staging)).to_string());
+        .assert_eq(&serde_json::to_string(&body(&problem, Some(Environment::Staging))).unwrap());
     }
 
     #[test]

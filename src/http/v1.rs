@@ -1,12 +1,14 @@
 //! The control plane.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use worker::Response;
 
 use super::Gateway;
 use super::request::Asked;
 use super::router::Route;
+use super::shapes::{AlertList, Installation, OpenedRun, RunList};
 use crate::app::message::{Actor, Command, Open, Opened};
 use crate::cloudflare::{control, js, objects, wire};
 use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
@@ -20,7 +22,7 @@ use crate::domain::settings::Environment;
 /// Longest body of the control plane.
 const MAX_BODY: u64 = 64 << 10;
 
-fn answer(value: &Value, status: u16) -> Result<Response, Problem> {
+fn answer<T: Serialize>(value: &T, status: u16) -> Result<Response, Problem> {
     let response = Response::from_json(value).map_err(|_| Problem::internal())?;
     let headers = response.headers();
     headers.set("Cache-Control", "no-store").map_err(|_| Problem::internal())?;
@@ -77,24 +79,7 @@ pub async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Resul
 
 /// Where this is, and who is asking.
 pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Problem> {
-    let settings = &gateway.settings;
-    let stores: Vec<Value> =
-        settings.stores.iter().map(|(binding, store)| json!({"binding": binding, "kind": store.kind, "name": store.name, "id": store.id, "policy": store.policy})).collect();
-    let caller = match caller {
-        Caller::Key { name, role } => json!({"name": name, "role": role, "run": null}),
-        Caller::Run(claim) => json!({"name": claim.owner, "role": "agent", "run": claim.run}),
-    };
-    answer(
-        &json!({
-            "environment": settings.environment, "account": settings.account, "stores": stores, "caller": caller, "version": env!("CARGO_PKG_VERSION"),
-            "limits": {
-                "flag_budget_ms": u64::try_from(settings.flag_budget.as_millis()).unwrap_or(u64::MAX), "flag_ttl_seconds": settings.flag_ttl_seconds,
-                "shadow_max_rows": settings.shadow_max_rows, "shadow_max_bytes": settings.shadow_max_bytes,
-                "overlay_max_bytes": settings.overlay_max_bytes, "max_body_bytes": settings.max_body_bytes,
-            },
-        }),
-        200,
-    )
+    answer(&Installation::of(&gateway.settings, caller), 200)
 }
 
 /// Opens a run.
@@ -131,9 +116,7 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
         opened.run = command(gateway, &id, &Command::TurnDry { run: id.clone(), actor: Actor { name: owner.clone(), sees_all: false } }).await?;
     }
     let token = gateway.keyring.issue(&RunClaim { run: id, owner, expires_at: opened.run.expires_at })?;
-    let mut fields = described(&opened.run)?;
-    fields.insert("token".into(), token.into());
-    answer(&Value::Object(fields), if opened.existed { 200 } else { 201 })
+    answer(&OpenedRun { run: summarise(&opened.run, js::now()), token }, if opened.existed { 200 } else { 201 })
 }
 
 /// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key before.
@@ -163,28 +146,28 @@ pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<R
         Caller::Key { .. } => None,
     };
     let runs = control::list_runs(&gateway.env, owner, below, limit).await?;
-    answer(&json!({ "runs": runs }), 200)
+    answer(&RunList { runs }, 200)
 }
 
 /// Describes a run.
 pub async fn status(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::Status { run: run.clone(), actor: actor(caller) }).await?;
-    answer(&Value::Object(described(&run)?), 200)
+    answer(&summarise(&run, js::now()), 200)
 }
 
 /// Turns a run dry.
 pub async fn turn_dry(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::TurnDry { run: run.clone(), actor: actor(caller) }).await?;
-    answer(&Value::Object(described(&run)?), 200)
+    answer(&summarise(&run, js::now()), 200)
 }
 
 /// Ends a run.
 pub async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::Close { run: run.clone(), actor: actor(caller) }).await?;
-    answer(&Value::Object(described(&run)?), 200)
+    answer(&summarise(&run, js::now()), 200)
 }
 
 /// One operation of a run with everything that it changed.
@@ -226,5 +209,5 @@ pub async fn alerts(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result
     }
     let limit = limits::page(asked.query("limit").as_deref(), 1, 100)?;
     let alerts = control::list_alerts(&gateway.env, limit).await?;
-    answer(&json!({ "alerts": alerts }), 200)
+    answer(&AlertList { alerts }, 200)
 }
