@@ -1,6 +1,7 @@
 //! Reading values and lists of keys.
 
 use js_sys::{Array, Map as JsMap, Object};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use wasm_bindgen::{JsCast as _, JsValue};
 
@@ -121,22 +122,8 @@ impl Namespace<'_> {
             }
         };
         let count = keys.len();
-        let result: Vec<Value> = keys
-            .into_iter()
-            .map(|(name, listed)| {
-                let mut entry = Map::new();
-                entry.insert("name".into(), name.into());
-                if let Some(expiration) = listed.expiration {
-                    entry.insert("expiration".into(), expiration.into());
-                }
-                if let Some(metadata) = listed.metadata {
-                    entry.insert("metadata".into(), metadata);
-                }
-                Value::Object(entry)
-            })
-            .collect();
-        let info = json!({"count": count, "cursor": next.unwrap_or_default()});
-        let answer = Answer::Result { result: Value::Array(result).to_string(), info: Some(info.to_string()) };
+        let result: Vec<KeyLine> = keys.into_iter().map(|(name, Listed { expiration, metadata })| KeyLine { name, expiration, metadata }).collect();
+        let answer = Answer::Result { result: to_text(&result)?, info: Some(to_text(&KeyPage { count, cursor: next.unwrap_or_default() })?) };
         Ok(read_done(answer, json!({ "count": count })))
     }
 
@@ -158,6 +145,33 @@ impl Namespace<'_> {
         let next = js::text_member(&answer, "cursor").filter(|next| !complete && !next.is_empty());
         Ok((listed.collect(), next))
     }
+}
+
+/// A key of a list.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeyLine {
+    name: String,
+    /// When the value ends, in seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<u64>,
+    /// The metadata that was put with it, any JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Value>,
+}
+
+/// Where a page of keys ended.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct KeyPage {
+    /// Keys on this page.
+    count: usize,
+    /// For the next page; empty on the last one.
+    cursor: String,
+}
+
+fn to_text<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|_| Problem::internal())
 }
 
 fn not_found() -> Problem {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
 use js_sys::{JSON, Object, Uint8Array};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::JsValue;
@@ -67,11 +68,11 @@ impl Namespace<'_> {
 
     /// The answer of a bulk write: the keys that were not written are named, and when none was, that is a failure.
     fn bulk<'k>(&self, keys: impl Iterator<Item = &'k str>, done: Vec<Result<(), Problem>>) -> Result<KvDone, Problem> {
-        let failed: Vec<&str> = keys.zip(&done).filter(|(_, done)| done.is_err()).map(|(key, _)| key).collect();
+        let failed: Vec<String> = keys.zip(&done).filter(|(_, done)| done.is_err()).map(|(key, _)| key.to_owned()).collect();
         if !done.is_empty() && failed.len() == done.len() {
             return Err(unavailable(self.store));
         }
-        let result = json!({"successful_key_count": done.len() - failed.len(), "unsuccessful_keys": failed});
+        let result = BulkWritten::of(done.len() - failed.len(), failed)?;
         Ok(write_done(Answer::json(result.to_string()), Outcome::Done, result))
     }
 
@@ -140,13 +141,13 @@ impl Namespace<'_> {
                     let at = self.expiry(item.expiration, item.expiration_ttl)?;
                     pieces.push(self.plan_put(&item.key, bytes, at, item.metadata.clone()).await?);
                 }
-                let result = json!({"successful_key_count": items.len(), "unsuccessful_keys": []});
+                let result = BulkWritten::of(items.len(), Vec::new())?;
                 Ok(planned(Answer::json(result.to_string()), Outcome::Done, result, pieces))
             }
             KeyCall::DeleteMany { keys } => {
                 let pieces = join_all(keys.iter().map(|key| self.plan_delete(key))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 let outcome = if pieces.iter().any(|(effect, _)| effect.before.is_some()) { Outcome::Done } else { Outcome::Skipped };
-                let result = json!({"successful_key_count": keys.len(), "unsuccessful_keys": []});
+                let result = BulkWritten::of(keys.len(), Vec::new())?;
                 Ok(planned(Answer::json(result.to_string()), outcome, result, pieces))
             }
             KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => Err(Problem::internal()),
@@ -187,6 +188,22 @@ impl Namespace<'_> {
 
     fn effect(&self, key: &str, before: Option<Image>, after: Option<Image>) -> Effect {
         Effect { store: self.store.to_owned(), subject: "keys".into(), key: key.to_owned(), label: None, statement: None, renamed_from: None, before, after }
+    }
+}
+
+/// What became of a bulk write.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BulkWritten {
+    /// Keys that were written or deleted.
+    successful_key_count: usize,
+    /// Keys that were not; try them again.
+    unsuccessful_keys: Vec<String>,
+}
+
+impl BulkWritten {
+    fn of(successful_key_count: usize, unsuccessful_keys: Vec<String>) -> Result<Value, Problem> {
+        serde_json::to_value(Self { successful_key_count, unsuccessful_keys }).map_err(|_| Problem::internal())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cloudflare::wire::header_text;
 use crate::domain::condition::{Condition, Met, Range};
 use crate::domain::effect::Image;
 use crate::domain::operation::{CustomMetadata, HttpMetadata};
+use crate::domain::refusal::Problem;
 use crate::domain::run::Millis;
 use crate::domain::sorted;
 
@@ -39,6 +40,40 @@ pub struct ObjectForm {
     /// Digests by name, in hex.
     #[serde(default)]
     pub(super) checksums: BTreeMap<String, String>,
+}
+
+/// An object that was written.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ObjectWritten<'a> {
+    key: &'a str,
+    /// The MD5 of its bytes, in hex.
+    etag: &'a str,
+    /// In bytes. Text, as Cloudflare answers it.
+    size: String,
+    version: &'a str,
+    /// When, as ISO 8601 says it.
+    uploaded: String,
+    storage_class: &'a str,
+}
+
+/// An object of a list.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ObjectLine<'a> {
+    key: &'a str,
+    /// In bytes.
+    size: u64,
+    etag: &'a str,
+    /// When it was written, as ISO 8601 says it.
+    last_modified: String,
+    storage_class: &'a str,
+    version: &'a str,
+    /// Digests by name, in hex.
+    checksums: &'a BTreeMap<String, String>,
+    /// Its HTTP headers: `contentType`, `cacheControl` and the like.
+    http_metadata: BTreeMap<&'a str, &'a str>,
+    custom_metadata: &'a CustomMetadata,
 }
 
 fn text_map(value: &JsValue) -> CustomMetadata {
@@ -110,15 +145,18 @@ impl ObjectForm {
         headers
     }
 
-    pub(super) fn put_result(&self, key: &str) -> Value {
-        json!({"key": key, "etag": self.etag, "size": self.size.to_string(), "version": self.version, "uploaded": iso(self.uploaded), "storage_class": self.storage_class})
+    pub(super) fn put_result(&self, key: &str) -> Result<Value, Problem> {
+        let Self { etag, version, storage_class, .. } = self;
+        let written = ObjectWritten { key, etag, size: self.size.to_string(), version, uploaded: iso(self.uploaded), storage_class };
+        serde_json::to_value(written).map_err(|_| Problem::internal())
     }
 
-    pub(super) fn listed(&self, key: &str) -> Value {
+    pub(super) fn listed<'a>(&'a self, key: &'a str) -> ObjectLine<'a> {
+        let Self { size, etag, version, storage_class, checksums, custom_metadata, .. } = self;
         // Lists name the metadata as the binding does, not as headers do.
-        let named = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| ((*name).to_owned(), value.clone()))));
-        json!({"key": key, "size": self.size, "etag": self.etag, "last_modified": iso(self.uploaded), "storage_class": self.storage_class, "version": self.version, "checksums": self.checksums,
-            "http_metadata": named, "custom_metadata": self.custom_metadata})
+        let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| (*name, value.as_str()))));
+        let last_modified = iso(self.uploaded);
+        ObjectLine { key, size: *size, etag, last_modified, storage_class, version, checksums, http_metadata, custom_metadata }
     }
 
     pub(super) fn check(&self, condition: &Condition) -> Met {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use js_sys::{Array, Object};
+use serde::Serialize;
 use serde_json::{Value, json};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 
-use super::form::{ObjectForm, only_if, range_to_js};
+use super::form::{ObjectForm, ObjectLine, only_if, range_to_js};
 use super::{Bucket, LIMIT, R2Done, done, not_found, not_modified, precondition_failed};
 use crate::app::message::Answer;
 use crate::cloudflare::js;
@@ -85,9 +86,10 @@ impl Bucket<'_> {
             }
         };
         let count = objects.len() + prefixes.len();
-        let result: Vec<Value> = objects.iter().map(|(key, form)| form.listed(key)).collect();
-        let info = json!({"cursor": next.clone().unwrap_or_default(), "is_truncated": next.is_some(), "delimited": prefixes, "per_page": limit});
-        let answer = Answer::Result { result: Value::Array(result).to_string(), info: Some(info.to_string()) };
+        let result: Vec<ObjectLine<'_>> = objects.iter().map(|(key, form)| form.listed(key)).collect();
+        let info = ObjectPage { is_truncated: next.is_some(), cursor: next.unwrap_or_default(), delimited: prefixes, per_page: limit };
+        let text = |text: serde_json::Result<String>| text.map_err(|_| Problem::internal());
+        let answer = Answer::Result { result: text(serde_json::to_string(&result))?, info: Some(text(serde_json::to_string(&info))?) };
         Ok(read_done(answer, json!({ "count": count })))
     }
 
@@ -157,6 +159,20 @@ impl Bucket<'_> {
         let truncated = js::member(&answer, "truncated").as_bool().unwrap_or(false);
         Ok(Page { objects, prefixes, next: js::text_member(&answer, "cursor").filter(|_| truncated) })
     }
+}
+
+/// Where a page of objects ended.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ObjectPage {
+    /// For the next page; empty on the last one.
+    cursor: String,
+    /// Whether there is a next page.
+    is_truncated: bool,
+    /// What the delimiter rolled up.
+    delimited: Vec<String>,
+    /// Most entries of a page.
+    per_page: u32,
 }
 
 /// A page of the base.

@@ -56,7 +56,7 @@ impl Bucket<'_> {
                     return Err(precondition_failed());
                 }
                 let form = ObjectForm::from_js(&object);
-                let result = form.put_result(key);
+                let result = form.put_result(key)?;
                 Ok(done(Answer::json(result.to_string()), Outcome::Done, result))
             }
             ObjectCall::Delete { key } => {
@@ -91,7 +91,7 @@ impl Bucket<'_> {
                     custom_metadata: custom_metadata.clone(),
                     storage_class: storage_class.clone().unwrap_or_else(|| "Standard".into()),
                 };
-                let result = form.put_result(key);
+                let result = form.put_result(key)?;
                 let effect = self.effect(key, before.as_ref(), Some(&form));
                 let stored = serde_json::to_string(&form).map_err(|_| Problem::internal())?;
                 let inexact = match received.body {
