@@ -14,6 +14,7 @@ use crate::domain::settings::Settings;
 /// Whose failure an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "AlertKind"))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A part of the guard does not work: call somebody.

@@ -281,6 +281,7 @@ pub enum Blame {
 /// A refusal or fault, as it is journalled and answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "RecordedProblem"))]
 #[error("{} ({})", message, code.as_str())]
 pub struct Problem {
     /// Why, in a form that programs may branch on.

@@ -136,21 +136,26 @@ impl ModeCause {
 pub struct OpenRequest {
     /// An id of the caller's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<RunId>"))]
     pub id: Option<String>,
     /// `dry_run` unless asked otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The run that this one is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<RunId>"))]
     pub parent: Option<String>,
     /// Free labels, shown in lists and reports.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(test, schemars(extend("maxProperties" = MAX_LABELS, "propertyNames" = {"maxLength": MAX_LABEL_CHARS}, "additionalProperties" = {"type": "string", "maxLength": MAX_LABEL_CHARS})))]
     pub labels: BTreeMap<String, String>,
     /// Which version of the agent's prompt is at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(length(max = MAX_LABEL_CHARS)))]
     pub prompt_version: Option<String>,
-    /// How long the run lives, in seconds.
+    /// How long the run lives, in seconds; a day unless asked otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = MIN_LIFETIME_SECONDS, max = MAX_LIFETIME_SECONDS)))]
     pub expires_in: Option<u64>,
 }
 

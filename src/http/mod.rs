@@ -4,6 +4,7 @@ mod answer;
 mod client_v4;
 mod health;
 mod mcp;
+mod openapi;
 mod problem;
 mod request;
 mod router;
@@ -102,6 +103,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     let asked_dry = client_v4::asks_for_dry_run(&asked)?;
     let route = match find(&asked.method, &asked.path) {
         Ok(Route::Health) => return health::health(),
+        Ok(Route::Document) => return openapi::serve(),
         Ok(Route::Ready) => return health::ready(gateway).await,
         Ok(Route::Receive(signed)) => {
             control::verify_environment(&gateway.env, &gateway.settings).await?;
@@ -134,7 +136,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         v1::take_word(gateway, &caller, &run).await?;
     }
     match route? {
-        Route::Health | Route::Ready | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
+        Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
         Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked),
         Route::Analytics => client_v4::account::no_analytics(),
         Route::NotOffered(what) => client_v4::account::not_offered(gateway, &caller, &what, &asked, asked_dry).await,

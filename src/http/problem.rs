@@ -118,21 +118,21 @@ struct ErrorLine<'a> {
     message: &'a str,
     /// The remedy, where wrangler prints it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_chain: Option<[Cause<'a>; 1]>,
+    error_chain: Option<[ErrorCause<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<Meta<'a>>,
+    meta: Option<ErrorMeta<'a>>,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Cause<'a> {
+struct ErrorCause<'a> {
     code: u32,
     message: &'a str,
 }
 
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Meta<'a> {
+struct ErrorMeta<'a> {
     reason: Code,
     remedy: &'a str,
 }
@@ -154,8 +154,8 @@ fn body(problem: &Problem, environment: Option<Environment>) -> Body<'_> {
         errors: [ErrorLine {
             code: number,
             message: &problem.message,
-            error_chain: remedy.map(|message| [Cause { code: number, message }]),
-            meta: remedy.map(|remedy| Meta { reason: problem.code, remedy }),
+            error_chain: remedy.map(|message| [ErrorCause { code: number, message }]),
+            meta: remedy.map(|remedy| ErrorMeta { reason: problem.code, remedy }),
         }],
         messages: [],
     }

@@ -14,6 +14,7 @@ use crate::domain::settings::StoreKind;
 pub enum Route {
     Health,
     Ready,
+    Document,
     Environment,
     OpenRun,
     ListRuns,
@@ -85,6 +86,7 @@ type Build = fn(&Parts<'_, '_>) -> Result<Route, Problem>;
 const ROUTES: &[(&str, &str, Build)] = &[
     ("GET", "/health", |_| Ok(Route::Health)),
     ("GET", "/health/ready", |_| Ok(Route::Ready)),
+    ("GET", "/openapi.json", |_| Ok(Route::Document)),
     ("GET", "/v1/environment", |_| Ok(Route::Environment)),
     ("POST", "/v1/runs", |_| Ok(Route::OpenRun)),
     ("GET", "/v1/runs", |_| Ok(Route::ListRuns)),
@@ -219,6 +221,12 @@ pub fn find(method: &str, path: &str) -> Result<Route, Problem> {
         };
         route(&Parts(matched.params))
     })
+}
+
+/// Method and path of every route.
+#[cfg(test)]
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(method, path, _)| (*method, *path))
 }
 
 #[cfg(test)]

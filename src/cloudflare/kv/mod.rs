@@ -3,6 +3,11 @@
 mod read;
 mod write;
 
+#[cfg(test)]
+pub use read::{KeyLine, KeyPage};
+#[cfg(test)]
+pub use write::BulkWritten;
+
 use std::time::Duration;
 
 use js_sys::{ArrayBuffer, JSON, Uint8Array};

@@ -6,6 +6,11 @@ mod write;
 
 pub use write::{drain, is_same_body};
 
+#[cfg(test)]
+pub use form::{ObjectLine, ObjectWritten};
+#[cfg(test)]
+pub use read::ObjectPage;
+
 use std::time::Duration;
 
 use serde_json::Value;

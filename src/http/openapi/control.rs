@@ -1,0 +1,112 @@
+//! The routes of the control plane, and of health.
+
+use serde_json::{Value, json};
+
+use super::document::{Forms, Operation, json_content, operation};
+use super::problems::{INDEX, NAMED_RUN, OPENING, ROLES};
+use crate::cloudflare::ledger::OperationChanges;
+use crate::domain::refusal::Code;
+use crate::domain::report::{Report, RunSummary};
+use crate::domain::run::OpenRequest;
+use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, Readiness, RunList};
+
+/// The groups and what they are about.
+pub const TAGS_SAY: [(&str, &str); 3] = [
+    ("runs", "A run is one piece of an agent's work, live or dry. It turns one way only: from live to dry."),
+    ("reports", "What a run did or would have done, and what failed."),
+    ("health", "Whether the gateway lives, where it is, and this document."),
+];
+
+pub fn operations(forms: &mut Forms) -> Vec<Operation> {
+    let mut operations = health(forms);
+    operations.extend(runs(forms));
+    operations.extend(reports(forms));
+    operations
+}
+
+fn health(forms: &mut Forms) -> Vec<Operation> {
+    let ready = json_content(forms.answer::<Readiness>());
+    vec![
+        operation("GET", "/health", "health", "health", "Whether the gateway lives", "Says nothing else, because anybody may ask.").answers(
+            200,
+            "It lives.",
+            &[],
+            json_content(forms.answer::<Health>()),
+        ),
+        operation("GET", "/health/ready", "ready", "health", "Whether every store answers", "Really asks each: the gateway's own and the targets.")
+            .answers(200, "Everything answered.", &[], ready.clone())
+            .answers(503, "Something did not answer, or the gateway is `misconfigured`.", &[], ready),
+        operation("GET", "/openapi.json", "document", "health", "This document", "").answers(200, "The document.", &[], json_content(json!({"type": "object", "required": ["openapi"]}))),
+        operation("GET", "/v1/environment", "environment", "health", "Where this is, which stores there are, who is asking", "").secured().answers(
+            200,
+            "The installation, as this caller may know it.",
+            &[],
+            json_content(forms.answer::<Installation<'static>>()),
+        ),
+    ]
+}
+
+/// An opened run can be used at all these.
+fn of_a_run() -> Value {
+    let link = |operation: &str| json!({"operationId": operation, "parameters": {"run": "$response.body#/id"}});
+    json!({"run": link("run"), "report": link("report"), "turnDry": link("turnDry"), "close": link("closeRun")})
+}
+
+fn runs(forms: &mut Forms) -> Vec<Operation> {
+    let run = json_content(forms.answer::<RunSummary>());
+    let opened = json_content(forms.answer::<OpenedRun>());
+    let body = json_content(forms.request::<OpenRequest>());
+    vec![
+        operation(
+            "POST",
+            "/v1/runs",
+            "openRun",
+            "runs",
+            "Open a run",
+            "A dry run unless `mode` says `live`; live in production takes an approver's key. With a run's token the new run is below that run. \
+             The same `id` and terms again answer the same run; without an `id`, so does the same `Idempotency-Key`.",
+        )
+        .secured()
+        .takes(&["idempotencyKey"])
+        .body(false, body)
+        .refuses(&[OPENING])
+        .answers(201, "The run was opened.", &[], opened.clone())
+        .answers(200, "The run was open already, on the same terms.", &[], opened)
+        .links(&of_a_run()),
+        operation("GET", "/v1/runs", "runs", "runs", "List runs", "An agent's own; a token's, and those right below it; everybody's for approvers and operators.")
+            .secured()
+            .takes(&["limitRuns"])
+            .refuses(&[INDEX])
+            .answers(200, "The newest runs.", &[], json_content(forms.answer::<RunList>())),
+        operation("GET", "/v1/runs/{run}", "run", "runs", "Read a run", "").secured().refuses(&[NAMED_RUN]).answers(200, "The run.", &[], run.clone()),
+        operation("POST", "/v1/runs/{run}/dry-run", "turnDry", "runs", "Turn a run dry", "At once, for good, in every store. Again, it changes nothing.")
+            .secured()
+            .refuses(&[NAMED_RUN])
+            .answers(200, "The run, dry.", &[], run.clone()),
+        operation("POST", "/v1/runs/{run}/close", "closeRun", "runs", "End a run", "Afterwards it neither reads nor writes; its report stays. Again, it changes nothing.")
+            .secured()
+            .refuses(&[NAMED_RUN])
+            .answers(200, "The run, closed.", &[], run),
+    ]
+}
+
+fn reports(forms: &mut Forms) -> Vec<Operation> {
+    let mut report = json_content(forms.answer::<Report>());
+    report["text/markdown"] = json!({"schema": {"type": "string"}});
+    vec![
+        operation("GET", "/v1/runs/{run}/report", "report", "reports", "The report of a run", "What it changed or would have, what failed, what a reviewer should not overlook.")
+            .secured()
+            .takes(&["format", "moved"])
+            .refuses(&[NAMED_RUN, &[Code::StoreUnavailable]])
+            .answers(200, "The report.", &[], report),
+        operation("GET", "/v1/runs/{run}/operations/{position}", "operation", "reports", "One operation with everything that it changed", "Images before and after; of a batch by statement.")
+            .secured()
+            .refuses(&[NAMED_RUN, &[Code::RouteNotFound]])
+            .answers(200, "The operation.", &[], json_content(forms.answer::<OperationChanges>())),
+        operation("GET", "/v1/alerts", "alerts", "reports", "What failed, by cause and minute", "For operators and approvers.")
+            .secured()
+            .takes(&["limitAlerts"])
+            .refuses(&[INDEX, ROLES])
+            .answers(200, "The newest alerts.", &[], json_content(forms.answer::<AlertList>())),
+    ]
+}

@@ -1,0 +1,172 @@
+//! The routes of the data plane.
+
+use serde_json::{Value, json};
+
+use super::document::{Forms, Operation, json_content, operation, shared};
+use super::problems::{DATA, JSON, KEY, OBJECT, ONE_KEY, ONE_OBJECT, PLANNED_BODY, RANGE, SQL, VALUE, WRITE};
+use crate::cloudflare::kv::{BulkWritten, KeyLine, KeyPage};
+use crate::cloudflare::r2::{ObjectLine, ObjectPage, ObjectWritten};
+use crate::domain::limits::{MAX_KV_BULK_READ, MAX_KV_BULK_WRITE};
+use crate::domain::operation::KeyItem;
+
+/// The groups whose answers say which run and operation they belong to.
+pub const TAGS: [&str; 3] = ["D1", "KV", "R2"];
+
+/// The groups and what they are about.
+pub const TAGS_SAY: [(&str, &str); 3] = [
+    ("D1", "SQL. In a dry run it runs on a real SQLite with copies of the rows that it needs."),
+    ("KV", "Values by key. A dry run sees its own on top of the namespace."),
+    ("R2", "Objects by key. A dry run sees its own on top of the bucket."),
+];
+
+const D1: &str = "/client/v4/accounts/{account}/d1/database/{store}";
+const KV: &str = "/client/v4/accounts/{account}/storage/kv/namespaces/{store}";
+const R2: &str = "/client/v4/accounts/{account}/r2/buckets/{store}";
+
+/// Headers of an operation's answer.
+const DONE: [&str; 3] = ["runId", "operation", "dryRun"];
+/// The same of a write, which may be repeated.
+const WRITTEN: [&str; 4] = ["runId", "operation", "dryRun", "replayed"];
+
+pub fn operations(forms: &mut Forms) -> Vec<Operation> {
+    let mut operations = databases();
+    operations.extend(values(forms));
+    operations.extend(bulk(forms));
+    operations.extend(objects(forms));
+    operations
+}
+
+/// Any operation on a store.
+fn on_store(method: &'static str, path: &str, id: &'static str, tag: &'static str, summary: &'static str, description: &'static str) -> Operation {
+    operation(method, path, id, tag, summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[DATA])
+}
+
+/// An envelope around a result.
+fn envelope(result: Value, info: Option<Value>) -> Value {
+    let mut own = json!({"properties": {"result": result}});
+    if let Some(info) = info {
+        own["required"] = json!(["result_info"]);
+        own["properties"]["result_info"] = info;
+    }
+    json_content(json!({"allOf": [shared("Envelope"), own]}))
+}
+
+fn list(of: Value) -> Value {
+    json!({"type": "array", "items": of})
+}
+
+fn databases() -> Vec<Operation> {
+    let statements = |path, id, summary, description, rows| {
+        on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
+            .body(true, json_content(shared("SqlRequest")))
+            .refuses(&[WRITE, JSON, SQL])
+            .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
+    };
+    vec![
+        statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
+        statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
+    ]
+}
+
+fn values(forms: &mut Forms) -> Vec<Operation> {
+    let value = format!("{KV}/values/{{key}}");
+    let page = envelope(list(forms.answer::<KeyLine>()), Some(forms.answer::<KeyPage>()));
+    let form = json!({
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["value"], "properties": {
+                "value": {"type": "string", "format": "binary"},
+                "metadata": {"type": "object", "description": "Any JSON of at most 1,024 bytes."},
+            }},
+            "encoding": {"metadata": {"contentType": "application/json"}},
+        },
+    });
+    vec![
+        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.")
+            .takes(&["prefix", "limitKeys", "cursor"])
+            .answers(200, "A page of keys.", &DONE, page),
+        on_store("GET", &value, "value", "KV", "Read a value", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
+            200,
+            "The value itself.",
+            &DONE,
+            json!({"application/octet-stream": {"schema": {}}}),
+        ),
+        on_store("PUT", &value, "putValue", "KV", "Write a value", "The body is the value, whatever its type; a form brings metadata along.")
+            .takes(&["expiration", "expirationTtl"])
+            .body(true, form)
+            .refuses(&[KEY, VALUE, WRITE])
+            .answers(200, "Written, or planned.", &WRITTEN, envelope(shared("Nothing"), None)),
+        on_store("DELETE", &value, "deleteValue", "KV", "Delete a value", "Also answers success when there was none.")
+            .refuses(&[KEY, WRITE])
+            .answers(200, "Deleted, or planned to be.", &WRITTEN, envelope(shared("Nothing"), None)),
+        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "")
+            .refuses(&[KEY, ONE_KEY, PLANNED_BODY])
+            .answers(200, "The metadata, null when the value has none.", &DONE, envelope(json!({}), None)),
+    ]
+}
+
+fn bulk(forms: &mut Forms) -> Vec<Operation> {
+    let written = envelope(forms.answer::<BulkWritten>(), None);
+    let names = |most: usize| json!({"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "minLength": 1, "maxLength": 512}});
+    let items = json!({"type": "array", "minItems": 1, "maxItems": MAX_KV_BULK_WRITE, "items": forms.request::<KeyItem>()});
+    let wanted = json!({
+        "type": "object", "required": ["keys"],
+        "properties": {"keys": names(MAX_KV_BULK_READ), "type": {"type": ["string", "null"], "enum": ["text", "json", null]}, "withMetadata": {"type": "boolean", "default": false}},
+    });
+    let found = json!({
+        "type": "object", "required": ["values"],
+        "properties": {"values": {"type": "object", "description": "By key: null where there is no value; the value; or `{value, metadata}` when metadata was asked for."}},
+    });
+    let delete = |method, path, id, summary| {
+        on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "")
+            .body(true, json_content(names(MAX_KV_BULK_WRITE)))
+            .refuses(&[KEY, JSON, WRITE])
+            .answers(200, "Deleted, or planned to be.", &WRITTEN, written.clone())
+    };
+    vec![
+        on_store("PUT", &format!("{KV}/bulk"), "putValues", "KV", "Write many values", "Of a key that comes twice the last one counts.")
+            .body(true, json_content(items))
+            .refuses(&[KEY, JSON, WRITE])
+            .answers(200, "Written, or planned.", &WRITTEN, written.clone()),
+        delete("DELETE", "bulk", "deleteValues", "Delete many values"),
+        delete("POST", "bulk/delete", "deleteValuesByPost", "Delete many values, by POST"),
+        on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "")
+            .body(true, json_content(wanted))
+            .refuses(&[KEY, JSON, PLANNED_BODY])
+            .answers(200, "The values.", &DONE, envelope(found, None)),
+    ]
+}
+
+fn objects(forms: &mut Forms) -> Vec<Operation> {
+    let object = format!("{R2}/objects/{{key}}");
+    let page = envelope(list(forms.answer::<ObjectLine<'static>>()), Some(forms.answer::<ObjectPage>()));
+    let conditions = ["ifMatch", "ifNoneMatch", "ifModifiedSince", "ifUnmodifiedSince"];
+    let described = [&DONE[..], &["etag", "lastModified"]].concat();
+    let part = [&described[..], &["contentRange"]].concat();
+    // The media type that the object was written with.
+    let any = || json!({"*/*": {"schema": {}}});
+    vec![
+        on_store("GET", &format!("{R2}/objects"), "objects", "R2", "List objects", "In order, page by page; with a delimiter like folders.")
+            .takes(&["prefix", "delimiter", "startAfter", "perPage", "cursor"])
+            .answers(200, "A page of objects.", &DONE, page),
+        on_store("GET", &object, "object", "R2", "Read an object", "Its metadata comes in headers: `x-amz-meta-*` is the object's own.")
+            .takes(&conditions)
+            .takes(&["range"])
+            .refuses(&[KEY, ONE_OBJECT, RANGE, PLANNED_BODY])
+            .answers(200, "The object itself.", &described, any())
+            .answers(206, "The part that was asked for.", &part, any()),
+        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "")
+            .takes(&conditions)
+            .refuses(&[KEY, ONE_OBJECT])
+            .answers(200, "What is known of the object, in headers.", &described, Value::Null),
+        on_store("PUT", &object, "putObject", "R2", "Write an object", "The body streams. `Content-Length` is required; at most 300 MiB.")
+            .takes(&conditions)
+            .takes(&["contentMd5", "sha256", "storageClass", "cacheControl"])
+            .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
+            .refuses(&[KEY, OBJECT, WRITE])
+            .answers(200, "Written, or planned.", &WRITTEN, envelope(forms.answer::<ObjectWritten<'static>>(), None)),
+        on_store("DELETE", &object, "deleteObject", "R2", "Delete an object", "Also answers success when there was none.")
+            .refuses(&[KEY, WRITE])
+            .answers(200, "Deleted, or planned to be.", &WRITTEN, envelope(json!({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}), None)),
+    ]
+}
