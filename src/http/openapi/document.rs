@@ -306,4 +306,4 @@ Below `/client/v4` requests and answers have Cloudflare's own form.
 Whatever was not done is never answered 2xx. Every problem is one JSON object that is an RFC 9457 document and a Cloudflare envelope at once: \
 branch on `code`, do what `remedy` says; the schema `Code` lists them all. \
 Besides what is listed with an operation, an address that there is not answers 404 `route_not_found`, a method that it does not have 405 `method_not_allowed`, \
-and a bug of the gateway 500 `internal`.";
+and a bug of the gateway 500 `internal` or 403 `read_that_writes`.";

@@ -4,8 +4,8 @@
 
 use crate::domain::refusal::Code;
 
-/// Codes that no described route answers: addresses and methods that there are not, and the gateway's own bugs.
-pub const OF_NO_ROUTE: [Code; 2] = [Code::MethodNotAllowed, Code::Internal];
+/// Codes that no described route answers: addresses and methods that there are not, and what would be a bug of the gateway.
+pub const OF_NO_ROUTE: [Code; 3] = [Code::MethodNotAllowed, Code::ReadThatWrites, Code::Internal];
 
 /// Any request: a header `Dry-Run` that is neither yes nor no, an installation that is not configured.
 pub const ANY: &[Code] = &[Code::InvalidRequest, Code::Misconfigured];
@@ -67,7 +67,6 @@ pub const SQL: &[Code] = &[
     Code::AmbiguousText,
     Code::StatementNotAllowed,
     Code::ReservedName,
-    Code::ReadThatWrites,
     Code::ShadowBudgetExceeded,
     Code::NotRehearsable,
     Code::SqlError,
