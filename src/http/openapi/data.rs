@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
-use super::problems::{DATA, JSON, KEY, OBJECT, ONE_KEY, ONE_OBJECT, PLANNED_BODY, RANGE, SQL, VALUE, WRITE};
+use super::problems::{EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PLANNED_BODY, RANGE, REACHING, SQL, VALUE, WRITE};
+use crate::domain::refusal::Code;
 use crate::cloudflare::kv::{BulkWritten, KeyLine, KeyPage};
 use crate::cloudflare::r2::{ObjectLine, ObjectPage, ObjectWritten};
 use crate::domain::limits::{MAX_KV_BULK_READ, MAX_KV_BULK_WRITE};
@@ -19,14 +20,17 @@ pub const TAGS_SAY: [(&str, &str); 3] = [
     ("R2", "Objects by key. A dry run sees its own on top of the bucket."),
 ];
 
-const D1: &str = "/client/v4/accounts/{account}/d1/database/{store}";
-const KV: &str = "/client/v4/accounts/{account}/storage/kv/namespaces/{store}";
-const R2: &str = "/client/v4/accounts/{account}/r2/buckets/{store}";
+pub const D1: &str = "/client/v4/accounts/{account}/d1/database/{store}";
+pub const KV: &str = "/client/v4/accounts/{account}/storage/kv/namespaces/{store}";
+pub const R2: &str = "/client/v4/accounts/{account}/r2/buckets/{store}";
 
 /// Headers of an operation's answer.
 const DONE: [&str; 3] = ["runId", "operation", "dryRun"];
 /// The same of a write, which may be repeated.
 const WRITTEN: [&str; 4] = ["runId", "operation", "dryRun", "replayed"];
+
+/// The same of a step that may be none of the journal's.
+const OF_A_FILE: [&str; 4] = ["runId", "operationIfAny", "dryRun", "replayed"];
 
 pub fn operations(forms: &mut Forms) -> Vec<Operation> {
     let mut operations = databases();
@@ -38,11 +42,11 @@ pub fn operations(forms: &mut Forms) -> Vec<Operation> {
 
 /// Any operation on a store.
 fn on_store(method: &'static str, path: &str, id: &'static str, tag: &'static str, summary: &'static str, description: &'static str) -> Operation {
-    operation(method, path, id, tag, summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[DATA])
+    operation(method, path, id, tag, summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, KEYED])
 }
 
 /// An envelope around a result.
-fn envelope(result: Value, info: Option<Value>) -> Value {
+pub fn envelope(result: Value, info: Option<Value>) -> Value {
     let mut own = json!({"properties": {"result": result}});
     if let Some(info) = info {
         own["required"] = json!(["result_info"]);
@@ -51,8 +55,14 @@ fn envelope(result: Value, info: Option<Value>) -> Value {
     json_content(json!({"allOf": [shared("Envelope"), own]}))
 }
 
-fn list(of: Value) -> Value {
+/// A list of these.
+pub fn list(of: Value) -> Value {
     json!({"type": "array", "items": of})
+}
+
+/// An import or export. A header for repeated requests is not looked at: the file stands for the request.
+fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str, family: &[Code]) -> Operation {
+    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON, family])
 }
 
 fn databases() -> Vec<Operation> {
@@ -65,6 +75,21 @@ fn databases() -> Vec<Operation> {
     vec![
         statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
         statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
+        operation("GET", D1, "database", "D1", "Read what is known of a database", "Its tables and size are asked as an operation of the run, and left out without one.")
+            .secured()
+            .takes(&["runId", "fields"])
+            .refuses(&[OF_A_STORE, REACHING, &[Code::UnknownRun, Code::RunClosed]])
+            .answers(200, "The database.", &["runIdIfKnown", "operationIfAny", "dryRun"], envelope(shared("Database"), None)),
+        on_file("import", "import", "Run a file of SQL", "`init` announces it and answers where it goes; `ingest` runs it, as one transaction; `poll` says so again.", IMPORT)
+            .body(true, json_content(shared("Import")))
+            .answers(200, "Where to send the file, or what it came to.", &OF_A_FILE, envelope(shared("Imported"), None)),
+        on_file("export", "export", "Write a database down as SQL", "As the run sees it. With `current_bookmark` the same export again.", EXPORT)
+            .body(true, json_content(shared("Export")))
+            .answers(200, "Where the file is.", &OF_A_FILE, envelope(shared("Exported"), None)),
+        on_store("GET", &format!("{D1}/time_travel/bookmark"), "bookmark", "D1", "Name the state that the database is in now", "Of earlier times it is not offered.")
+            .takes(&["timestamp"])
+            .refuses(&[&[Code::NotOffered]])
+            .answers(200, "The bookmark.", &DONE, envelope(json!({"type": "object", "required": ["bookmark"], "properties": {"bookmark": {"type": "string"}}}), None)),
     ]
 }
 

@@ -6,7 +6,7 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::{control, data, parts, problems};
+use super::{account, control, data, parts, problems};
 use crate::domain::refusal::Code;
 use crate::http::problem::{Body, face_of};
 
@@ -95,6 +95,12 @@ impl Operation {
         self.refuses(&[problems::AUTHENTICATED])
     }
 
+    /// Never answers this code, although others of its kind do.
+    pub fn never(mut self, code: Code) -> Self {
+        self.problems.retain(|other| *other != code);
+        self
+    }
+
     fn names(&self) -> Vec<&str> {
         let in_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         let in_path = in_path.map(|name| match name {
@@ -125,9 +131,13 @@ impl Operation {
             match responses.get_mut(&status) {
                 // A status that has an answer of another form, too: either of them.
                 Some(answer) => {
-                    let form = answer["content"]["application/json"]["schema"].take();
-                    answer["content"]["application/json"]["schema"] = json!({"anyOf": [form, problem_form(status, &codes)]});
-                    answer["headers"] = parts::header_references(&["environmentIfKnown"]).into();
+                    let form = match answer["content"]["application/json"]["schema"].take() {
+                        Value::Null => problem_form(status, &codes),
+                        form => json!({"anyOf": [form, problem_form(status, &codes)]}),
+                    };
+                    answer["content"]["application/json"]["schema"] = form;
+                    let known = if codes.contains(&Code::Misconfigured) { "environmentIfKnown" } else { "environment" };
+                    answer["headers"] = parts::header_references(&[known]).into();
                 }
                 None => _ = responses.insert(status, problem),
             }
@@ -185,7 +195,7 @@ impl Shared {
         if codes.contains(&Code::Unauthenticated) {
             headers.push("authenticate");
         }
-        if data::TAGS.contains(&tag) {
+        if data::TAGS.contains(&tag) || tag == "not offered" {
             headers.extend(["runIdIfKnown", "operationIfAny", "dryRun"]);
         }
         let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
@@ -260,6 +270,7 @@ fn described() -> (Vec<Operation>, Forms) {
     let mut forms = Forms::new();
     let mut operations = control::operations(&mut forms);
     operations.extend(data::operations(&mut forms));
+    operations.extend(account::operations(&mut forms));
     (operations, forms)
 }
 
@@ -274,7 +285,7 @@ pub fn document() -> Value {
         let methods = paths.entry(&operation.path).or_insert_with(|| json!({}));
         methods[operation.method.to_lowercase()] = operation.describe(&mut shared);
     }
-    let tags: Vec<Value> = control::TAGS_SAY.iter().chain(&data::TAGS_SAY).map(|(name, says)| json!({"name": name, "description": says})).collect();
+    let tags: Vec<Value> = control::TAGS_SAY.iter().chain(&data::TAGS_SAY).chain(&account::TAGS_SAY).map(|(name, says)| json!({"name": name, "description": says})).collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -305,5 +316,5 @@ Below `/client/v4` requests and answers have Cloudflare's own form.
 
 Whatever was not done is never answered 2xx. Every problem is one JSON object that is an RFC 9457 document and a Cloudflare envelope at once: \
 branch on `code`, do what `remedy` says; the schema `Code` lists them all. \
-Besides what is listed with an operation, an address that there is not answers 404 `route_not_found`, a method that it does not have 405 `method_not_allowed`, \
-and a bug of the gateway 500 `internal` or 403 `read_that_writes`.";
+Besides what is listed with an operation, an address that there is not answers 404 `route_not_found` (below `/client/v4`: 403 `not_offered`), \
+a method that it does not have 405 `method_not_allowed`, and a bug of the gateway 500 `internal` or 403 `read_that_writes`.";

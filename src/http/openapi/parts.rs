@@ -13,6 +13,9 @@ use crate::http::problem::face_of;
 /// An id that a caller chose or the gateway made.
 const RUN_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 
+/// What names a file of an import or export.
+const FILE_PATTERN: &str = "^[0-9a-f]{32}$";
+
 impl JsonSchema for RunId {
     fn schema_name() -> Cow<'static, str> {
         "RunId".into()
@@ -71,6 +74,13 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             "The same write again gets the recorded answer, with `Idempotent-Replayed: true`. Reads do not need it.",
             json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
         ),
+        ("signed", "signed", "path", "The signed address of a file, as an import or export answered it.", text()),
+        ("page", "page", "query", "Which page, from 1.", json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1})),
+        ("perPageOfAll", "per_page", "query", "Most entries of the answer.", json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100})),
+        ("name", "name", "query", "Only the store of this name or binding.", text()),
+        ("nameContains", "name_contains", "query", "Only buckets whose names hold this text.", text()),
+        ("fields", "fields", "query", "Only these fields, divided by commas.", text()),
+        ("timestamp", "timestamp", "query", "Not offered: leave it out.", text()),
         ("limitRuns", "limit", "query", "Most runs of the answer.", page(1, 50)),
         ("limitAlerts", "limit", "query", "Most alerts of the answer.", page(1, 100)),
         ("format", "format", "query", "The form of the report. `Accept: text/markdown` asks for Markdown, too.", json!({"type": "string", "enum": ["json", "markdown"]})),
@@ -153,6 +163,13 @@ pub fn header_references(ids: &[&str]) -> Map<String, Value> {
     ids.iter().map(|id| (wire(id).to_owned(), json!({"$ref": format!("#/components/headers/{id}")}))).collect()
 }
 
+/// An object with these members; all of them are there but the optional ones.
+fn object(members: Value, optional: &[&str]) -> Value {
+    let names = members.as_object().into_iter().flat_map(Map::keys);
+    let required: Vec<&String> = names.filter(|name| !optional.contains(&name.as_str())).collect();
+    json!({"type": "object", "required": required, "properties": members})
+}
+
 /// Forms that no single type has: bodies that are one of two, and what passes through from the stores.
 pub fn schemas() -> Vec<(&'static str, Value)> {
     let sql = json!({"type": "string", "description": "One statement, or several without parameters. SQLite's dialect."});
@@ -160,6 +177,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         "type": ["array", "null"], "maxItems": MAX_PARAMETERS, "items": {"$ref": "#/components/schemas/SqlValue"},
         "description": "Values for `?` and `?NNN`, in order.",
     });
+    let (text, whole) = (json!({"type": "string"}), json!({"type": "integer", "minimum": 0}));
     let cells = json!({"type": "array", "items": {"$ref": "#/components/schemas/SqlValue"}});
     let result = |rows: Value| {
         let properties = json!({"success": {"const": true}, "results": rows, "meta": {"$ref": "#/components/schemas/SqlMeta"}});
@@ -224,6 +242,60 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
                 "type": "object", "required": ["columns", "rows"],
                 "properties": {"columns": {"type": "array", "items": {"type": "string"}}, "rows": {"type": "array", "items": cells}},
             })),
+        ),
+        ("Page", object(json!({"page": whole, "per_page": whole, "count": whole, "total_count": whole, "total_pages": whole}), &[])),
+        ("Account", object(json!({"id": text, "name": text, "type": text, "settings": {"type": "object"}}), &[])),
+        ("Membership", object(json!({"id": text, "status": text, "account": {"$ref": "#/components/schemas/Account"}, "roles": {"type": "array", "items": text}}), &[])),
+        ("User", object(json!({"id": text, "email": text, "first_name": {"type": "null"}, "last_name": {"type": "null"}, "suspended": {"const": false}}), &[])),
+        ("Token", object(json!({"id": text, "status": {"const": "active"}, "expires_on": {"type": ["string", "null"], "format": "date-time"}}), &[])),
+        ("Database", object(json!({"uuid": text, "name": text, "version": text, "num_tables": {"type": "integer"}, "file_size": {"type": "integer"}}), &["uuid", "name", "version", "num_tables", "file_size"])),
+        ("Namespace", object(json!({"id": text, "title": text, "supports_url_encoding": {"const": true}}), &["id", "title", "supports_url_encoding"])),
+        ("Bucket", object(json!({"name": text, "creation_date": text, "location": text}), &["name", "creation_date", "location"])),
+        (
+            "Import",
+            json!({
+                "description": "A step of an import.",
+                "oneOf": [
+                    object(json!({"action": {"const": "init"}, "etag": {"type": "string", "pattern": FILE_PATTERN, "description": "The MD5 of the file, in hex."}}), &[]),
+                    object(json!({"action": {"const": "ingest"}, "filename": {"type": "string", "description": "As `init` answered it."}}), &[]),
+                    object(json!({"action": {"const": "poll"}, "current_bookmark": {"type": "string", "description": "As `ingest` answered it."}}), &[]),
+                ],
+            }),
+        ),
+        (
+            "Imported",
+            object(
+                json!({
+                    "success": {"const": true}, "type": {"const": "import"}, "at_bookmark": text, "messages": {"type": "array", "items": text},
+                    "filename": text, "upload_url": {"type": "string", "format": "uri"}, "status": {"const": "complete"},
+                    "result": object(json!({"num_queries": whole, "final_bookmark": text, "meta": {"$ref": "#/components/schemas/SqlMeta"}}), &[]),
+                }),
+                &["filename", "upload_url", "status", "result"],
+            ),
+        ),
+        (
+            "Export",
+            json!({
+                "type": "object",
+                "properties": {
+                    "output_format": {"enum": ["polling", null]}, "current_bookmark": {"type": ["string", "null"], "pattern": format!("^$|{FILE_PATTERN}")},
+                    "dump_options": {"type": ["object", "null"], "properties": {
+                        "no_schema": {"type": "boolean", "default": false}, "no_data": {"type": "boolean", "default": false},
+                        "tables": {"type": "array", "items": text, "description": "Only these; all when empty."},
+                    }},
+                },
+            }),
+        ),
+        (
+            "Exported",
+            object(
+                json!({
+                    "success": {"const": true}, "type": {"const": "export"}, "status": {"const": "complete"}, "at_bookmark": text, "messages": {"type": "array", "maxItems": 0},
+                    "filename": text, "signed_url": {"type": "string", "format": "uri"},
+                    "result": object(json!({"filename": text, "signed_url": {"type": "string", "format": "uri"}}), &[]),
+                }),
+                &[],
+            ),
         ),
         ("Nothing", json!({"type": "object", "maxProperties": 0})),
     ]

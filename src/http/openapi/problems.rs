@@ -4,8 +4,8 @@
 
 use crate::domain::refusal::Code;
 
-/// Codes that no described route answers: addresses and methods that there are not, and what would be a bug of the gateway.
-pub const OF_NO_ROUTE: [Code; 3] = [Code::MethodNotAllowed, Code::ReadThatWrites, Code::Internal];
+/// Codes that no described route answers, because they would be a bug of the gateway.
+pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 
 /// Any request: a header `Dry-Run` that is neither yes nor no, an installation that is not configured.
 pub const ANY: &[Code] = &[Code::InvalidRequest, Code::Misconfigured];
@@ -38,17 +38,63 @@ pub const INDEX: &[Code] = &[Code::ControlUnavailable];
 /// What only some roles may.
 pub const ROLES: &[Code] = &[Code::Forbidden];
 
-/// Any operation on a store.
-pub const DATA: &[Code] = &[
+/// What is known of a store without asking it.
+pub const OF_A_STORE: &[Code] = &[Code::UnknownAccount, Code::UnknownStore];
+
+/// Whoever works in a run.
+pub const IN_A_RUN: &[Code] = &[Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden];
+
+/// What reaches a store.
+pub const REACHING: &[Code] = &[Code::StoreDenied, Code::StoreUnavailable];
+
+/// A header that stands for a request.
+pub const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];
+
+/// What is not offered, and names no store.
+pub const OFFERED: &[Code] = &[Code::NotOffered, Code::UnknownRun, Code::RunClosed];
+
+/// The same of a store.
+pub const REFUSED: &[Code] = &[
+    Code::NotOffered,
     Code::UnknownAccount,
     Code::UnknownStore,
     Code::RunRequired,
     Code::UnknownRun,
     Code::RunClosed,
     Code::Forbidden,
-    Code::StoreDenied,
     Code::IdempotencyKeyInvalid,
-    Code::StoreUnavailable,
+];
+
+/// An address that is its own credential.
+pub const ADDRESSED: &[Code] =
+    &[Code::Unauthenticated, Code::RunExpired, Code::MethodNotAllowed, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
+
+/// Sending a file to one.
+pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
+
+/// Fetching a file from one.
+pub const FETCHING: &[Code] = &[Code::RouteNotFound];
+
+/// Writing a database down.
+pub const EXPORT: &[Code] = &[Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
+
+/// Running a file: what statements without parameters can be told, whether it can be written, and whether the file is there.
+pub const IMPORT: &[Code] = &[
+    Code::RouteNotFound,
+    Code::NoStatement,
+    Code::SqlNotParsed,
+    Code::StatementTooLong,
+    Code::StatementTooNested,
+    Code::AmbiguousText,
+    Code::StatementNotAllowed,
+    Code::ReservedName,
+    Code::ShadowBudgetExceeded,
+    Code::NotRehearsable,
+    Code::SqlError,
+    Code::FlagUnavailable,
+    Code::ParentUnavailable,
+    Code::IdempotencyRunning,
+    Code::OutcomeUnknown,
 ];
 
 /// A write, besides.

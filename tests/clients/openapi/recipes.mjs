@@ -1,40 +1,67 @@
 // How to get every answer that the document describes: one recipe a code, for all operations that have it.
 
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { both, onKey, reads, writes } from '../../e2e/harness/gateway.mjs';
 import { agentOf, until } from '../../e2e/helpers.mjs';
-import { deniedStores, limits, stores } from './world.mjs';
+import { announceFile, denied, exportFile, limits, storeOf, virtual } from './world.mjs';
 
 const insert = "INSERT INTO notes (text) VALUES ('in')";
-export const isData = ({ tag }) => tag in stores;
 const flagOf = (run) => `dryrun_active:${run.id}`;
+const md5 = (text, encoding) => createHash('md5').update(text).digest(encoding);
+/** Whether it is part of a run, whose token then is its credential. */
+export const isInARun = ({ tag }) => ['D1', 'KV', 'R2', 'not offered'].includes(tag);
 
 /** What a request of each operation says besides its address. */
 const contents = {
   openRun: { json: {} },
   query: { json: { sql: insert } },
   raw: { json: { sql: insert } },
+  import: { json: { action: 'init', etag: md5(insert, 'hex') } },
+  export: { json: { output_format: 'polling' } },
   putValue: { body: 'in' },
   putValues: { json: [{ key: 'in', value: 'in' }] },
   deleteValues: { json: ['in'] },
   deleteValuesByPost: { json: ['in'] },
   getValues: { json: { keys: ['seed'] } },
   putObject: { body: 'in' },
+  sendFile: { body: 'in' },
 };
 
 /** A request that is in order. */
-export function plain(operation, world, run = world.run) {
-  const params = { account: 'local', store: stores[operation.tag], key: 'seed', run: run.id, position: 1 };
-  const credential = isData(operation) ? { token: run.token } : operation.secured ? { key: operation.id === 'alerts' ? 'operator' : 'agent' } : {};
+export async function plain(operation, world, run = world.run) {
+  const params = { account: 'local', store: storeOf(operation), key: 'seed', run: run.id, position: 1 };
+  if (operation.id === 'sendFile') params.signed = run.sending ?? (await announceFile(world.good, run.token, 'in')).signed;
+  if (operation.id === 'fetchFile') params.signed = run.fetching ?? (await exportFile(world.good, run.token));
+  const credential = isInARun(operation) ? { token: run.token } : operation.secured ? { key: operation.id === 'alerts' ? 'operator' : 'agent' } : {};
   return { params, ...credential, ...contents[operation.id] };
+}
+
+/** The same, where an import is to run and not only to be announced. */
+async function working(operation, world, run, content = insert, store = storeOf(operation)) {
+  const request = withParams(await plain(operation, world, run), { store });
+  if (operation.id !== 'import') return request;
+  const { signed, filename } = await announceFile(world.good, run.token, content, store);
+  assert.equal((await world.good.api(`/transfers/${signed}`, { method: 'PUT', body: content })).status, 200);
+  return { ...request, json: { action: 'ingest', filename } };
 }
 
 const withHeaders = (request, headers) => ({ ...request, headers: { ...request.headers, ...headers } });
 const withParams = (request, params) => ({ ...request, params: { ...request.params, ...params } });
-const at = (gateway) => (operation, world) => world.send(operation, { ...plain(operation, world), gateway: world[gateway] });
-const changed = (change) => (operation, world) => world.send(operation, change(plain(operation, world), operation, world));
-const statement = (sql, params) => changed((request) => ({ ...request, json: { sql, ...(params ? { params } : {}) } }));
+const at = (gateway) => async (operation, world) => world.send(operation, { ...(await plain(operation, world)), gateway: world[gateway] });
+const changed = (change) => async (operation, world) => world.send(operation, await change(await plain(operation, world), operation, world));
+const statement = (sql, params) => async (operation, world) => {
+  const request = await working(operation, world, operation.id === 'import' ? await world.dry() : world.run, sql);
+  return world.send(operation, operation.id === 'import' ? request : { ...request, json: { sql, ...(params ? { params } : {}) } });
+};
+/** An export in a dry run that has written something, after the base changed, too. */
+const exportAfter = async (operation, world, sql, options = {}, changes = 'SELECT 1') => {
+  const run = await world.dry();
+  assert.equal((await agentOf(world.good, run.token).sql(sql)).status, 200);
+  await world.good.db.exec(changes);
+  return world.send(operation, { ...(await plain(operation, world, run)), json: { dump_options: options } });
+};
 
 /** While something is broken. */
 async function meanwhile(world, store, predicate, kind, work) {
@@ -47,14 +74,16 @@ async function meanwhile(world, store, predicate, kind, work) {
 }
 
 /** In a run of its own, live: nothing of it was planned, so its stores are really asked. */
-const live = async (operation, world) => plain(operation, world, await world.live());
+const live = async (operation, world) => working(operation, world, await world.live());
 
 /** By code: (operation, world) => answer. */
 export const recipes = {
   // Who asks.
-  unauthenticated: changed(({ key, token, ...request }) => request),
+  unauthenticated: changed(({ key, token, ...request }) => withParams(request, { signed: 'nothing' })),
   wrong_environment: changed(({ token, ...request }) => ({ ...request, key: 'drk_production_somebody' })),
-  run_expired: changed(({ key, ...request }, operation, world) => ({ ...request, token: world.expiredToken(world.run.id) })),
+  run_expired: changed(({ key, ...request }, operation, world) => {
+    return operation.secured ? { ...request, token: world.expiredToken(world.run.id) } : withParams(request, { signed: world.expiredAddress(world.run.id) });
+  }),
   forbidden: changed(({ token, ...request }, operation) => ({ ...request, key: operation.id === 'alerts' ? 'agent' : 'operator' })),
   live_not_granted: changed((request, operation, world) => ({ ...request, json: { mode: 'live' }, gateway: world.production })),
   // Where.
@@ -63,36 +92,55 @@ export const recipes = {
   environment_unverified: at('unmarked'),
   unknown_account: changed((request) => withParams(request, { account: 'somebody' })),
   unknown_store: changed((request) => withParams(request, { store: 'nowhere' })),
-  store_denied: changed((request, operation) => withParams(request, { store: deniedStores[operation.tag] })),
-  route_not_found: changed((request) => withParams(request, { position: 999 })),
+  store_denied: async (operation, world) => world.send(operation, await working(operation, world, await world.dry(), insert, denied(storeOf(operation)))),
+  route_not_found: changed(async (request, operation, world) => {
+    if (operation.id === 'import') return { ...request, json: { action: 'ingest', filename: '0'.repeat(32) } };
+    // The next export takes the place of the last one.
+    if (operation.id === 'fetchFile') await exportFile(world.good, world.run.token);
+    return withParams(request, { position: 999 });
+  }),
+  method_not_allowed: async (operation, world) => {
+    const other = operation.id === 'sendFile' ? await exportFile(world.good, world.run.token) : (await announceFile(world.good, world.run.token, 'in')).signed;
+    return world.send(operation, withParams(await plain(operation, world), { signed: other }));
+  },
+  not_offered: changed((request, operation) => {
+    if (operation.id === 'export') return withParams(request, { store: virtual });
+    return operation.id === 'bookmark' ? { ...request, query: { timestamp: '1' } } : request;
+  }),
   // Which run.
   run_required: changed(({ token, ...request }) => ({ ...request, key: 'agent' })),
   unknown_run: changed(({ token, ...request }, operation) => {
     if (operation.id === 'openRun') return { ...request, json: { parent: 'nobody' } };
-    return isData(operation) ? withHeaders({ ...request, key: 'agent' }, { 'run-id': 'nobody' }) : withParams(request, { run: 'nobody' });
+    return isInARun(operation) ? withHeaders({ ...request, key: 'agent' }, { 'run-id': 'nobody' }) : withParams(request, { run: 'nobody' });
   }),
   run_closed: async (operation, world) => {
     const run = await world.dry();
+    const request = await plain(operation, world, run);
     await agentOf(world.good, run.token).call(`/v1/runs/${run.id}/close`, { method: 'POST' });
-    return world.send(operation, operation.id === 'openRun' ? { ...plain(operation, world), json: { parent: run.id } } : plain(operation, world, run));
+    return world.send(operation, operation.id === 'openRun' ? { ...request, json: { parent: run.id } } : request);
   },
   run_conflict: changed((request, operation, world) => ({ ...request, json: { id: world.run.id, labels: { other: 'terms' } } })),
-  run_unavailable: changed((request, operation, world) => {
-    const own = plain(operation, world, world.unreadable);
-    if (isData(operation)) return { ...own, gateway: world.damaged };
-    return withHeaders({ ...own, gateway: world.damaged }, { 'dry-run': 'true', 'run-id': world.unreadable.id });
+  run_unavailable: changed(async (_, operation, world) => {
+    const own = await plain(operation, world, world.unreadable);
+    const asked = { ...own, gateway: world.damaged };
+    // What needs no run asks one all the same, when it is told to turn it dry.
+    return operation.secured ? withHeaders(asked, { 'dry-run': 'true', 'run-id': world.unreadable.id }) : asked;
   }),
   parent_unavailable: async (operation, world) => {
     const parent = await world.live();
     const child = operation.id === 'openRun' ? null : await world.live({ parent: parent.id });
-    const request = child ? plain(operation, world, child) : { ...plain(operation, world), json: { mode: 'live', parent: parent.id } };
+    const request = child ? await working(operation, world, child) : { ...(await plain(operation, world)), json: { mode: 'live', parent: parent.id } };
     return meanwhile(world, 'FLAGS', both(reads, onKey(flagOf(parent))), '503', () => world.send(operation, request));
   },
   // What is asked.
   invalid_request: changed((request) => withHeaders(request, { 'dry-run': 'maybe' })),
   invalid_json: changed(({ json, ...request }) => withHeaders({ ...request, body: ' ' }, { 'content-type': 'application/json' })),
   unsupported_media_type: changed((request) => withHeaders(request, { 'content-type': 'text/plain' })),
-  body_too_large: changed(({ body, json, ...request }, operation) => {
+  body_too_large: changed(async ({ body, json, ...request }, operation, world) => {
+    if (operation.id === 'sendFile') {
+      const large = 'x'.repeat(limits.kept + 1);
+      return { ...withParams(request, { signed: (await announceFile(world.good, world.run.token, large)).signed }), body: large };
+    }
     if (operation.id === 'putObject') return { ...request, announced: 300 * 1024 * 1024 + 1 };
     return withHeaders({ ...request, body: 'x'.repeat(limits.body + 1) }, { 'content-type': operation.id === 'putValue' ? 'text/plain' : 'application/json' });
   }),
@@ -113,9 +161,17 @@ export const recipes = {
   ambiguous_text: statement('SELECT 1\u0000'),
   statement_not_allowed: statement('VACUUM'),
   reserved_name: statement('SELECT * FROM _dryrun_touched'),
-  shadow_budget_exceeded: statement('UPDATE large SET text = text || id'),
-  not_rehearsable: statement('ANALYZE'),
-  sql_error: statement('SELECT * FROM nowhere'),
+  shadow_budget_exceeded: (operation, world) => {
+    if (operation.id === 'export') return exportAfter(operation, world, "UPDATE large SET text = 'y' WHERE id = 1");
+    return statement('UPDATE large SET text = text || id')(operation, world);
+  },
+  not_rehearsable: (operation, world) => {
+    if (operation.id !== 'export') return statement('ANALYZE')(operation, world);
+    // The row that was copied and the others are of different times, and do not fit together.
+    const moved = "UPDATE named SET name = 'another' WHERE id = 1; UPDATE named SET name = 'name 1' WHERE id = 2";
+    return exportAfter(operation, world, "UPDATE named SET state = 'planned' WHERE id = 1", { tables: ['named'] }, moved);
+  },
+  sql_error: (operation, world) => (operation.id === 'export' ? exportAfter(operation, world, insert, { tables: ['nowhere'] }) : statement('SELECT * FROM nowhere')(operation, world)),
   // Repeated requests.
   idempotency_key_invalid: changed((request) => withHeaders(request, { 'idempotency-key': 'two words' })),
   idempotency_mismatch: async (operation, world) => {
@@ -125,7 +181,7 @@ export const recipes = {
   },
   idempotency_running: async (operation, world) => {
     const request = withHeaders(await live(operation, world), { 'idempotency-key': 'running' });
-    const store = stores[operation.tag];
+    const store = storeOf(operation);
     world.good.recorder.clear();
     let first;
     try {
@@ -140,41 +196,46 @@ export const recipes = {
   },
   outcome_unknown: async (operation, world) => {
     const request = withHeaders(await live(operation, world), { 'idempotency-key': 'unknown' });
-    await meanwhile(world, stores[operation.tag], writes, 'reset', () => world.send(operation, request));
+    await meanwhile(world, storeOf(operation), writes, 'reset', () => world.send(operation, request));
     return world.send(operation, request);
   },
   // What stores answer.
   store_unavailable: async (operation, world) => {
-    const request = isData(operation) ? await live(operation, world) : { ...plain(operation, world), query: { moved: 'true' } };
-    return meanwhile(world, stores[operation.tag] ?? 'DB', null, 'reset', () => world.send(operation, request));
+    const request = isInARun(operation) ? await live(operation, world) : { ...(await plain(operation, world)), query: { moved: 'true' } };
+    return meanwhile(world, storeOf(operation) ?? 'DB', null, 'reset', () => world.send(operation, request));
   },
   key_not_found: changed((request) => withParams(request, { key: 'nothing' })),
   object_not_found: changed((request) => withParams(request, { key: 'nothing' })),
   precondition_failed: changed((request) => withHeaders(request, { 'if-match': '"another"' })),
   not_modified: changed((request) => withHeaders(request, { 'if-none-match': '*' })),
   invalid_range: changed((request) => withHeaders(request, { range: 'bytes=99-' })),
-  bad_digest: changed((request) => withHeaders(request, { 'content-md5': createHash('md5').update('out').digest('base64') })),
+  bad_digest: changed((request, operation) => (operation.id === 'sendFile' ? { ...request, body: 'ni' } : withHeaders(request, { 'content-md5': md5('out', 'base64') }))),
   body_not_kept: async (operation, world) => {
     const run = await world.dry();
     const agent = agentOf(world.good, run.token);
     await (operation.tag === 'KV' ? agent.put('seed', 'x'.repeat(limits.kept + 1)) : agent.putObject('seed', 'x'.repeat(limits.kept + 1)));
-    return world.send(operation, plain(operation, world, run));
+    return world.send(operation, await plain(operation, world, run));
   },
   // The gateway's own parts.
   flag_unavailable: async (operation, world) => {
     const request = await live(operation, world);
     return meanwhile(world, 'FLAGS', reads, '503', () => world.send(operation, request));
   },
-  control_unavailable: (operation, world) =>
-    meanwhile(world, 'CONTROL', null, '503', () => world.send(operation, withHeaders(plain(operation, world), operation.id === 'openRun' ? { 'idempotency-key': 'unavailable' } : {}))),
+  control_unavailable: async (operation, world) => {
+    const request = withHeaders(await plain(operation, world), operation.id === 'openRun' ? { 'idempotency-key': 'unavailable' } : {});
+    return meanwhile(world, 'CONTROL', null, '503', () => world.send(operation, request));
+  },
 };
 
 /** Answers that are no problems, by operation and status, where the request in order is answered otherwise. */
 export const successes = {
   'openRun 200': changed((request) => ({ ...request, json: { id: 'again' } })),
-  'closeRun 200': async (operation, world) => world.send(operation, plain(operation, world, await world.dry())),
+  'closeRun 200': async (operation, world) => world.send(operation, await plain(operation, world, await world.dry())),
   // The denied stores of the good gateway are not bound.
   'ready 200': at('production'),
   'object 206': changed((request) => withHeaders(request, { range: 'bytes=0-2' })),
-  'ready 503': (operation, world) => meanwhile(world, 'FILES', null, '503', () => world.send(operation, plain(operation, world))),
+  'ready 503': async (operation, world) => {
+    const request = await plain(operation, world);
+    return meanwhile(world, 'FILES', null, '503', () => world.send(operation, request));
+  },
 };
