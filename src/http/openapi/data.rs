@@ -77,7 +77,7 @@ fn databases() -> Vec<Operation> {
         statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
         operation("GET", D1, "database", "D1", "Read what is known of a database", "Its tables and size are asked as an operation of the run, and left out without one.")
             .secured()
-            .takes(&["runId", "fields"])
+            .takes(&["runIdIfAny", "fields"])
             .refuses(&[OF_A_STORE, REACHING, &[Code::UnknownRun, Code::RunClosed]])
             .answers(200, "The database.", &["runIdIfKnown", "operationIfAny", "dryRun"], envelope(shared("Database"), None)),
         on_file("import", "import", "Run a file of SQL", "`init` announces it and answers where it goes; `ingest` runs it, as one transaction; `poll` says so again.", IMPORT)

@@ -56,7 +56,7 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ("account", "account", "path", "The account that this gateway answers for.", text()),
         ("store", "store", "path", "A store by binding, configured name or id; `GET /v1/environment` lists them.", text()),
         ("run", "run", "path", "A run by id.", json!({"$ref": "#/components/schemas/RunId"})),
-        ("position", "position", "path", "The position of an operation in its run, from 1.", json!({"type": "integer", "minimum": 1, "format": "uint64"})),
+        ("position", "position", "path", "The position of an operation in its run, from 1.", json!({"type": "integer", "minimum": 1, "maximum": u64::MAX})),
         ("kvKey", "key", "path", "The key, percent-encoded; at most 512 bytes.", key(MAX_KV_KEY_BYTES)),
         ("objectKey", "key", "path", "The object's key, with its slashes encoded or not; at most 1,024 bytes.", key(MAX_R2_KEY_BYTES)),
         (
@@ -80,6 +80,7 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ("name", "name", "query", "Only the store of this name or binding.", text()),
         ("nameContains", "name_contains", "query", "Only buckets whose names hold this text.", text()),
         ("fields", "fields", "query", "Only these fields, divided by commas.", text()),
+        ("runIdIfAny", "Run-Id", "header", "The run that a key works in. Without one of its own less is known.", text()),
         ("timestamp", "timestamp", "query", "Not offered: leave it out.", text()),
         ("limitRuns", "limit", "query", "Most runs of the answer.", page(1, 50)),
         ("limitAlerts", "limit", "query", "Most alerts of the answer.", page(1, 100)),
