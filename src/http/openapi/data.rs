@@ -99,7 +99,7 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
     let form = json!({
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         "multipart/form-data": {
-            "schema": {"type": "object", "required": ["value"], "properties": {
+            "schema": {"type": "object", "required": ["value"], "additionalProperties": false, "properties": {
                 "value": {"type": "string", "format": "binary"},
                 "metadata": {"type": "object", "description": "Any JSON of at most 1,024 bytes."},
             }},
@@ -113,7 +113,7 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
         on_store("GET", &value, "value", "KV", "Read a value", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
             200,
             "The value itself.",
-            &DONE,
+            &[&DONE[..], &["kvMetadata"]].concat(),
             json!({"application/octet-stream": {"schema": {}}}),
         ),
         on_store("PUT", &value, "putValue", "KV", "Write a value", "The body is the value, whatever its type; a form brings metadata along.")

@@ -137,7 +137,7 @@ impl Operation {
                     };
                     answer["content"]["application/json"]["schema"] = form;
                     let known = if codes.contains(&Code::Misconfigured) { "environmentIfKnown" } else { "environment" };
-                    answer["headers"] = parts::header_references(&[known]).into();
+                    answer["headers"] = parts::header_references(&[known, "problemIfAny"]).into();
                 }
                 None => _ = responses.insert(status, problem),
             }
@@ -187,9 +187,9 @@ impl Shared {
         let bodiless = is_head || status == 304;
         let retry = codes.iter().filter(|code| face_of(**code).retry).count();
         let mut headers = match retry {
-            0 => vec!["noRetry"],
-            all if all == codes.len() => vec!["retryAfter"],
-            _ => vec!["noRetryIfSo", "retryAfterIfSo"],
+            0 => vec!["problem", "noRetry"],
+            all if all == codes.len() => vec!["problem", "retryAfter"],
+            _ => vec!["problem", "noRetryIfSo", "retryAfterIfSo"],
         };
         headers.insert(0, if codes.contains(&Code::Misconfigured) { "environmentIfKnown" } else { "environment" });
         if codes.contains(&Code::Unauthenticated) {
@@ -202,7 +202,7 @@ impl Shared {
         let mut response = json!({"description": format!("`{}`.", names.join("`, `")), "headers": parts::header_references(&headers)});
         if bodiless {
             response["description"] = format!("`{}`, without a body.", names.join("`, `")).into();
-            response["x-codes"] = names.into();
+            response["headers"]["Problem"] = json!({"required": true, "description": "Why.", "schema": {"enum": names}});
         } else {
             response["content"] = json!({"application/json": {"schema": problem_form(status, codes)}});
         }

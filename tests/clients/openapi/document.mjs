@@ -18,7 +18,7 @@ export class Document {
   #operation(path, method, { operationId: id, tags: [tag], parameters, security, responses }) {
     const answers = Object.entries(responses).map(([status, response]) => {
       const [pointer, described] = this.#resolve(response, `/paths/${escaped(path)}/${method}/responses/${status}`);
-      return { status: Number(status), pointer, ...described, codes: described['x-codes'] ?? codesOf(described.content?.['application/json']?.schema) };
+      return { status: Number(status), pointer, ...described, codes: described.headers?.Problem?.schema?.enum ?? codesOf(described.content?.['application/json']?.schema) };
     });
     const named = new Set(parameters.map((parameter) => this.#resolve(parameter)[1]).map(({ in: place, name }) => `${place} ${name}`));
     return { id, tag, path, method: method.toUpperCase(), secured: security.length > 0, answers, takes: (place, name) => named.has(`${place} ${name}`) };
