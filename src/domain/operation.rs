@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::condition::{Condition, Digest, Range};
-#[cfg(test)]
-use super::limits::{MAX_KV_KEY_BYTES, MAX_KV_SECONDS, MIN_KV_TTL_SECONDS};
 use super::refusal::Problem;
 use super::settings::Store;
 use super::statement::{Kind, Statement};
@@ -112,7 +110,7 @@ pub struct BoundStatement {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyItem {
     /// Its key.
-    #[cfg_attr(test, schemars(length(min = 1, max = MAX_KV_KEY_BYTES)))]
+    #[cfg_attr(test, schemars(length(min = 1, max = super::limits::MAX_KV_KEY_BYTES)))]
     pub key: String,
     /// Its value, as text or in base64.
     pub value: String,
@@ -121,11 +119,11 @@ pub struct KeyItem {
     pub base64: bool,
     /// When it ends, in seconds since the epoch.
     #[serde(default)]
-    #[cfg_attr(test, schemars(range(max = MAX_KV_SECONDS)))]
+    #[cfg_attr(test, schemars(range(max = super::limits::MAX_KV_SECONDS)))]
     pub expiration: Option<u64>,
     /// How long it lives, in seconds.
     #[serde(default)]
-    #[cfg_attr(test, schemars(range(min = MIN_KV_TTL_SECONDS, max = MAX_KV_SECONDS)))]
+    #[cfg_attr(test, schemars(range(min = super::limits::MIN_KV_TTL_SECONDS, max = super::limits::MAX_KV_SECONDS)))]
     pub expiration_ttl: Option<u64>,
     /// Metadata, any JSON.
     #[serde(default)]

@@ -1,12 +1,7 @@
 //! A KV namespace: the real one, and a run's own view of it.
 
-mod read;
-mod write;
-
-#[cfg(test)]
-pub use read::{KeyLine, KeyPage};
-#[cfg(test)]
-pub use write::BulkWritten;
+pub mod read;
+pub mod write;
 
 use std::time::Duration;
 

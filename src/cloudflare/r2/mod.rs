@@ -1,15 +1,10 @@
 //! An R2 bucket: the real one, and a run's own view of it.
 
-mod form;
-mod read;
+pub mod form;
+pub mod read;
 mod write;
 
 pub use write::{drain, is_same_body};
-
-#[cfg(test)]
-pub use form::{ObjectLine, ObjectWritten};
-#[cfg(test)]
-pub use read::ObjectPage;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::data::{D1, KV, R2, envelope, list};
 use super::document::{Forms, Operation, operation, shared};
-use super::problems::{ADDRESSED, FETCHING, OFFERED, OF_A_STORE, REFUSED, SENDING};
+use super::problems::{ADDRESSED, FETCHING, OF_A_STORE, OFFERED, REFUSED, SENDING};
 use crate::domain::refusal::Code;
 
 /// The groups and what they are about.
@@ -31,10 +31,18 @@ fn account() -> Vec<Operation> {
     vec![
         ask("/client/v4/user", "user", "Who is asking").answers(200, "The caller, in the form of a user.", &[], envelope(shared("User"), None)),
         ask("/client/v4/user/tokens/verify", "verifyToken", "Whether the credential is good").answers(200, "It is.", &[], envelope(shared("Token"), None)),
-        ask("/client/v4/accounts", "accounts", "List accounts").takes(&["page", "perPageOfAll"]).answers(200, "The one account that this gateway answers for.", &[], page("Account")),
-        ask("/client/v4/accounts/{account}", "account", "Read the account")
-            .refuses(&[&[Code::UnknownAccount]])
-            .answers(200, "The account.", &[], envelope(shared("Account"), None)),
+        ask("/client/v4/accounts", "accounts", "List accounts").takes(&["page", "perPageOfAll"]).answers(
+            200,
+            "The one account that this gateway answers for.",
+            &[],
+            page("Account"),
+        ),
+        ask("/client/v4/accounts/{account}", "account", "Read the account").refuses(&[&[Code::UnknownAccount]]).answers(
+            200,
+            "The account.",
+            &[],
+            envelope(shared("Account"), None),
+        ),
         ask("/client/v4/memberships", "memberships", "List memberships").takes(&["page", "perPageOfAll"]).answers(200, "One, of the one account.", &[], page("Membership")),
         stores(D1, "databases", "List databases", page("Database")).takes(&["page", "perPageOfAll", "name"]),
         stores(KV, "namespaces", "List namespaces", page("Namespace")).takes(&["page", "perPageOfAll", "name"]),
@@ -46,7 +54,12 @@ fn account() -> Vec<Operation> {
             &[],
             envelope(shared("Namespace"), None),
         ),
-        ask(R2, "bucket", "Read what is known of a bucket").refuses(&[OF_A_STORE]).never(Code::RunUnavailable).takes(&["fields"]).answers(200, "The bucket.", &[], envelope(shared("Bucket"), None)),
+        ask(R2, "bucket", "Read what is known of a bucket").refuses(&[OF_A_STORE]).never(Code::RunUnavailable).takes(&["fields"]).answers(
+            200,
+            "The bucket.",
+            &[],
+            envelope(shared("Bucket"), None),
+        ),
     ]
 }
 
@@ -57,9 +70,12 @@ fn transfers() -> Vec<Operation> {
             .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
             .refuses(&[ADDRESSED, SENDING])
             .answers(200, "The file arrived, and is the one that was announced.", &["etag"], Value::Null),
-        operation("GET", address, "fetchFile", "transfers", "Fetch the file of an export", "From the `signed_url` of the export.")
-            .refuses(&[ADDRESSED, FETCHING])
-            .answers(200, "SQL that makes the database, as the run saw it.", &[], json!({"application/sql": {"schema": {}}})),
+        operation("GET", address, "fetchFile", "transfers", "Fetch the file of an export", "From the `signed_url` of the export.").refuses(&[ADDRESSED, FETCHING]).answers(
+            200,
+            "SQL that makes the database, as the run saw it.",
+            &[],
+            json!({"application/sql": {"schema": {}}}),
+        ),
     ]
 }
 
@@ -68,16 +84,15 @@ fn refused() -> Vec<Operation> {
     let about = |path: &str| path.strip_suffix("/{store}").unwrap_or(path).to_owned();
     let nobody = |method, path: String, id, summary| operation(method, &path, id, "not offered", summary, "").secured().refuses(&[OFFERED]);
     let store = |method, path: &str, id, summary| operation(method, path, id, "not offered", summary, "").secured().takes(&["runId", "idempotencyKey"]).refuses(&[REFUSED]);
-    let mut graphql = operation(
-        "POST",
-        "/client/v4/graphql",
-        "analytics",
-        "not offered",
-        "Refused: analytics",
-        "In plain text: wrangler would take JSON for figures of nothing.",
-    )
-    .secured();
-    graphql.answers = vec![super::document::Answer { status: 403, says: "`not_offered`, as text.", headers: vec!["environment"], content: json!({"text/plain": {"schema": {"type": "string"}}}), links: Value::Null }];
+    let mut graphql =
+        operation("POST", "/client/v4/graphql", "analytics", "not offered", "Refused: analytics", "In plain text: wrangler would take JSON for figures of nothing.").secured();
+    graphql.answers = vec![super::document::Answer {
+        status: 403,
+        says: "`not_offered`, as text.",
+        headers: vec!["environment"],
+        content: json!({"text/plain": {"schema": {"type": "string"}}}),
+        links: Value::Null,
+    }];
     vec![
         graphql,
         nobody("POST", about(D1), "makeDatabase", "Refused: making databases"),

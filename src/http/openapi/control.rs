@@ -36,7 +36,12 @@ fn health(forms: &mut Forms) -> Vec<Operation> {
         operation("GET", "/health/ready", "ready", "health", "Whether every store answers", "Really asks each: the gateway's own and the targets.")
             .answers(200, "Everything answered.", &[], ready.clone())
             .answers(503, "Something did not answer, or the gateway is `misconfigured`.", &[], ready),
-        operation("GET", "/openapi.json", "document", "health", "This document", "").answers(200, "The document.", &[], json_content(json!({"type": "object", "required": ["openapi"]}))),
+        operation("GET", "/openapi.json", "document", "health", "This document", "").answers(
+            200,
+            "The document.",
+            &[],
+            json_content(json!({"type": "object", "required": ["openapi"]})),
+        ),
         operation("GET", "/v1/environment", "environment", "health", "Where this is, which stores there are, who is asking", "").secured().answers(
             200,
             "The installation, as this caller may know it.",
@@ -99,10 +104,17 @@ fn reports(forms: &mut Forms) -> Vec<Operation> {
             .takes(&["format", "moved"])
             .refuses(&[NAMED_RUN, &[Code::StoreUnavailable]])
             .answers(200, "The report.", &[], report),
-        operation("GET", "/v1/runs/{run}/operations/{position}", "operation", "reports", "One operation with everything that it changed", "Images before and after; of a batch by statement.")
-            .secured()
-            .refuses(&[NAMED_RUN, &[Code::RouteNotFound]])
-            .answers(200, "The operation.", &[], json_content(forms.answer::<OperationChanges>())),
+        operation(
+            "GET",
+            "/v1/runs/{run}/operations/{position}",
+            "operation",
+            "reports",
+            "One operation with everything that it changed",
+            "Images before and after; of a batch by statement.",
+        )
+        .secured()
+        .refuses(&[NAMED_RUN, &[Code::RouteNotFound]])
+        .answers(200, "The operation.", &[], json_content(forms.answer::<OperationChanges>())),
         operation("GET", "/v1/alerts", "alerts", "reports", "What failed, by cause and minute", "For operators and approvers.")
             .secured()
             .takes(&["limitAlerts"])

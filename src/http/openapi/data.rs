@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
 use super::problems::{EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PLANNED_BODY, RANGE, REACHING, SQL, VALUE, WRITE};
-use crate::domain::refusal::Code;
-use crate::cloudflare::kv::{BulkWritten, KeyLine, KeyPage};
-use crate::cloudflare::r2::{ObjectLine, ObjectPage, ObjectWritten};
+use crate::cloudflare::kv::read::{KeyLine, KeyPage};
+use crate::cloudflare::kv::write::BulkWritten;
+use crate::cloudflare::r2::form::{ObjectLine, ObjectWritten};
+use crate::cloudflare::r2::read::ObjectPage;
 use crate::domain::limits::{MAX_KV_BULK_READ, MAX_KV_BULK_WRITE};
 use crate::domain::operation::KeyItem;
+use crate::domain::refusal::Code;
 
 /// The groups whose answers say which run and operation they belong to.
 pub const TAGS: [&str; 3] = ["D1", "KV", "R2"];
@@ -67,10 +69,12 @@ fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'s
 
 fn databases() -> Vec<Operation> {
     let statements = |path, id, summary, description, rows| {
-        on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
-            .body(true, json_content(shared("SqlRequest")))
-            .refuses(&[WRITE, JSON, SQL])
-            .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
+        on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description).body(true, json_content(shared("SqlRequest"))).refuses(&[WRITE, JSON, SQL]).answers(
+            200,
+            "One result a statement.",
+            &WRITTEN,
+            envelope(list(shared(rows)), None),
+        )
     };
     vec![
         statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
@@ -107,9 +111,12 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
         },
     });
     vec![
-        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.")
-            .takes(&["prefix", "limitKeys", "cursor"])
-            .answers(200, "A page of keys.", &DONE, page),
+        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.").takes(&["prefix", "limitKeys", "cursor"]).answers(
+            200,
+            "A page of keys.",
+            &DONE,
+            page,
+        ),
         on_store("GET", &value, "value", "KV", "Read a value", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
             200,
             "The value itself.",
@@ -121,12 +128,18 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
             .body(true, form)
             .refuses(&[KEY, VALUE, WRITE])
             .answers(200, "Written, or planned.", &WRITTEN, envelope(shared("Nothing"), None)),
-        on_store("DELETE", &value, "deleteValue", "KV", "Delete a value", "Also answers success when there was none.")
-            .refuses(&[KEY, WRITE])
-            .answers(200, "Deleted, or planned to be.", &WRITTEN, envelope(shared("Nothing"), None)),
-        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "")
-            .refuses(&[KEY, ONE_KEY, PLANNED_BODY])
-            .answers(200, "The metadata, null when the value has none.", &DONE, envelope(json!({}), None)),
+        on_store("DELETE", &value, "deleteValue", "KV", "Delete a value", "Also answers success when there was none.").refuses(&[KEY, WRITE]).answers(
+            200,
+            "Deleted, or planned to be.",
+            &WRITTEN,
+            envelope(shared("Nothing"), None),
+        ),
+        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
+            200,
+            "The metadata, null when the value has none.",
+            &DONE,
+            envelope(json!({}), None),
+        ),
     ]
 }
 
@@ -143,10 +156,12 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
         "properties": {"values": {"type": "object", "description": "By key: null where there is no value; the value; or `{value, metadata}` when metadata was asked for."}},
     });
     let delete = |method, path, id, summary| {
-        on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "")
-            .body(true, json_content(names(MAX_KV_BULK_WRITE)))
-            .refuses(&[KEY, JSON, WRITE])
-            .answers(200, "Deleted, or planned to be.", &WRITTEN, written.clone())
+        on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "").body(true, json_content(names(MAX_KV_BULK_WRITE))).refuses(&[KEY, JSON, WRITE]).answers(
+            200,
+            "Deleted, or planned to be.",
+            &WRITTEN,
+            written.clone(),
+        )
     };
     vec![
         on_store("PUT", &format!("{KV}/bulk"), "putValues", "KV", "Write many values", "Of a key that comes twice the last one counts.")
@@ -155,10 +170,12 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
             .answers(200, "Written, or planned.", &WRITTEN, written.clone()),
         delete("DELETE", "bulk", "deleteValues", "Delete many values"),
         delete("POST", "bulk/delete", "deleteValuesByPost", "Delete many values, by POST"),
-        on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "")
-            .body(true, json_content(wanted))
-            .refuses(&[KEY, JSON, PLANNED_BODY])
-            .answers(200, "The values.", &DONE, envelope(found, None)),
+        on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "").body(true, json_content(wanted)).refuses(&[KEY, JSON, PLANNED_BODY]).answers(
+            200,
+            "The values.",
+            &DONE,
+            envelope(found, None),
+        ),
     ]
 }
 
@@ -180,18 +197,23 @@ fn objects(forms: &mut Forms) -> Vec<Operation> {
             .refuses(&[KEY, ONE_OBJECT, RANGE, PLANNED_BODY])
             .answers(200, "The object itself.", &described, any())
             .answers(206, "The part that was asked for.", &part, any()),
-        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "")
-            .takes(&conditions)
-            .refuses(&[KEY, ONE_OBJECT])
-            .answers(200, "What is known of the object, in headers.", &described, Value::Null),
+        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "").takes(&conditions).refuses(&[KEY, ONE_OBJECT]).answers(
+            200,
+            "What is known of the object, in headers.",
+            &described,
+            Value::Null,
+        ),
         on_store("PUT", &object, "putObject", "R2", "Write an object", "The body streams. `Content-Length` is required; at most 300 MiB.")
             .takes(&conditions)
             .takes(&["contentMd5", "sha256", "storageClass", "cacheControl"])
             .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
             .refuses(&[KEY, OBJECT, WRITE])
             .answers(200, "Written, or planned.", &WRITTEN, envelope(forms.answer::<ObjectWritten<'static>>(), None)),
-        on_store("DELETE", &object, "deleteObject", "R2", "Delete an object", "Also answers success when there was none.")
-            .refuses(&[KEY, WRITE])
-            .answers(200, "Deleted, or planned to be.", &WRITTEN, envelope(json!({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}), None)),
+        on_store("DELETE", &object, "deleteObject", "R2", "Delete an object", "Also answers success when there was none.").refuses(&[KEY, WRITE]).answers(
+            200,
+            "Deleted, or planned to be.",
+            &WRITTEN,
+            envelope(json!({"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}}}), None),
+        ),
     ]
 }

@@ -105,7 +105,13 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ("ifNoneMatch", "If-None-Match", "header", "Entity tags of which none may be the object's, or `*`.", text()),
         ("ifModifiedSince", "If-Modified-Since", "header", "An HTTP date. One that is not valid is ignored.", text()),
         ("ifUnmodifiedSince", "If-Unmodified-Since", "header", "An HTTP date. One that is not valid is ignored.", text()),
-        ("contentMd5", "Content-MD5", "header", "The MD5 of the body in base64. The object is only written when it fits.", json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"})),
+        (
+            "contentMd5",
+            "Content-MD5",
+            "header",
+            "The MD5 of the body in base64. The object is only written when it fits.",
+            json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{21}[AQgw]==$"}),
+        ),
         (
             "sha256",
             "x-amz-checksum-sha256",
@@ -114,7 +120,13 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"}),
         ),
         ("storageClass", "cf-r2-storage-class", "header", "The storage class.", json!({"type": "string", "enum": ["Standard", "InfrequentAccess"]})),
-        ("cacheControl", "Cache-Control", "header", "Kept with the object, as are `Content-Type`, `Content-Disposition`, `Content-Encoding`, `Content-Language`, `Expires` and `x-amz-meta-*`.", text()),
+        (
+            "cacheControl",
+            "Cache-Control",
+            "header",
+            "Kept with the object, as are `Content-Type`, `Content-Disposition`, `Content-Encoding`, `Content-Language`, `Expires` and `x-amz-meta-*`.",
+            text(),
+        ),
     ]
 }
 
@@ -252,7 +264,13 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("Membership", object(json!({"id": text, "status": text, "account": {"$ref": "#/components/schemas/Account"}, "roles": {"type": "array", "items": text}}), &[])),
         ("User", object(json!({"id": text, "email": text, "first_name": {"type": "null"}, "last_name": {"type": "null"}, "suspended": {"const": false}}), &[])),
         ("Token", object(json!({"id": text, "status": {"const": "active"}, "expires_on": {"type": ["string", "null"], "format": "date-time"}}), &[])),
-        ("Database", object(json!({"uuid": text, "name": text, "version": text, "num_tables": {"type": "integer"}, "file_size": {"type": "integer"}}), &["uuid", "name", "version", "num_tables", "file_size"])),
+        (
+            "Database",
+            object(
+                json!({"uuid": text, "name": text, "version": text, "num_tables": {"type": "integer"}, "file_size": {"type": "integer"}}),
+                &["uuid", "name", "version", "num_tables", "file_size"],
+            ),
+        ),
         ("Namespace", object(json!({"id": text, "title": text, "supports_url_encoding": {"const": true}}), &["id", "title", "supports_url_encoding"])),
         ("Bucket", object(json!({"name": text, "creation_date": text, "location": text}), &["name", "creation_date", "location"])),
         (

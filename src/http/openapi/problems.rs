@@ -11,8 +11,7 @@ pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 pub const ANY: &[Code] = &[Code::InvalidRequest, Code::Misconfigured];
 
 /// Whoever must say who asks. A run that takes the word `Dry-Run: true` may not answer.
-pub const AUTHENTICATED: &[Code] =
-    &[Code::Unauthenticated, Code::WrongEnvironment, Code::RunExpired, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
+pub const AUTHENTICATED: &[Code] = &[Code::Unauthenticated, Code::WrongEnvironment, Code::RunExpired, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
 
 /// A run that is named in the path.
 pub const NAMED_RUN: &[Code] = &[Code::UnknownRun];
@@ -54,20 +53,11 @@ pub const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];
 pub const OFFERED: &[Code] = &[Code::NotOffered, Code::UnknownRun, Code::RunClosed];
 
 /// The same of a store.
-pub const REFUSED: &[Code] = &[
-    Code::NotOffered,
-    Code::UnknownAccount,
-    Code::UnknownStore,
-    Code::RunRequired,
-    Code::UnknownRun,
-    Code::RunClosed,
-    Code::Forbidden,
-    Code::IdempotencyKeyInvalid,
-];
+pub const REFUSED: &[Code] =
+    &[Code::NotOffered, Code::UnknownAccount, Code::UnknownStore, Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden, Code::IdempotencyKeyInvalid];
 
 /// An address that is its own credential.
-pub const ADDRESSED: &[Code] =
-    &[Code::Unauthenticated, Code::RunExpired, Code::MethodNotAllowed, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
+pub const ADDRESSED: &[Code] = &[Code::Unauthenticated, Code::RunExpired, Code::MethodNotAllowed, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
 
 /// Sending a file to one.
 pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
