@@ -183,7 +183,7 @@ fn objects(forms: &mut Forms) -> Vec<Operation> {
     let object = format!("{R2}/objects/{{key}}");
     let page = envelope(list(forms.answer::<ObjectLine<'static>>()), Some(forms.answer::<ObjectPage>()));
     let conditions = ["ifMatch", "ifNoneMatch", "ifModifiedSince", "ifUnmodifiedSince"];
-    let described = [&DONE[..], &["etag", "lastModified"]].concat();
+    let described = [&DONE[..], &["etag", "lastModified", "objectForm"]].concat();
     let part = [&described[..], &["contentRange"]].concat();
     // The media type that the object was written with.
     let any = || json!({"*/*": {"schema": {}}});
@@ -193,11 +193,11 @@ fn objects(forms: &mut Forms) -> Vec<Operation> {
             .answers(200, "A page of objects.", &DONE, page),
         on_store("GET", &object, "object", "R2", "Read an object", "Its metadata comes in headers: `x-amz-meta-*` is the object's own.")
             .takes(&conditions)
-            .takes(&["range"])
+            .takes(&["objectFormWanted", "range"])
             .refuses(&[KEY, ONE_OBJECT, RANGE, PLANNED_BODY])
             .answers(200, "The object itself.", &described, any())
             .answers(206, "The part that was asked for.", &part, any()),
-        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "").takes(&conditions).refuses(&[KEY, ONE_OBJECT]).answers(
+        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "").takes(&conditions).takes(&["objectFormWanted"]).refuses(&[KEY, ONE_OBJECT]).answers(
             200,
             "What is known of the object, in headers.",
             &described,
@@ -205,9 +205,9 @@ fn objects(forms: &mut Forms) -> Vec<Operation> {
         ),
         on_store("PUT", &object, "putObject", "R2", "Write an object", "The body streams. `Content-Length` is required; at most 300 MiB.")
             .takes(&conditions)
-            .takes(&["contentMd5", "sha256", "storageClass", "cacheControl"])
+            .takes(&["contentMd5", "sha256", "storageClass", "cacheControl", "objectForm"])
             .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
-            .refuses(&[KEY, OBJECT, WRITE])
+            .refuses(&[KEY, OBJECT, WRITE, &[Code::InvalidJson]])
             .answers(200, "Written, or planned.", &WRITTEN, envelope(forms.answer::<ObjectWritten<'static>>(), None)),
         on_store("DELETE", &object, "deleteObject", "R2", "Delete an object", "Also answers success when there was none.").refuses(&[KEY, WRITE]).answers(
             200,

@@ -134,7 +134,9 @@ export const recipes = {
   },
   // What is asked.
   invalid_request: changed((request) => withHeaders(request, { 'dry-run': 'maybe' })),
-  invalid_json: changed(({ json, ...request }) => withHeaders({ ...request, body: ' ' }, { 'content-type': 'application/json' })),
+  invalid_json: changed(({ json, ...request }, operation) => {
+    return operation.id === 'putObject' ? withHeaders(request, { 'object-form': '{' }) : withHeaders({ ...request, body: ' ' }, { 'content-type': 'application/json' });
+  }),
   unsupported_media_type: changed((request) => withHeaders(request, { 'content-type': 'text/plain' })),
   body_too_large: changed(async ({ body, json, ...request }, operation, world) => {
     if (operation.id === 'sendFile') {
