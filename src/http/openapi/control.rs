@@ -2,18 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::document::{Forms, Operation, json_content, operation};
+use super::document::{Forms, Operation, json_content, operation, shared};
 use super::problems::{INDEX, NAMED_RUN, OPENING, ROLES};
 use crate::cloudflare::ledger::OperationChanges;
 use crate::domain::refusal::Code;
 use crate::domain::report::{Report, RunSummary};
 use crate::domain::run::OpenRequest;
+use crate::http::router::routes;
 use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, Readiness, RunList};
 
 /// The groups and what they are about.
-pub const TAGS_SAY: [(&str, &str); 3] = [
+pub const TAGS_SAY: [(&str, &str); 4] = [
     ("runs", "A run is one piece of an agent's work, live or dry. It turns one way only: from live to dry."),
     ("reports", "What a run did or would have done, and what failed."),
+    ("MCP", "The same runs and stores as tools of an agent."),
     ("health", "Whether the gateway lives, where it is, and this document."),
 ];
 
@@ -21,7 +23,39 @@ pub fn operations(forms: &mut Forms) -> Vec<Operation> {
     let mut operations = health(forms);
     operations.extend(runs(forms));
     operations.extend(reports(forms));
+    if routes().any(|route| route == ("POST", MCP)) {
+        operations.push(mcp());
+    }
     operations
+}
+
+const MCP: &str = "/mcp";
+
+/// Messages are described by their own protocol, so only what carries them is described here.
+fn mcp() -> Operation {
+    let message = json_content(shared("RpcMessage"));
+    let operation = operation(
+        "POST",
+        MCP,
+        "mcp",
+        "MCP",
+        "Send a message of the Model Context Protocol",
+        "JSON-RPC 2.0: the same runs and stores as tools of an agent. `tools/list` says which, and what they take.",
+    );
+    let refused = [
+        (400, "It is no message that is understood."),
+        (403, "It comes from a web page of another origin."),
+        (404, "There is no such method."),
+        (413, "It is too long."),
+        (415, "It is not declared as JSON."),
+    ];
+    let carried = operation.secured().takes(&["runIdIfAny"]).body(true, message.clone()).answers(200, "The answer.", &["runIdIfKnown", "dryRun"], message.clone()).answers(
+        202,
+        "A notification was taken.",
+        &[],
+        Value::Null,
+    );
+    refused.into_iter().fold(carried, |operation, (status, says)| operation.answers(status, says, &[], message.clone()))
 }
 
 fn health(forms: &mut Forms) -> Vec<Operation> {

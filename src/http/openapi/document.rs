@@ -285,7 +285,14 @@ pub fn document() -> Value {
         let methods = paths.entry(&operation.path).or_insert_with(|| json!({}));
         methods[operation.method.to_lowercase()] = operation.describe(&mut shared);
     }
-    let tags: Vec<Value> = control::TAGS_SAY.iter().chain(&data::TAGS_SAY).chain(&account::TAGS_SAY).map(|(name, says)| json!({"name": name, "description": says})).collect();
+    let is_used = |tag: &str| operations.iter().any(|operation| operation.tag == tag);
+    let tags: Vec<Value> = control::TAGS_SAY
+        .iter()
+        .chain(&data::TAGS_SAY)
+        .chain(&account::TAGS_SAY)
+        .filter(|(name, _)| is_used(name))
+        .map(|(name, says)| json!({"name": name, "description": says}))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {

@@ -209,6 +209,13 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         json!({"type": "object", "required": ["success", "results", "meta"], "properties": properties})
     };
     vec![
+        (
+            "RpcMessage",
+            json!({
+                "description": "A message of JSON-RPC 2.0, or several.",
+                "anyOf": [{"type": "object", "required": ["jsonrpc"], "properties": {"jsonrpc": {"const": "2.0"}}}, {"type": "array", "minItems": 1}],
+            }),
+        ),
         ("Message", json!({"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}})),
         (
             "Envelope",

@@ -16,6 +16,7 @@ export const isInARun = ({ tag }) => ['D1', 'KV', 'R2', 'not offered'].includes(
 /** What a request of each operation says besides its address. */
 const contents = {
   openRun: { json: {} },
+  mcp: { json: { jsonrpc: '2.0', id: 1, method: 'ping' } },
   query: { json: { sql: insert } },
   raw: { json: { sql: insert } },
   import: { json: { action: 'init', etag: md5(insert, 'hex') } },
@@ -236,6 +237,17 @@ export const successes = {
   // The denied stores of the good gateway are not bound.
   'ready 200': at('production'),
   'object 206': changed((request) => withHeaders(request, { range: 'bytes=0-2' })),
+  'mcp 202': changed((request) => ({ ...request, json: { jsonrpc: '2.0', method: 'notifications/initialized' } })),
+  'mcp 400': changed((request) => ({ ...request, json: { jsonrpc: '1.0' } })),
+  'mcp 403': changed((request) => withHeaders(request, { origin: 'https://elsewhere.example' })),
+  'mcp 404': changed((request) => {
+    const version = '2026-07-28';
+    const _meta = { 'io.modelcontextprotocol/protocolVersion': version, 'io.modelcontextprotocol/clientCapabilities': {} };
+    const asked = { ...request, json: { jsonrpc: '2.0', id: 1, method: 'nothing', params: { _meta } } };
+    return withHeaders(asked, { 'mcp-protocol-version': version, 'mcp-method': 'nothing' });
+  }),
+  'mcp 413': changed(({ json, ...request }) => withHeaders({ ...request, body: 'x'.repeat(2 * limits.body) }, { 'content-type': 'application/json' })),
+  'mcp 415': changed((request) => withHeaders(request, { 'content-type': 'text/plain' })),
   'ready 503': async (operation, world) => {
     const request = await plain(operation, world);
     return meanwhile(world, 'FILES', null, '503', () => world.send(operation, request));
