@@ -48,18 +48,13 @@ fn account() -> Vec<Operation> {
         stores(KV, "namespaces", "List namespaces", page("Namespace")).takes(&["page", "perPageOfAll", "name"]),
         stores(R2, "buckets", "List buckets", envelope(json!({"type": "object", "required": ["buckets"], "properties": {"buckets": list(shared("Bucket"))}}), None))
             .takes(&["nameContains"]),
-        ask(KV, "namespace", "Read what is known of a namespace").refuses(&[OF_A_STORE]).never(Code::RunUnavailable).takes(&["fields"]).answers(
+        ask(KV, "namespace", "Read what is known of a namespace").refuses(&[OF_A_STORE]).takes(&["fields"]).answers(
             200,
             "The namespace.",
             &[],
             envelope(shared("Namespace"), None),
         ),
-        ask(R2, "bucket", "Read what is known of a bucket").refuses(&[OF_A_STORE]).never(Code::RunUnavailable).takes(&["fields"]).answers(
-            200,
-            "The bucket.",
-            &[],
-            envelope(shared("Bucket"), None),
-        ),
+        ask(R2, "bucket", "Read what is known of a bucket").refuses(&[OF_A_STORE]).takes(&["fields"]).answers(200, "The bucket.", &[], envelope(shared("Bucket"), None)),
     ]
 }
 

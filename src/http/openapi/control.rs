@@ -8,7 +8,6 @@ use crate::cloudflare::ledger::OperationChanges;
 use crate::domain::refusal::Code;
 use crate::domain::report::{Report, RunSummary};
 use crate::domain::run::OpenRequest;
-use crate::http::router::routes;
 use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, Readiness, RunList};
 
 /// The groups and what they are about.
@@ -23,20 +22,16 @@ pub fn operations(forms: &mut Forms) -> Vec<Operation> {
     let mut operations = health(forms);
     operations.extend(runs(forms));
     operations.extend(reports(forms));
-    if routes().any(|route| route == ("POST", MCP)) {
-        operations.push(mcp());
-    }
+    operations.push(mcp());
     operations
 }
-
-const MCP: &str = "/mcp";
 
 /// Messages are described by their own protocol, so only what carries them is described here.
 fn mcp() -> Operation {
     let message = json_content(shared("RpcMessage"));
     let operation = operation(
         "POST",
-        MCP,
+        "/mcp",
         "mcp",
         "MCP",
         "Send a message of the Model Context Protocol",

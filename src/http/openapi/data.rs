@@ -134,7 +134,7 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
             &WRITTEN,
             envelope(shared("Nothing"), None),
         ),
-        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
+        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "").refuses(&[KEY, ONE_KEY]).answers(
             200,
             "The metadata, null when the value has none.",
             &DONE,

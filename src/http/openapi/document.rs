@@ -95,12 +95,6 @@ impl Operation {
         self.refuses(&[problems::AUTHENTICATED])
     }
 
-    /// Never answers this code, although others of its kind do.
-    pub fn never(mut self, code: Code) -> Self {
-        self.problems.retain(|other| *other != code);
-        self
-    }
-
     fn names(&self) -> Vec<&str> {
         let in_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         let in_path = in_path.map(|name| match name {
@@ -194,6 +188,9 @@ impl Shared {
         headers.insert(0, if codes.contains(&Code::Misconfigured) { "environmentIfKnown" } else { "environment" });
         if codes.contains(&Code::Unauthenticated) {
             headers.push("authenticate");
+        }
+        if codes.contains(&Code::MethodNotAllowed) {
+            headers.push("allow");
         }
         if data::TAGS.contains(&tag) || tag == "not offered" {
             headers.extend(["runIdIfKnown", "operationIfAny", "dryRun"]);

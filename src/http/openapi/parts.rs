@@ -170,6 +170,7 @@ pub fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)>
         ("retryAfter", "Retry-After", true, "Seconds after which to try again.", json!({"type": "integer", "minimum": 1})),
         ("retryAfterIfSo", "Retry-After", false, "Seconds after which to try again, when that is of use.", json!({"type": "integer", "minimum": 1})),
         ("authenticate", "WWW-Authenticate", true, "The scheme: Bearer.", text()),
+        ("allow", "Allow", true, "The methods that the address answers.", text()),
         ("etag", "ETag", true, "The entity tag: the MD5 of the bytes.", text()),
         ("lastModified", "Last-Modified", true, "When the object was written.", text()),
         ("contentRange", "Content-Range", true, "Which bytes these are, and of how many.", text()),
