@@ -297,7 +297,24 @@ describe('in production', () => {
     assert.equal(run.mode, 'live');
     assert.equal((await agentOf(gateway, run.token).sql("UPDATE notes SET text = 'granted'")).status, 200);
     assert.deepEqual(await gateway.db.all('SELECT text FROM notes'), [{ text: 'granted' }]);
-    // The grant is the approver's: it does not pass to runs that the token opens.
+  });
+
+  test('a grant holds for the runs below, as long as the granted run is live and open', async () => {
+    const run = await openRun(gateway, { key: 'approver', mode: 'live' });
+    const child = await openRun(gateway, { token: run.token, mode: 'live' });
+    const grandchild = await openRun(gateway, { token: child.token, mode: 'live' });
+    assert.equal((await agentOf(gateway, grandchild.token).sql("UPDATE notes SET text = 'by a part of it'")).status, 200);
+    assert.deepEqual(await gateway.db.all('SELECT text FROM notes'), [{ text: 'by a part of it' }]);
+    await gateway.api(`/v1/runs/${run.id}/dry-run`, { token: run.token, method: 'POST' });
+    const digest = await gateway.digest();
+    assert.equal((await agentOf(gateway, grandchild.token).sql('DELETE FROM notes')).headers.get('dry-run'), 'true');
     assertProblem(await gateway.api('/v1/runs', { token: run.token, json: { mode: 'live' } }), 403, 'live_not_granted');
+    const other = await openRun(gateway, { key: 'approver', mode: 'live' });
+    const below = await openRun(gateway, { token: other.token, mode: 'live' });
+    await gateway.api(`/v1/runs/${other.id}/close`, { token: other.token, method: 'POST' });
+    assertProblem(await agentOf(gateway, below.token).sql('DELETE FROM notes'), 403, 'run_closed');
+    const dry = await openRun(gateway);
+    assertProblem(await gateway.api('/v1/runs', { token: dry.token, json: { mode: 'live' } }), 403, 'live_not_granted');
+    assert.equal(await gateway.digest(), digest);
   });
 });
