@@ -71,8 +71,35 @@ pub struct FetchFile {
     pub run: RunId,
     /// Who asked for the import or export.
     pub actor: Actor,
+    /// The binding of the database.
+    pub store: String,
+    /// Which way the file goes.
+    pub direction: Direction,
     /// The file.
     pub file: String,
+    /// Whether it is only looked whether there is one.
+    #[serde(default)]
+    pub look: bool,
+}
+
+/// Which way a file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Into the database.
+    In,
+    /// Out of it.
+    Out,
+}
+
+impl Direction {
+    /// The spelling in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
 }
 
 /// Everything else that a run's object is asked.

@@ -7,15 +7,14 @@ use super::ledger::Plan;
 use super::overlay::{Body, Overlay, Writer};
 use super::run_world::RunWorld;
 use super::shadow::cells::{identifier, literal};
-use super::transfers::Direction;
 use super::wire::Content;
 use super::{d1, js};
-use crate::app::message::Answer;
+use crate::app::message::{Answer, Direction};
 use crate::app::ports::Done;
 use crate::domain::limits::MAX_PAGE;
 use crate::domain::operation::{BoundStatement, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::split;
+use crate::domain::statement::{Statement, split};
 
 /// What an export is to hold.
 pub struct Wanted<'a> {
@@ -31,6 +30,13 @@ pub struct Wanted<'a> {
 const PAGE_BYTES: usize = 1 << 20;
 /// Rows of the first page: nothing is known of their length, and each may have 2 MB.
 const FIRST_ROWS: usize = 8;
+
+/// A longer value is not written as a literal in SQL, because a text there has at most 2,000,000 bytes (<https://developers.cloudflare.com/d1/platform/limits/>) and each byte may need two.
+const MOST_BYTES: usize = 400_000;
+/// It is fetched in pieces of this size.
+const PIECE_BYTES: usize = 400_000;
+/// What stands in its place; no literal begins so.
+const TOO_LONG: &str = "?";
 
 /// Rows of text or NULL, as the statements here select them.
 type Rows = Vec<Vec<Option<String>>>;
@@ -82,6 +88,15 @@ enum Order {
     Key(Vec<String>),
 }
 
+/// A row.
+struct Row {
+    rowid: Option<String>,
+    /// What follows FROM to select it alone.
+    place: String,
+    /// Its values as literals.
+    cells: Vec<String>,
+}
+
 /// Where the last page ended.
 enum After {
     Nothing,
@@ -130,7 +145,7 @@ impl Export<'_> {
         put(file, "PRAGMA defer_foreign_keys=TRUE;\n")?;
         for table in objects.iter().filter(|object| object.is_table() && !object.is_own() && chosen(&object.name)) {
             if wanted.schema {
-                put(file, &format!("{};\n", table.sql))?;
+                put(file, &ended(&table.sql))?;
             }
             if wanted.data {
                 self.table(&table.name, file).await?;
@@ -142,7 +157,7 @@ impl Export<'_> {
         if wanted.schema {
             // What has no text was made by its table.
             for object in objects.iter().filter(|object| !object.is_table() && !object.is_own() && !object.sql.is_empty() && chosen(&object.table)) {
-                put(file, &format!("{};\n", object.sql))?;
+                put(file, &ended(&object.sql))?;
             }
         }
         Ok(())
@@ -179,8 +194,7 @@ impl Export<'_> {
             let rows = self.page(&table, &after, limit).await?;
             let mut bytes = 0;
             for row in &rows {
-                let values: Vec<&str> = row.iter().skip(1).map(|value| value.as_deref().unwrap_or("NULL")).collect();
-                let statement = format!("{head}{});\n", values.join(","));
+                let statement = format!("{head}{});\n", self.values(&table, row).await?.join(","));
                 bytes += statement.len();
                 put(file, &statement)?;
             }
@@ -197,19 +211,20 @@ impl Export<'_> {
         let asked = literal(name);
         let found = self.rows(&format!("SELECT name, CAST(pk AS TEXT), CAST(hidden AS TEXT) FROM pragma_table_xinfo({asked}) ORDER BY cid")).await?;
         let without_rowid = self.rows(&format!("SELECT CAST(wr AS TEXT) FROM pragma_table_list({asked}) WHERE schema = 'main'")).await?;
-        let (mut columns, mut key) = (Vec::new(), Vec::new());
+        let (mut columns, mut key, mut all) = (Vec::new(), Vec::new(), Vec::new());
         for row in found {
             let [Some(column), Some(place), Some(hidden)] = <[Option<String>; 3]>::try_from(row).unwrap_or_default() else { return Err(Problem::internal()) };
             if place != "0" {
                 key.push((place.parse::<u32>().unwrap_or(u32::MAX), column.clone()));
             }
+            all.push(column.to_ascii_lowercase());
             // A generated column makes its own value.
             if hidden == "0" {
                 columns.push(column);
             }
         }
         key.sort();
-        let free = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| !columns.iter().any(|column| column.eq_ignore_ascii_case(alias)));
+        let free = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| !all.iter().any(|column| column == alias));
         let is_without = without_rowid.first().and_then(|row| row.first()).is_some_and(|text| text.as_deref() == Some("1"));
         let order = match free {
             Some(alias) if !is_without => Order::Rowid(alias),
@@ -220,8 +235,31 @@ impl Export<'_> {
         Ok(Table { name: name.to_owned(), columns, order })
     }
 
-    /// A page of rows: the rowid, then each value as a literal.
-    async fn page(&mut self, table: &Table, after: &After, limit: usize) -> Result<Rows, Problem> {
+    /// The values of a row as literals. Those that are too long for one are fetched in pieces.
+    async fn values(&mut self, table: &Table, row: &Row) -> Result<Vec<String>, Problem> {
+        let mut values = Vec::with_capacity(row.cells.len());
+        for (cell, column) in row.cells.iter().zip(&table.columns) {
+            let Some(kind) = cell.strip_prefix(TOO_LONG) else {
+                values.push(cell.clone());
+                continue;
+            };
+            let mut hex = String::new();
+            loop {
+                let start = hex.len() / 2 + 1;
+                let sql = format!("SELECT hex(substr(CAST({} AS BLOB), {start}, {PIECE_BYTES})) FROM {} {}", identifier(column), identifier(&table.name), row.place);
+                let piece = self.rows(&sql).await?.pop().and_then(|row| row.into_iter().next()).flatten().unwrap_or_default();
+                hex.push_str(&piece);
+                if piece.len() < PIECE_BYTES * 2 {
+                    break;
+                }
+            }
+            values.push(if kind == "text" { format!("CAST(X'{hex}' AS TEXT)") } else { format!("X'{hex}'") });
+        }
+        Ok(values)
+    }
+
+    /// A page of rows.
+    async fn page(&mut self, table: &Table, after: &After, limit: usize) -> Result<Vec<Row>, Problem> {
         let mut rows = self.rows(&select(table, after, limit, false)).await?;
         // Text that is no UTF-8 comes with its broken characters replaced; then its bytes are asked for.
         let is_replaced = |value: &Option<String>| value.as_ref().is_some_and(|value| value.contains('\u{fffd}'));
@@ -233,54 +271,99 @@ impl Export<'_> {
                 }
             }
         }
-        Ok(rows)
+        Ok(rows.into_iter().enumerate().map(|(at, cells)| Row::of(&table.order, after, at, cells)).collect())
     }
 
     /// Reads as the run itself would.
     async fn rows(&mut self, sql: &str) -> Result<Rows, Problem> {
-        let statements = split(sql)?.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect();
+        let statements = vec![BoundStatement { statement: Statement::of_the_gateway(sql), params: Vec::new() }];
         let call = SqlCall { statements, shape: RowShape::Arrays };
-        let done = match self.world.read_base(self.dry, self.store, &call).await? {
-            Some(done) => done,
-            None => self.world.in_shadow(self.store, &call).await?,
+        let result = match self.world.read_base(self.dry, self.store, &call).await? {
+            Some(Done { answer: Answer::Result { result, .. }, .. }) => result,
+            Some(_) => return Err(Problem::internal()),
+            None => {
+                let (answer, record) = self.world.ask_shadow(self.store, &call).await?;
+                self.plan = vec![Plan::Shadow(self.store.to_owned(), record)];
+                if let Some(missing) = answer.missing.first() {
+                    return Err(Problem::new(
+                        Code::NotRehearsable,
+                        format!("{missing} of the database is not part of the rehearsal, so an export would leave it out; nothing was exported."),
+                        "Export from a run that has not written to this database.",
+                    ));
+                }
+                answer.results
+            }
         };
-        if !done.plan.is_empty() {
-            self.plan = done.plan;
-        }
-        let Answer::Result { result, .. } = done.answer else { return Err(Problem::internal()) };
         let mut answers: Vec<Answered> = serde_json::from_str(&result).map_err(|_| d1::unread(self.store))?;
         Ok(answers.pop().map(|answer| answer.results.rows).unwrap_or_default())
     }
 }
 
 impl After {
-    fn then(self, order: &Order, rows: &Rows) -> Self {
+    fn then(self, order: &Order, rows: &[Row]) -> Self {
         match (order, self) {
-            (Order::Rowid(_), _) => rows.last().and_then(|row| row.first().cloned().flatten()).map_or(Self::Nothing, Self::Rowid),
+            (Order::Rowid(_), _) => rows.last().and_then(|row| row.rowid.clone()).map_or(Self::Nothing, Self::Rowid),
             (Order::Key(_), Self::Rows(count)) => Self::Rows(count + rows.len()),
             (Order::Key(_), _) => Self::Rows(rows.len()),
         }
     }
 }
 
+impl Row {
+    fn of(order: &Order, after: &After, at: usize, cells: Vec<Option<String>>) -> Self {
+        let mut cells: Vec<String> = cells.into_iter().map(Option::unwrap_or_default).collect();
+        let Order::Rowid(alias) = order else {
+            let before = if let After::Rows(count) = after { *count } else { 0 };
+            return Self { rowid: None, place: format!("ORDER BY {} LIMIT 1 OFFSET {}", order.columns(), before + at), cells };
+        };
+        // A table of D1's most columns leaves no room for one more, so the rowid stands before the first value.
+        let first = cells.first_mut().map(std::mem::take).unwrap_or_default();
+        let (rowid, value) = first.split_once(' ').unwrap_or_default();
+        if let Some(first) = cells.first_mut() {
+            value.clone_into(first);
+        }
+        Self { rowid: Some(rowid.to_owned()), place: format!("WHERE {alias} = {rowid}"), cells }
+    }
+}
+
+impl Order {
+    fn columns(&self) -> String {
+        match self {
+            Self::Rowid(alias) => (*alias).to_owned(),
+            Self::Key(columns) => columns.iter().map(|column| identifier(column)).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 fn select(table: &Table, after: &After, limit: usize, in_bytes: bool) -> String {
-    let cells: Vec<String> = table.columns.iter().map(|column| written(&identifier(column), in_bytes)).collect();
-    let (first, order) = match &table.order {
-        Order::Rowid(alias) => (format!("CAST({alias} AS TEXT)"), (*alias).to_owned()),
-        Order::Key(columns) => ("NULL".to_owned(), columns.iter().map(|column| identifier(column)).collect::<Vec<_>>().join(", ")),
-    };
+    let mut cells: Vec<String> = table.columns.iter().map(|column| written(&identifier(column), in_bytes)).collect();
+    if let (Order::Rowid(alias), Some(first)) = (&table.order, cells.first_mut()) {
+        *first = format!("{alias} || ' ' || {first}");
+    }
+    let order = table.order.columns();
     let (place, offset) = match after {
         After::Nothing => (String::new(), String::new()),
         After::Rowid(rowid) => (format!("WHERE {order} > {rowid}"), String::new()),
         After::Rows(count) => (String::new(), format!(" OFFSET {count}")),
     };
-    format!("SELECT {first}, {} FROM {} {place} ORDER BY {order} LIMIT {limit}{offset}", cells.join(", "), identifier(&table.name))
+    format!("SELECT {} FROM {} {place} ORDER BY {order} LIMIT {limit}{offset}", cells.join(", "), identifier(&table.name))
 }
 
-/// A value as a literal. `quote` ends a text at its first NUL.
+/// A value as a literal. `quote` ends a text at its first NUL, and a byte order mark would be refused by an import.
 fn written(column: &str, in_bytes: bool) -> String {
-    let unfit = if in_bytes { String::new() } else { format!(" AND instr({column}, char(0)) > 0") };
-    format!("CASE WHEN typeof({column}) = 'text'{unfit} THEN 'CAST(X''' || hex({column}) || ''' AS TEXT)' ELSE quote({column}) END")
+    let unfit = if in_bytes { String::new() } else { format!(" AND (instr({column}, char(0)) > 0 OR instr({column}, char(65279)) > 0)") };
+    format!(
+        "CASE WHEN typeof({column}) IN ('text', 'blob') AND octet_length({column}) > {MOST_BYTES} THEN '{TOO_LONG}' || typeof({column}) \
+         WHEN typeof({column}) = 'text'{unfit} THEN 'CAST(X''' || hex({column}) || ''' AS TEXT)' ELSE quote({column}) END"
+    )
+}
+
+/// A definition with an end that is its own: it may end in a comment.
+fn ended(sql: &str) -> String {
+    // A comment in asterisks may be open to the end of a definition.
+    let open = matches!(split(sql), Err(problem) if problem.code == Code::AmbiguousText);
+    let commented = sql.lines().next_back().is_some_and(|line| line.contains("--"));
+    format!("{sql}{}{};\n", if open { "*/" } else { "" }, if commented { "\n" } else { "" })
 }
 
 fn put(file: &mut Writer<'_>, text: &str) -> Result<(), Problem> {

@@ -121,8 +121,8 @@ impl RunObject {
     async fn fetch_file(&self, request: &mut Request) -> Result<Executed<Content>, Problem> {
         let (wanted, _) = wire::read_request_with::<FetchFile>(request).await?;
         let world = self.world()?;
-        visible(&world, &wanted.run, &wanted.actor)?;
-        let content = world.file(&wanted.file).map(|bytes| Answer::Content { headers: Vec::new(), partial: false, content: Some(Content::Bytes(bytes)) });
+        visible(&world, &wanted.run, &wanted.actor)?.require_open(world.now())?;
+        let content = world.file(&wanted).map(|bytes| Answer::Content { headers: Vec::new(), partial: false, content: Some(Content::Bytes(bytes)) });
         Ok((Receipt::bare(wanted.run), content))
     }
 

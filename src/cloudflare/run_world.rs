@@ -66,7 +66,7 @@ impl RunWorld {
     }
 
     /// Asks the shadow of a database. A change that an earlier, interrupted request made there is journalled first.
-    async fn ask_shadow(&self, store: &str, call: &SqlCall) -> Result<(ShadowAnswer, ShadowRecord), Problem> {
+    pub async fn ask_shadow(&self, store: &str, call: &SqlCall) -> Result<(ShadowAnswer, ShadowRecord), Problem> {
         let run = self.own_id()?;
         for _ in 0..2 {
             let (record, rows, bytes) = self.shadow_record(store)?;

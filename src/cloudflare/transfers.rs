@@ -7,29 +7,12 @@ use super::overlay::{self, Body, Kept, Overlay};
 use super::r2::drain;
 use super::run_world::RunWorld;
 use super::wire::Payload;
+use crate::app::message::{Direction, FetchFile};
 use crate::domain::limits::MAX_IMPORT_BYTES;
 use crate::domain::refusal::{Code, Problem};
 
 /// The table of the files. See STORAGE.md.
 pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS transfer (id TEXT PRIMARY KEY, store TEXT NOT NULL, direction TEXT NOT NULL, body INTEGER NOT NULL) WITHOUT ROWID";
-
-/// Which way a file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Into the database.
-    In,
-    /// Out of it.
-    Out,
-}
-
-impl Direction {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
-    }
-}
 
 impl RunWorld {
     /// Keeps a stored body as a file. The last one of this database and direction makes room for it.
@@ -74,12 +57,16 @@ impl RunWorld {
         self.keep_file(id, store, Direction::In, body)
     }
 
-    /// The bytes of a file.
-    pub fn file(&self, id: &str) -> Result<Vec<u8>, Problem> {
-        let rows = self.database.run("SELECT body FROM transfer WHERE id = ?", &[id.into()])?;
+    /// The bytes of a file; none when it was only looked for.
+    pub fn file(&self, wanted: &FetchFile) -> Result<Vec<u8>, Problem> {
+        let place = [wanted.file.as_str().into(), wanted.store.as_str().into(), wanted.direction.as_str().into()];
+        let rows = self.database.run("SELECT body FROM transfer WHERE id = ? AND store = ? AND direction = ?", &place)?;
         let row = rows.first().ok_or_else(|| {
             Problem::new(Code::RouteNotFound, "The run does not have this file, or not any more; nothing was read or written.", "Begin the import or export again.")
         })?;
+        if wanted.look {
+            return Ok(Vec::new());
+        }
         Overlay::new(&self.database, u64::MAX).read(&Kept::InPieces(row.count(0)), 0, u64::MAX)
     }
 }

@@ -43,6 +43,11 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// A SELECT that the gateway itself wrote: it names what agents may not.
+    pub fn of_the_gateway(text: &str) -> Self {
+        plain(text, Kind::Read, "SELECT", None)
+    }
+
     /// Whether it only tells how another would run. It reads no rows, but is no SELECT either.
     pub fn is_explain(&self) -> bool {
         self.verb == "EXPLAIN"

@@ -50,7 +50,7 @@ pub fn respond(receipt: &Receipt, answer: Result<Answer<Content>, Problem>, envi
         }
         Ok(Answer::Content { headers: described, partial, content }) => {
             let headers = Headers::new();
-            for (name, value) in &described {
+            for (name, value) in described.iter().filter(|(name, _)| name.is_ascii()) {
                 // A stored header that cannot be sent is left out rather than failing the read.
                 let _ = headers.set(name, value);
             }

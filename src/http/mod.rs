@@ -107,11 +107,11 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         Ok(Route::Ready) => return health::ready(gateway).await,
         Ok(Route::Receive(signed)) => {
             control::verify_environment(&gateway.env, &gateway.settings).await?;
-            return client_v4::transfer::receive(gateway, &signed, &asked).await;
+            return client_v4::transfer::receive(gateway, &signed, &asked, asked_dry).await;
         }
         Ok(Route::Send(signed)) => {
             control::verify_environment(&gateway.env, &gateway.settings).await?;
-            return client_v4::transfer::send(gateway, &signed).await;
+            return client_v4::transfer::send(gateway, &signed, asked_dry).await;
         }
         Err(problem) if !asked_dry => return Err(problem),
         route => route,

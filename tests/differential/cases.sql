@@ -497,3 +497,32 @@ SELECT max(k) FROM t
 INSERT INTO t (s) VALUES ('new') RETURNING k
 UPDATE t SET s = 'changed' WHERE k = 3
 INSERT INTO t (s) VALUES ('newer') RETURNING k
+
+# a counter that was forgotten before its table was copied
+CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+CREATE TABLE o (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i < 60) INSERT INTO t SELECT i, 'a' || i FROM c
+INSERT INTO o (s) VALUES ('x')
+--
+DELETE FROM sqlite_sequence WHERE name IN ('t', 'o')
+DELETE FROM t
+SELECT name, seq FROM sqlite_sequence WHERE name IN ('t', 'o')
+INSERT INTO t (s) VALUES ('first again') RETURNING k
+UPDATE o SET s = 'y'
+SELECT name, seq FROM sqlite_sequence WHERE name IN ('t', 'o')
+
+# counters that triggers set
+CREATE TABLE t (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+CREATE TABLE log (k INTEGER PRIMARY KEY, s TEXT)
+CREATE TABLE o (k INTEGER PRIMARY KEY AUTOINCREMENT, s TEXT)
+INSERT INTO t (s) VALUES ('a'), ('b'), ('c')
+INSERT INTO o (s) VALUES ('a')
+CREATE TRIGGER counts AFTER INSERT ON log BEGIN UPDATE sqlite_sequence SET seq = 90 WHERE name = 't'; END
+--
+INSERT INTO log (s) VALUES ('set')
+SELECT name, seq FROM sqlite_sequence WHERE name IN ('t', 'o')
+UPDATE t SET s = 'changed' WHERE k = 2
+SELECT name, seq FROM sqlite_sequence WHERE name IN ('t', 'o')
+INSERT INTO t (s) VALUES ('far') RETURNING k
+INSERT INTO o (s) SELECT seq FROM sqlite_sequence WHERE name IN ('t', 'o')
+SELECT k, s FROM o

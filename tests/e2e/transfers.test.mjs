@@ -221,6 +221,29 @@ describe('the address of a file', () => {
     assertProblem(await run.send(begun.upload_url, 'SELECT 1'), 403, 'run_closed');
   });
 
+  test('is of one database and one direction, and ends with its run', async () => {
+    const sent = await run.send(begun.upload_url, 'SELECT 1');
+    assert.equal(sent.status, 200);
+    const exported = await run.export('DB');
+    const file = exported.json.result.at_bookmark;
+    assertProblem(await run.step('OTHER', { action: 'ingest', filename: begun.filename }), 404, 'route_not_found');
+    assertProblem(await run.step('DB', { action: 'ingest', filename: `${file}.sql` }), 404, 'route_not_found');
+    for (const bookmark of [begun.at_bookmark, '0'.repeat(32)]) assertProblem(await run.call(inDatabase('DB', 'export'), { json: { current_bookmark: bookmark } }), 404, 'route_not_found');
+    assertProblem(await run.call(inDatabase('OTHER', 'export'), { json: { current_bookmark: file } }), 404, 'route_not_found');
+    await gateway.api(`/v1/runs/${run.id}/close`, { token: run.token, method: 'POST' });
+    assertProblem(await gateway.api(fileOf(exported.url)), 403, 'run_closed');
+    assertProblem(await run.call(inDatabase('DB', 'export'), { json: { current_bookmark: file } }), 403, 'run_closed');
+  });
+
+  test('turns its run dry when whoever uses it says so', async () => {
+    for (const use of [(live, url) => live.send(url, 'SELECT 1', { headers: { 'dry-run': 'true' } }), async (live) => gateway.api(fileOf((await live.export('OTHER')).url), { headers: { 'dry-run': 'true' } })]) {
+      const live = await runOf({ mode: 'live' });
+      const { upload_url: url } = (await live.step('OTHER', { action: 'init', etag: md5('SELECT 1') })).json.result;
+      assert.equal((await use(live, url)).status, 200);
+      assert.equal((await gateway.api(`/v1/runs/${live.id}`, { token: live.token })).json.mode, 'dry_run');
+    }
+  });
+
   test('leads nowhere once the next file took its place', async () => {
     const first = await run.export('DB');
     await run.export('DB');
@@ -238,6 +261,10 @@ describe('an export', () => {
     'CREATE UNIQUE INDEX by_t ON kinds (t)',
     'CREATE INDEX by_v ON pairs (v) WHERE v IS NOT NULL',
     'CREATE VIEW ones AS SELECT * FROM kinds WHERE i = 1',
+    'CREATE VIEW twos AS SELECT * FROM kinds WHERE i = 2 -- the second; of two',
+    'CREATE INDEX by_r ON kinds (r) /* by its number',
+    `CREATE TABLE wide (${Array.from({ length: 100 }, (_, column) => `c${column}`).join(', ')})`,
+    'CREATE TABLE shifty (v INT, rowid INT AS (v * 7 % 5), _rowid_ AS (v) STORED)',
     "CREATE TRIGGER keeps AFTER DELETE ON kinds BEGIN INSERT INTO pairs VALUES (old.t, old.id, 'gone; really'); END",
   ];
   const data = [
@@ -246,6 +273,8 @@ describe('an export', () => {
     'INSERT INTO "odd ""name" VALUES (\'one\', 1, \'mine\'), (NULL, NULL, NULL)',
     "INSERT INTO pairs VALUES ('a', 1, 1), ('A', 2, 2.0), ('b', 1, NULL)",
     'INSERT INTO children VALUES (1, 2), (2, NULL)',
+    `INSERT INTO wide VALUES (${Array.from({ length: 100 }, (_, column) => column).join(', ')})`,
+    'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 30) INSERT INTO shifty (v) SELECT n FROM c',
     "INSERT INTO strict_ones VALUES (1, 1.0, 2), (2, '1', 2.5)",
   ];
   const everything = "SELECT 'kinds', id, typeof(i), quote(i), format('%!.17g', r), hex(t), typeof(b), hex(b), g FROM kinds UNION ALL SELECT 'pairs', k, typeof(v), quote(v), n, '', '', '', '' FROM pairs UNION ALL SELECT 'odd', \"a b\", \"select\", rowid, '', '', '', '', '' FROM \"odd \"\"name\"";
@@ -267,10 +296,12 @@ describe('an export', () => {
         assert.equal((await target.api(fileOf(begun.upload_url), { method: 'PUT', body: exported.bytes })).status, 200);
         const done = await step({ action: 'ingest', filename: begun.filename });
         assert.equal(done.status, 200, done.text);
-        for (const sql of [everything, rest]) {
+        for (const sql of [everything, rest, 'SELECT v, rowid FROM shifty UNION ALL SELECT c0 || c1, c98 || c99 FROM wide ORDER BY 1']) {
           const copied = await target.api(inDatabase('OTHER', 'raw'), { token: into.token, json: { sql } });
           assert.equal(copied.status, 200, copied.text);
-          assert.deepEqual(copied.json.result[0].results.rows, await rows(run, sql, 'WIDE'), mode);
+          // An import keeps a definition without the comment behind it.
+          const plain = (all) => all.map((row) => row.map((cell) => (typeof cell === 'string' && cell.startsWith('CREATE') ? cell.replace(/ (--|\/\*).*$/, '') : cell)));
+          assert.deepEqual(plain(copied.json.result[0].results.rows), plain(await rows(run, sql, 'WIDE')), mode);
         }
       } finally {
         await target.stop();
@@ -317,6 +348,8 @@ describe('an export', () => {
       await big.wide.exec('CREATE TABLE long (id INTEGER PRIMARY KEY, t TEXT)');
       await big.wide.exec('CREATE TABLE keyed (k TEXT PRIMARY KEY) WITHOUT ROWID');
       await big.wide.exec("WITH RECURSIVE c(n) AS (SELECT -3000 UNION ALL SELECT n + 1 FROM c WHERE n < 3000) INSERT INTO long SELECT n, CASE WHEN n % 500 = 0 THEN printf('%.*c', 300000, 'y') ELSE 'x' || n END FROM c");
+      await big.wide.exec('CREATE TABLE huge (t, b)');
+      await big.wide.exec("INSERT INTO huge VALUES (replace(hex(zeroblob(900000)), '00', 'é'), NULL), (CAST(x'ff' || zeroblob(1500000) AS TEXT), zeroblob(400000)), (NULL, zeroblob(1900000))");
       await big.wide.exec('CREATE TABLE hidden (rowid, _rowid_, oid)');
       await big.wide.exec("INSERT INTO hidden VALUES (1, 2, 3), (1, 2, 3), ('x', NULL, 4)");
       await big.wide.exec("INSERT INTO keyed SELECT 'k' || id FROM long");
@@ -329,6 +362,10 @@ describe('an export', () => {
         const ids = lines.map((line) => /^INSERT INTO "long" \("id","t"\) VALUES\((-?\d+),/.exec(line)?.[1]).filter(Boolean).map(Number);
         assert.deepEqual(ids, Array.from({ length: 6_001 }, (_, n) => n - 3_000));
         assert.deepEqual(lines.filter((line) => line.startsWith('INSERT INTO "hidden"')).map((line) => line.split('VALUES')[1]), ['(1,2,3);', '(1,2,3);', "('x',NULL,4);"]);
+        const huge = lines.filter((line) => line.startsWith('INSERT INTO "huge"'));
+        assert.deepEqual(huge.map(({ length }) => Math.round(length / 100_000)), [36, 38, 38]);
+        assert.ok(huge[0].includes(`CAST(X'${Buffer.from('é'.repeat(900_000)).toString('hex').toUpperCase()}' AS TEXT)`));
+        assert.match(huge[1].slice(0, 60), /VALUES\(CAST\(X'FF0000/);
         assert.equal(new Set(lines.filter((line) => line.startsWith('INSERT INTO "keyed"'))).size, 6_001);
       }
     } finally {

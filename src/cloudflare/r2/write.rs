@@ -31,10 +31,9 @@ impl Bucket<'_> {
             ObjectCall::Put { key, length, condition, digest, http_metadata, custom_metadata, storage_class } => {
                 let options = Object::new();
                 js::set(&options, "httpMetadata", &http_metadata_to_js(http_metadata));
-                let custom = Object::new();
-                for (name, value) in custom_metadata {
-                    js::set(&custom, name, &JsValue::from_str(value));
-                }
+                let pairs: Array = custom_metadata.iter().map(|(name, value)| Array::of2(&JsValue::from_str(name), &JsValue::from_str(value))).collect();
+                // Not by setting members: one named `__proto__` would be lost.
+                let custom = Object::from_entries(&pairs).map_err(|_| Problem::internal())?;
                 js::set(&options, "customMetadata", &custom);
                 if !condition.is_empty() {
                     js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);

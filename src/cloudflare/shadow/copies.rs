@@ -28,6 +28,7 @@ impl Load<'_> {
             next.partial.remove(&table.name);
         }
         let stored = database.transaction(|| {
+            let counted = if next.counters_set { Some(database.run(COUNTED, &[])?.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>()) } else { None };
             database.execute("UPDATE _dryrun_state SET mode = 3", &[])?;
             // Rows come table by table, so a child may come before its parent.
             database.execute("PRAGMA defer_foreign_keys = on", &[])?;
@@ -58,6 +59,13 @@ impl Load<'_> {
             }
             for (name, counter) in &counters {
                 set_counter(database, name, counter)?;
+            }
+            if let Some(counted) = &counted {
+                // Rows that are copied count as well; what the run set stays.
+                database.execute("DELETE FROM sqlite_sequence", &[])?;
+                for row in counted {
+                    database.execute(row, &[])?;
+                }
             }
             for table in &copied_whole {
                 database.execute("DELETE FROM _dryrun_known WHERE name = ?", &[table.name.as_str().into()])?;
@@ -172,10 +180,16 @@ fn tail(cells: &Array, from: u32) -> Array {
 
 /// Continues an AUTOINCREMENT counter where the base has it.
 pub fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), Problem> {
-    database.execute("DELETE FROM sqlite_sequence WHERE name = ?", &[table.into()])?;
-    database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
+    let known = database.run("UPDATE sqlite_sequence SET seq = CAST(? AS INTEGER) WHERE name = ? RETURNING 1", &[sequence.into(), table.into()])?;
+    if known.first().is_none() {
+        database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
+    }
     Ok(())
 }
+
+/// The counters as they stand, each as the statement that makes it again.
+pub const COUNTED: &str =
+    "SELECT 'INSERT INTO sqlite_sequence (rowid, name, seq) VALUES (' || rowid || ', ' || quote(name) || ', ' || quote(seq) || ')' FROM sqlite_sequence ORDER BY rowid";
 
 fn placeholder(kind: u8) -> &'static str {
     match kind {

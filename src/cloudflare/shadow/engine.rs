@@ -213,6 +213,7 @@ impl Shadow {
             dirty: catalog.is_dirty(),
             rows: catalog.rows,
             bytes: catalog.bytes,
+            missing: Vec::new(),
         }))
     }
 
@@ -264,6 +265,7 @@ fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
         dirty: catalog.is_dirty(),
         rows: catalog.rows,
         bytes: catalog.bytes,
+        missing: catalog.missing.keys().cloned().collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use js_sys::Array;
 use super::base::{Base, row};
 use super::catalog::{Catalog, PREFIX};
 use super::cells::identifier;
-use super::copies::set_counter;
+use super::copies::COUNTED;
 use super::{capture, virtuals};
 use crate::cloudflare::sql::Database;
 use crate::domain::refusal::Problem;
@@ -25,7 +25,7 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
     let rows = answers.first().cloned().unwrap_or_default();
     let own: Vec<String> = answers.get(1).map(|rows| (0..rows.length()).filter_map(|index| row(rows, index).get(0).as_string()).collect()).unwrap_or_default();
     let has_counters = own.iter().any(|name| name == "sqlite_sequence");
-    let counters = if has_counters { base.select("SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence").await? } else { Array::new() };
+    let counters = if has_counters { base.select(COUNTED).await? } else { Array::new() };
     let mut loaded = catalog.clone();
     database.transaction(|| {
         let mut virtuals = BTreeSet::new();
@@ -74,8 +74,7 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
             database.execute(&format!("DROP TABLE {counting}"), &[])?;
         }
         for index in 0..counters.length() {
-            let counter = row(&counters, index);
-            set_counter(database, &counter.get(0).as_string().unwrap_or_default(), &counter.get(1).as_string().unwrap_or_default())?;
+            database.execute(&row(&counters, index).get(0).as_string().unwrap_or_default(), &[])?;
         }
         capture::install(database, &loaded)?;
         loaded.loaded = true;

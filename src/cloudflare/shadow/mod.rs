@@ -100,6 +100,9 @@ pub struct ShadowAnswer {
     pub rows: u64,
     /// Bytes that it has copied by now.
     pub bytes: u64,
+    /// What the base has and the shadow does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// What one statement came to.

@@ -71,8 +71,9 @@ impl Shadow {
         let strict = if replaces { self.strict_ones(&touched)? } else { Vec::new() };
         self.brace(catalog, &strict, true)?;
         let mut images = if touched.writes_virtual { self.virtual_images(&virtuals)? } else { Vec::new() };
-        if one.statement.target.as_deref() == Some(COUNTERS) {
+        if write && touched.written.contains(COUNTERS) && (one.statement.target.as_deref() == Some(COUNTERS) || self.triggers_count(&touched)?) {
             images.push(Images::of(&self.database, COUNTERS)?);
+            round.counters_set = true;
         }
         let noted = if look.open { self.noted()? } else { 0 };
         let before = if write { self.total_changes()? } else { 0 };
@@ -127,6 +128,15 @@ impl Shadow {
         }
         round.figures.push(figures);
         Ok(rows)
+    }
+
+    /// Whether triggers of agents, fired by a statement, could set how far AUTOINCREMENT has counted.
+    fn triggers_count(&self, touched: &Touched) -> Result<bool, Problem> {
+        if !touched.written_inside.contains(COUNTERS) {
+            return Ok(false);
+        }
+        let rows = self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%sqlite_sequence%' AND substr(name, 1, 8) <> '_dryrun_' LIMIT 1", &[])?;
+        Ok(rows.first().is_some())
     }
 
     /// How much was noted as missing.

@@ -22,7 +22,7 @@ use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::{COUNTERS, Kind};
+use crate::domain::statement::Kind;
 
 /// What stands before a statement when SQLite is asked about it.
 const EXPLAIN_BYTES: usize = 40;
@@ -67,6 +67,8 @@ pub(super) struct Round {
     /// What was missing and could not be waited for.
     pub(super) unresolved: bool,
     pub(super) deferred: bool,
+    /// Whether it set how far AUTOINCREMENT has counted.
+    pub(super) counters_set: bool,
     /// Whether a broken reference was put right in a way that SQLite does not count.
     pub(super) never_mended: bool,
     pub(super) mode: (Mode, bool),
@@ -164,6 +166,7 @@ impl Shadow {
                 moved_rows: BTreeSet::new(),
                 unresolved: false,
                 deferred: false,
+                counters_set: false,
                 never_mended: false,
                 mode: (Mode::Note, false),
                 word: String::new(),
@@ -210,7 +213,7 @@ impl Shadow {
                     )?;
                 }
                 next.dirty.extend(round.written.iter().cloned());
-                next.counters_set |= request.call.statements.iter().any(|one| one.statement.target.as_deref() == Some(COUNTERS));
+                next.counters_set |= round.counters_set;
                 next.serial += 1;
                 remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
                 next.save(&self.database)?;

@@ -90,7 +90,15 @@ struct Form {
 
 fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
     let Some(header) = asked.header(FORM) else { return Ok(None) };
-    let Object(form): Object<Form> = parse_json(decode(&header)?.as_bytes())?;
+    let unread = || {
+        Problem::new(
+            Code::InvalidRequest,
+            "The header Object-Form of a put is not percent-encoded JSON; nothing was written.",
+            "Send {\"http_metadata\": {…}, \"custom_metadata\": {…}}, percent-encoded, or leave it out.",
+        )
+    };
+    let text = decode(&header).map_err(|_| unread())?;
+    let Object(form): Object<Form> = parse_json(text.as_bytes()).map_err(|_| unread())?;
     Ok(Some(form))
 }
 
@@ -111,7 +119,7 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
             format!("Use {}.", HTTP_METADATA.join(", ")),
         ));
     }
-    if http_metadata.get("expires").is_some_and(|expires| date(expires).is_none()) {
+    if http_metadata.get("expires").is_some_and(|expires| !is_spelled_out(expires)) {
         return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
     }
     if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
@@ -133,6 +141,11 @@ fn condition(asked: &Asked) -> Result<Condition, Problem> {
         uploaded_before: time("If-Unmodified-Since"),
         uploaded_after: time("If-Modified-Since"),
     })
+}
+
+/// Whether a date is in the one form that HTTP writes. Others are read, but would come back in this one.
+fn is_spelled_out(text: &str) -> bool {
+    date(text).is_some() && js_sys::Date::new(&text.into()).to_utc_string() == *text
 }
 
 /// An HTTP date (RFC 9110, 5.6.7); other forms that JavaScript would read are not meant.

@@ -6,11 +6,11 @@ use worker::Response;
 
 use super::{Refusal, operate, refused};
 use crate::app::execute::Executed;
-use crate::app::message::{Actor, Answer, BringFile, Command, Execute, FetchFile, Receipt};
+use crate::app::message::{Actor, Answer, BringFile, Command, Direction, Execute, FetchFile, Receipt};
 use crate::app::ports::Idempotency;
 use crate::cloudflare::wire::{self, Content, Payload};
 use crate::cloudflare::{js, objects};
-use crate::domain::credential::TransferClaim;
+use crate::domain::credential::{Caller, RunClaim, TransferClaim};
 use crate::domain::limits::{MAX_IMPORT_STATEMENTS, TRANSFER_SECONDS};
 use crate::domain::operation::{Access, BoundStatement, Call, DatabaseCall, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
@@ -63,7 +63,7 @@ struct DumpOptions {
 /// Longest body of either.
 const MAX_BODY: u64 = 64 << 10;
 
-/// `init` answers where the file goes, `ingest` runs it. It has run when that is answered, so `poll` only says so again.
+/// `init` answers where the file goes, `ingest` runs it and answers how that went; `poll` is the same once more. A file runs once.
 pub async fn import(gateway: &Gateway, party: Party, asked: &mut Asked) -> Result<Response, Problem> {
     let (Object(import), _): (Object<Import>, _) = asked.json(MAX_BODY).await?;
     match import {
@@ -101,7 +101,8 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
     if !is_hex(file) {
         return Err(Problem::new(Code::InvalidRequest, "The import names no file of this run; nothing was imported.", "Use the filename that init answered."));
     }
-    let bytes = fetch(gateway, &party.run, &party.actor, file).await?;
+    let wanted = FetchFile { run: party.run.clone(), actor: party.actor.clone(), store: party.store.binding.clone(), direction: Direction::In, file: file.to_owned(), look: false };
+    let bytes = fetch(gateway, &wanted).await?;
     let environment = gateway.settings.environment;
     let (call, count) = match read(bytes) {
         Ok(call) => {
@@ -112,7 +113,7 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
     };
     let operation = Operation { store: party.store, call };
     // A space never comes in a header, so no client's own key is this one.
-    let idempotency = (operation.access() == Access::Write).then(|| Idempotency { key: format!("import {file}"), request: file.to_owned() });
+    let idempotency = (operation.access() == Access::Write).then(|| Idempotency { key: format!("import {} {file}", operation.store.binding), request: file.to_owned() });
     let execution = Execute { run: party.run, actor: party.actor, operation, asked_dry: party.asked_dry, idempotency };
     let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
     let answered = match answered {
@@ -159,6 +160,8 @@ pub async fn export(gateway: &Gateway, party: Party, asked: &mut Asked) -> Resul
             return Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one."));
         }
         let run = open_run(gateway, &party).await?;
+        let (store, direction) = (party.store.binding.clone(), Direction::Out);
+        fetch(gateway, &FetchFile { run: party.run.clone(), actor: party.actor.clone(), store, direction, file: file.clone(), look: true }).await?;
         let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
         let result = exported(gateway, &party, file, asked)?;
         return answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment);
@@ -193,9 +196,10 @@ fn address(gateway: &Gateway, party: &Party, file: String, md5: Option<String>, 
 }
 
 /// Takes in a file that `init` gave an address to. The address is the credential: clients send no other.
-pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked) -> Result<Response, Problem> {
+pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
-    let md5 = claim.md5.ok_or_else(|| wrong_way("sends"))?;
+    let md5 = claim.md5.clone().ok_or_else(|| wrong_way("sends"))?;
+    take_word(gateway, &claim, asked_dry).await?;
     let actor = Actor { name: claim.owner, sees_all: false };
     let message = BringFile { run: claim.run.clone(), actor, store: claim.store, file: claim.file, md5: md5.clone() };
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
@@ -208,12 +212,14 @@ pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked) -> Result<R
 }
 
 /// Answers a file that an export wrote.
-pub async fn send(gateway: &Gateway, signed: &str) -> Result<Response, Problem> {
+pub async fn send(gateway: &Gateway, signed: &str, asked_dry: bool) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
     if claim.md5.is_some() {
         return Err(wrong_way("fetches"));
     }
-    let bytes = fetch(gateway, &claim.run, &Actor { name: claim.owner, sees_all: false }, &claim.file).await?;
+    take_word(gateway, &claim, asked_dry).await?;
+    let actor = Actor { name: claim.owner, sees_all: false };
+    let bytes = fetch(gateway, &FetchFile { run: claim.run, actor, store: claim.store, direction: Direction::Out, file: claim.file, look: false }).await?;
     let response = Response::from_bytes(bytes).map_err(|_| Problem::internal())?;
     for (name, value) in [("Content-Type", "application/sql"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")] {
         response.headers().set(name, value).map_err(|_| Problem::internal())?;
@@ -229,10 +235,18 @@ fn wrong_way(verb: &str) -> Problem {
     )
 }
 
-async fn fetch(gateway: &Gateway, run: &RunId, actor: &Actor, file: &str) -> Result<Vec<u8>, Problem> {
-    let message = FetchFile { run: run.clone(), actor: actor.clone(), file: file.to_owned() };
-    let request = wire::request_with("/fetch", &message, Payload::Bytes(Vec::new()))?;
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
+/// Takes the word `Dry-Run: true` of whoever holds an address: it is the run's.
+async fn take_word(gateway: &Gateway, claim: &TransferClaim, asked_dry: bool) -> Result<(), Problem> {
+    if !asked_dry {
+        return Ok(());
+    }
+    let caller = Caller::Run(RunClaim { run: claim.run.clone(), owner: claim.owner.clone(), expires_at: claim.expires_at });
+    crate::http::v1::take_word(gateway, &caller, &claim.run).await
+}
+
+async fn fetch(gateway: &Gateway, wanted: &FetchFile) -> Result<Vec<u8>, Problem> {
+    let request = wire::request_with("/fetch", wanted, Payload::Bytes(Vec::new()))?;
+    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&wanted.run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
     let (_, answered): Executed<Content> = wire::read_executed(response).await?;
     match answered? {
         Answer::Content { content: Some(content), .. } => wire::bytes(content).await,
