@@ -58,6 +58,7 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
     let format = match shape {
         RowShape::Objects => "ARRAY_OF_OBJECTS",
         RowShape::Arrays => "ROWS_AND_COLUMNS",
+        RowShape::None => "NONE",
     };
     let init = web_sys::RequestInit::new();
     init.set_method("POST");
@@ -110,8 +111,9 @@ pub fn is_sql_error(text: &str) -> bool {
 pub struct QueryResult {
     /// Always true: an error has another form.
     pub success: bool,
-    /// The rows.
-    pub results: Box<RawValue>,
+    /// The rows, when they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub results: Option<Box<RawValue>>,
     /// Figures.
     pub meta: Map<String, Value>,
 }
@@ -133,7 +135,7 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
         Failure::Problem(problem) => problem,
         Failure::Unclear(why) => {
             js::log("error", "d1_unclear", &[("database", database), ("why", &why)]);
-            unavailable(database)
+            if call.statements.iter().all(|one| one.statement.kind == Kind::Read) { unread(database) } else { unavailable(database) }
         }
     })?;
     let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unavailable(database))?;

@@ -113,9 +113,10 @@ struct Export<'a> {
 }
 
 impl RunWorld {
-    /// Writes a database down and keeps the file for whoever gets its address. In a dry run the caller has the turn.
+    /// Writes a database down and keeps the file for whoever gets its address. The caller has the turn.
     pub async fn export(&self, dry: bool, store: &str, wanted: &Wanted<'_>) -> Result<Done<Content, Plan>, Problem> {
         let overlay = Overlay::new(&self.database, self.settings.overlay_max_bytes);
+        self.drop_file(store, Direction::Out)?;
         let mut file = overlay.begin_body()?;
         let mut export = Export { world: self, dry, store, plan: Vec::new() };
         if let Err(problem) = export.write(wanted, &mut file).await {

@@ -255,8 +255,8 @@ impl Stores for RunWorld {
                 }
             },
             Call::Database(DatabaseCall::Export { no_schema, no_data, tables }) => {
-                // Nothing of the run's own may change while its rows are written down.
-                let _turn = if dry { Some(self.turn().await?) } else { None };
+                // Nothing of the run's own may change while its rows are written down, and one file at a time takes the room that there is.
+                let _turn = self.turn().await?;
                 self.export(dry, store, &Wanted { schema: !no_schema, data: !no_data, tables }).await
             }
             Call::Database(DatabaseCall::Bookmark {}) => {

@@ -18,13 +18,18 @@ impl RunWorld {
     /// Keeps a stored body as a file. The last one of this database and direction makes room for it.
     pub fn keep_file(&self, id: &str, store: &str, direction: Direction, body: u64) -> Result<(), Problem> {
         self.database.transaction(|| {
-            let old =
-                self.database.run("DELETE FROM transfer WHERE id = ? OR (store = ? AND direction = ?) RETURNING body", &[id.into(), store.into(), direction.as_str().into()])?;
-            old.iter().try_for_each(|row| overlay::delete_body(&self.database, row.count(0)))?;
+            self.drop_file(store, direction)?;
+            self.database.execute("DELETE FROM transfer WHERE id = ?", &[id.into()])?;
             self.database.execute("UPDATE body SET planned = 1 WHERE id = ?", &[body.into()])?;
             self.database.execute("INSERT INTO transfer (id, store, direction, body) VALUES (?, ?, ?, ?)", &[id.into(), store.into(), direction.as_str().into(), body.into()])?;
-            Ok(())
+            Ok::<_, Problem>(())
         })
+    }
+
+    /// Makes room: the last file of a database and direction goes.
+    pub fn drop_file(&self, store: &str, direction: Direction) -> Result<(), Problem> {
+        let old = self.database.run("DELETE FROM transfer WHERE store = ? AND direction = ? RETURNING body", &[store.into(), direction.as_str().into()])?;
+        Ok(old.iter().try_for_each(|row| overlay::delete_body(&self.database, row.count(0)))?)
     }
 
     /// Takes in a file that was announced by its MD5.

@@ -84,6 +84,8 @@ pub enum RowShape {
     Objects,
     /// Column names once, then one JSON array a row.
     Arrays,
+    /// Not at all: nobody will see them.
+    None,
 }
 
 /// Statements that run as one transaction.

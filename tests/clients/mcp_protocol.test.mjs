@@ -115,6 +115,19 @@ describe('the protocol at /mcp', () => {
     assert.deepEqual([silent.status, silent.text], [202, '']);
   });
 
+  test('the answers to several messages are bounded together', async () => {
+    const dry = await openRun(gateway);
+    const large = 'x'.repeat(3 << 20);
+    assert.equal((await gateway.api('/client/v4/accounts/local/storage/kv/namespaces/CACHE/values/large', { token: dry.token, method: 'PUT', body: large })).status, 200);
+    const batch = Array.from({ length: 50 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'kv_get', arguments: { key: 'large' } } }));
+    const { status, json: answers } = await post(raw(JSON.stringify(batch)), { token: dry.token });
+    assert.equal(status, 200);
+    const carriedOut = answers.filter(({ result }) => result?.structuredContent?.value === large).length;
+    assert.ok(carriedOut > 0 && carriedOut < 5, `${carriedOut}`);
+    assert.deepEqual(new Set(answers.slice(carriedOut).map(({ error }) => error?.code)), new Set([-32600]));
+    assert.deepEqual(answers.map(({ id }) => id), batch.map(({ id }) => id));
+  });
+
   const envelope = (meta) => ({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { ...put, _meta: meta } });
   const headersOf = (changes = {}) => ({ 'MCP-Protocol-Version': modernVersion, 'Mcp-Method': 'tools/call', 'Mcp-Name': 'kv_put', ...changes });
   const without = (name) => Object.fromEntries(Object.entries(headersOf()).filter(([other]) => other !== name));

@@ -140,6 +140,27 @@ describe('an import', () => {
     assert.ok(operation.request.count === 5_000 && operation.request.statements.length < 500, JSON.stringify(operation.request).slice(0, 200));
   });
 
+  test('keeps no rows of what it reads', async () => {
+    const run = await runOf();
+    const filled = `CREATE TABLE big (t TEXT); ${Array.from({ length: 5 }, (_, n) => `INSERT INTO big VALUES ('${String(n).repeat(90_000)}');`).join('')}`;
+    assert.equal((await run.import('OTHER', filled)).status, 200);
+    const done = await run.import('OTHER', 'SELECT * FROM big;'.repeat(1_000));
+    assert.deepEqual([done.status, done.json.result.result.num_queries], [200, 1_000]);
+    // The rows of a batch are kept, and therefore bounded.
+    const asked = await run.call(inDatabase('OTHER', 'query'), { json: { sql: 'SELECT * FROM big;'.repeat(100) } });
+    assertProblem(asked, 422, 'shadow_budget_exceeded');
+    assert.equal((await run.call(inDatabase('OTHER', 'query'), { json: { sql: 'SELECT * FROM big;'.repeat(10) } })).status, 200);
+  });
+
+  test('of any size below its limits is remembered, also with characters beyond Latin-1', async () => {
+    for (const [count, length, character] of [[4, 90_000, 'x'], [12, 89_000, 'x'], [12, 44_000, '✓'], [22, 89_000, 'x'], [40, 89_000, 'ÿ']]) {
+      const run = await runOf();
+      const text = character.repeat(Math.floor(length / Buffer.byteLength(character)));
+      const done = await run.import('OTHER', `CREATE TABLE long (t TEXT); ${Array.from({ length: count }, () => `INSERT INTO long VALUES ('${text}');`).join('')}`);
+      assert.equal(done.status, 200, `${count} × ${length} ${character} ${done.text.slice(0, 200)}`);
+    }
+  });
+
   test('of another file than was announced, or of a too large one, is not taken', async () => {
     const run = await runOf();
     const begun = await run.step('DB', { action: 'init', etag: md5('SELECT 1') });
@@ -333,10 +354,10 @@ describe('an export', () => {
     assert.doesNotMatch(bare.sql, /^INSERT|sqlite_sequence/m);
     const filled = await run.export('WIDE', { no_schema: true });
     assert.doesNotMatch(filled.sql, /^CREATE/m);
-    assertProblem(await run.export('WIDE', { tables: ['nobody'] }), 400, 'sql_error', { remedy: false });
     assertProblem(await run.call(inDatabase('WIDE', 'export'), { json: { output_format: 'file' } }), 400, 'invalid_request');
     const polled = await run.call(inDatabase('WIDE', 'export'), { json: { output_format: 'polling', current_bookmark: filled.json.result.at_bookmark } });
     assert.equal((await gateway.api(fileOf(polled.json.result.result.signed_url))).text, filled.sql);
+    assertProblem(await run.export('WIDE', { tables: ['nobody'] }), 400, 'sql_error', { remedy: false });
     assertProblem(await run.call(inDatabase('WIDE', 'export'), { json: { current_bookmark: '../..' } }), 400, 'invalid_request');
     const { operations } = await reportOf(gateway, run.id);
     assert.deepEqual(operations.map(({ action, outcome }) => `${action} ${outcome}`), ['export done', 'export done', 'export done', 'export failed']);

@@ -83,7 +83,8 @@ impl Catalog {
 pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Problem> {
     let text = serde_json::to_string(change).map_err(|_| unreadable("shadow"))?;
     let values = database.values();
-    if text.len() <= MAX_VALUE_BYTES {
+    // A character beyond Latin-1 makes all of them two bytes long.
+    if text.len() <= MAX_VALUE_BYTES / 2 {
         return Ok(values.put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?);
     }
     let characters: Vec<char> = text.chars().collect();

@@ -24,6 +24,24 @@ use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::statement::Kind;
 
+/// The rows of a statement as the answer has them.
+struct Rendered {
+    text: String,
+    rows_read: u64,
+    rows_written: u64,
+}
+
+/// Longest answer of a batch: it is held in memory, here and on its way.
+const MAX_RESULT_BYTES: usize = 16 << 20;
+
+fn too_much() -> Problem {
+    Problem::new(
+        Code::ShadowBudgetExceeded,
+        format!("The rows that this would answer are more than {MAX_RESULT_BYTES} bytes; nothing was run."),
+        "Ask for fewer rows or columns at a time.",
+    )
+}
+
 /// What stands before a statement when SQLite is asked about it.
 const EXPLAIN_BYTES: usize = 40;
 
@@ -171,7 +189,7 @@ impl Shadow {
                 mode: (Mode::Note, false),
                 word: String::new(),
             };
-            let mut rows = Vec::new();
+            let (mut rows, mut bytes) = (Vec::new(), 0);
             // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.
             for one in request.call.statements.iter().filter(|one| !one.statement.is_explain()) {
                 // What cannot be prepared says so when it runs.
@@ -180,7 +198,12 @@ impl Shadow {
             for (at, one) in request.call.statements.iter().enumerate() {
                 match self.statement(&mut round, &mut next, one, request, &Look { at, ..look.clone() }) {
                     Ok(answered) => {
-                        rows.push(answered);
+                        let text = rows_to_json(&answered, request.call.shape)?;
+                        bytes += text.len();
+                        if bytes > MAX_RESULT_BYTES {
+                            return Err(too_much().into());
+                        }
+                        rows.push(Rendered { text, rows_read: answered.rows_read, rows_written: answered.rows_written });
                         if request.call.statements.len() > 1 {
                             round.effects.iter_mut().filter(|effect| effect.statement.is_none()).for_each(|effect| effect.statement = u64::try_from(at + 1).ok());
                         }
@@ -275,7 +298,7 @@ impl Shadow {
     }
 
     /// The results as D1 answers them.
-    fn render(&self, call: &SqlCall, rows: &[Answered], round: &Round) -> Result<String, Problem> {
+    fn render(&self, call: &SqlCall, rows: &[Rendered], round: &Round) -> Result<String, Problem> {
         let mut parts = Vec::with_capacity(rows.len());
         for (index, rows) in rows.iter().enumerate() {
             let figures = round.figures.get(index).cloned().unwrap_or_default();
@@ -284,7 +307,7 @@ impl Shadow {
                 "served_by": "dryrun.shadow", "duration": 0, "changes": figures.changes, "last_row_id": figures.last_row_id,
                 "changed_db": is_write && figures.changes > 0, "size_after": self.database.size(), "rows_read": rows.rows_read, "rows_written": rows.rows_written, "dry_run": true,
             });
-            parts.push(format!("{{\"success\":true,\"results\":{},\"meta\":{meta}}}", rows_to_json(rows, call.shape)?));
+            parts.push(format!("{{\"success\":true,\"results\":{},\"meta\":{meta}}}", rows.text));
         }
         Ok(format!("[{}]", parts.join(",")))
     }

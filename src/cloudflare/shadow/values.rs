@@ -29,6 +29,9 @@ pub fn bindings(params: &[Value]) -> Array {
 
 /// Rows as JSON. JavaScript's own object and number rules apply, as they do in D1: of columns with the same name the last one wins, integers beyond 2^53 are rounded, bytes are arrays of numbers.
 pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem> {
+    if shape == RowShape::None {
+        return Ok("[]".into());
+    }
     let list: Array = rows
         .rows
         .raw()
@@ -40,7 +43,7 @@ pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem>
                 .map(|cell| if cell.is_object() { cell.dyn_into::<ArrayBuffer>().map_or(JsValue::NULL, |bytes| Array::from(&Uint8Array::new(&bytes)).into()) } else { cell });
             match shape {
                 RowShape::Arrays => cells.collect::<Array>().into(),
-                RowShape::Objects => {
+                RowShape::Objects | RowShape::None => {
                     let object = Object::new();
                     for (name, cell) in rows.columns.iter().zip(cells) {
                         js::set(&object, &name.as_string().unwrap_or_default(), &cell);
@@ -51,7 +54,7 @@ pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem>
         })
         .collect();
     let whole: JsValue = match shape {
-        RowShape::Objects => list.into(),
+        RowShape::Objects | RowShape::None => list.into(),
         RowShape::Arrays => {
             let object = Object::new();
             js::set(&object, "columns", &rows.columns);

@@ -103,7 +103,13 @@ pub async fn describe(gateway: &Gateway, caller: &Caller, store: Store, asked: &
     let mut known = described(&store);
     let fields: Vec<String> = asked.query_all("fields").iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
     let wants = |name: &str| fields.is_empty() || fields.iter().any(|field| field == name);
-    if let (StoreKind::D1, true, Ok((run, actor)), Some(known)) = (store.settings.kind, wants("num_tables") || wants("file_size"), acting(caller, asked), known.as_object_mut()) {
+    let party = match acting(caller, asked) {
+        Ok(party) => Some(party),
+        // Who names a run means it; a key alone still gets what is known without one.
+        Err(problem) if matches!(caller, Caller::Run(_)) || asked.header("Run-Id").is_some() => return Err(problem),
+        Err(_) => None,
+    };
+    if let (StoreKind::D1, true, Some((run, actor)), Some(known)) = (store.settings.kind, wants("num_tables") || wants("file_size"), party, known.as_object_mut()) {
         let statement = split(COUNT_TABLES)?.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect();
         let operation = Operation { store, call: Call::Sql(SqlCall { statements: statement, shape: RowShape::Objects }) };
         let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, super::Payload::Bytes(Vec::new())).await?;

@@ -117,6 +117,11 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
     let execution = Execute { run: party.run, actor: party.actor, operation, asked_dry: party.asked_dry, idempotency };
     let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
     let answered = match answered {
+        Err(problem) if problem.code == Code::OutcomeUnknown => Err(Problem::new(
+            Code::OutcomeUnknown,
+            "The import was interrupted, and whether it ran is not known; nothing was run now.",
+            "Look at the database and at the run's report, then begin again with init if it did not.",
+        )),
         Ok(Answer::Result { result, .. }) => Ok(Answer::json(imported(&receipt, environment, file, count, &result)?.to_string())),
         other => other,
     };
@@ -127,7 +132,7 @@ fn read(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Problem::new(Code::AmbiguousText, "The file is not UTF-8; nothing was imported.", "Send SQL as UTF-8; a dump of SQLite's own file format is no SQL."))?;
     let statements = split_up_to(&text, MAX_IMPORT_STATEMENTS).map_err(|problem| Refusal { problem, sql: Some(text) })?;
-    Ok(SqlCall { statements: statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect(), shape: RowShape::Objects })
+    Ok(SqlCall { statements: statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect(), shape: RowShape::None })
 }
 
 /// What an import came to: the figures of its statements, added up.

@@ -68,12 +68,23 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_d
             respond(200, Some(text), teller.as_ref())
         }
         Ok(Posted::Several(messages)) => {
-            let mut answers = Vec::new();
+            let (mut answers, mut bytes) = (Vec::new(), 0);
             // One after the other, in their order: a later one may read what an earlier one wrote.
             for message in &messages {
                 match message {
                     Ok(Message::Notification) => {}
-                    Ok(Message::Request(request)) => answers.push(asker.answer(request).await?.1),
+                    Ok(Message::Request(request)) if bytes > told::MAX_ANSWER_BYTES => {
+                        let full = Failure::new(
+                            RpcCode::InvalidRequest,
+                            "The answers before this one in its batch are more than a batch may have; this call was not made. Send it alone.",
+                        );
+                        answers.push(Failure { id: Some(request.id.clone()), ..full }.text(false));
+                    }
+                    Ok(Message::Request(request)) => {
+                        let text = asker.answer(request).await?.1;
+                        bytes += text.len();
+                        answers.push(text);
+                    }
                     Err(failure) => answers.push(failure.text(false)),
                 }
             }
