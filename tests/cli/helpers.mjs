@@ -35,9 +35,10 @@ function inline(table) {
   return `{ ${Object.entries(table).map(([name, value]) => `${name} = ${JSON.stringify(value)}`).join(', ')} }`;
 }
 
-/** Starts the command. `ended` resolves to { code, signal, stdout, stderr, json }; `json` is that of standard output, or else of the last line of standard error. */
-export function startDryrun(args, { cwd, env, input = '' } = {}) {
-  const child = spawn(binary, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
+/** Starts the command, perhaps `through` another one. `ended` resolves to { code, signal, stdout, stderr, json }; `json` is that of standard output, or else of the last line of standard error. */
+export function startDryrun(args, { cwd, env, input = '', through = [] } = {}) {
+  const [program, ...words] = [...through, binary, ...args];
+  const child = spawn(program, words, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   const said = { child, stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (chunk) => (said[name] += chunk));
   child.stdin.on('error', () => {}); // a command need not read its input

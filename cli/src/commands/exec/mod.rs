@@ -4,9 +4,9 @@ mod child;
 mod summary;
 mod variables;
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -247,7 +247,7 @@ const EMPTY_FILE: &str = "empty";
 
 /// A private folder with the MCP configuration. It goes when the command has ended.
 fn lend(run: &variables::Run<'_>) -> std::io::Result<TempDir> {
-    let folder = tempfile::Builder::new().prefix("dryrun-").tempdir()?;
+    let folder = tempfile::Builder::new().prefix("dryrun-").permissions(Permissions::from_mode(0o700)).tempdir()?;
     let write = |name: &str, text: &str| OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join(name))?.write_all(text.as_bytes());
     write(MCP_FILE, &variables::mcp_configuration(run).to_string())?;
     write(EMPTY_FILE, "")?;
