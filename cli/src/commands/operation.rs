@@ -27,12 +27,23 @@ pub fn shown(document: &Value) -> String {
     }
     let effects = list(document, "effects");
     if effects.is_empty() {
-        said.push_str("It changed nothing.\n");
+        said.push_str(&no_images(step));
     }
     for effect in effects {
         change(&mut said, effect);
     }
     said
+}
+
+/// A live write changes things of which no images are known, so silence must not look like "nothing".
+fn no_images(step: &Value) -> String {
+    match (text(step, "access"), text(step, "mode"), text(step, "outcome")) {
+        // The problem above says what is known: an answer that was lost is a failure as well.
+        ("write", "live", "failed") => String::new(),
+        ("write", "live", "refused" | "skipped") | ("write", "dry_run", _) | ("write", "", _) => "It changed nothing.\n".to_owned(),
+        ("write", ..) => format!("It was live: what came of it is known, but not the images. {}\n", value(step.get("result").unwrap_or(&Value::Null))),
+        _ => "It only read.\n".to_owned(),
+    }
 }
 
 fn asked(said: &mut String, request: &Value) {
@@ -89,9 +100,19 @@ mod tests {
     }
 
     #[test]
+    fn a_live_write_without_images_is_not_said_to_have_changed_nothing() {
+        let step = |access: &str, mode: &str, outcome: &str| no_images(&json!({"access": access, "mode": mode, "outcome": outcome, "result": {"changes": 2}}));
+        assert_eq!(step("write", "live", "done"), "It was live: what came of it is known, but not the images. {\"changes\":2}\n");
+        assert_eq!(step("write", "live", "failed"), "");
+        assert_eq!(step("write", "live", "refused"), "It changed nothing.\n");
+        assert_eq!(step("write", "dry_run", "done"), "It changed nothing.\n");
+        assert_eq!(step("read", "live", "done"), "It only read.\n");
+    }
+
+    #[test]
     fn a_refused_step_says_why_and_what_to_do() {
         let document = json!({
-            "operation": {"position": 1, "store": "CACHE", "action": "put", "subject": "k", "mode": null, "outcome": "refused", "request": {"key": "k"},
+            "operation": {"position": 1, "store": "CACHE", "access": "write", "action": "put", "subject": "k", "mode": null, "outcome": "refused", "request": {"key": "k"},
                 "problem": {"code": "store_denied", "message": "no", "remedy": "ask"}},
             "effects": [],
         });

@@ -18,7 +18,7 @@ pub fn shown(report: &Value, below: &[String]) -> String {
     let not_done: String = ["skipped", "failed", "refused"].iter().filter(|name| of(name) > 0).map(|name| format!(", {} {name}", of(name))).collect();
     let mut said = format!("Run {}: {} ({}, {}){not_done}\n", text(run, "id"), count(of("operations"), "operation"), count(of("reads"), "read"), count(of("writes"), "write"));
     if of("operations") == 0 && below.is_empty() {
-        said.push_str("  The command asked the gateway for nothing. wrangler does so only with --remote.\n");
+        said.push_str("  It asked no store for anything. (wrangler does so only with --remote.)\n");
     }
     let groups = list(report, "changes");
     for group in groups {
