@@ -34,14 +34,15 @@ async function dryrun(profiles, args = ['env'], { prepare = () => {}, ...options
   }
 }
 
-/** Counts what is asked of it, and answers like a web site that is no gateway. */
-async function stranger(headers = {}) {
+/** A web site that is no gateway, for the time of one test; `asked` is what was asked of it. */
+async function stranger(t, { status = 200, ...headers } = {}) {
   const asked = [];
   const server = createServer((request, response) => {
     asked.push({ path: request.url, authorization: request.headers.authorization });
-    response.writeHead(200, { 'content-type': 'application/json', ...headers }).end('{"status":"ok","runs":[]}');
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{"status":"ok","runs":[]}');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
+  t.after(() => server.close());
   return { asked, url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
 }
 
@@ -127,8 +128,8 @@ describe('what is not well is said with its remedy', () => {
     assert.match(ended.stdout, /^NOT WELL: The gateway does not say what it is: No valid credential.*\n {2}Send Authorization/m);
   });
 
-  test('a gateway that does not answer', async () => {
-    const silent = await stranger();
+  test('a gateway that does not answer', async (t) => {
+    const silent = await stranger(t);
     silent.stop();
     const ended = await dryrun({ staging: { url: silent.url, key: 'drk_staging_x' } });
     assert.deepEqual([ended.code, ended.stdout], [5, '']);
@@ -257,15 +258,14 @@ describe('staging and production side by side', () => {
   for (const [here, [there, other]] of Object.entries(cases)) {
     const own = () => (here === 'staging' ? staging : production);
 
-    test(`a key of ${there} in the place of that of ${here} is not even sent`, async () => {
-      const site = await stranger();
+    test(`a key of ${there} in the place of that of ${here} is not even sent`, async (t) => {
+      const site = await stranger(t);
       for (const args of commands) {
         const ended = await dryrun({ staging: profile(staging), [here]: { url: site.url, key: other().keys.approver } }, args, { env: { DRYRUN_ENV: here } });
         assert.deepEqual([ended.code, ended.stdout], [3, ''], args.join(' '));
         assert.match(ended.stderr, new RegExp(`The key in the variable TEST_\\w+_KEY belongs to ${there}, not to ${here}\\. It was not sent anywhere\\.`));
       }
       assert.deepEqual(site.asked, []);
-      site.stop();
     });
 
     test(`the address of ${there} in the place of that of ${here} is noticed, and nothing is done there`, async () => {
@@ -286,28 +286,25 @@ describe('staging and production side by side', () => {
     });
   }
 
-  test('env and exec find out where they are before they show a key', async () => {
-    const site = await stranger({ environment: 'production' });
+  test('env and exec find out where they are before they show a key', async (t) => {
+    const site = await stranger(t, { environment: 'production' });
     for (const args of [['env'], ['exec', '--', 'echo', 'ran']]) {
       assert.equal((await dryrun({ staging: { url: site.url, key: staging.keys.agent } }, args)).code, 4);
     }
     assert.deepEqual(site.asked, [{ path: '/health', authorization: undefined }, { path: '/health', authorization: undefined }]);
-    site.stop();
   });
 
-  test('something that is no gateway is not taken for one', async () => {
+  test('something that is no gateway is not taken for one', async (t) => {
     for (const headers of [{}, { environment: 'preview' }]) {
-      const site = await stranger(headers);
+      const site = await stranger(t, headers);
       for (const args of commands) assert.notEqual((await dryrun({ staging: { url: site.url, key: staging.keys.agent } }, args)).code, 0, args.join(' '));
-      site.stop();
     }
-    const elsewhere = await stranger({ environment: 'staging' });
-    const redirecting = createServer((request, response) => response.writeHead(307, { location: elsewhere.url + request.url, environment: 'staging' }).end()).listen(0, '127.0.0.1');
-    await once(redirecting, 'listening');
-    const ended = await dryrun({ staging: { url: `http://127.0.0.1:${redirecting.address().port}`, key: staging.keys.agent } }, ['runs']);
-    assert.equal(ended.code, 5, ended.stderr);
-    assert.deepEqual(elsewhere.asked, [], 'a redirect is not followed');
-    redirecting.close();
-    elsewhere.stop();
+  });
+
+  test('a redirect is not followed', async (t) => {
+    const elsewhere = await stranger(t, { environment: 'staging' });
+    const redirecting = await stranger(t, { status: 307, location: `${elsewhere.url}/v1/runs`, environment: 'staging' });
+    const ended = await dryrun({ staging: { url: redirecting.url, key: staging.keys.agent } }, ['runs']);
+    assert.deepEqual([ended.code, elsewhere.asked], [5, []], ended.stderr);
   });
 });

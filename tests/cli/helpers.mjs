@@ -27,8 +27,18 @@ export function makeProject(profiles = {}) {
     return `[${name}]\nurl = ${JSON.stringify(url)}\nkey = ${typeof key === 'string' ? `{ variable = "${variable}" }` : inline(key)}\n`;
   });
   writeFileSync(path.join(folder, 'dryrun.toml'), sections.join('\n'));
-  const start = (args, options = {}) => startDryrun(args, { cwd: folder, ...options, env: { ...env, ...options.env } });
-  return { folder, home, env, start, run: (args, options) => start(args, options).ended, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const all = [];
+  const start = (args, options = {}) => {
+    const started = startDryrun(args, { cwd: folder, ...options, env: { ...env, ...options.env } });
+    all.push(started);
+    return started;
+  };
+  /** Takes down what a failed test left running, and the folder. */
+  const remove = () => {
+    for (const { child, kill } of all) if (child.exitCode === null && child.signalCode === null) kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { folder, home, env, start, run: (args, options) => start(args, options).ended, remove };
 }
 
 function inline(table) {
@@ -38,8 +48,9 @@ function inline(table) {
 /** Starts the command, perhaps `through` another one. `ended` resolves to { code, signal, stdout, stderr, json }; `json` is that of standard output, or else of the last line of standard error. */
 export function startDryrun(args, { cwd, env, input = '', through = [] } = {}) {
   const [program, ...words] = [...through, binary, ...args];
-  const child = spawn(program, words, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
-  const said = { child, stdout: '', stderr: '' };
+  // A group of its own, which goes as a whole.
+  const child = spawn(program, words, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const said = { child, stdout: '', stderr: '', kill: () => process.kill(-child.pid, 'SIGKILL') };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (chunk) => (said[name] += chunk));
   child.stdin.on('error', () => {}); // a command need not read its input
   child.stdin.end(input);
