@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build dev demo test test-native test-sql test-e2e test-clients check bench clean
+.PHONY: help setup build dev demo test test-native test-sql test-e2e test-clients check bench clean cli test-cli
 
 # Node 22 of the project comes before the machine's own.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -14,13 +14,16 @@ setup: ## Put every tool into the project (once, about 6 minutes; then a moment)
 build: ## Compile the Worker into build/
 	@scripts/build
 
+cli: ## Compile the command dryrun into target/debug/dryrun
+	@scripts/cli
+
 dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
 	@scripts/dev
 
 demo: build ## The whole story in the terminal
 	@node scripts/demo.mjs
 
-test: test-native test-sql test-e2e test-clients ## Everything that is tested
+test: test-native test-sql test-e2e test-clients test-cli ## Everything that is tested
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz
@@ -38,11 +41,15 @@ test-clients: build ## Clients that people have, unmodified: wrangler, SDKs, an 
 	@scripts/setup_browser
 	node --test --test-reporter=spec --test-timeout=600000 tests/clients/*.test.mjs
 
+test-cli: build cli ## The command dryrun with real clients, in front of real gateways
+	cargo test --locked -p dryrun
+	node --test --test-reporter=spec --test-timeout=600000 tests/cli/*.test.mjs
+
 check: setup ## Formatting, lints on both targets, documentation
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --target wasm32-unknown-unknown --all-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 bench: build ## How long things take, next to doing them without the gateway
 	@node tests/bench/bench.mjs

@@ -7,6 +7,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::here::RunHere;
 use crate::settings::{Environment, Project};
 
 /// Longest wait for an answer: a large import takes its time.
@@ -41,8 +42,8 @@ pub struct Answer {
 impl Gateway {
     /// The gateway of the environment: of the run that this process is part of, or of the project's profile.
     pub fn current(project: &Project, environment: Environment) -> Outcome<Self> {
-        if let (Ok(url), Ok(token)) = (std::env::var("DRYRUN_URL"), std::env::var("DRYRUN_TOKEN")) {
-            return Ok(Self::new(&url, environment, token));
+        if let Some(run) = RunHere::find()? {
+            return Ok(Self::new(&run.url, environment, run.token));
         }
         Self::of(project, environment)
     }
@@ -50,18 +51,32 @@ impl Gateway {
     /// The gateway of an environment's profile.
     pub fn of(project: &Project, environment: Environment) -> Outcome<Self> {
         let profile = project.profile(environment)?;
-        Ok(Self::new(&profile.url, environment, profile.key.fetch(&project.folder)?))
+        let key = profile.key.fetch(&project.folder)?;
+        check_key(&key, environment, &profile.key.describe())?;
+        Ok(Self::new(&profile.url, environment, key))
     }
 
     /// A gateway by its address.
     pub fn new(url: &str, environment: Environment, bearer: String) -> Self {
-        let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).timeout_connect(Some(CONNECT_LIMIT)).build().into();
+        // A gateway does not send anybody elsewhere, and a credential follows nobody there.
+        let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(LIMIT)).timeout_connect(Some(CONNECT_LIMIT)).build().into();
         Self { url: url.trim_end_matches('/').to_owned(), environment, bearer, agent }
     }
 
     /// The same gateway with another credential.
     pub fn with(&self, bearer: &str) -> Self {
         Self { bearer: bearer.to_owned(), ..self.clone() }
+    }
+
+    /// The credential.
+    pub fn bearer(&self) -> &str {
+        &self.bearer
+    }
+
+    /// Asks without a credential, and takes an answer of any status: whether a gateway is there, and whether it is that of the environment, is known before a key is sent to it.
+    pub fn probe(&self, path: &str) -> Outcome<Answer> {
+        let sent = self.agent.get(format!("{}{path}", self.url)).call();
+        self.read(path, sent)
     }
 
     /// Asks.
@@ -94,6 +109,19 @@ impl Gateway {
     }
 
     fn understand(&self, path: &str, sent: Result<Response<Body>, ureq::Error>) -> Outcome<Answer> {
+        let answer = self.read(path, sent)?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer);
+        }
+        let part = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
+        match (part("code"), part("detail")) {
+            (Some(code), Some(detail)) => Err(Failure::new(Exit::Refused, &code, detail, part("remedy").unwrap_or_default())),
+            _ => Err(not_understood(&format!("{path} ({})", answer.status))),
+        }
+    }
+
+    /// Reads an answer, and makes sure that it is one of this environment.
+    fn read(&self, path: &str, sent: Result<Response<Body>, ureq::Error>) -> Outcome<Answer> {
         let mut response = sent.map_err(|error| {
             Failure::unreachable(
                 format!("The {} gateway at {} does not answer: {error}.", self.environment, self.url),
@@ -110,23 +138,33 @@ impl Gateway {
             .read_to_string()
             .map_err(|error| Failure::unreachable(format!("The answer of {path} broke off: {error}."), "Try again."))?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        if let Some(other) = environment.filter(|other| other != self.environment.as_str()) {
-            return Err(Failure::new(
+        match environment.as_deref() {
+            Some(environment) if environment == self.environment.as_str() => Ok(Answer { status, body, text, dry_run }),
+            Some(other) => Err(Failure::new(
                 Exit::Refused,
                 "wrong_environment",
-                format!("The gateway at {} says that it is {other}, not {}.", self.url, self.environment),
-                "Correct the url in dryrun.toml; nothing is done in an environment that was not asked for.",
-            ));
-        }
-        if (200..300).contains(&status) {
-            return Ok(Answer { status, body, text, dry_run });
-        }
-        let part = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        match (part("code"), part("detail")) {
-            (Some(code), Some(detail)) => Err(Failure::new(Exit::Refused, &code, detail, part("remedy").unwrap_or_default())),
-            _ => Err(not_understood(&format!("{path} ({status})"))),
+                format!("The gateway at {} says that it is {other}, not {}. Nothing was done.", self.url, self.environment),
+                format!("Correct the url of [{}] in dryrun.toml, or DRYRUN_ENV; nothing is done in an environment that was not asked for.", self.environment),
+            )),
+            // A gateway that cannot read its own settings does not know where it is, and says why.
+            None if status >= 400 && body.get("code").is_some() && body.get("detail").is_some() => Ok(Answer { status, body, text, dry_run }),
+            None => Err(not_understood(&format!("{path} ({status})"))),
         }
     }
+}
+
+/// A key says in the clear which environment it belongs to, so that the wrong one need not even be sent.
+fn check_key(key: &str, environment: Environment, whence: &str) -> Outcome<()> {
+    let prefix = |environment: Environment| format!("drk_{environment}_");
+    if key.starts_with(&prefix(environment)) && !key.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let other = [Environment::Staging, Environment::Production].into_iter().find(|other| key.starts_with(&prefix(*other)) && *other != environment);
+    let what = match other {
+        Some(other) => format!("The key in {whence} belongs to {other}, not to {environment}. It was not sent anywhere."),
+        None => format!("What {whence} holds is no key: a key begins with {}. It was not sent anywhere.", prefix(environment)),
+    };
+    Err(Failure::new(Exit::Configuration, "wrong_key", what, format!("Put a key of {environment} there; see Credentials in the README.")))
 }
 
 fn not_understood(path: &str) -> Failure {

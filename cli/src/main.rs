@@ -3,8 +3,10 @@
 mod api;
 mod commands;
 mod failure;
+mod here;
 mod say;
 mod settings;
+mod text;
 
 use std::process::ExitCode;
 
@@ -30,13 +32,19 @@ Exit codes: 0 done · 1 what was looked at is not as it should be · 2 the comma
 
 #[derive(Subcommand)]
 enum Command {
-    /// List runs
+    Env(commands::env::Env),
+    Exec(commands::exec::Exec),
     Runs(commands::runs::Runs),
-    /// Show what a run did, or would do
     Report(commands::runs::Report),
-    /// List what failed in the gateway
+    Operation(commands::runs::Operation),
+    TurnDry(commands::runs::TurnDry),
+    Close(commands::runs::Close),
     Alerts(commands::runs::Alerts),
     /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  dryrun completions bash > ~/.local/share/bash-completion/completions/dryrun
+  dryrun completions zsh > ~/.zfunc/_dryrun
+  dryrun completions fish > ~/.config/fish/completions/dryrun.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -46,11 +54,19 @@ enum Command {
 fn run(command: Command, say: Say) -> Outcome<ExitCode> {
     let done = |outcome: Outcome<()>| outcome.map(|()| ExitCode::SUCCESS);
     match command {
+        Command::Env(command) => command.run(say),
+        Command::Exec(command) => command.run(say),
         Command::Runs(command) => done(command.run(say)),
         Command::Report(command) => done(command.run(say)),
+        Command::Operation(command) => done(command.run(say)),
+        Command::TurnDry(command) => done(command.run(say)),
+        Command::Close(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);
+            // Whoever closed the pipe does not want to hear it.
+            let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
             Ok(ExitCode::SUCCESS)
         }
     }

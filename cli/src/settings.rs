@@ -60,9 +60,27 @@ pub enum Secret {
 }
 
 impl Secret {
+    /// Where it comes from, for people. Of a command only its name: a path in a secrets manager is nobody else's business.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Variable(name) => format!("the variable {name}"),
+            Self::File(path) => format!("the file {}", path.display()),
+            Self::Command(words) => format!("the command {}", words.first().map_or("", String::as_str)),
+        }
+    }
+
+    /// What is wrong with how it is kept, and the remedy: a file that others on this machine can read.
+    pub fn exposed(&self, folder: &Path) -> Option<(String, String)> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let Self::File(path) = self else { return None };
+        let path = folder.join(path);
+        let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o777;
+        let others = mode & 0o077 != 0;
+        others.then(|| (format!("OTHERS ON THIS MACHINE CAN READ THE KEY: {} has mode {mode:o}.", path.display()), format!("chmod 600 {}", path.display())))
+    }
+
     /// Fetches it.
     pub fn fetch(&self, folder: &Path) -> Outcome<String> {
-        let empty = |what: &str| Failure::configuration(format!("{what} holds no key."), "Put the key of this environment there; see Credentials in the README.");
         let text = match self {
             Self::Variable(name) => {
                 std::env::var(name).map_err(|_| Failure::configuration(format!("The variable {name} is not set."), format!("Set {name} to the key of this environment.")))?
@@ -72,7 +90,11 @@ impl Secret {
             Self::Command(words) => run(words, folder)?,
         };
         let text = text.trim().to_owned();
-        if text.is_empty() { Err(empty(&format!("{self:?}"))) } else { Ok(text) }
+        if text.is_empty() {
+            let what = self.describe();
+            return Err(Failure::configuration(format!("There is no key in {what}: it is empty."), "Put the key of this environment there; see Credentials in the README."));
+        }
+        Ok(text)
     }
 }
 
@@ -122,7 +144,7 @@ impl Project {
         let here = std::env::current_dir().map_err(|error| Failure::configuration(format!("There is no working folder: {error}."), "Change to one."))?;
         let named = std::env::var_os("DRYRUN_CONFIG").map(PathBuf::from);
         let file = match named {
-            Some(file) => Some(file),
+            Some(file) => Some(here.join(file)),
             None => here.ancestors().map(|folder| folder.join(FILE)).find(|file| file.is_file()),
         };
         let Some(file) = file else { return Ok(Self { folder: here, ..Self::default() }) };

@@ -1,0 +1,156 @@
+//! Where a command runs: in which run, in which project, and with what a person should be warned of.
+
+use std::path::{Path, PathBuf};
+
+use crate::api::Gateway;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::say::Say;
+use crate::settings::{Environment, Project};
+
+/// The variables that `exec` gives to its command, and that make a command part of a run.
+pub const RUN_VARIABLES: [&str; 3] = ["DRYRUN_RUN_ID", "DRYRUN_URL", "DRYRUN_TOKEN"];
+
+/// The run that this process is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunHere {
+    /// Its id.
+    pub id: String,
+    /// Its gateway.
+    pub url: String,
+    /// Its token.
+    pub token: String,
+}
+
+impl RunHere {
+    /// Looks at the environment.
+    pub fn find() -> Outcome<Option<Self>> {
+        Self::from_parts(RUN_VARIABLES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
+    }
+
+    /// A process is wholly in a run or not at all. With a part of the variables it could leave its run unseen, and open one with the project's own key.
+    fn from_parts(parts: [Option<String>; 3]) -> Outcome<Option<Self>> {
+        match parts {
+            [None, None, None] => Ok(None),
+            [Some(id), Some(url), Some(token)] => Ok(Some(Self { id, url, token })),
+            parts => {
+                let named = |there: bool| RUN_VARIABLES.iter().zip(&parts).filter(|(_, part)| part.is_some() == there).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                Err(Failure::configuration(
+                    format!("This looks like a part of a run, but not a whole one (set: {}; not set: {}). Nothing was done.", named(true), named(false)),
+                    format!("Leave the variables as dryrun exec set them. To work outside of the run: env -u {} dryrun …", RUN_VARIABLES.join(" -u ")),
+                ))
+            }
+        }
+    }
+}
+
+/// Everything that a command needs to know before it asks the gateway anything.
+#[derive(Debug, Clone)]
+pub struct Here {
+    /// The project.
+    pub project: Project,
+    /// The gateway, with the credential of the run or the key of the profile.
+    pub gateway: Gateway,
+    /// The run that this is part of.
+    pub run: Option<RunHere>,
+    /// Where the credential comes from, for people.
+    pub credential: String,
+    /// What is wrong with how the key is kept, and the remedy.
+    pub exposed: Option<(String, String)>,
+}
+
+impl Here {
+    /// Finds it all, and warns of what must not be missed.
+    pub fn find(say: Say) -> Outcome<Self> {
+        let environment = Environment::current()?;
+        let project = Project::find()?;
+        let run = RunHere::find()?;
+        if run.is_some() {
+            let gateway = Gateway::current(&project, environment)?;
+            let credential = "the run's token (DRYRUN_TOKEN)".to_owned();
+            return Ok(Self { project, gateway, run, credential, exposed: None });
+        }
+        if !project.has_staging() && project.profiles.contains_key(&Environment::Production) {
+            say.warn(&no_staging(&project, environment));
+        }
+        let profile = project.profile(environment)?;
+        let exposed = profile.key.exposed(&project.folder);
+        if let Some((what, remedy)) = &exposed {
+            say.warn(&format!("{what}\n{remedy}"));
+        }
+        if leaves_in_the_clear(&profile.url) {
+            say.warn(&format!("The key of {environment} goes to {} in the clear.\nUse https:// there.", profile.url));
+        }
+        let (gateway, credential) = (Gateway::of(&project, environment)?, profile.key.describe());
+        Ok(Self { project, gateway, run: None, credential, exposed })
+    }
+
+    /// The run that a command is about: the one that is named, or the one that this is part of.
+    pub fn run_id(&self, named: Option<&str>) -> Outcome<String> {
+        let Some(id) = named.map(str::to_owned).or_else(|| self.run.as_ref().map(|run| run.id.clone())) else {
+            return Err(Failure::new(Exit::Usage, "run_required", "Which run? This is not inside dryrun exec, so there is no current one.", "Name one: dryrun runs lists them."));
+        };
+        // An id becomes a part of an address.
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+            return Err(Failure::new(Exit::Usage, "usage", format!("{id:?} is not the id of a run."), "dryrun runs lists them."));
+        }
+        Ok(id)
+    }
+}
+
+fn no_staging(project: &Project, environment: Environment) -> String {
+    let file = project.file.as_deref().unwrap_or_else(|| Path::new(crate::settings::FILE)).display();
+    let what = match environment {
+        Environment::Staging => "Nothing is done: there is no way from staging to production but to name it.",
+        Environment::Production => "You named production, and PRODUCTION IS WHAT YOU GET.",
+    };
+    format!("THIS PROJECT HAS NO STAGING ({file}).\n{what}\nMake a staging gateway (see Environments in the README) and add [staging].")
+}
+
+/// Whether a key would cross a network without encryption.
+fn leaves_in_the_clear(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(authority, |(host, _)| host);
+    !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
+}
+
+/// The variables that a `.env` of this folder gives to wrangler although a run's token is there: with a global key and its e-mail address, wrangler leaves the token aside.
+pub fn global_keys_in(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for name in [".env", ".env.local"] {
+        let file = folder.join(name);
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        for line in text.lines() {
+            let variable = line.trim_start().trim_start_matches("export ").split('=').next().unwrap_or_default().trim();
+            if ["CLOUDFLARE_API_KEY", "CF_API_KEY"].contains(&variable) {
+                found.push((file.clone(), variable.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_wholly_in_a_run_or_not_at_all() {
+        let part = |text: &str| Some(text.to_owned());
+        assert_eq!(RunHere::from_parts([None, None, None]), Ok(None));
+        assert!(RunHere::from_parts([part("r"), part("u"), part("t")]).unwrap().is_some());
+        let failure = RunHere::from_parts([part("r"), part("u"), None]).unwrap_err();
+        assert!(failure.message.contains("set: DRYRUN_RUN_ID, DRYRUN_URL; not set: DRYRUN_TOKEN"), "{}", failure.message);
+        assert!(RunHere::from_parts([None, None, part("t")]).is_err());
+    }
+
+    #[test]
+    fn only_this_machine_may_be_spoken_to_without_encryption() {
+        for local in ["http://127.0.0.1:8787", "http://localhost", "http://localhost:1/x", "http://[::1]:8787", "https://gateway.example"] {
+            assert!(!leaves_in_the_clear(local), "{local}");
+        }
+        for remote in ["http://gateway.example", "http://10.0.0.1:8787/", "http://localhost.example:80", "http://[fe80::1]:1"] {
+            assert!(leaves_in_the_clear(remote), "{remote}");
+        }
+    }
+}

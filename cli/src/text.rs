@@ -1,0 +1,102 @@
+//! Small things about words: what a JSON answer says, times, and text from data that a terminal can be trusted with.
+
+use serde_json::Value;
+
+/// A text out of an object; empty when it is not there.
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A number out of an object; zero when it is not there.
+pub fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// A list out of an object; empty when it is not there.
+pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Text from data in one line: characters that move the cursor, turn the text around or are not seen are made visible, so that a row cannot draw over what stands around it.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '\n' | '\r' => '⏎',
+            '\t' => ' ',
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '�',
+            character if character.is_control() => '�',
+            character => character,
+        })
+        .collect()
+}
+
+/// At most so many characters.
+pub fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+    }
+}
+
+/// A number with its noun: `1 step`, `2 steps`.
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The mode of a run, for people.
+pub fn mode(mode: &str) -> &str {
+    if mode == "dry_run" { "dry run" } else { mode }
+}
+
+/// A time in milliseconds, in UTC.
+pub fn time(millis: u64) -> String {
+    let time = i64::try_from(millis).ok().and_then(chrono::DateTime::from_timestamp_millis);
+    time.map_or_else(|| format!("{millis} ms"), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// Now, in milliseconds.
+#[expect(clippy::disallowed_methods, reason = "the clock of a Worker is an argument; this is a program of its own")]
+pub fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Lines with columns: every column but the last is as wide as its widest cell.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..rows.iter().map(Vec::len).max().unwrap_or_default()).map(width).collect();
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            format!("{}\n", cells.join("  ").trim_end())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_data_cannot_move_the_cursor_or_turn_around() {
+        assert_eq!(plain("a\u{1b}[2Jb\r\nc\td\u{202e}e\u{9b}f"), "a�[2Jb⏎⏎c d�e�f");
+        assert_eq!(plain("grün ✓ 日本"), "grün ✓ 日本");
+    }
+
+    #[test]
+    fn times_are_utc_to_the_second() {
+        assert_eq!(time(1_795_179_782_725), "2026-11-20 13:03:02 UTC");
+        assert_eq!(time(u64::MAX), "18446744073709551615 ms");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_lines_end_without_blanks() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        assert_eq!(table(&[row(&["a", "long", ""]), row(&["bbb", "é"])]), "a    long\nbbb  é\n");
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(cut("héllo", 2), "hé…");
+        assert_eq!(cut("hé", 2), "hé");
+    }
+}
