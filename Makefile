@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build dev demo test test-native test-sql test-e2e check bench clean
+.PHONY: help setup build dev demo test test-native test-sql test-e2e test-delivery check bench clean
 
 # Node 22 of the project comes before the machine's own.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -20,7 +20,7 @@ dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
 demo: build ## The whole story in the terminal
 	@node scripts/demo.mjs
 
-test: test-native test-sql test-e2e ## Everything that is tested
+test: test-native test-sql test-e2e test-delivery ## Everything that is tested
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz
@@ -32,6 +32,9 @@ test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLit
 test-e2e: build ## The compiled Worker in real workerd, with stores that fail on purpose
 	@scripts/build probe
 	node --test --test-reporter=spec --test-timeout=600000 tests/e2e/*.test.mjs
+
+test-delivery: build ## What decides about a deployment, and the workflows
+	node --test --test-reporter=spec --test-timeout=600000 tests/delivery/*.test.mjs
 
 check: setup ## Formatting, lints on both targets, documentation
 	cargo fmt --check
