@@ -45,6 +45,9 @@ const mustDiffer = [
 /** Numbers and policies that may be others on purpose; the reader sees them. */
 const mayDiffer = [/^vars\.(ACCOUNT_ID|[A-Z_]+_(MS|SECONDS|ROWS|BYTES))$/, /^vars\.STORES\.[^.]+\.policy$/, /^account_id$/, /^workers_dev$/, /^limits\./, /^observability\./, /^placement\./];
 
+/** What one of them may have and the other not. */
+const mayBeMissing = [/^routes?(\..*)?$/, /^account_id$/, /^(limits|observability|placement)\./];
+
 const isOneOf = (patterns, path) => patterns.some((pattern) => pattern.test(path));
 
 /** Compares the environments. Answers { problems, differences }: rows of [path, staging, production]. */
@@ -59,7 +62,8 @@ export function compareEnvironments(toml) {
       if (isOneOf(mustDiffer, path)) problems.push(`${path} is the same in both environments: ${JSON.stringify(staging[path])}`);
       continue;
     }
-    const expected = isOneOf(mustDiffer, path) || isOneOf(mayDiffer, path);
+    const both = path in staging && path in production;
+    const expected = (isOneOf(mustDiffer, path) || isOneOf(mayDiffer, path)) && (both || isOneOf(mayBeMissing, path));
     if (!expected) problems.push(`${path} must be the same in both environments: staging ${JSON.stringify(staging[path]) ?? 'has none'}, production ${JSON.stringify(production[path]) ?? 'has none'}`);
     differences.push([path, staging[path], production[path]]);
   }
