@@ -18,8 +18,7 @@ export const workerParts = [
 
 /** The parts that differ between two commits, both names of a renamed one. */
 export function differing(folder, before, after) {
-  const parts = workerParts.map((part) => `:(top,literal)${part}`);
-  const names = git(folder, 'diff', '-z', '--name-only', '--no-renames', '--no-ext-diff', before, after, '--', ...parts);
+  const names = git(folder, 'diff', '-z', '--name-only', '--no-renames', '--no-ext-diff', before, after, '--', ...workerParts);
   return names.split('\0').filter(Boolean);
 }
 

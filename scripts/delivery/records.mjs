@@ -19,9 +19,7 @@ const writer = 'github-actions[bot]';
 export async function recordsOf(environment, commit) {
   const query = new URLSearchParams({ environment, task, per_page: '30', ...(commit ? { sha: commit } : {}) });
   const records = await github(`deployments?${query}`);
-  return records
-    .filter((record) => record.task === task && record.environment === environment && record.creator?.login === writer)
-    .sort((one, other) => other.id - one.id);
+  return records.filter(({ creator }) => creator?.login === writer).sort((one, other) => other.id - one.id);
 }
 
 export const statusesOf = (record) => github(`deployments/${record.id}/statuses?per_page=100`);
