@@ -121,6 +121,10 @@ describe('what is uploaded', { timeout: 300_000 }, () => {
     }
   });
 
+  test('log lines are kept, and requests with their keys are not', () => {
+    for (const name of ['staging', 'production']) assert.deepEqual(sent[name].metadata.observability, { enabled: true, logs: { invocation_logs: false } }, name);
+  });
+
   test('the commit stands beside the version', () => {
     for (const name of ['staging', 'production']) assert.equal(sent[name].metadata.annotations['workers/message'], 'commit abc');
   });
