@@ -80,9 +80,9 @@ export class History {
 }
 
 /** Runs a program to its end. Answers { code, stdout, stderr, said }. */
-export async function run(command, words, { cwd = projectFolder, env = {}, input = '' } = {}) {
-  const child = spawn(command, words, { cwd, env: { ...environment, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
-  child.stdin.end(input);
+export async function run(command, words, { cwd = projectFolder, env = {}, input } = {}) {
+  const child = spawn(command, words, { cwd, env: { ...environment, ...env }, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
+  child.stdin?.end(input);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (data) => (stdout += data));
   child.stderr.on('data', (data) => (stderr += data));
@@ -117,6 +117,8 @@ export async function serve(answer) {
     const [status, json] = answer(one);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json));
   });
+  // A connection that is closed while the next request is on its way would make the client send that request twice.
+  server.keepAliveTimeout = 120_000;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

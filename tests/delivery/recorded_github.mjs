@@ -45,8 +45,16 @@ export async function github({ history = [], deployments = [], verifications = [
     const rest = path.replace(`/repos/${repository}/`, '');
     const [, id] = /^deployments\/(\d+)\/statuses$/.exec(rest) ?? [];
     if (method === 'POST') {
-      made.push({ path: rest, ...JSON.parse(body) });
-      return [201, id ? status(JSON.parse(body).state) : { ...deployment(JSON.parse(body).ref, []), statuses: undefined }];
+      const sent = JSON.parse(body);
+      made.push({ path: rest, ...sent });
+      if (id) {
+        const one = status(sent.state);
+        deployments.find((record) => record.id === Number(id))?.statuses.unshift(one);
+        return [201, one];
+      }
+      const { statuses, ...one } = deployment(sent.ref, [], sent);
+      deployments.push({ ...one, statuses });
+      return [201, one];
     }
     if (id) return [200, [...deployments].find((one) => one.id === Number(id)).statuses];
     if (rest === 'deployments') {
