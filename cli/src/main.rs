@@ -2,9 +2,11 @@
 
 mod api;
 mod commands;
+mod dry;
 mod failure;
 mod say;
 mod settings;
+mod statements;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,7 @@ enum Command {
     Report(commands::runs::Report),
     /// List what failed in the gateway
     Alerts(commands::runs::Alerts),
+    Rehearse(commands::rehearse::Rehearse),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -49,6 +52,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Runs(command) => done(command.run(say)),
         Command::Report(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
+        Command::Rehearse(command) => command.run(say),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
