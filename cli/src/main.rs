@@ -4,6 +4,7 @@ mod api;
 mod commands;
 mod dry;
 mod failure;
+mod markdown;
 mod say;
 mod settings;
 mod statements;
@@ -39,6 +40,7 @@ enum Command {
     /// List what failed in the gateway
     Alerts(commands::runs::Alerts),
     Rehearse(commands::rehearse::Rehearse),
+    Drift(commands::drift::Drift),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -53,6 +55,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Report(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
         Command::Rehearse(command) => command.run(say),
+        Command::Drift(command) => command.run(say),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -1,4 +1,5 @@
 //! One command a file.
 
+pub mod drift;
 pub mod rehearse;
 pub mod runs;

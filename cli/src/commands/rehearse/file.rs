@@ -78,6 +78,8 @@ pub struct Touched {
 pub struct Told {
     /// The statement.
     pub statement: Statement,
+    /// Whether it is that by which wrangler records the migration.
+    pub is_record: bool,
     /// How it ended.
     pub ending: Ending,
     /// The rows that it touched, by table.
@@ -165,7 +167,7 @@ impl Stage<'_> {
         let ran = self.run.batch(&sql);
         let millis = crate::dry::now().saturating_sub(began);
         let parts = cut(&sql);
-        let told = parts.statements.into_iter().map(|statement| Told { statement, ending: Ending::NotRun, touched: BTreeMap::new(), schema: Vec::new(), millis: 0.0 });
+        let told = parts.statements.into_iter().map(|statement| Told { is_record: record.is_some() && !parts.unread && statement.line > text.matches('\n').count() + 1, statement, ending: Ending::NotRun, touched: BTreeMap::new(), schema: Vec::new(), millis: 0.0 });
         let mut file = Rehearsed { statements: told.collect(), millis, ..Rehearsed::not_run(name) };
         if record.is_some() && !cut(text).closed {
             file.warnings.push("The last statement does not end with a semicolon: what wrangler appends to record the migration becomes a part of it.".to_owned());

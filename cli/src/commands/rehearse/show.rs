@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::file::{Ending, Rehearsed, Told, Touched};
 use super::Rehearsal;
+use super::judge::plural;
 use super::keys::Keys;
+use crate::markdown::{code, plain};
 use crate::statements::brief;
 
 /// Longest statement in a line.
@@ -24,9 +26,18 @@ fn touched(told: &Told) -> String {
     told.touched.iter().map(|(table, one)| format!("{table}: {}", parts(one))).chain(told.schema.iter().cloned()).collect::<Vec<_>>().join(" · ")
 }
 
-/// How many rows, or that there is no such table.
-fn rows(count: Option<u64>) -> String {
-    count.map_or_else(|| "no table".to_owned(), |count| count.to_string())
+/// How many rows a table had and has.
+fn rows(before: Option<u64>, after: Option<u64>) -> String {
+    match (before, after) {
+        (None, after) => format!("new, {}", plural(after.unwrap_or_default())),
+        (Some(before), None) => format!("gone, had {}", plural(before)),
+        (Some(before), Some(after)) => format!("{before} → {}", plural(after)),
+    }
+}
+
+/// The statements that people wrote: that by which wrangler records the file is only of interest when it fails.
+fn written(file: &Rehearsed) -> impl Iterator<Item = &Told> {
+    file.statements.iter().filter(|told| !told.is_record || matches!(told.ending, Ending::Failed | Ending::Refused))
 }
 
 fn ending(file: &Rehearsed) -> &'static str {
@@ -39,9 +50,10 @@ fn ending(file: &Rehearsed) -> &'static str {
     }
 }
 
-fn verdict(rehearsal: &Rehearsal) -> String {
+/// The end of it; `name` writes the name of a file.
+fn verdict(rehearsal: &Rehearsal, name: fn(&str) -> String) -> String {
     let count = rehearsal.files.len();
-    let bad: Vec<&str> = rehearsal.files.iter().filter(|file| !file.passes() && file.ending != Ending::NotRun).map(|file| file.name.as_str()).collect();
+    let bad: Vec<String> = rehearsal.files.iter().filter(|file| !file.passes() && file.ending != Ending::NotRun).map(|file| name(&file.name)).collect();
     let rest = rehearsal.files.iter().filter(|file| file.ending == Ending::NotRun).count();
     let rest = if rest > 0 { format!(" {rest} more not run.") } else { String::new() };
     match (count, rehearsal.passes(), bad.is_empty()) {
@@ -86,62 +98,53 @@ pub fn text(rehearsal: &Rehearsal) -> String {
         let _ = writeln!(text, "{} applied before, {} pending.", rehearsal.applied.len(), rehearsal.files.len());
     }
     for note in &rehearsal.notes {
-        let _ = writeln!(text, "! {note}");
+        let _ = writeln!(text, "! {}", plain(note));
     }
     for file in &rehearsal.files {
         let sign = if file.passes() { "✓" } else if file.ending == Ending::NotRun { "·" } else { "✗" };
         let time = if file.ending == Ending::NotRun { String::new() } else { format!(" · {} ms", file.millis) };
-        let _ = writeln!(text, "\n{sign} {}  {}{time}", file.name, ending(file));
-        for told in &file.statements {
+        let _ = writeln!(text, "\n{sign} {}  {}{time}", plain(&file.name), ending(file));
+        for told in written(file) {
             let line = format!("line {}", told.statement.line);
             let _ = writeln!(text, "    {line:9} {:8} {}", word(told), brief(&told.statement.text, BRIEF));
             let touched = touched(told);
             if !touched.is_empty() {
-                let _ = writeln!(text, "    {:9} {:8} → {touched}", "", "");
+                let _ = writeln!(text, "    {:9} {:8} → {}", "", "", plain(&touched));
             }
         }
         if let Some((message, remedy)) = problem(file) {
-            let _ = writeln!(text, "    ✗ {message}");
+            let _ = writeln!(text, "    ✗ {}", plain(&message));
             if !remedy.is_empty() {
                 let _ = writeln!(text, "      {remedy}");
             }
             text.push_str("      The file is one batch: nothing of it would stay, and what comes after it would not run.\n");
         }
         for finding in &file.findings {
-            let _ = writeln!(text, "    ✗ {}", finding.message);
+            let _ = writeln!(text, "    ✗ {}", plain(&finding.message));
         }
         for warning in &file.warnings {
-            let _ = writeln!(text, "    ! {warning}");
+            let _ = writeln!(text, "    ! {}", plain(warning));
         }
         if !file.counts.is_empty() {
-            let counts: Vec<String> = file.counts.iter().map(|(table, before, after)| format!("{table} {} → {}", rows(*before), rows(*after))).collect();
-            let _ = writeln!(text, "    rows: {}", counts.join(", "));
+            let counts: Vec<String> = file.counts.iter().map(|(table, before, after)| format!("{table} {}", rows(*before, *after))).collect();
+            let _ = writeln!(text, "    tables: {}", plain(&counts.join(" · ")));
         }
     }
     text.push('\n');
     for line in keys(rehearsal) {
         let sign = if matches!(rehearsal.keys, Keys::Broken(_)) { '✗' } else { '!' };
-        let _ = writeln!(text, "{sign} {line}");
+        let _ = writeln!(text, "{sign} {}", plain(&line));
     }
-    let _ = writeln!(text, "{}", verdict(rehearsal));
+    let _ = writeln!(text, "{}", verdict(rehearsal, plain));
     if !rehearsal.files.is_empty() {
         let _ = writeln!(text, "Every row that would change: DRYRUN_ENV={} dryrun report {}", rehearsal.environment, rehearsal.run);
     }
     text
 }
 
-/// A name or text in a code span of Markdown that nothing in it can leave.
-fn code(text: &str) -> String {
-    let line = brief(text, 400).replace('|', "\\|");
-    let longest = line.split(|character| character != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(longest + 1);
-    let pad = if line.starts_with('`') || line.ends_with('`') { " " } else { "" };
-    format!("{fence}{pad}{line}{pad}{fence}")
-}
-
 /// For the summary of a CI job.
 pub fn markdown(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal));
+    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, code));
     for note in rehearsal.notes.iter().cloned().chain(keys(rehearsal)) {
         let _ = writeln!(text, "\n* {}", code(&note));
     }
@@ -160,12 +163,12 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
             let _ = writeln!(text, "* ⚠️ {}", code(warning));
         }
         for (table, before, after) in &file.counts {
-            let _ = writeln!(text, "* {}: {} → {} rows", code(table), rows(*before), rows(*after));
+            let _ = writeln!(text, "* {}: {}", code(table), rows(*before, *after));
         }
         if !file.statements.is_empty() {
             text.push_str("\n| line | statement | outcome | rows |\n| ---: | --- | --- | --- |\n");
         }
-        for told in &file.statements {
+        for told in written(file) {
             let touched = touched(told);
             let touched = if touched.is_empty() { String::new() } else { code(&touched) };
             let _ = writeln!(text, "| {} | {} | {} | {touched} |", told.statement.line, code(&brief(&told.statement.text, BRIEF)), word(told));
