@@ -73,8 +73,6 @@ impl Place {
 /// The rows of one statement.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    /// The names of the columns.
-    pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Value>>,
     /// What is said of how it ran.
@@ -84,10 +82,8 @@ pub struct Rows {
 impl Rows {
     fn read(result: &Value) -> Self {
         let results = result.get("results").unwrap_or(&Value::Null);
-        let list = |name: &str| results.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         Self {
-            columns: list("columns").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            rows: list("rows").iter().filter_map(Value::as_array).cloned().collect(),
+            rows: results.get("rows").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_array).cloned().collect(),
             meta: result.get("meta").cloned().unwrap_or_default(),
         }
     }

@@ -41,6 +41,7 @@ enum Command {
     Alerts(commands::runs::Alerts),
     Rehearse(commands::rehearse::Rehearse),
     Drift(commands::drift::Drift),
+    Smoke(commands::smoke::Smoke),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -56,6 +57,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Alerts(command) => done(command.run(say)),
         Command::Rehearse(command) => command.run(say),
         Command::Drift(command) => command.run(say),
+        Command::Smoke(command) => command.run(say),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

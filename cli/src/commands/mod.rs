@@ -3,3 +3,4 @@
 pub mod drift;
 pub mod rehearse;
 pub mod runs;
+pub mod smoke;

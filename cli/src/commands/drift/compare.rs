@@ -116,7 +116,8 @@ fn compare_columns(mine: &[Column], theirs: &[Column], details: &mut Vec<String>
         details.push(format!("- column {}", column.describe()));
         columns.push(json!({"name": column.name, "change": Where::To.as_str(), "from": null, "to": column.to_json()}));
     }
-    let order = |columns: &[Column], others: &[Column]| columns.iter().filter(|one| others.iter().any(|other| same(one, other))).map(|one| one.name.to_lowercase()).collect::<Vec<_>>();
+    let order =
+        |columns: &[Column], others: &[Column]| columns.iter().filter(|one| others.iter().any(|other| same(one, other))).map(|one| one.name.to_lowercase()).collect::<Vec<_>>();
     if order(mine, theirs) != order(theirs, mine) {
         details.push(format!("order of columns: + {} · - {}", order(mine, theirs).join(", "), order(theirs, mine).join(", ")));
     }
@@ -222,7 +223,8 @@ mod tests {
 
     #[test]
     fn lines_that_mean_the_same_are_shown_as_the_same() {
-        let shown: Vec<String> = lines("CREATE TABLE t (a TEXT, b TEXT NOT NULL)", "CREATE TABLE t (\"a\" text,\n  b TEXT,\n c)").into_iter().map(|(sign, line)| format!("{sign}{line}")).collect();
+        let shown: Vec<String> =
+            lines("CREATE TABLE t (a TEXT, b TEXT NOT NULL)", "CREATE TABLE t (\"a\" text,\n  b TEXT,\n c)").into_iter().map(|(sign, line)| format!("{sign}{line}")).collect();
         assert_eq!(shown, [" CREATE TABLE t(", "   a TEXT,", "-  b TEXT,", "-  c", "+  b TEXT NOT NULL", " )"]);
     }
 

@@ -58,7 +58,12 @@ impl Drift {
     /// Compares.
     pub fn run(&self, say: Say) -> Outcome<ExitCode> {
         if self.from == self.to {
-            return Err(Failure::new(Exit::Usage, "same_environment", format!("Both sides are {}; nothing was compared.", self.from), "Name two environments: --from staging --to production."));
+            return Err(Failure::new(
+                Exit::Usage,
+                "same_environment",
+                format!("Both sides are {}; nothing was compared.", self.from),
+                "Name two environments: --from staging --to production.",
+            ));
         }
         let project = Project::find()?;
         // Both are known to be there before either is read.

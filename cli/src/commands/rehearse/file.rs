@@ -167,7 +167,14 @@ impl Stage<'_> {
         let ran = self.run.batch(&sql);
         let millis = crate::dry::now().saturating_sub(began);
         let parts = cut(&sql);
-        let told = parts.statements.into_iter().map(|statement| Told { is_record: record.is_some() && !parts.unread && statement.line > text.matches('\n').count() + 1, statement, ending: Ending::NotRun, touched: BTreeMap::new(), schema: Vec::new(), millis: 0.0 });
+        let told = parts.statements.into_iter().map(|statement| Told {
+            is_record: record.is_some() && !parts.unread && statement.line > text.matches('\n').count() + 1,
+            statement,
+            ending: Ending::NotRun,
+            touched: BTreeMap::new(),
+            schema: Vec::new(),
+            millis: 0.0,
+        });
         let mut file = Rehearsed { statements: told.collect(), millis, ..Rehearsed::not_run(name) };
         if record.is_some() && !cut(text).closed {
             file.warnings.push("The last statement does not end with a semicolon: what wrangler appends to record the migration becomes a part of it.".to_owned());
@@ -200,7 +207,12 @@ impl Stage<'_> {
                     problem = about_statement(failure)?;
                     bad = middle;
                 }
-                Ok(_) => return Err(Failure::unreachable("A part of a file that ends with an error was answered without one.", "Report this: it is a defect of dryrun or the gateway.")),
+                Ok(_) => {
+                    return Err(Failure::unreachable(
+                        "A part of a file that ends with an error was answered without one.",
+                        "Report this: it is a defect of dryrun or the gateway.",
+                    ));
+                }
             }
         }
         let ending = if problem.code == "sql_error" { Ending::Failed } else { Ending::Refused };
@@ -346,7 +358,9 @@ impl Stage<'_> {
         let own = |what: &str| {
             let says = |text: &str| text.to_ascii_lowercase().contains(&what.to_ascii_lowercase());
             let touched = |table: &str| profiles.contains_key(&lower(table));
-            !what.eq_ignore_ascii_case("current_timestamp") || file.statements.iter().any(|told| says(&told.statement.text)) || after.iter().any(|one| touched(&one.table) && says(&one.sql))
+            !what.eq_ignore_ascii_case("current_timestamp")
+                || file.statements.iter().any(|told| says(&told.statement.text))
+                || after.iter().any(|one| touched(&one.table) && says(&one.sql))
         };
         let volatile: Vec<String> = list("volatile").into_iter().filter(|what| own(what)).collect();
         if !volatile.is_empty() {

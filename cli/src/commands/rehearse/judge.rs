@@ -239,7 +239,8 @@ impl Case<'_> {
             if self.accepted.contains(&lower(table)) || successor.base.is_some() {
                 return None;
             }
-            let gone: Vec<&Map<String, Value>> = self.of_instance(old).filter(|effect| effect.statement == statement && effect.after.is_none()).filter_map(|effect| effect.before.as_ref()).collect();
+            let gone: Vec<&Map<String, Value>> =
+                self.of_instance(old).filter(|effect| effect.statement == statement && effect.after.is_none()).filter_map(|effect| effect.before.as_ref()).collect();
             let mut kept: BTreeMap<&str, &Map<String, Value>> = BTreeMap::new();
             for effect in self.of_instance(new) {
                 match &effect.after {
@@ -274,7 +275,8 @@ fn lost(gone: &[&Map<String, Value>], kept: &[&Map<String, Value>], key: &[Strin
         (false, Some(gone), Some(kept)) => {
             let kept: BTreeSet<Vec<String>> = kept.into_iter().collect();
             let lost: Vec<Vec<String>> = gone.into_iter().filter(|one| !kept.contains(one)).collect();
-            let name = |values: &Vec<String>| key.iter().zip(values).map(|(column, value)| format!("{column} {}", crate::statements::brief(value, 40))).collect::<Vec<_>>().join(" ");
+            let name =
+                |values: &Vec<String>| key.iter().zip(values).map(|(column, value)| format!("{column} {}", crate::statements::brief(value, 40))).collect::<Vec<_>>().join(" ");
             (lost.len() as u64, lost.iter().take(3).map(name).collect())
         }
         _ => (gone.len().saturating_sub(kept.len()) as u64, Vec::new()),

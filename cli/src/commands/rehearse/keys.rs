@@ -90,7 +90,11 @@ fn unfit(run: &DryRun) -> Outcome<BTreeSet<String>> {
         }
         for (parent, from, to) in foreign.into_values() {
             if let Some(why) = misfit(keys.get(&lower(parent.clone())).map(Vec::as_slice), &from, &to) {
-                unfit.insert(format!("{table} ({}) refers to {parent}{}, {why}: a write to {table} fails.", from.join(", "), if to.is_empty() { String::new() } else { format!(" ({})", to.join(", ")) }));
+                unfit.insert(format!(
+                    "{table} ({}) refers to {parent}{}, {why}: a write to {table} fails.",
+                    from.join(", "),
+                    if to.is_empty() { String::new() } else { format!(" ({})", to.join(", ")) }
+                ));
             }
         }
     }

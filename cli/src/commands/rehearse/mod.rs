@@ -24,12 +24,14 @@ use keys::Keys;
 ///
 /// Each file runs as one batch, as `wrangler d1 migrations apply` sends it, and the next one sees what it did. Nothing is written anywhere.
 #[derive(clap::Args)]
-#[command(after_help = "It ends with 1 when a file would fail, deletes rows that it does not name (by a cascade, a trigger, REPLACE, or a table that is made anew without them), changes rows of a table that no statement of it names, or breaks foreign keys.
+#[command(
+    after_help = "It ends with 1 when a file would fail, deletes rows that it does not name (by a cascade, a trigger, REPLACE, or a table that is made anew without them), changes rows of a table that no statement of it names, or breaks foreign keys.
 
 Examples:
   dryrun rehearse migrations/ --from production
   dryrun rehearse fix.sql --accept audit_log
-  dryrun rehearse migrations/ --markdown >> \"$GITHUB_STEP_SUMMARY\"")]
+  dryrun rehearse migrations/ --markdown >> \"$GITHUB_STEP_SUMMARY\""
+)]
 pub struct Rehearse {
     /// A folder of numbered .sql files, of which those run that are not applied yet, or one .sql file, which runs as it is
     path: PathBuf,
@@ -126,10 +128,7 @@ impl Rehearse {
 
 /// The table in which wrangler records what is applied, as wrangler makes it.
 fn record_table(table: &str) -> String {
-    format!(
-        "CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
-        identifier(table)
-    )
+    format!("CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)", identifier(table))
 }
 
 /// One .sql file.
@@ -164,7 +163,12 @@ fn find(path: &Path) -> Outcome<Found> {
         }
     }
     if names.is_empty() {
-        return Err(Failure::new(Exit::Usage, "no_migrations", format!("{} has no .sql files; nothing was run.", path.display()), "Name the folder of the migrations (migrations_dir in wrangler.toml)."));
+        return Err(Failure::new(
+            Exit::Usage,
+            "no_migrations",
+            format!("{} has no .sql files; nothing was run.", path.display()),
+            "Name the folder of the migrations (migrations_dir in wrangler.toml).",
+        ));
     }
     names.sort_by(|left, right| order(left).cmp(&order(right)));
     Ok(Found::Folder(names.iter().map(|name| read(&path.join(name))).collect::<Outcome<_>>()?))
@@ -207,9 +211,9 @@ mod tests {
         let file = |name: &str| File { name: name.into(), text: String::new() };
         let files = [file("0001_a.sql"), file("0002_b.sql"), file("0003_c.sql"), file("0004_d.sql")];
         let applied = ["0001_a.sql".to_owned(), "0003_c.sql".to_owned(), "0000_old.sql".to_owned()];
-        assert_eq!(oddities(&files, &[file("0002_b.sql"), file("0004_d.sql")], &applied), [
-            "0002_b.sql is not applied, but 0003_c.sql, which comes after it, is.",
-            "0000_old.sql is applied, but there is no such file."
-        ]);
+        assert_eq!(
+            oddities(&files, &[file("0002_b.sql"), file("0004_d.sql")], &applied),
+            ["0002_b.sql is not applied, but 0003_c.sql, which comes after it, is.", "0000_old.sql is applied, but there is no such file."]
+        );
     }
 }

@@ -61,7 +61,9 @@ impl Profile {
             let (was, is) = (u64::from(effect.before.is_some()), u64::from(effect.after.is_some()));
             after.rows = (after.rows + is).saturating_sub(was);
             for (column, nulls) in &mut after.nulls {
-                let null = |image: &Option<serde_json::Map<String, serde_json::Value>>| u64::from(image.as_ref().is_some_and(|image| image.get(column).is_some_and(serde_json::Value::is_null)));
+                let null = |image: &Option<serde_json::Map<String, serde_json::Value>>| {
+                    u64::from(image.as_ref().is_some_and(|image| image.get(column).is_some_and(serde_json::Value::is_null)))
+                };
                 *nulls = (*nulls + null(&effect.after)).saturating_sub(null(&effect.before));
             }
         }
@@ -116,8 +118,10 @@ mod tests {
 
     #[test]
     fn changes_of_rows_are_added_up() {
-        let effect = |before: Value, after: Value| Effect { statement: 1, subject: "t".into(), key: "1".into(), before: before.as_object().cloned(), after: after.as_object().cloned() };
-        let effects = [effect(json!({"a": 1}), json!({"a": null})), effect(json!({"a": null}), Value::Null), effect(json!({"a": null}), Value::Null), effect(Value::Null, json!({"a": 3}))];
+        let effect =
+            |before: Value, after: Value| Effect { statement: 1, subject: "t".into(), key: "1".into(), before: before.as_object().cloned(), after: after.as_object().cloned() };
+        let effects =
+            [effect(json!({"a": 1}), json!({"a": null})), effect(json!({"a": null}), Value::Null), effect(json!({"a": null}), Value::Null), effect(Value::Null, json!({"a": 3}))];
         assert_eq!(profile(10, &[("a", 2)]).after(effects.iter()), profile(9, &[("a", 1)]));
     }
 }

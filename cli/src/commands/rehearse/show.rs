@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::file::{Ending, Rehearsed, Told, Touched};
 use super::Rehearsal;
+use super::file::{Ending, Rehearsed, Told, Touched};
 use super::judge::plural;
 use super::keys::Keys;
 use crate::markdown::{code, plain};
@@ -101,7 +101,13 @@ pub fn text(rehearsal: &Rehearsal) -> String {
         let _ = writeln!(text, "! {}", plain(note));
     }
     for file in &rehearsal.files {
-        let sign = if file.passes() { "✓" } else if file.ending == Ending::NotRun { "·" } else { "✗" };
+        let sign = if file.passes() {
+            "✓"
+        } else if file.ending == Ending::NotRun {
+            "·"
+        } else {
+            "✗"
+        };
         let time = if file.ending == Ending::NotRun { String::new() } else { format!(" · {} ms", file.millis) };
         let _ = writeln!(text, "\n{sign} {}  {}{time}", plain(&file.name), ending(file));
         for told in written(file) {
@@ -149,7 +155,13 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
         let _ = writeln!(text, "\n* {}", code(&note));
     }
     for file in &rehearsal.files {
-        let sign = if file.passes() { "✅" } else if file.ending == Ending::NotRun { "⏸️" } else { "❌" };
+        let sign = if file.passes() {
+            "✅"
+        } else if file.ending == Ending::NotRun {
+            "⏸️"
+        } else {
+            "❌"
+        };
         let time = if file.ending == Ending::NotRun { String::new() } else { format!(" ({} ms)", file.millis) };
         let _ = writeln!(text, "\n### {sign} {}: {}{time}\n", code(&file.name), ending(file));
         if let Some((message, remedy)) = problem(file) {
@@ -201,19 +213,14 @@ fn file_json(file: &Rehearsed) -> Value {
         .statements
         .iter()
         .map(|told| {
-            let touched: serde_json::Map<String, Value> = told
-                .touched
-                .iter()
-                .map(|(table, one)| (table.clone(), json!({"inserted": one.inserted, "updated": one.updated, "deleted": one.deleted})))
-                .collect();
+            let touched: serde_json::Map<String, Value> =
+                told.touched.iter().map(|(table, one)| (table.clone(), json!({"inserted": one.inserted, "updated": one.updated, "deleted": one.deleted}))).collect();
             json!({"line": told.statement.line, "sql": told.statement.text, "outcome": told.ending.as_str(), "rows": touched, "schema": told.schema, "duration_ms": told.millis})
         })
         .collect();
     let own = file.statements.iter().find(|told| matches!(told.ending, Ending::Failed | Ending::Refused));
-    let problem = file
-        .problem
-        .as_ref()
-        .map(|failure| json!({"code": failure.code, "message": failure.message, "remedy": failure.remedy, "line": own.map(|told| told.statement.line)}));
+    let problem =
+        file.problem.as_ref().map(|failure| json!({"code": failure.code, "message": failure.message, "remedy": failure.remedy, "line": own.map(|told| told.statement.line)}));
     json!({
         "name": file.name, "outcome": file.ending.as_str(), "passes": file.passes(), "duration_ms": file.millis, "problem": problem,
         "findings": file.findings.iter().map(|one| json!({"code": one.code, "statement": one.statement, "table": one.table, "rows": one.rows, "message": one.message})).collect::<Vec<_>>(),
