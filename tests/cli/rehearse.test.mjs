@@ -49,7 +49,10 @@ let folders = 0;
 function migrations(files) {
   const folder = path.join(project.folder, `migrations-${(folders += 1)}`);
   mkdirSync(folder);
-  for (const [name, text] of Object.entries(files)) writeFileSync(path.join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
   return folder;
 }
 
@@ -117,6 +120,11 @@ describe('migrations that do what they say', () => {
     const file = path.join(migrations({ 'fix.sql': "UPDATE invoices SET number = 'I-9' WHERE id = 7;" }), 'fix.sql');
     const told = await passes(file);
     assert.deepEqual([told.files.length, outcomes(told.files[0])], [1, ['done']]);
+  });
+
+  test('a folder for each migration, as some tools write them', async () => {
+    const told = await passes({ '0002_b/migration.sql': 'INSERT INTO a VALUES (1);', '0001_a/migration.sql': 'CREATE TABLE a (id);', '0001_a/snapshot.json': '{}' });
+    assert.deepEqual(told.files.map(({ name }) => name), ['0001_a/migration.sql', '0002_b/migration.sql']);
   });
 
   test('a table that is made anew with all its rows passes, whatever their rowids become', async () => {
@@ -258,6 +266,15 @@ describe('how it is asked and how it answers', () => {
     assert.equal(await environment([], {}), 'staging');
     assert.equal(await environment([], { DRYRUN_ENV: 'production' }), 'production');
     assert.equal(await environment(['--from', 'staging'], { DRYRUN_ENV: 'production' }), 'staging');
+  });
+
+  test('a store that does not answer is no verdict, and no run stays open', async () => {
+    await production.fault('DB', null, '503');
+    const said = await project.run(['rehearse', migrations({ '0001_x.sql': 'CREATE TABLE t (id);' }), '--from', 'production']);
+    await production.heal('DB');
+    assert.deepEqual([said.code, said.stdout], [4, ''], said.stderr);
+    const { runs } = (await production.api('/v1/runs', { key: 'agent' })).json;
+    assert.deepEqual(runs.filter(({ closed_at: closed }) => closed === null), []);
   });
 
   test('what is not there is said, and nothing is run', async () => {

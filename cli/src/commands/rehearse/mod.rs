@@ -154,13 +154,14 @@ fn find(path: &Path) -> Outcome<Found> {
     if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir() {
         return Ok(Found::One(read(path)?));
     }
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let entry = entry.map_err(|error| unreadable(path, &error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".sql") && !name.starts_with('.') && entry.path().is_file() {
-            names.push(name);
-        }
+    let list = |folder: &Path| -> Outcome<Vec<String>> {
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| unreadable(folder, &error))?;
+        Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| !name.starts_with('.')).collect())
+    };
+    let mut names: Vec<String> = list(path)?.into_iter().filter(|name| name.ends_with(".sql") && path.join(name).is_file()).collect();
+    if names.is_empty() {
+        // As some tools write them, and wrangler takes them: a folder for each.
+        names = list(path)?.into_iter().map(|name| format!("{name}/migration.sql")).filter(|name| path.join(name).is_file()).collect();
     }
     if names.is_empty() {
         return Err(Failure::new(
@@ -171,7 +172,7 @@ fn find(path: &Path) -> Outcome<Found> {
         ));
     }
     names.sort_by(|left, right| order(left).cmp(&order(right)));
-    Ok(Found::Folder(names.iter().map(|name| read(&path.join(name))).collect::<Outcome<_>>()?))
+    Ok(Found::Folder(names.into_iter().map(|name| Ok(File { text: read(&path.join(&name))?.text, name })).collect::<Outcome<_>>()?))
 }
 
 /// Wrangler's order: by the number that the name begins with, those without one last, and then by name.
