@@ -2,10 +2,13 @@
 
 mod api;
 mod commands;
+mod dry;
 mod failure;
 mod here;
+mod markdown;
 mod say;
 mod settings;
+mod statements;
 mod text;
 
 use std::process::ExitCode;
@@ -40,6 +43,9 @@ enum Command {
     TurnDry(commands::runs::TurnDry),
     Close(commands::runs::Close),
     Alerts(commands::runs::Alerts),
+    Rehearse(commands::rehearse::Rehearse),
+    Drift(commands::drift::Drift),
+    Smoke(commands::smoke::Smoke),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   dryrun completions bash > ~/.local/share/bash-completion/completions/dryrun
@@ -62,6 +68,9 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::TurnDry(command) => done(command.run(say)),
         Command::Close(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
+        Command::Rehearse(command) => command.run(say),
+        Command::Drift(command) => command.run(say),
+        Command::Smoke(command) => command.run(say),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);

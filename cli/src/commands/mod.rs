@@ -1,6 +1,9 @@
 //! One command a file.
 
+pub mod drift;
 pub mod env;
 pub mod exec;
 mod operation;
+pub mod rehearse;
 pub mod runs;
+pub mod smoke;

@@ -1,0 +1,187 @@
+//! A dry run that a command opens, works in and closes again, whatever comes of the work.
+
+use serde_json::{Value, json};
+
+use crate::api::{Answer, Gateway};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::statements::identifier;
+
+/// How long the run lives if nobody gets to close it, in seconds.
+const LIFE: u64 = 3_600;
+/// Most statements of one request for reading; the gateway takes 500.
+const MOST_READS: usize = 200;
+
+/// An open dry run and one of its databases.
+#[derive(Debug, Clone)]
+pub struct DryRun {
+    /// Its id.
+    pub id: String,
+    gateway: Gateway,
+    path: String,
+}
+
+/// A gateway and one D1 database behind it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The gateway, with the credential that opens runs.
+    pub gateway: Gateway,
+    /// The account that clients name.
+    pub account: String,
+    /// The database, by its binding.
+    pub database: String,
+}
+
+impl Place {
+    /// Asks the gateway which databases there are, and takes the one that is named, or the only one.
+    pub fn find(gateway: Gateway, named: Option<&str>) -> Outcome<Self> {
+        let told = gateway.get("/v1/environment")?.body;
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let stores = told.get("stores").and_then(Value::as_array).cloned().unwrap_or_default();
+        let databases: Vec<&Value> = stores.iter().filter(|store| text(store, "kind") == "d1").collect();
+        let names = databases.iter().map(|store| text(store, "binding")).collect::<Vec<_>>().join(", ");
+        let known = |wanted: &str| databases.iter().find(|store| ["binding", "name", "id"].iter().any(|member| text(store, member) == wanted)).copied();
+        let usage = |message: String| Failure::new(Exit::Usage, "unknown_database", message, format!("Name one with --database: {names}."));
+        let chosen = match (named, databases.as_slice()) {
+            (Some(name), _) => known(name).ok_or_else(|| usage(format!("The {} gateway has no database {name}; nothing was run.", gateway.environment)))?,
+            (None, [only]) => only,
+            (None, _) => return Err(usage(format!("The {} gateway has {} databases; nothing was run.", gateway.environment, databases.len()))),
+        };
+        Ok(Self { account: text(&told, "account"), database: text(chosen, "binding"), gateway })
+    }
+
+    /// Works in a dry run of its own, which is closed afterwards.
+    pub fn rehearse<T>(&self, command: &str, work: impl FnOnce(&DryRun) -> Outcome<T>) -> Outcome<T> {
+        let opened = self.gateway.open_run(&json!({"mode": "dry_run", "labels": {"command": command}, "expires_in": LIFE}))?;
+        let text = |name: &str| opened.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if text("mode") != "dry_run" {
+            return Err(Failure::unreachable("The gateway did not open a dry run; nothing was run.", "Look whether the url in dryrun.toml is that of the dry-run gateway."));
+        }
+        let path = format!("/client/v4/accounts/{}/d1/database/{}/raw", self.account, self.database);
+        let run = DryRun { id: text("id"), gateway: self.gateway.with(&text("token")), path };
+        let worked = work(&run);
+        let closed = run.gateway.close_run(&run.id);
+        let result = worked?;
+        closed.map_err(|failure| Failure {
+            message: format!("The dry run {} could not be closed: {}", run.id, failure.message),
+            remedy: format!("It reaches no store and ends by itself within {} minutes. {}", LIFE / 60, failure.remedy),
+            ..failure
+        })?;
+        Ok(result)
+    }
+}
+
+/// The rows of one statement.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// The rows.
+    pub rows: Vec<Vec<Value>>,
+    /// What is said of how it ran.
+    pub meta: Value,
+}
+
+impl Rows {
+    fn read(result: &Value) -> Self {
+        let results = result.get("results").unwrap_or(&Value::Null);
+        Self {
+            rows: results.get("rows").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_array).cloned().collect(),
+            meta: result.get("meta").cloned().unwrap_or_default(),
+        }
+    }
+
+    /// A cell as text; empty for NULL.
+    pub fn text(row: &[Value], column: usize) -> String {
+        match row.get(column) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    /// A cell as a count.
+    pub fn number(row: &[Value], column: usize) -> u64 {
+        row.get(column).and_then(Value::as_u64).unwrap_or_default()
+    }
+}
+
+impl DryRun {
+    /// Runs a text as one batch; answers what each statement answered.
+    pub fn batch(&self, sql: &str) -> Outcome<Vec<Rows>> {
+        let answer = self.gateway.post(&self.path, &json!({ "sql": sql }))?;
+        self.sure(&answer)?;
+        let results = answer.body.get("result").and_then(Value::as_array).cloned().unwrap_or_default();
+        Ok(results.iter().map(Rows::read).collect())
+    }
+
+    /// Nothing that is not said to be a dry run is trusted to be one.
+    fn sure(&self, answer: &Answer) -> Outcome<()> {
+        if answer.dry_run {
+            return Ok(());
+        }
+        Err(Failure::unreachable(
+            format!("An answer in run {} does not say that it is one of a dry run, so nothing more was sent.", self.id),
+            format!("Look at what it did: dryrun report {}", self.id),
+        ))
+    }
+
+    /// Asks several questions; answers the rows of each.
+    pub fn ask(&self, questions: &[String]) -> Outcome<Vec<Rows>> {
+        let mut answers = Vec::new();
+        for part in questions.chunks(MOST_READS) {
+            answers.extend(self.batch(&part.join(";\n"))?);
+        }
+        Ok(answers)
+    }
+
+    /// The newest operation of the run, as the journal has it.
+    pub fn newest(&self) -> Outcome<Value> {
+        let report = self.gateway.get(&format!("/v1/runs/{}/report?format=json", self.id))?.body;
+        let newest = report.get("operations").and_then(Value::as_array).and_then(|all| all.last()).and_then(|last| last.get("position")).and_then(Value::as_u64);
+        let position = newest.ok_or_else(|| Failure::unreachable("The run's report has no operations.", "Look whether the url in dryrun.toml is that of the dry-run gateway."))?;
+        Ok(self.gateway.get(&format!("/v1/runs/{}/operations/{position}", self.id))?.body)
+    }
+
+    /// The definitions of agents' own things: type, name, table, text. What belongs to SQLite or the platform is left out.
+    pub fn definitions(&self) -> Outcome<Vec<Definition>> {
+        let answers = self.batch("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")?;
+        let all = answers.into_iter().next().unwrap_or_default().rows.into_iter().map(|row| Definition {
+            kind: Rows::text(&row, 0),
+            name: Rows::text(&row, 1),
+            table: Rows::text(&row, 2),
+            sql: Rows::text(&row, 3),
+        });
+        Ok(all.filter(|one| !belongs_to_others(&one.name) && !belongs_to_others(&one.table)).collect())
+    }
+
+    /// The names in a table of applied migrations, in the order in which they were applied; `None` when there is no such table.
+    pub fn applied(&self, table: &str) -> Outcome<Option<Vec<String>>> {
+        if !self.definitions()?.iter().any(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(table)) {
+            return Ok(None);
+        }
+        let answers = self.batch(&format!("SELECT name FROM {} ORDER BY id", identifier(table)))?;
+        Ok(Some(answers.into_iter().flat_map(|answer| answer.rows).map(|row| Rows::text(&row, 0)).collect()))
+    }
+}
+
+/// One definition of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Definition {
+    /// `table`, `index`, `view` or `trigger`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The table that it belongs to.
+    pub table: String,
+    /// Its text; empty for an index that a constraint made.
+    pub sql: String,
+}
+
+fn belongs_to_others(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["sqlite_", "_cf_", "_dryrun_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Now, in milliseconds.
+#[expect(clippy::disallowed_methods, reason = "the clock of a Worker is an argument; this is a program of its own")]
+pub fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
