@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGateway } from '../e2e/harness/gateway.mjs';
@@ -77,6 +77,21 @@ describe('a real wrangler', () => {
     }
   });
 
+  test('takes the run’s token and not its own login, which env tells of', async () => {
+    const file = path.join(project.home, '.config/.wrangler/config/default.toml');
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, 'oauth_token = "real"\nrefresh_token = "real"\nexpiration_time = "2099-01-01T00:00:00.000Z"\n');
+    try {
+      const ended = await exec(['--', 'wrangler', 'd1', 'execute', 'DB', '--remote', '--json', '--command', 'SELECT 7 AS seven']);
+      assert.deepEqual([ended.code, ended.json[0].results], [0, [{ seven: 7 }]], ended.stderr);
+      const preflight = await project.run(['env']);
+      assert.equal(preflight.code, 0, preflight.stdout);
+      assert.match(preflight.stdout, /^Note: wrangler is logged in on this machine \(\S+default\.toml\)\. .*wrangler logout ends it\.$/m);
+    } finally {
+      rmSync(file);
+    }
+  });
+
   test('shows what failed and what was refused', async () => {
     const both = "wrangler d1 execute DB --remote --command \"INSERT INTO customers (email) VALUES ('bob@example.com')\"; wrangler d1 execute DB --remote --command \"ATTACH 'x' AS y\"";
     const ended = await exec(['--', 'sh', '-c', both]);
@@ -88,6 +103,17 @@ describe('a real wrangler', () => {
 });
 
 describe('the environment of the command', () => {
+  test('is all that Cloudflare’s SDK needs', async () => {
+    const script = `import Cloudflare from 'cloudflare'; const client = new Cloudflare(); const account_id = process.env.CLOUDFLARE_ACCOUNT_ID;
+      await client.kv.namespaces.values.update('greeting', { account_id, namespace_id: 'CACHE', value: 'hello' });
+      console.log(await (await client.kv.namespaces.values.get('greeting', { account_id, namespace_id: 'CACHE' })).text());`;
+    const digest = await gateway.digest();
+    const ended = await exec(['--', process.execPath, '--input-type=module', '-e', script], { env: { CLOUDFLARE_API_KEY: 'real', CLOUDFLARE_EMAIL: 'a@b.example' } });
+    assert.deepEqual([ended.code, ended.stdout], [0, 'hello\n'], ended.stderr);
+    assert.match(ended.stderr, /^ {2}CACHE keys: 1 inserted$/m);
+    assert.equal(await gateway.digest(), digest);
+  });
+
   test('leads to the gateway and nowhere else', async () => {
     const real = {
       CLOUDFLARE_API_KEY: 'real', CLOUDFLARE_EMAIL: 'real', CLOUDFLARE_API_USER_SERVICE_KEY: 'real', CF_API_TOKEN: 'real', CLOUDFLARE_ACCESS_CLIENT_SECRET: 'real', CLOUDFLARE_API_TOKEN: 'real',
