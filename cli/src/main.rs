@@ -3,6 +3,7 @@
 mod api;
 mod commands;
 mod failure;
+mod hook;
 mod say;
 mod settings;
 

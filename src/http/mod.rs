@@ -116,6 +116,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         Route::Operation(id, position) => v1::operation(gateway, &caller, &id, position).await,
         Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
         Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
+        Route::ReportHook => v1::report_hook(gateway, &caller, asked).await,
     }
 }
 

@@ -8,9 +8,10 @@ use super::Gateway;
 use super::request::Asked;
 use super::router::Route;
 use crate::app::message::{Actor, Command, Open, Opened};
-use crate::cloudflare::{control, js, objects, wire};
+use crate::cloudflare::{alerts, control, js, objects, wire};
 use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
 use crate::domain::gate::live_not_granted;
+use crate::domain::hook_failure::{self, HookFailure, Report};
 use crate::domain::limits;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::report::summarise;
@@ -215,6 +216,19 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
         response.headers().set(name, value).map_err(|_| Problem::internal())?;
     }
     Ok(response)
+}
+
+/// Takes the report of a hook that failed, and calls somebody. Answers before that is done: the hook has no time, and the log line comes first.
+pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+    let (report, _): (Report, _) = asked.json(MAX_BODY).await?;
+    let failure = HookFailure::parse(&report, &actor(caller).name)?;
+    let run = match caller {
+        Caller::Run(claim) => Some(claim.run.clone()),
+        Caller::Key { .. } => None,
+    };
+    let accepted = json!({"kind": hook_failure::KIND, "cause": failure.cause, "run": run, "message": failure.message});
+    gateway.context.wait_until(alerts::raise_for_hook(gateway.env.clone(), gateway.settings.as_ref().clone(), run, failure));
+    answer(&accepted, 202)
 }
 
 /// The newest alerts.
