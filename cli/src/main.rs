@@ -37,6 +37,7 @@ enum Command {
     Report(commands::runs::Report),
     /// List what failed in the gateway
     Alerts(commands::runs::Alerts),
+    Hook(commands::hook::Hook),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -50,6 +51,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Runs(command) => done(command.run(say)),
         Command::Report(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
+        Command::Hook(command) => command.run(say),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -124,6 +124,11 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
             tool(agent, &name, input_of(&event)?, &event)?
         }
     };
+    let within = event.get("tool_input").filter(|_| matches!(tool, Tool::Shell(_))).and_then(|input| ["workdir", "working_directory", "dir_path", "directory"].iter().find_map(|name| input.get(*name)?.as_str()));
+    let cwd = match within.filter(|within| !within.is_empty()) {
+        Some(within) => Some(cwd.unwrap_or_default().join(within)),
+        None => cwd,
+    };
     Ok(Call { tool, cwd })
 }
 

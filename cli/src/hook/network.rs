@@ -36,8 +36,15 @@ pub fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
         return Leads::Gateway;
     }
     let lower = text.to_lowercase();
-    let at = |host: &String| lower.split_once(host.as_str()).is_some_and(|(before, after)| !before.ends_with(|character: char| character.is_ascii_alphanumeric()) && !after.starts_with(|character: char| character.is_ascii_alphanumeric() || character == '-'));
-    if mentions::host(text).is_some() || here.production.iter().any(at) {
+    // A host, or one below it; not another one that ends or begins alike.
+    let at = |host: &String| {
+        lower.split_once(host.as_str()).is_some_and(|(before, after)| {
+            let continues = |character: char| character.is_ascii_alphanumeric() || character == '-';
+            !before.ends_with(continues) && (host.ends_with('.') || !after.starts_with(continues))
+        })
+    };
+    let is_worker = lower.contains(".workers.dev") && here.production_workers.iter().any(|name| at(&format!("{name}.")) || lower.contains(&format!("-{name}.")));
+    if mentions::host(text).is_some() || here.production.iter().any(at) || is_worker {
         return Leads::Past;
     }
     Leads::Elsewhere

@@ -23,6 +23,8 @@ pub struct Surroundings<'a> {
     pub gateways: Vec<String>,
     /// Hosts of production, without the gateway.
     pub production: Vec<String>,
+    /// Names of Workers of production.
+    pub production_workers: Vec<String>,
     /// Files that hold keys of the gateway.
     pub key_files: Vec<PathBuf>,
     /// Variables that hold keys of the gateway.
