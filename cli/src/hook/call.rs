@@ -87,8 +87,40 @@ pub enum NotUnderstood {
 
 /// Tools without effect on files or networks.
 const HARMLESS: [&str; 34] = [
-    "TodoWrite", "TodoRead", "Task", "Agent", "ExitPlanMode", "EnterPlanMode", "BashOutput", "TaskOutput", "KillShell", "KillBash", "TaskStop", "TaskCreate", "TaskUpdate", "TaskList", "TaskGet", "AskUserQuestion", "ToolSearch", "Skill", "Glob", "LS",
-    "WebSearch", "ListMcpResourcesTool", "google_web_search", "save_memory", "glob", "list_directory", "write_todos", "update_plan", "ask_user", "enter_plan_mode", "exit_plan_mode", "activate_skill", "get_internal_docs", "complete_task",
+    "TodoWrite",
+    "TodoRead",
+    "Task",
+    "Agent",
+    "ExitPlanMode",
+    "EnterPlanMode",
+    "BashOutput",
+    "TaskOutput",
+    "KillShell",
+    "KillBash",
+    "TaskStop",
+    "TaskCreate",
+    "TaskUpdate",
+    "TaskList",
+    "TaskGet",
+    "AskUserQuestion",
+    "ToolSearch",
+    "Skill",
+    "Glob",
+    "LS",
+    "WebSearch",
+    "ListMcpResourcesTool",
+    "google_web_search",
+    "save_memory",
+    "glob",
+    "list_directory",
+    "write_todos",
+    "update_plan",
+    "ask_user",
+    "enter_plan_mode",
+    "exit_plan_mode",
+    "activate_skill",
+    "get_internal_docs",
+    "complete_task",
 ];
 
 /// Reads a call.
@@ -124,7 +156,10 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
             tool(agent, &name, input_of(&event)?, &event)?
         }
     };
-    let within = event.get("tool_input").filter(|_| matches!(tool, Tool::Shell(_))).and_then(|input| ["workdir", "working_directory", "dir_path", "directory"].iter().find_map(|name| input.get(*name)?.as_str()));
+    let within = event
+        .get("tool_input")
+        .filter(|_| matches!(tool, Tool::Shell(_)))
+        .and_then(|input| ["workdir", "working_directory", "dir_path", "directory"].iter().find_map(|name| input.get(*name)?.as_str()));
     let cwd = match within.filter(|within| !within.is_empty()) {
         Some(within) => Some(cwd.unwrap_or_default().join(within)),
         None => cwd,
@@ -165,17 +200,25 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
         return Ok(mcp(name, String::new(), input, event));
     }
     Ok(match name {
-        "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell" | "PowerShell" | "Monitor" if agent != Agent::Cursor || name == "Shell" => match input.get("command") {
-            // Codex's oldest form is a list of words.
-            Some(Value::Array(words)) => Tool::Shell(words.iter().filter_map(Value::as_str).map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" ")),
-            _ => Tool::Shell(needed(&["command", "cmd"])?),
-        },
+        "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell" | "PowerShell" | "Monitor"
+            if agent != Agent::Cursor || name == "Shell" =>
+        {
+            match input.get("command") {
+                // Codex's oldest form is a list of words.
+                Some(Value::Array(words)) => {
+                    Tool::Shell(words.iter().filter_map(Value::as_str).map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" "))
+                }
+                _ => Tool::Shell(needed(&["command", "cmd"])?),
+            }
+        }
         "Read" | "read_file" | "NotebookRead" | "view_image" => Tool::Read(vec![needed(&PATHS)?]),
         "read_many_files" => {
             let list = |name: &str| input.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
             Tool::Read([list("include"), list("paths")].concat())
         }
-        "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace" | "TabWrite" | "EditNotebook" | "Delete" => Tool::Write(vec![needed(&PATHS)?]),
+        "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace" | "TabWrite" | "EditNotebook" | "Delete" => {
+            Tool::Write(vec![needed(&PATHS)?])
+        }
         "apply_patch" | "ApplyPatch" => Tool::Write(patched(&needed(&["command", "input", "patch"])?)?),
         "Grep" | "grep" | "grep_files" | "search_file_content" | "grep_search" => Tool::Search {
             pattern: first(&["pattern", "query"]).unwrap_or_default(),

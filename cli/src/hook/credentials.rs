@@ -62,13 +62,35 @@ pub fn names_guarded(text: &str) -> bool {
 
 /// Whether a text names a credential.
 pub fn names_secret(text: &str) -> Option<&'static str> {
-    SECRETS.into_iter().find(|name| text.contains(name)).or_else(|| ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"].into_iter().find(|start| text.contains(start)))
+    SECRETS
+        .into_iter()
+        .find(|name| text.contains(name))
+        .or_else(|| ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"].into_iter().find(|start| text.contains(start)))
 }
 
 /// Variables that make programs load or run something.
 pub fn makes_programs_run_others(name: &str) -> bool {
-    ["NODE_OPTIONS", "BASH_ENV", "ENV", "PROMPT_COMMAND", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES", "GIT_SSH_COMMAND", "GIT_SSH", "EDITOR", "VISUAL_EDITOR", "GIT_EDITOR", "PAGER", "GIT_PAGER", "MANPAGER"]
-        .contains(&name)
+    [
+        "NODE_OPTIONS",
+        "BASH_ENV",
+        "ENV",
+        "PROMPT_COMMAND",
+        "LD_PRELOAD",
+        "DYLD_INSERT_LIBRARIES",
+        "GIT_SSH_COMMAND",
+        "GIT_SSH",
+        "EDITOR",
+        "VISUAL_EDITOR",
+        "GIT_EDITOR",
+        "PAGER",
+        "GIT_PAGER",
+        "MANPAGER",
+        "PS0",
+        "PS1",
+        "PS2",
+        "PS4",
+    ]
+    .contains(&name)
 }
 
 /// What sort of credential a file holds, by its name. The same rule wherever the file is.
@@ -127,7 +149,13 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
         let folder = text.strip_suffix(text.rsplit('/').next().unwrap_or_default()).unwrap_or_default();
         // A pattern that does not begin with a dot matches no name that does.
         let hidden = |candidate: &str| !candidate.starts_with('.') || name.starts_with(['.', '[']);
-        let all = TRIED.iter().map(|name| (*name).to_owned()).chain(here.key_files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())));
+        // A pattern for everything is no search for these.
+        let says_something = name.contains(|character: char| character.is_ascii_alphanumeric() || character == '.');
+        let all = TRIED
+            .iter()
+            .filter(|_| says_something)
+            .map(|name| (*name).to_owned())
+            .chain(here.key_files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())));
         for candidate in all.filter(|candidate| hidden(candidate) && matches(&name, candidate)) {
             if let Some(found) = stands_for(&format!("{folder}{candidate}"), false, scope, here) {
                 return Some(found);
@@ -157,6 +185,12 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// An argument or input: a file with credentials, or what points to one (`--file=.env`, `@.env`, `KEY=@.env`).
 pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+    // An unknown part changes nothing when the rest says what it is: /proc/$$/environ.
+    if value.parts.len() > 1
+        && let Some(what) = file(Path::new(&value.shown()))
+    {
+        return Verdict::credential(format!("This would touch credentials: {} {what}.", value.shown()));
+    }
     // An unknown start still ends in a name: "$HOME/.dev.vars".
     let text = match value.parts.last() {
         Some(Part::Known(end)) if value.parts.len() > 1 => match end.split_once('/') {
@@ -215,12 +249,36 @@ mod tests {
     #[test]
     fn files_with_credentials_are_known_by_name() {
         for path in [
-            ".env", "a/.env.production", ".dev.vars", ".dev.vars.staging", "/home/a/.config/.wrangler/config/default.toml", ".wrangler/config/default.toml", "/Users/a/Library/Preferences/.wrangler/config",
-            ".envrc", "/home/a/.aws/credentials", "/home/a/.config/rclone/rclone.conf", "/proc/self/environ", "/proc/12/environ", "/home/a/.cloudflared/cert.pem", ".ENV",
+            ".env",
+            "a/.env.production",
+            ".dev.vars",
+            ".dev.vars.staging",
+            "/home/a/.config/.wrangler/config/default.toml",
+            ".wrangler/config/default.toml",
+            "/Users/a/Library/Preferences/.wrangler/config",
+            ".envrc",
+            "/home/a/.aws/credentials",
+            "/home/a/.config/rclone/rclone.conf",
+            "/proc/self/environ",
+            "/proc/12/environ",
+            "/home/a/.cloudflared/cert.pem",
+            ".ENV",
         ] {
             assert!(file(Path::new(path)).is_some(), "{path}");
         }
-        for path in [".env.example", ".dev.vars.example", "src/env.ts", ".environment", "environ", "wrangler.toml", ".wrangler/state/v3/d1/x.sqlite", "credentials.rs", "config", ".envelope", "default.toml"] {
+        for path in [
+            ".env.example",
+            ".dev.vars.example",
+            "src/env.ts",
+            ".environment",
+            "environ",
+            "wrangler.toml",
+            ".wrangler/state/v3/d1/x.sqlite",
+            "credentials.rs",
+            "config",
+            ".envelope",
+            "default.toml",
+        ] {
             assert_eq!(file(Path::new(path)), None, "{path}");
         }
     }

@@ -1,7 +1,7 @@
 //! What the words of a command line become, as far as that shows before it runs.
 
-use brush_parser::word::{self, ParameterExpr, TildeExpr, WordPiece, WordPieceWithSource};
 use brush_parser::ParserOptions;
+use brush_parser::word::{self, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource};
 
 use super::credentials;
 use super::shell::{Judge, Scope};
@@ -82,13 +82,15 @@ impl Judge<'_> {
         let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         match (words.as_slice(), &scope.cwd) {
             (["which", program] | ["command", "-v", program], _) if plain(program) => builder.text(program, true),
+            (["echo", word], _) if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte)) && !word.starts_with('-') => builder.text(word, true),
             (["pwd"], Some(cwd)) => builder.text(&cwd.display().to_string(), true),
             _ => builder.unknown(quoted, false),
         }
     }
 
     fn parameter(&mut self, expression: &ParameterExpr, raw: &str, scope: &mut Scope, quoted: bool, builder: &mut Builder) {
-        let name = raw.trim_start_matches(['$', '{', '!', '#']).split(|character: char| !character.is_ascii_alphanumeric() && character != '_').next().unwrap_or_default().to_owned();
+        let name =
+            raw.trim_start_matches(['$', '{', '!', '#']).split(|character: char| !character.is_ascii_alphanumeric() && character != '_').next().unwrap_or_default().to_owned();
         let is_plain = matches!(expression, ParameterExpr::Parameter { indirect: false, .. }) && !raw.contains('[');
         if is_plain {
             if credentials::is_secret(&name) || self.here.key_variables.contains(&name) {
@@ -111,6 +113,10 @@ impl Judge<'_> {
         self.pieces_of(inner, scope, true);
         match expression {
             ParameterExpr::ParameterLength { .. } | ParameterExpr::UseAlternativeValue { .. } => builder.unknown(quoted, false),
+            ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } => {
+                self.find(Verdict::unclear("What a variable holds is run here as a part of a prompt; that does not show before it runs."));
+                builder.unknown(quoted, false);
+            }
             ParameterExpr::AssignDefaultValues { .. } => {
                 self.assign(&name, scope, None);
                 scope.set(&name, None);

@@ -43,6 +43,10 @@ impl Judge<'_> {
         let versioned = |name: &str| program.strip_prefix(name).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
         let Some((name, options)) = INTERPRETERS.iter().find(|(name, _)| versioned(name)) else { return false };
         self.opaque(scope);
+        // Whatever options come before it: wrangler's own file is wrangler.
+        if let Some(at) = arguments.iter().position(|argument| is_wranglers(&argument.shown())) {
+            return self.wrangler_file(arguments.get(at + 1..).unwrap_or_default(), scope);
+        }
         let mut is_code = false;
         let mut script = None;
         for (index, argument) in arguments.iter().enumerate() {
@@ -60,7 +64,10 @@ impl Judge<'_> {
                 self.find(Verdict::unclear("What this PowerShell command runs does not show before it runs."));
                 return true;
             }
-            if ["-r", "--require", "--import", "--loader", "-m", "run", "-u", "-W", "-X", "-I", "--env-file"].contains(&shown.as_str()) || shown.starts_with('-') && shown != "-" || is_code {
+            if ["-r", "--require", "--import", "--loader", "-m", "run", "-u", "-W", "-X", "-I", "--env-file"].contains(&shown.as_str())
+                || shown.starts_with('-') && shown != "-"
+                || is_code
+            {
                 if shown == "-m" || shown.starts_with("--env-file") {
                     self.find(argument_after(arguments, index).map_or(Verdict::Harmless, |next| credentials::argument(next, scope, self.here)));
                 }
@@ -70,7 +77,7 @@ impl Judge<'_> {
             break;
         }
         match script {
-            Some((index, file)) if file.shown() != "-" => self.script_file(program, file, arguments.get(index + 1..).unwrap_or_default(), scope),
+            Some((_, file)) if file.shown() != "-" => self.script_file(file, scope),
             _ => match input {
                 Input::Text(text) => self.code(&Value::known(text.clone()), program, scope),
                 Input::Stream if !arguments.iter().any(|argument| argument.shown() == "-m") => {
@@ -87,6 +94,11 @@ impl Judge<'_> {
         true
     }
 
+    fn wrangler_file(&mut self, rest: &[Value], scope: &Scope) -> bool {
+        self.find(wrangler::judge(rest, scope, self.here));
+        true
+    }
+
     fn code(&mut self, code: &Value, program: &str, scope: &Scope) {
         if code.shown() == "…" {
             return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
@@ -94,21 +106,23 @@ impl Judge<'_> {
         self.find(network::code(&code.shown(), network::CODE, scope, self.here));
     }
 
-    fn script_file(&mut self, program: &str, file: &Value, rest: &[Value], scope: &Scope) {
+    fn script_file(&mut self, file: &Value, scope: &Scope) {
         let shown = file.shown();
-        if shown.ends_with("wrangler.js") || shown.contains("/wrangler/") || shown.ends_with("/.bin/wrangler") {
-            return self.find(wrangler::judge(rest, scope, self.here));
-        }
         let Some(path) = file.text().filter(|_| !file.glob).and_then(|text| scope.path(&text)) else { return };
         if self.written.contains(&path) {
             return self.find(Verdict::unclear(format!("{shown} is written and run in one command: what it does does not show before it runs.")));
         }
-        match self.here.files.read(&path) {
-            Some(text) => self.find(network::code(&text, network::SCRIPT, scope, self.here)),
-            None if self.here.files.is_opaque(&path) || program == "deno" || !shown.contains('.') => {}
-            None => {}
+        if let Some(text) = self.here.files.read(&path) {
+            self.find(network::code(&text, network::SCRIPT, scope, self.here));
         }
     }
+}
+
+/// A file or module of wrangler's.
+fn is_wranglers(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let module = text.strip_prefix("npm:").map(|module| module.split('@').next().unwrap_or_default());
+    module == Some("wrangler") || text.ends_with("wrangler.js") || text.ends_with("/.bin/wrangler") || text.contains("/wrangler/") && text.ends_with("js")
 }
 
 fn argument_after(arguments: &[Value], index: usize) -> Option<&Value> {

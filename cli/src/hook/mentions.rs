@@ -3,7 +3,17 @@
 /// Hosts of Cloudflare's API and of R2.
 const HOSTS: [&str; 5] = ["api.cloudflare.com", "cloudflarestorage.com", "dash.cloudflare.com", "cloudflareclient.com", "upload.cloudflare"];
 /// What code uses that talks to Cloudflare as the credentials around it allow.
-const CLIENTS: [&str; 9] = ["from 'cloudflare'", "from \"cloudflare\"", "require('cloudflare')", "require(\"cloudflare\")", "import cloudflare", "from cloudflare", "cloudflare_api_token", "cf_api_token", "cloudflare_api_key"];
+const CLIENTS: [&str; 9] = [
+    "from 'cloudflare'",
+    "from \"cloudflare\"",
+    "require('cloudflare')",
+    "require(\"cloudflare\")",
+    "import cloudflare",
+    "from cloudflare",
+    "cloudflare_api_token",
+    "cf_api_token",
+    "cloudflare_api_key",
+];
 
 /// A host of Cloudflare's that a text names.
 pub fn host(text: &str) -> Option<&'static str> {

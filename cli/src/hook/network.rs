@@ -64,8 +64,30 @@ fn shortened(text: &str) -> String {
 
 /// Long options whose next word is no address.
 const WITH_VALUE: [&str; 24] = [
-    "--header", "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "--form", "--output", "--user-agent", "--request", "--method", "--max-time", "--connect-timeout", "--retry", "--retry-delay",
-    "--write-out", "--upload-file", "--user", "--cookie", "--cookie-jar", "--cacert", "--referer", "--timeout", "--retry-max-time",
+    "--header",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--json",
+    "--form",
+    "--output",
+    "--user-agent",
+    "--request",
+    "--method",
+    "--max-time",
+    "--connect-timeout",
+    "--retry",
+    "--retry-delay",
+    "--write-out",
+    "--upload-file",
+    "--user",
+    "--cookie",
+    "--cookie-jar",
+    "--cacert",
+    "--referer",
+    "--timeout",
+    "--retry-max-time",
 ];
 
 /// Whether the next word is the value of this option, and so no address.
@@ -168,14 +190,34 @@ pub fn s3(program: &str, arguments: &[Value], scope: &Scope, here: &Surroundings
     };
     let is_other = program == "aws" && !["s3", "s3api", "configure"].iter().any(|word| line.split(' ').any(|part| part == *word));
     let by_settings = !is_other && settings.into_iter().flatten().filter_map(|path| here.files.read(&path)).any(|text| speaks(&text));
-    let by_variables = !is_other && here.variables.iter().any(|(name, value)| (name.starts_with("AWS_ENDPOINT_URL") || name.starts_with("RCLONE_CONFIG_") || name.starts_with("MC_HOST_")) && speaks(value));
+    let by_variables = !is_other
+        && here.variables.iter().any(|(name, value)| (name.starts_with("AWS_ENDPOINT_URL") || name.starts_with("RCLONE_CONFIG_") || name.starts_with("MC_HOST_")) && speaks(value));
     if speaks(&line) || names_r2 || by_settings || by_variables {
         return Verdict::direct(
             format!("`{program}` would reach R2 past the gateway."),
             "In a run, wrangler reaches it: dryrun exec -- wrangler r2 object get|put|delete BUCKET/KEY --remote.",
         );
     }
-    arguments.iter().any(|argument| argument.secret).then(|| Verdict::credential("This command passes on a credential.")).unwrap_or(Verdict::Harmless)
+    if arguments.iter().any(|argument| argument.secret) { Verdict::credential("This command passes on a credential.") } else { Verdict::Harmless }
+}
+
+/// Whether code takes the variables of its process as a whole: `process.env`, not `process.env.HOME`.
+pub fn shows_all_variables(text: &str) -> bool {
+    let whole = |name: &str, one: &[&str]| {
+        text.split(name).skip(1).any(|after| {
+            let after = after.trim_start();
+            !after.starts_with(|character: char| character.is_ascii_alphanumeric() || character == '_') && !one.iter().any(|start| after.starts_with(start))
+        })
+    };
+    whole("process.env", &[".", "[", "?."])
+        || whole("os.environ", &["[", ".get"])
+        || text.contains("%ENV")
+        || whole("ENVIRON", &["["])
+        || whole("$ENV", &[".", "{", "["])
+        || whole("p ENV", &["["])
+        || text.contains("ENV.to_h")
+        || text.contains("ENV.each")
+        || text.split([' ', '|']).any(|word| word == "env")
 }
 
 /// Code in a file.
@@ -201,11 +243,17 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
             _ => Verdict::unclear(says),
         };
     }
+    if what == CODE && shows_all_variables(text) {
+        return Verdict::credential(format!("{what} takes all variables, credentials among them."));
+    }
     if let Some(name) = credentials::names_secret(text).filter(|_| !in_run) {
         return Verdict::credential(format!("{what} reads {name}."));
     }
     if let Some(client) = mentions::client(text).filter(|_| !in_run) {
-        return Verdict::direct(format!("{what} talks to Cloudflare ({client})."), "Run it in a run: dryrun exec -- COMMAND. Cloudflare's SDKs find the gateway by themselves there.");
+        return Verdict::direct(
+            format!("{what} talks to Cloudflare ({client})."),
+            "Run it in a run: dryrun exec -- COMMAND. Cloudflare's SDKs find the gateway by themselves there.",
+        );
     }
     let names_file = text.split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character)).any(|word| credentials::file(word.as_ref()).is_some());
     if names_file && what != SCRIPT {

@@ -10,14 +10,84 @@ use super::wrappers::after_options;
 
 /// Options with a value that come before a command.
 const VALUES: [&str; 22] = [
-    "-w", "--workspace", "--prefix", "-C", "--dir", "--cwd", "--filter", "-F", "-p", "--package", "--loglevel", "--registry", "--userconfig", "--cache", "--script-shell", "--node-options", "--filter-prod", "--reporter", "--config", "--tsconfig",
-    "--env-file", "-r",
+    "-w",
+    "--workspace",
+    "--prefix",
+    "-C",
+    "--dir",
+    "--cwd",
+    "--filter",
+    "-F",
+    "-p",
+    "--package",
+    "--loglevel",
+    "--registry",
+    "--userconfig",
+    "--cache",
+    "--script-shell",
+    "--node-options",
+    "--filter-prod",
+    "--reporter",
+    "--config",
+    "--tsconfig",
+    "--env-file",
+    "-r",
 ];
 
 /// Commands of the runners themselves that run no program of the project's choice by name.
 const OWN: [&str; 52] = [
-    "install", "i", "ci", "add", "remove", "rm", "uninstall", "un", "update", "up", "upgrade", "outdated", "ls", "list", "ll", "la", "view", "info", "show", "search", "audit", "why", "explain", "link", "unlink", "pack", "prune", "dedupe", "rebuild",
-    "root", "bin", "prefix", "config", "get", "set", "cache", "init", "create", "help", "version", "whoami", "ping", "fund", "import", "store", "patch", "fetch", "pm", "workspaces", "doctor", "approve-builds", "licenses",
+    "install",
+    "i",
+    "ci",
+    "add",
+    "remove",
+    "rm",
+    "uninstall",
+    "un",
+    "update",
+    "up",
+    "upgrade",
+    "outdated",
+    "ls",
+    "list",
+    "ll",
+    "la",
+    "view",
+    "info",
+    "show",
+    "search",
+    "audit",
+    "why",
+    "explain",
+    "link",
+    "unlink",
+    "pack",
+    "prune",
+    "dedupe",
+    "rebuild",
+    "root",
+    "bin",
+    "prefix",
+    "config",
+    "get",
+    "set",
+    "cache",
+    "init",
+    "create",
+    "help",
+    "version",
+    "whoami",
+    "ping",
+    "fund",
+    "import",
+    "store",
+    "patch",
+    "fetch",
+    "pm",
+    "workspaces",
+    "doctor",
+    "approve-builds",
+    "licenses",
 ];
 
 impl Judge<'_> {
@@ -36,12 +106,13 @@ impl Judge<'_> {
             "exec" | "x" | "dlx" => self.package_program(after, scope, input, piped),
             "run" | "run-script" | "rum" | "urn" => {
                 let after = after_options(after, &VALUES);
-                match after.split_first() {
-                    Some((name, extra)) => self.package_script(program, name, arguments, extra, scope, input, piped),
-                    None => {}
+                if let Some((name, extra)) = after.split_first() {
+                    self.package_script(program, name, arguments, extra, scope, input, piped);
                 }
             }
-            "test" | "t" | "tst" | "start" | "stop" | "restart" if program != "bun" => self.package_script(program, &Value::known(if verb.starts_with('t') { "test" } else { verb.as_str() }), arguments, after, scope, input, piped),
+            "test" | "t" | "tst" | "start" | "stop" | "restart" if program != "bun" => {
+                self.package_script(program, &Value::known(if verb.starts_with('t') { "test" } else { verb.as_str() }), arguments, after, scope, input, piped)
+            }
             "pkg" | "config" | "set" if rest.iter().any(|argument| mentions::of_command(&argument.shown()).is_some()) => {
                 self.find(Verdict::unclear(format!("`{program} {verb}` writes a script that mentions Cloudflare.")));
             }
@@ -76,6 +147,9 @@ impl Judge<'_> {
         let (scope_of, bare) = text.strip_prefix('@').and_then(|rest| rest.split_once('/')).map_or(("", text.as_str()), |(scope, rest)| (scope, rest));
         let bare = bare.split('@').next().unwrap_or_default();
         let program = if scope_of == "cloudflare" && bare == "wrangler" { "wrangler" } else { bare };
+        if program != "wrangler" && text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/") {
+            return self.find(Verdict::unclear(format!("What {text} runs does not show before it runs.")));
+        }
         let words: Vec<Value> = std::iter::once(Value::known(program)).chain(rest.iter().cloned()).collect();
         self.program(words, scope, input, piped);
     }
@@ -88,12 +162,19 @@ impl Judge<'_> {
             return self.find(Verdict::unclear(format!("Which script {program} runs does not show before it runs.")));
         };
         let folder = folder_option(all);
-        let elsewhere = all.iter().any(|argument| ["-w", "--workspace", "--filter", "-F", "--workspaces", "-ws", "-r", "--recursive"].iter().any(|option| argument.start() == *option || argument.start().starts_with(&format!("{option}="))));
+        let elsewhere = all.iter().any(|argument| {
+            ["-w", "--workspace", "--filter", "-F", "--workspaces", "-ws", "-r", "--recursive"]
+                .iter()
+                .any(|option| argument.start() == *option || argument.start().starts_with(&format!("{option}=")))
+        });
         let mut inside = scope.clone();
         if let Some(folder) = folder {
             inside.cwd = folder.text().and_then(|folder| scope.path(&folder));
         }
-        let scripts = inside.cwd.as_ref().and_then(|cwd| cwd.ancestors().take(if elsewhere { 1 } else { 6 }).map(|folder| folder.join("package.json")).find(|path| self.here.files.read(path).is_some()));
+        let scripts = inside
+            .cwd
+            .as_ref()
+            .and_then(|cwd| cwd.ancestors().take(if elsewhere { 1 } else { 6 }).map(|folder| folder.join("package.json")).find(|path| self.here.files.read(path).is_some()));
         if scripts.as_ref().is_some_and(|path| self.written.contains(path)) {
             return self.find(Verdict::unclear("package.json is written in the same command: what its scripts do does not show before it runs."));
         }
@@ -116,7 +197,7 @@ impl Judge<'_> {
         };
         let added = extra.iter().map(Value::quoted).collect::<Vec<_>>().join(" ");
         for line in [script(&format!("pre{name}")), Some(format!("{text} {added}")), script(&format!("post{name}"))].into_iter().flatten() {
-            let mut inner = Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone() };
+            let mut inner = self.below();
             inner.subshell(&line, &inside);
             let speaks = mentions::of_command(&line).is_some();
             match inner.verdict {

@@ -20,9 +20,10 @@ impl Judge<'_> {
         match program {
             _ if SHELLS.contains(&program) => self.shell(program, arguments, scope, input),
             "source" | "." => self.source(arguments, scope),
-            "make" | "gmake" => self.make(arguments, scope),
+            "make" | "gmake" => self.make(arguments, scope, input),
             "npm" | "pnpm" | "yarn" | "bun" | "npx" | "bunx" | "pnpx" | "corepack" => self.packages(program, arguments, scope, input, piped),
-            "poetry" | "pipenv" | "uv" | "pdm" | "rye" | "hatch" | "mise" | "asdf" | "rtx" | "volta" | "fnm" | "nvm" | "direnv" | "dotenv" | "dotenvx" | "nix" | "devbox" | "flox" => {
+            "poetry" | "pipenv" | "uv" | "pdm" | "rye" | "hatch" | "mise" | "asdf" | "rtx" | "volta" | "fnm" | "nvm" | "direnv" | "dotenv" | "dotenvx" | "nix" | "devbox"
+            | "flox" => {
                 self.launcher(program, arguments, scope, input, piped);
             }
             _ => {
@@ -53,6 +54,12 @@ impl Judge<'_> {
             }
             let is_short = !shown.starts_with("--");
             takes_command |= is_short && shown.starts_with('-') && shown.contains('c');
+            if ["--rcfile", "--init-file"].contains(&shown.as_str())
+                && let Some(file) = rest.first()
+                && !self.file(file, scope)
+            {
+                self.find(Verdict::unclear(format!("{program} runs {}, which cannot be read beforehand.", file.shown())));
+            }
             if ["--rcfile", "--init-file"].contains(&shown.as_str()) || is_short && shown.ends_with(['o', 'O']) && !takes_command {
                 rest = rest.split_first().map_or(rest, |(_, after)| after);
             }
@@ -91,6 +98,12 @@ impl Judge<'_> {
             // Said by the rule for all arguments.
             return;
         }
+        // Made by the same command line as a rule, and by a program that writes nothing else there.
+        if file.shown().ends_with("/bin/activate")
+            && file.text().and_then(|text| scope.path(&text)).is_some_and(|path| !self.written.contains(&path) && self.here.files.read(&path).is_none())
+        {
+            return self.opaque(scope);
+        }
         let path = file.text().and_then(|text| scope.path(&text));
         let text = path.as_ref().filter(|path| !self.written.contains(path)).and_then(|path| self.here.files.read(path));
         match text {
@@ -124,7 +137,7 @@ impl Judge<'_> {
 
     /// A shell script of the project. What is not understood in one counts only when it speaks of Cloudflare: it was not written to get around a hook.
     pub fn script(&mut self, text: &str, scope: &mut Scope) {
-        let mut inner = Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone() };
+        let mut inner = self.below();
         inner.text(text, &mut scope.clone());
         let speaks = mentions::host(text).is_some() || mentions::wrangler(text) || mentions::client(text).is_some();
         match inner.verdict {
@@ -137,7 +150,7 @@ impl Judge<'_> {
     }
 
     /// The recipes of the targets that are asked for.
-    fn make(&mut self, arguments: &[Value], scope: &mut Scope) {
+    fn make(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input) {
         let shown: Vec<String> = arguments.iter().map(Value::shown).collect();
         let value_of = |names: [&str; 2]| shown.iter().position(|text| names.contains(&text.as_str())).and_then(|at| shown.get(at + 1)).cloned();
         let mut inside = scope.clone();
@@ -146,12 +159,21 @@ impl Judge<'_> {
         }
         for text in &shown {
             if let Some((name, value)) = text.split_once('=') {
+                if ["SHELL", ".SHELLFLAGS", "MAKEFILES", "MAKEFLAGS"].contains(&name) {
+                    self.find(Verdict::unclear(format!("With {name} make would run something else than what is written down.")));
+                }
                 self.assign(name, &mut inside, Some(value));
             }
         }
         let names = value_of(["-f", "--file"]).map_or_else(|| vec!["GNUmakefile".to_owned(), "makefile".to_owned(), "Makefile".to_owned()], |name| vec![name]);
         let text = names.iter().filter_map(|name| inside.path(name)).find_map(|path| self.here.files.read(&path));
-        let targets: Vec<String> = after_options(arguments, &["-C", "-f", "-j", "-I", "-o", "-W"]).iter().map(Value::shown).filter(|text| !text.contains('=') && !text.starts_with('-')).collect();
+        let targets: Vec<String> =
+            after_options(arguments, &["-C", "-f", "-j", "-I", "-o", "-W"]).iter().map(Value::shown).filter(|text| !text.contains('=') && !text.starts_with('-')).collect();
+        let text = match (text, value_of(["-f", "--file"]), input) {
+            (None, Some(name), Input::Text(text)) if ["-", "/dev/stdin"].contains(&name.as_str()) => Some(text.clone()),
+            (None, Some(name), _) => return self.find(Verdict::unclear(format!("make reads {name}, which cannot be read beforehand."))),
+            (text, ..) => text,
+        };
         if let Some(text) = text {
             for line in recipes(&text, &targets) {
                 self.script(&line, &mut inside);
@@ -165,16 +187,20 @@ impl Judge<'_> {
         let verb = arguments.first().map(Value::shown).unwrap_or_default();
         let after_verb = arguments.get(1..).unwrap_or_default();
         let command = match (program, verb.as_str()) {
-            ("poetry" | "pipenv" | "uv" | "pdm" | "rye" | "hatch" | "volta" | "devbox", "run") => after_options(after_verb, &["--with", "--python", "-p", "--env-file", "--extra", "--group", "--project", "--directory", "--node", "--npm"]),
+            ("poetry" | "pipenv" | "uv" | "pdm" | "rye" | "hatch" | "volta" | "devbox", "run") => {
+                after_options(after_verb, &["--with", "--python", "-p", "--env-file", "--extra", "--group", "--project", "--directory", "--node", "--npm"])
+            }
             ("mise" | "rtx" | "asdf" | "fnm" | "nvm", "exec" | "x") => super::wrappers::after_dashes(after_verb).unwrap_or(after_verb),
             ("direnv", "exec") => after_verb.get(1..).unwrap_or_default(),
             ("dotenv" | "dotenvx", _) => {
                 return self.find(Verdict::credential(format!("`{program}` gives a command the credentials of a file.")));
             }
-            ("nix" | "flox", _) => super::wrappers::after_dashes(arguments).or_else(|| {
-                let at = arguments.iter().position(|argument| ["-c", "--command"].contains(&argument.shown().as_str()))?;
-                arguments.get(at + 1..)
-            }).unwrap_or_default(),
+            ("nix" | "flox", _) => super::wrappers::after_dashes(arguments)
+                .or_else(|| {
+                    let at = arguments.iter().position(|argument| ["-c", "--command"].contains(&argument.shown().as_str()))?;
+                    arguments.get(at + 1..)
+                })
+                .unwrap_or_default(),
             _ => &[],
         };
         if command.is_empty() {

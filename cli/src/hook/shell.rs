@@ -1,23 +1,26 @@
 //! Walks through a command line in the order in which a shell would, and looks at each program that would start.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use brush_parser::ast::{
-    AndOr, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand, CompoundList, ExtendedTestExpr, FunctionBody, IoFileRedirectKind,
-    IoFileRedirectTarget, IoRedirect, Pipeline, SimpleCommand,
+    AndOr, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand, CompoundList, ExtendedTestExpr, FunctionBody, Pipeline, SimpleCommand,
 };
-use brush_parser::word;
 use brush_parser::{Parser, ParserOptions};
 
 use super::credentials;
 use super::mentions;
+
 use super::surroundings::{Surroundings, tidied};
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
 
 /// How deep commands within commands are followed.
 const MAX_DEPTH: usize = 12;
+/// Most programs that are looked at, those within others among them.
+const MAX_STEPS: usize = 20_000;
 /// Longest command line.
 const MAX_LENGTH: usize = 256 << 10;
 /// Most brackets that may be open at once: the parser goes as deep as they do.
@@ -65,11 +68,13 @@ pub struct Judge<'a> {
     pub verdict: Verdict,
     /// Files that the command line itself writes: what they will hold is not known.
     pub written: Vec<PathBuf>,
+    /// How many programs were looked at.
+    steps: Rc<Cell<usize>>,
 }
 
 /// Judges a command line.
 pub fn judge(text: &str, here: &Surroundings<'_>) -> Verdict {
-    let mut judge = Judge { here, verdict: Verdict::Harmless, written: Vec::new() };
+    let mut judge = Judge { here, verdict: Verdict::Harmless, written: Vec::new(), steps: Rc::default() };
     let mut scope = Scope::new(here);
     judge.text(text, &mut scope);
     judge.verdict
@@ -108,7 +113,22 @@ impl Scope {
     }
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    /// One for a text that this command line runs, with findings of its own.
+    pub fn below(&self) -> Judge<'a> {
+        Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone(), steps: Rc::clone(&self.steps) }
+    }
+
+    /// Counts a program; answers whether that is enough.
+    pub fn is_too_much(&mut self) -> bool {
+        self.steps.set(self.steps.get() + 1);
+        let is_too_much = self.steps.get() > MAX_STEPS;
+        if is_too_much {
+            self.find(Verdict::unclear("This command starts more than can be looked at."));
+        }
+        is_too_much
+    }
+
     /// Takes a finding.
     pub fn find(&mut self, verdict: Verdict) {
         self.verdict = std::mem::replace(&mut self.verdict, Verdict::Harmless).and(verdict);
@@ -139,7 +159,8 @@ impl Judge<'_> {
         self.text(text, &mut scope.clone());
     }
 
-    fn list(&mut self, list: &CompoundList, scope: &mut Scope) {
+    /// Commands in their order.
+    pub fn list(&mut self, list: &CompoundList, scope: &mut Scope) {
         for item in &list.0 {
             self.pipeline(&item.0.first, scope);
             for next in &item.0.additional {
@@ -183,7 +204,7 @@ impl Judge<'_> {
 
     fn body(&mut self, body: &FunctionBody, scope: &mut Scope) {
         if scope.depth >= MAX_DEPTH {
-            return;
+            return self.find(Verdict::unclear("These functions call each other deeper than can be looked at."));
         }
         scope.depth += 1;
         let input = self.redirects(body.1.iter().flat_map(|list| &list.0), scope, scope.input.clone());
@@ -268,11 +289,21 @@ impl Judge<'_> {
                 self.test(right, scope);
             }
             ExtendedTestExpr::Not(inner) | ExtendedTestExpr::Parenthesized(inner) => self.test(inner, scope),
-            ExtendedTestExpr::UnaryTest(_, word) => drop(self.expand(&word.value, scope)),
-            ExtendedTestExpr::BinaryTest(_, left, right) => {
-                self.expand(&left.value, scope);
-                self.expand(&right.value, scope);
+            ExtendedTestExpr::UnaryTest(_, word) => {
+                let values = self.expand(&word.value, scope);
+                self.indices(&values, scope);
             }
+            ExtendedTestExpr::BinaryTest(_, left, right) => {
+                let values = [self.expand(&left.value, scope), self.expand(&right.value, scope)].concat();
+                self.indices(&values, scope);
+            }
+        }
+    }
+
+    /// The name of a variable can hold an index, and that a command: `test -v 'a[$(ls)]'`.
+    pub fn indices(&mut self, values: &[Value], scope: &mut Scope) {
+        for text in values.iter().filter_map(Value::text).filter(|text| text.contains('[') && (text.contains("$(") || text.contains('`'))) {
+            self.pieces_of(&text, scope, true);
         }
     }
 
@@ -288,6 +319,9 @@ impl Judge<'_> {
             match item {
                 Item::AssignmentWord(assignment, _) => {
                     let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) = &assignment.name;
+                    if let AssignmentName::ArrayElementName(_, index) = &assignment.name {
+                        self.arithmetic(index, place);
+                    }
                     let value = self.assigned(&assignment.value, place).filter(|_| !assignment.append && matches!(assignment.name, AssignmentName::VariableName(_)));
                     self.assign(name, place, value.as_deref());
                     place.set(name, value);
@@ -369,6 +403,8 @@ impl Judge<'_> {
             ));
         } else if credentials::makes_programs_run_others(name) {
             match value {
+                // What a prompt shows may hold commands.
+                Some(text) if name.starts_with("PS") => drop(self.pieces_of(text, scope, true)),
                 Some(text) if name == "NODE_OPTIONS" && !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
                 Some(text) if name.ends_with("_COMMAND") || name.ends_with("EDITOR") || name.ends_with("PAGER") || name.ends_with("_SSH") => self.subshell(text, scope),
                 _ => self.find(Verdict::unclear(format!("This command sets {name}, with which every program would run something else first."))),
@@ -382,82 +418,6 @@ impl Judge<'_> {
             self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
         }
         self.pieces_of(text, scope, true);
-    }
-
-    fn redirects<'r>(&mut self, redirects: impl Iterator<Item = &'r IoRedirect>, scope: &mut Scope, mut input: Input) -> Input {
-        for redirect in redirects {
-            match redirect {
-                IoRedirect::File(_, kind, IoFileRedirectTarget::Filename(word)) => {
-                    let reads = matches!(kind, IoFileRedirectKind::Read | IoFileRedirectKind::ReadAndWrite);
-                    for value in self.expand(&word.value, scope) {
-                        if reads {
-                            self.find(credentials::argument(&value, scope, self.here));
-                            input = value.text().filter(|_| !value.glob).and_then(|text| scope.path(&text)).map_or(Input::Stream, Input::File);
-                        } else {
-                            self.writes(&value, scope);
-                        }
-                    }
-                }
-                IoRedirect::OutputAndError(word, _) => {
-                    for value in self.expand(&word.value, scope) {
-                        self.writes(&value, scope);
-                    }
-                }
-                IoRedirect::File(_, kind, IoFileRedirectTarget::ProcessSubstitution(_, inner)) => {
-                    self.list(&inner.list, &mut scope.clone());
-                    if matches!(kind, IoFileRedirectKind::Read) {
-                        input = Input::Stream;
-                    }
-                }
-                IoRedirect::File(_, kind, IoFileRedirectTarget::Duplicate(word)) => {
-                    self.expand(&word.value, scope);
-                    if matches!(kind, IoFileRedirectKind::DuplicateInput) {
-                        input = Input::Stream;
-                    }
-                }
-                IoRedirect::File(_, kind, IoFileRedirectTarget::Fd(_)) => {
-                    if matches!(kind, IoFileRedirectKind::DuplicateInput) {
-                        input = Input::Stream;
-                    }
-                }
-                IoRedirect::HereDocument(_, document) => {
-                    let text = &document.doc.value;
-                    if !document.requires_expansion {
-                        input = Input::Text(text.clone());
-                        continue;
-                    }
-                    let pieces = word::parse_heredoc(text, &ParserOptions::default()).ok();
-                    let value = pieces.map(|pieces| self.build(&pieces, text, scope, true));
-                    input = match value.as_deref() {
-                        Some([value]) => value.text().map_or(Input::Stream, Input::Text),
-                        _ => Input::Stream,
-                    };
-                    self.secrets(value.iter().flatten());
-                }
-                IoRedirect::HereString(_, word) => {
-                    let values = self.expand(&word.value, scope);
-                    self.secrets(values.iter());
-                    input = match values.as_slice() {
-                        [value] => value.text().map_or(Input::Stream, Input::Text),
-                        _ => Input::Stream,
-                    };
-                }
-            }
-        }
-        input
-    }
-
-    fn secrets<'v>(&mut self, mut values: impl Iterator<Item = &'v Value>) {
-        if values.any(|value| value.secret) {
-            self.find(Verdict::credential("This command writes down the value of a credential."));
-        }
-    }
-
-    fn writes(&mut self, value: &Value, scope: &Scope) {
-        self.find(credentials::written(value, scope, self.here));
-        if let Some(path) = value.text().and_then(|text| scope.path(&text)) {
-            self.written.push(path);
-        }
     }
 }
 

@@ -38,7 +38,10 @@ fn project() -> Project {
         ("/work/project/migrate.js", "require('child_process').execSync('wrangler d1 migrations apply DB --remote')\n"),
         ("/work/project/clean.js", "fs.rmSync('dist')\n"),
         ("/work/project/run", "#!/usr/bin/python3\nprint(1)\n"),
-        ("/work/project/Makefile", "WRANGLER = npx wrangler\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n"),
+        (
+            "/work/project/Makefile",
+            "WRANGLER = npx wrangler\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n",
+        ),
         ("/home/ada/.config/rclone/rclone.conf", "[store]\ntype = s3\nprovider = Cloudflare\n"),
     ]))
 }
@@ -168,6 +171,17 @@ const EVERYDAY: &[&str] = &[
     "npm run db:local",
     "npm run db -- --local",
     "make local",
+    "ps aux | head",
+    "ps -ef",
+    "crontab -l",
+    "node -e 'console.log(process.env.HOME)'",
+    "python3 -c 'import os; print(os.environ[\"HOME\"], os.environ.get(\"X\"))'",
+    "jq -r '.env.production' x.json",
+    "git rebase -i HEAD~3",
+    "git fetch origin && git rebase origin/main",
+    "git submodule update --init",
+    "make -C src build",
+    "PS1='$ ' ls",
     "dryrun runs",
     "dryrun report r1",
     "DRYRUN_ENV=production dryrun report r1",
@@ -210,6 +224,8 @@ const EVERYDAY: &[&str] = &[
     "ls .wrangler/state/v3",
     "trap 'rm -f x' EXIT; ls",
     "alias ll='ls -la'",
+    "cp -r dist/* /tmp/out/",
+    "python3 -m venv .venv && source .venv/bin/activate && pip install x",
     "sudo -u www ls",
     "case $1 in a) ls;; *) pwd;; esac",
     "echo $((1 + 2))",
@@ -392,7 +408,33 @@ const DIRECT: &[&str] = &[
     "node seed.mjs",
     "node migrate.js",
     "npm run migrate",
+    "$(echo wrangler) deploy",
+    "`echo wrangler` deploy",
+    "w$(echo r)angler deploy",
     "curl https://api.{cloudflare,x}.com",
+    "x[$(wrangler deploy)]=1",
+    "let 'x=a[$(wrangler deploy)]'",
+    "test -v 'a[$(wrangler deploy)]'",
+    "[[ -v 'a[$(wrangler deploy)]' ]]",
+    "printf -v 'a[$(wrangler deploy)]' x",
+    "PS4='$(wrangler deploy)' bash -xc ls",
+    "node -r ./x node_modules/.bin/wrangler deploy",
+    "node node_modules/wrangler/wrangler-dist/cli.js deploy",
+    "deno run -A npm:wrangler@4 deploy",
+    "make -f - all <<'EOF'\nall:\n\twrangler deploy\nEOF",
+    "git bisect run wrangler deploy",
+    "git rebase -x 'wrangler deploy' HEAD~1",
+    "git submodule foreach 'wrangler deploy'",
+    "fd x -x wrangler deploy",
+    "su -c 'wrangler deploy'",
+    "script -c 'wrangler deploy' /dev/null",
+    "tmux new -d 'wrangler deploy'",
+    "wrangler deploy --dry-run --dryRun=false",
+    "wrangler dev -r",
+    "wrangler d1 list --envFile=.env.example",
+    "cat < /dev/tcp/api.cloudflare.com/80",
+    "exec 3<>/dev/tcp/api.cloudflare.com/443",
+    "git clone https://x@api.cloudflare.com/y",
     "curl -O https://shop.example/export",
     "curl --url https://shop.example/export",
     "curl --url=https://shop.example/export",
@@ -482,7 +524,21 @@ const CREDENTIAL: &[&str] = &[
     "cat keys/staging.key",
     "cat /work/project/keys/staging.key",
     "cat keys/*.key",
+    "cat keys/*",
+    "cat ~/.config/.wrangler/config/*",
     "cat ~/.aws/credentials",
+    "cat $(echo .env)",
+    "cat /proc/$$/environ",
+    "ps eww",
+    "ps auxe",
+    "node -p process.env",
+    "node -e 'console.log(process.env)'",
+    "python3 -c 'import os; print(os.environ)'",
+    "perl -e 'print %ENV'",
+    "awk 'BEGIN { for (k in ENVIRON) print ENVIRON[k] }'",
+    "jq -n env",
+    "jq -n '$ENV'",
+    "security find-generic-password -s cloudflare",
     "cat /proc/self/environ",
     "printenv",
     "printenv CLOUDFLARE_API_TOKEN",
@@ -519,11 +575,11 @@ const CREDENTIAL: &[&str] = &[
 /// What shows only while it runs.
 const UNCLEAR: &[&str] = &[
     "$CMD deploy",
-    "$(echo wrangler) deploy",
+    "$(head -1 name) deploy",
     "$(printf '\\x77rangler') deploy",
-    "`echo wrangler` deploy",
+    "`head -1 name` deploy",
     "\"$@\"",
-    "w$(echo r)angler deploy",
+    "w$(head -1 x)angler deploy",
     "/usr/bin/wran* deploy",
     "eval \"$CMD\"",
     "eval \"$(cat cmd)\"",
@@ -545,6 +601,16 @@ const UNCLEAR: &[&str] = &[
     "npm run $SCRIPT",
     "npm run publish-all",
     "wrangler $COMMAND",
+    "hash -p ./x ls",
+    "enable -f ./x y",
+    "echo \"${x@P}\"",
+    "echo wrangler | xargs -I% % deploy",
+    "echo 'wrangler deploy' | at now",
+    "crontab x",
+    "bash --rcfile x -i",
+    "make -f missing.mk",
+    "make SHELL=./x",
+    "npx cloudflare/workers-sdk deploy",
     "wrangler \"$@\"",
     "wrangler --unknown x deploy",
     "echo 'unterminated",
@@ -566,6 +632,7 @@ const UNCLEAR: &[&str] = &[
     "python3 -c \"$CODE\"",
     "awk 'BEGIN { system(\"wrangler deploy\") }'",
     "vim -c '!wrangler deploy' x",
+    "f() { f; f; }; f",
     "git -c alias.x='!wrangler deploy' x",
     "LD_PRELOAD=./x.so ls",
     "NODE_OPTIONS='--require ./x.js' npx vitest",
@@ -672,7 +739,8 @@ fn a_command_cannot_leave_the_gateway_of_its_run() {
         ],
         Verdict::is_refused,
     );
-    let crossed: Vec<(&str, &str)> = IN_RUN.iter().map(|(name, value)| (*name, if *name == "CLOUDFLARE_API_BASE_URL" { "https://api.cloudflare.com/client/v4" } else { value })).collect();
+    let crossed: Vec<(&str, &str)> =
+        IN_RUN.iter().map(|(name, value)| (*name, if *name == "CLOUDFLARE_API_BASE_URL" { "https://api.cloudflare.com/client/v4" } else { value })).collect();
     check(&crossed, &["wrangler d1 list", "npx wrangler kv key list --binding CACHE --remote"], is(Reason::Direct));
     let partly: Vec<(&str, &str)> = IN_RUN.iter().filter(|(name, _)| *name != "DRYRUN_TOKEN").copied().collect();
     check(&partly, &["wrangler d1 list"], is(Reason::Direct));
@@ -682,7 +750,15 @@ fn a_command_cannot_leave_the_gateway_of_its_run() {
 fn what_guards_the_agent_is_not_the_agents_to_change() {
     check(
         OUTSIDE,
-        &["echo '{}' > .claude/settings.json", "rm .claude/settings.local.json", "cp x .cursor/hooks.json", "sed -i s/x/y/ dryrun.toml", "mv .codex/hooks.json /tmp", "tee ~/.gemini/settings.json < x", "cat x >> dryrun.toml"],
+        &[
+            "echo '{}' > .claude/settings.json",
+            "rm .claude/settings.local.json",
+            "cp x .cursor/hooks.json",
+            "sed -i s/x/y/ dryrun.toml",
+            "mv .codex/hooks.json /tmp",
+            "tee ~/.gemini/settings.json < x",
+            "cat x >> dryrun.toml",
+        ],
         is(Reason::Guard),
     );
     check(OUTSIDE, &["cat .claude/settings.json", "cat dryrun.toml", "rm .claude/notes.md"], harmless);
@@ -701,7 +777,8 @@ fn file_tools_touch_no_credentials() {
         assert_eq!(judge(OUTSIDE, Tool::Read(vec![path.into()])), Verdict::Harmless, "{path}");
         assert_eq!(judge(OUTSIDE, Tool::Write(vec![path.into()])), Verdict::Harmless, "{path}");
     }
-    let search = |pattern: &str, places: &[&str], shows| judge(OUTSIDE, Tool::Search { pattern: pattern.into(), places: places.iter().map(|place| (*place).to_owned()).collect(), shows });
+    let search =
+        |pattern: &str, places: &[&str], shows| judge(OUTSIDE, Tool::Search { pattern: pattern.into(), places: places.iter().map(|place| (*place).to_owned()).collect(), shows });
     assert!(is(Reason::Credential)(&search("x", &[".env"], false)));
     assert!(is(Reason::Credential)(&search("x", &["src", ".env*"], false)));
     assert!(is(Reason::Credential)(&search("CLOUDFLARE_API_TOKEN", &[], true)));

@@ -38,7 +38,7 @@ const OWN_SERVER: &str = "dryrun";
 
 fn mcp(server: &str, tool: &str, location: &str, input: &Json, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     let gateway = location.split_ascii_whitespace().any(|part| network::leads(part, here) == Leads::Gateway);
-    if gateway || server == OWN_SERVER && (location.is_empty() || gateway) {
+    if gateway || server == OWN_SERVER && location.is_empty() {
         return network::through(here);
     }
     let described = format!("{server} {location} {tool}").to_lowercase();
@@ -73,8 +73,48 @@ fn only_reads(tool: &str) -> bool {
     let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let reads = ["list", "get", "search", "docs", "documentation", "describe", "read", "status", "whoami", "details", "logs", "observability", "keys", "values", "guide"];
     let writes = [
-        "create", "update", "delete", "put", "set", "add", "remove", "execute", "exec", "run", "query", "deploy", "edit", "write", "patch", "post", "import", "purge", "restore", "rollback", "rename", "move", "enable", "disable", "bulk", "apply", "upload",
-        "start", "stop", "send", "publish", "attach", "detach", "rotate", "revoke", "token", "secret", "sql", "container", "fetch", "evaluate", "code",
+        "create",
+        "update",
+        "delete",
+        "put",
+        "set",
+        "add",
+        "remove",
+        "execute",
+        "exec",
+        "run",
+        "query",
+        "deploy",
+        "edit",
+        "write",
+        "patch",
+        "post",
+        "import",
+        "purge",
+        "restore",
+        "rollback",
+        "rename",
+        "move",
+        "enable",
+        "disable",
+        "bulk",
+        "apply",
+        "upload",
+        "start",
+        "stop",
+        "send",
+        "publish",
+        "attach",
+        "detach",
+        "rotate",
+        "revoke",
+        "token",
+        "secret",
+        "sql",
+        "container",
+        "fetch",
+        "evaluate",
+        "code",
     ];
     any(&reads) && !any(&writes)
 }
@@ -89,7 +129,9 @@ fn arguments(input: &Json, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
             Json::Array(items) => items.iter().map(|item| (name, item)).fold(Verdict::Harmless, each),
             Json::String(text) => match name.to_lowercase().as_str() {
                 "command" | "cmd" | "shell_command" | "bash" | "shell" => shell::judge(text, here),
-                "path" | "file_path" | "filepath" | "file" | "filename" | "paths" | "uri" => credentials::path(text.trim_start_matches("file://"), scope, here).and(address(text, here)),
+                "path" | "file_path" | "filepath" | "file" | "filename" | "paths" | "uri" => {
+                    credentials::path(text.trim_start_matches("file://"), scope, here).and(address(text, here))
+                }
                 "url" | "endpoint" | "base_url" | "host" | "urls" => address(text, here),
                 "code" | "script" | "source" | "function" | "expression" => network::code(text, network::CODE, scope, here),
                 _ => Verdict::Harmless,

@@ -22,28 +22,56 @@ impl Line<'_> {
         self.verbs.get(index).map_or("", String::as_str)
     }
 
-    /// An option that is certainly there, whatever its value.
+    /// The options that are certainly there, with their values: of an option without `=` the next word, if that is none.
+    fn options(&self) -> impl Iterator<Item = (String, Option<String>)> {
+        let said: Vec<String> = self.arguments.iter().map(Value::shown).collect();
+        let mut options = Vec::new();
+        for (index, text) in said.iter().enumerate() {
+            let Some(name) = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).filter(|name| !name.is_empty()) else { continue };
+            let (name, value) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (name, said.get(index + 1).filter(|next| !next.starts_with('-')).cloned()),
+            };
+            options.push((plain(name), value));
+        }
+        options.into_iter()
+    }
+
+    /// Whether an option is there, whatever its value.
     fn has(&self, name: &str) -> bool {
-        self.arguments.iter().any(|argument| argument.start() == name || argument.start().strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
+        let name = plain(name.trim_start_matches('-'));
+        self.options().any(|(option, _)| option == name)
+    }
+
+    /// Whether an argument could be any option.
+    fn may_have_any(&self) -> bool {
+        self.arguments.iter().any(|argument| argument.text().is_none() && argument.may_be_option())
     }
 
     /// A switch that is certainly on, and that nothing takes back.
     fn is_on(&self, name: &str) -> bool {
-        let short = name.trim_start_matches('-');
-        let off = [format!("--no-{short}"), format!("{name}=false"), format!("--{short}=0")];
-        let said: Vec<String> = self.arguments.iter().map(Value::shown).collect();
-        let before_rest = said.iter().take_while(|text| *text != "--");
-        let on = before_rest.clone().any(|text| text == name || *text == format!("{name}=true"));
-        let taken_back = said.windows(2).any(|pair| matches!(pair, [option, value] if option == name && value != "true" && ["false", "…"].contains(&value.as_str())))
-            || said.iter().any(|text| off.contains(text))
-            || self.arguments.iter().any(|argument| argument.text().is_none() && argument.may_be_option());
-        on && !taken_back
+        let name = plain(name.trim_start_matches('-'));
+        let off = format!("no{name}");
+        let before_rest = self
+            .arguments
+            .iter()
+            .take_while(|argument| argument.shown() != "--")
+            .any(|argument| plain(argument.shown().trim_start_matches('-').trim_end_matches("=true")) == name && argument.start().starts_with("--"));
+        let taken_back = self.options().any(|(option, value)| option == off || option == name && value.is_some_and(|value| ["false", "0", "…"].contains(&value.as_str())));
+        before_rest && !taken_back && !self.may_have_any()
     }
 
     /// Whether it could reach the account, whatever else is said.
     fn may_be_remote(&self) -> bool {
-        self.has("--remote") || self.has("--no-local") || self.arguments.iter().any(|argument| argument.text().is_none() && argument.may_be_option())
+        // `wrangler dev` has the short forms -r and -l.
+        let short = self.verb(0) == "dev" && self.arguments.iter().map(Value::shown).any(|text| text.starts_with('-') && !text.starts_with("--") && text.contains('r'));
+        short || self.has("--remote") || self.has("--no-local") || self.may_have_any()
     }
+}
+
+/// The name of an option as its parser takes it: `--dryRun` is `--dry-run`.
+fn plain(name: &str) -> String {
+    name.chars().filter(|character| *character != '-').flat_map(char::to_lowercase).collect()
 }
 
 fn parse(arguments: &[Value]) -> Option<Line<'_>> {
@@ -77,8 +105,32 @@ fn parse(arguments: &[Value]) -> Option<Line<'_>> {
 
 /// Commands that have commands of their own.
 const GROUPS: [&str; 26] = [
-    "d1", "kv", "r2", "pages", "versions", "deployments", "secret", "secrets-store", "queues", "triggers", "workflows", "vectorize", "hyperdrive", "containers", "dispatch-namespace", "cert",
-    "mtls-certificate", "pipelines", "ai", "vpc", "email", "tunnel", "auth", "telemetry", "check", "turnstile",
+    "d1",
+    "kv",
+    "r2",
+    "pages",
+    "versions",
+    "deployments",
+    "secret",
+    "secrets-store",
+    "queues",
+    "triggers",
+    "workflows",
+    "vectorize",
+    "hyperdrive",
+    "containers",
+    "dispatch-namespace",
+    "cert",
+    "mtls-certificate",
+    "pipelines",
+    "ai",
+    "vpc",
+    "email",
+    "tunnel",
+    "auth",
+    "telemetry",
+    "check",
+    "turnstile",
 ];
 
 /// Judges the arguments of wrangler.

@@ -77,7 +77,11 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
     let body: Value = serde_json::from_str(&text).map_err(|_| strange("something that is no JSON"))?;
     if said.as_deref() != Some(environment.as_str()) {
         let said = said.unwrap_or_else(|| "no environment".into());
-        return Err(Trouble::failed("configuration", format!("The gateway at {url} says that it is {said}, and this is {environment}."), "Leave DRYRUN_ENV and DRYRUN_URL as dryrun exec set them."));
+        return Err(Trouble::failed(
+            "configuration",
+            format!("The gateway at {url} says that it is {said}, and this is {environment}."),
+            "Leave DRYRUN_ENV and DRYRUN_URL as dryrun exec set them.",
+        ));
     }
     let part = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     match status {
@@ -86,7 +90,9 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
             "closed" | "expired" => Err(Trouble::Refused { why: format!("The run {run} is {}.\nOpen another one: dryrun exec -- COMMAND.", part("phase")) }),
             _ => Err(strange("a run without a phase")),
         },
-        400..=499 if !part("code").is_empty() && !part("detail").is_empty() => Err(Trouble::Refused { why: format!("The gateway refuses: {} ({})\n{}", part("detail"), part("code"), part("remedy")) }),
+        400..=499 if !part("code").is_empty() && !part("detail").is_empty() => {
+            Err(Trouble::Refused { why: format!("The gateway refuses: {} ({})\n{}", part("detail"), part("code"), part("remedy")) })
+        }
         500..=599 if !part("code").is_empty() => Err(strange(&format!("{status}: {} ({})", part("detail"), part("code")))),
         _ => Err(strange(&format!("{status}, and not about the run"))),
     }

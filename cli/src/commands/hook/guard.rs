@@ -27,11 +27,17 @@ const MAX_FILE: u64 = 256 << 10;
 const STACK: usize = 256 << 20;
 
 /// Judges the call on standard input and ends the process.
+#[expect(clippy::disallowed_methods, reason = "this runs on a machine that has a clock")]
 pub fn run(agent: Agent) -> ExitCode {
     let began = Instant::now();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
-        fail(agent, began, Project::find().ok().as_ref(), &Trouble::failed("panic", format!("The hook itself broke{place}."), "Report it, with the tool call; until then a person does what the call was for."));
+        fail(
+            agent,
+            began,
+            Project::find().ok().as_ref(),
+            &Trouble::failed("panic", format!("The hook itself broke{place}."), "Report it, with the tool call; until then a person does what the call was for."),
+        );
     }));
     let watch = std::thread::Builder::new().spawn(move || {
         std::thread::sleep(PATIENCE);
@@ -44,7 +50,7 @@ pub fn run(agent: Agent) -> ExitCode {
     let worker = std::thread::Builder::new().stack_size(STACK).spawn(move || match decide(agent) {
         Ok(()) => allow(agent),
         Err(Stop::Rule(why)) => block(agent, &why),
-        Err(Stop::Trouble(trouble, project)) => fail(agent, began, project.as_ref(), &trouble),
+        Err(Stop::Trouble(what)) => fail(agent, began, what.1.as_ref(), &what.0),
     });
     // The thread ends the process; a thread that ended otherwise has panicked, which ends the process as well.
     let _ = worker.map(std::thread::JoinHandle::join);
@@ -56,23 +62,30 @@ enum Stop {
     /// A rule says so.
     Rule(String),
     /// Something does not work.
-    Trouble(Trouble, Option<Project>),
+    Trouble(Box<(Trouble, Option<Project>)>),
 }
 
 fn decide(agent: Agent) -> Result<(), Stop> {
-    let plain = |trouble| Stop::Trouble(trouble, None);
+    let plain = |trouble| Stop::Trouble(Box::new((trouble, None)));
     let project = Project::find().map_err(|failure| plain(Trouble::failed("configuration", failure.message, failure.remedy)))?;
-    let with_project = |trouble| Stop::Trouble(trouble, Some(project.clone()));
+    let with_project = |trouble| Stop::Trouble(Box::new((trouble, Some(project.clone()))));
     let input = read_input().map_err(with_project)?;
     break_on_purpose();
     let call = parse(agent, &input).map_err(|why| {
         with_project(match why {
-            NotUnderstood::Form(why) => Trouble::failed("input", format!("This is no tool call of {}: {why}.", agent.as_str()), "Look at the agent's settings: dryrun hook install writes them."),
-            NotUnderstood::Unknown(what) => Trouble::failed("unknown_tool", format!("This hook does not know {what} of {}.", agent.as_str()), "Use another tool; a newer dryrun may know it. What is not known is not let through."),
+            NotUnderstood::Form(why) => {
+                Trouble::failed("input", format!("This is no tool call of {}: {why}.", agent.as_str()), "Look at the agent's settings: dryrun hook install writes them.")
+            }
+            NotUnderstood::Unknown(what) => Trouble::failed(
+                "unknown_tool",
+                format!("This hook does not know {what} of {}.", agent.as_str()),
+                "Use another tool; a newer dryrun may know it. What is not known is not let through.",
+            ),
         })
     })?;
     let environment = Environment::current().map_err(|failure| with_project(Trouble::failed("configuration", failure.message, failure.remedy)))?;
-    let own = std::env::current_dir().map_err(|error| with_project(Trouble::failed("configuration", format!("There is no working folder: {error}."), "Start the agent in one.")))?;
+    let own =
+        std::env::current_dir().map_err(|error| with_project(Trouble::failed("configuration", format!("There is no working folder: {error}."), "Start the agent in one.")))?;
     let variables: BTreeMap<String, String> = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
     let disk = Disk;
     let here = surroundings(call.cwd.clone().map_or_else(|| own.clone(), |cwd| own.join(cwd)), variables, &project, &disk);
@@ -110,6 +123,7 @@ fn read_input() -> Result<String, Trouble> {
 }
 
 /// Only in a debug build: lets a test see what becomes of a panic.
+#[expect(clippy::panic, reason = "this is what it is for")]
 fn break_on_purpose() {
     if cfg!(debug_assertions) && std::env::var_os("DRYRUN_HOOK_PANICS").is_some() {
         std::panic::panic_any("asked for");
@@ -119,7 +133,9 @@ fn break_on_purpose() {
 fn said(trouble: &Trouble, alerted: Option<&str>) -> String {
     match trouble {
         Trouble::Refused { why } => format!("dryrun hook: blocked. {why}"),
-        Trouble::Failed { why, remedy, .. } => format!("dryrun hook: blocked, because the hook does not work. {why}\n{remedy}\n{}", alerted.unwrap_or_default()).trim_end().to_owned(),
+        Trouble::Failed { why, remedy, .. } => {
+            format!("dryrun hook: blocked, because the hook does not work. {why}\n{remedy}\n{}", alerted.unwrap_or_default()).trim_end().to_owned()
+        }
     }
 }
 

@@ -39,7 +39,10 @@ impl Install {
         let before: Value = match text.as_deref().map(str::trim) {
             None | Some("") => Value::Null,
             Some(text) => serde_json::from_str(text).map_err(|error| {
-                Failure::configuration(format!("{} is no JSON: {error}. Nothing was changed.", file.display()), "Correct it (comments are not JSON), or put in by hand what this shows: dryrun hook install AGENT --print, in an empty folder.")
+                Failure::configuration(
+                    format!("{} is no JSON: {error}. Nothing was changed.", file.display()),
+                    "Correct it (comments are not JSON), or put in by hand what this shows: dryrun hook install AGENT --print, in an empty folder.",
+                )
             })?,
         };
         let line = command(self.agent, &self.program()?, on_path("timeout").and_then(|path| path.to_str().map(str::to_owned)).as_deref());
@@ -80,7 +83,9 @@ impl Install {
 fn note(agent: Agent) -> Option<&'static str> {
     match agent {
         Agent::ClaudeCode => Some("Claude Code reads its settings when it starts: start it anew. Versions before 2.1.295 do not know onFailure; `|| exit 2` holds there too."),
-        Agent::Codex => Some("Codex asks once whether it may trust a changed hook (/hooks), and does not run it before. [features] hooks = false in its config.toml turns hooks off."),
+        Agent::Codex => {
+            Some("Codex asks once whether it may trust a changed hook (/hooks), and does not run it before. [features] hooks = false in its config.toml turns hooks off.")
+        }
         Agent::Gemini => Some("Gemini CLI reads its settings when it starts: start it anew. hooksConfig.enabled = false turns hooks off."),
         Agent::Cursor => Some("Cursor reads hooks.json when it is saved. See Settings, Hooks whether it is there."),
     }
@@ -96,7 +101,8 @@ fn read(file: &Path) -> Outcome<Option<String>> {
 
 /// A copy under a name that is free.
 fn keep(file: &Path) -> Outcome<PathBuf> {
-    let broken = |error: std::io::Error| Failure::configuration(format!("{} cannot be copied: {error}. Nothing was changed.", file.display()), "Look at the permissions of its folder.");
+    let broken =
+        |error: std::io::Error| Failure::configuration(format!("{} cannot be copied: {error}. Nothing was changed.", file.display()), "Look at the permissions of its folder.");
     let name = file.display().to_string();
     for number in 1..1_000 {
         let copy = PathBuf::from(format!("{name}.before-dryrun-{number}"));

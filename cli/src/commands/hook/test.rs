@@ -41,7 +41,8 @@ impl Test {
             for is_user in [false, true] {
                 let Ok(file) = path(agent, is_user, &project.folder) else { continue };
                 let Ok(text) = std::fs::read_to_string(&file) else { continue };
-                let settings: Value = serde_json::from_str(&text).map_err(|error| Failure::found(format!("{} is no JSON: {error}. The agent does not read it.", file.display()), "Correct it."))?;
+                let settings: Value =
+                    serde_json::from_str(&text).map_err(|error| Failure::found(format!("{} is no JSON: {error}. The agent does not read it.", file.display()), "Correct it."))?;
                 let mut commands: Vec<String> = installed(agent, &settings).into_iter().map(|(_, command)| command).collect();
                 commands.dedup();
                 found.extend(commands.into_iter().map(|command| (agent, file.clone(), command)));
@@ -67,7 +68,10 @@ impl Test {
                 say.result(&value, "");
                 return Ok(ExitCode::from(1));
             }
-            return Err(Failure::found(format!("{failed} of {} are not as they should be: the hook does not hold.", proofs.len()), "See above. Install it anew: dryrun hook install AGENT; and look at dryrun.toml."));
+            return Err(Failure::found(
+                format!("{failed} of {} are not as they should be: the hook does not hold.", proofs.len()),
+                "See above. Install it anew: dryrun hook install AGENT; and look at dryrun.toml.",
+            ));
         }
         say.result(&value, &format!("All {} are as they should be.", proofs.len()));
         Ok(ExitCode::SUCCESS)
@@ -85,9 +89,13 @@ fn line(proof: &Proof) -> String {
 fn call(agent: Agent, command: &str) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let event = match agent {
-        Agent::ClaudeCode | Agent::Codex => json!({"session_id": "test", "cwd": here, "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": command}, "tool_use_id": "test"}),
+        Agent::ClaudeCode | Agent::Codex => {
+            json!({"session_id": "test", "cwd": here, "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": command}, "tool_use_id": "test"})
+        }
         Agent::Gemini => json!({"session_id": "test", "cwd": here, "hook_event_name": "BeforeTool", "tool_name": "run_shell_command", "tool_input": {"command": command}}),
-        Agent::Cursor => json!({"conversation_id": "test", "generation_id": "test", "workspace_roots": [here], "hook_event_name": "beforeShellExecution", "command": command, "cwd": here}),
+        Agent::Cursor => {
+            json!({"conversation_id": "test", "generation_id": "test", "workspace_roots": [here], "hook_event_name": "beforeShellExecution", "command": command, "cwd": here})
+        }
     };
     event.to_string()
 }
@@ -112,7 +120,10 @@ fn prove(agent: Agent, command: &str, proofs: &mut Vec<Proof>) {
     add("blocks a tool that it does not know", broken(run(command, &unknown(agent), Some(&closed))));
     add("blocks when it is killed", kill(command).and_then(|ended| ended.has_code(2)));
     let missing = missing(command, agent);
-    add("blocks when the program is missing", missing.ok_or_else(|| "the command line does not name the program".to_owned()).and_then(|missing| run(&missing, &harmless, None)).and_then(|ended| ended.has_code(2)));
+    add(
+        "blocks when the program is missing",
+        missing.ok_or_else(|| "the command line does not name the program".to_owned()).and_then(|missing| run(&missing, &harmless, None)).and_then(|ended| ended.has_code(2)),
+    );
 }
 
 fn unknown(agent: Agent) -> String {
@@ -175,7 +186,14 @@ fn shell(command: &str, gateway: Option<&str>) -> Command {
     shell.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(url) = gateway {
         let api = format!("{url}/client/v4");
-        shell.envs([("DRYRUN_URL", url), ("DRYRUN_RUN_ID", "test"), ("DRYRUN_TOKEN", "drt_staging_test"), ("DRYRUN_ENV", "staging"), ("CLOUDFLARE_API_BASE_URL", &api), ("CLOUDFLARE_BASE_URL", &api)]);
+        shell.envs([
+            ("DRYRUN_URL", url),
+            ("DRYRUN_RUN_ID", "test"),
+            ("DRYRUN_TOKEN", "drt_staging_test"),
+            ("DRYRUN_ENV", "staging"),
+            ("CLOUDFLARE_API_BASE_URL", &api),
+            ("CLOUDFLARE_BASE_URL", &api),
+        ]);
         shell.env_remove("CF_API_BASE_URL");
     } else {
         for name in ["DRYRUN_URL", "DRYRUN_RUN_ID", "DRYRUN_TOKEN"] {
@@ -185,6 +203,7 @@ fn shell(command: &str, gateway: Option<&str>) -> Command {
     shell
 }
 
+#[expect(clippy::disallowed_methods, reason = "this runs on a machine that has a clock")]
 fn run(command: &str, input: &str, gateway: Option<&str>) -> Result<Ended, String> {
     let began = Instant::now();
     let mut child = shell(command, gateway).spawn().map_err(|error| format!("it does not start: {error}"))?;
@@ -202,6 +221,7 @@ fn finish(child: std::process::Child, began: Instant) -> Result<Ended, String> {
 }
 
 /// Starts the hook, leaves it waiting for its input, and kills what the shell started.
+#[expect(clippy::disallowed_methods, reason = "this runs on a machine that has a clock")]
 fn kill(command: &str) -> Result<Ended, String> {
     let began = Instant::now();
     let mut child = shell(command, None).spawn().map_err(|error| format!("it does not start: {error}"))?;
