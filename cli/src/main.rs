@@ -5,6 +5,7 @@ mod commands;
 mod dry;
 mod failure;
 mod here;
+mod hook;
 mod markdown;
 mod say;
 mod settings;
@@ -46,6 +47,7 @@ enum Command {
     Rehearse(commands::rehearse::Rehearse),
     Drift(commands::drift::Drift),
     Smoke(commands::smoke::Smoke),
+    Hook(commands::hook::Hook),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   dryrun completions bash > ~/.local/share/bash-completion/completions/dryrun
@@ -71,6 +73,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Rehearse(command) => command.run(say),
         Command::Drift(command) => command.run(say),
         Command::Smoke(command) => command.run(say),
+        Command::Hook(command) => command.run(say),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);

@@ -7,6 +7,7 @@ use worker::Env;
 
 use super::control;
 use super::js;
+use crate::domain::hook_failure::{self, HookFailure};
 use crate::domain::refusal::Problem;
 use crate::domain::run::RunId;
 use crate::domain::settings::Settings;
@@ -21,6 +22,8 @@ pub enum Kind {
     GuardFailure,
     /// A caller did what a caller should not: look at the agent.
     AgentFailure,
+    /// A hook in front of an agent's tools does not work: look at the machine of the agent.
+    HookFailure,
 }
 
 impl Kind {
@@ -28,6 +31,7 @@ impl Kind {
         match self {
             Self::GuardFailure => "guard_failure",
             Self::AgentFailure => "agent_failure",
+            Self::HookFailure => hook_failure::KIND,
         }
     }
 }
@@ -35,16 +39,26 @@ impl Kind {
 /// Longest wait for the webhook.
 const WEBHOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Raises an alert: one for each cause and minute, with a count. The log line comes first and needs nothing that may be broken.
+/// Raises an alert for a problem.
 pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, problem: Problem) {
+    tell(env, settings, kind, run, problem.code.as_str(), &problem.message, &problem.remedy).await;
+}
+
+/// Raises an alert for what a hook reports.
+pub async fn raise_for_hook(env: Env, settings: Settings, run: Option<RunId>, failure: HookFailure) {
+    let remedy = "The tool call was blocked. Look at the hook where the agent runs: dryrun hook test.";
+    tell(env, settings, Kind::HookFailure, run, failure.cause, &failure.message, remedy).await;
+}
+
+/// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken.
+async fn tell(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, cause: &str, message: &str, remedy: &str) {
     let now = js::now();
     let run = run.map(|run| run.to_string());
-    let cause = problem.code.as_str();
     worker::console_error!(
         "{}",
-        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": problem.message, "at": now})
+        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": message, "at": now})
     );
-    let counted = control::count_alert(&env, kind.as_str(), cause, &problem.message, run.as_deref(), now).await;
+    let counted = control::count_alert(&env, kind.as_str(), cause, message, run.as_deref(), now).await;
     let count = match counted {
         Ok(count) => count,
         Err(fault) => {
@@ -54,7 +68,7 @@ pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>,
         }
     };
     let Some(url) = settings.alert_webhook.filter(|_| count == 1) else { return };
-    let body = json!({"kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": problem.message, "remedy": problem.remedy, "at": now});
+    let body = json!({"kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": message, "remedy": remedy, "at": now});
     let posted = js::within(WEBHOOK_LIMIT, post(&url, &body.to_string())).await;
     if !matches!(posted, Some(Ok(200..=299))) {
         js::log("error", "alert_webhook_failed", &[("cause", cause)]);

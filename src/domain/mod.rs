@@ -7,6 +7,7 @@ pub mod credential;
 pub mod effect;
 pub mod gate;
 pub mod hazard;
+pub mod hook_failure;
 pub mod journal;
 pub mod limits;
 pub mod listing;

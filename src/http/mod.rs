@@ -150,6 +150,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         Route::Report(id) => v1::report(gateway, &caller, &id, &asked).await,
         Route::Alerts => v1::alerts(gateway, &caller, &asked).await,
         Route::Mcp => mcp::serve(gateway, &caller, asked, asked_dry).await,
+        Route::ReportHook => v1::report_hook(gateway, &caller, asked).await,
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Route {
     Report(String),
     Operation(String, u64),
     Alerts,
+    /// A hook in front of an agent's tools tells that it failed.
+    ReportHook,
     Account(Account),
     /// What Cloudflare has and the gateway does not, and belongs to no store.
     NotOffered(String),
@@ -96,6 +98,7 @@ const ROUTES: &[(&str, &str, Build)] = &[
     ("GET", "/v1/runs/{run}/report", |parts| Ok(Route::Report(parts.text("run")?))),
     ("GET", "/v1/runs/{run}/operations/{position}", |parts| Ok(Route::Operation(parts.text("run")?, parts.number("position")?))),
     ("GET", "/v1/alerts", |_| Ok(Route::Alerts)),
+    ("POST", "/v1/alerts", |_| Ok(Route::ReportHook)),
     ("PUT", "/transfers/{signed}", |parts| Ok(Route::Receive(parts.text("signed")?))),
     ("GET", "/transfers/{signed}", |parts| Ok(Route::Send(parts.text("signed")?))),
     ("GET", "/client/v4/user", |_| Ok(Route::Account(Account::User))),

@@ -36,6 +36,20 @@ pub struct AlertList {
     pub alerts: Vec<RaisedAlert>,
 }
 
+/// The answer of `POST /v1/alerts`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct RaisedByHook {
+    /// Always `hook_failure`.
+    pub kind: &'static str,
+    /// Why.
+    pub cause: &'static str,
+    /// The run, when its token told.
+    pub run: Option<RunId>,
+    /// What the alert says.
+    pub message: String,
+}
+
 /// The answer of `GET /v1/environment`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -6,13 +6,14 @@ use sha2::{Digest as _, Sha256};
 use worker::Response;
 
 use super::Gateway;
-use super::request::Asked;
+use super::request::{Asked, Object};
 use super::router::Route;
-use super::shapes::{AlertList, Installation, OpenedRun, RunList};
+use super::shapes::{AlertList, Installation, OpenedRun, RaisedByHook, RunList};
 use crate::app::message::{Actor, Command, Open, Opened};
-use crate::cloudflare::{control, js, objects, wire};
+use crate::cloudflare::{alerts, control, js, objects, wire};
 use crate::domain::credential::{Caller, Role, RunClaim, forbidden};
 use crate::domain::gate::live_not_granted;
+use crate::domain::hook_failure::{self, HookFailure, HookReport};
 use crate::domain::limits;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::report::summarise;
@@ -86,7 +87,7 @@ pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Probl
 pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
     gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
-    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<super::request::Object<OpenRequest>>(&body)?.0 };
+    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
@@ -202,6 +203,19 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
         response.headers().set(name, value).map_err(|_| Problem::internal())?;
     }
     Ok(response)
+}
+
+/// Takes the report of a hook that failed, and calls somebody. Answers before that is done: the hook has no time, and the log line comes first.
+pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+    let (Object(report), _): (Object<HookReport>, _) = asked.json(MAX_BODY).await?;
+    let failure = HookFailure::parse(&report, &actor(caller).name)?;
+    let run = match caller {
+        Caller::Run(claim) => Some(claim.run.clone()),
+        Caller::Key { .. } => None,
+    };
+    let accepted = RaisedByHook { kind: hook_failure::KIND, cause: failure.cause, run: run.clone(), message: failure.message.clone() };
+    gateway.context.wait_until(alerts::raise_for_hook(gateway.env.clone(), gateway.settings.as_ref().clone(), run, failure));
+    answer(&accepted, 202)
 }
 
 /// The newest alerts.

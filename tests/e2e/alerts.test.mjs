@@ -177,6 +177,77 @@ describe('an alert', () => {
   });
 });
 
+describe('a hook that fails', () => {
+  let gateway;
+  let receiver;
+  before(async () => {
+    receiver = await startReceiver();
+    gateway = await start(receiver.url);
+  });
+  after(async () => {
+    await gateway.stop();
+    receiver.stop();
+  });
+  const failure = { kind: 'hook_failure', cause: 'gateway_slow', message: 'No answer within 2 s.', agent: 'claude-code' };
+  const report = (credential, changes = {}, options = {}) => gateway.api('/v1/alerts', { ...credential, json: { ...failure, ...changes }, ...options });
+  const kinds = async () => [...new Set((await alertsOf(gateway)).map(({ kind }) => kind))];
+
+  test('is an alert of its own kind, told by run tokens and keys, with one call a minute', async () => {
+    const run = await openRun(gateway);
+    for (const credential of [{ token: run.token }, { key: 'agent' }, { key: 'approver' }]) {
+      const answer = await report(credential);
+      assert.deepEqual([answer.status, answer.json.kind, answer.json.cause], [202, 'hook_failure', 'gateway_slow'], answer.text);
+    }
+    const rows = await until(async () => {
+      const found = await rowsFor(gateway, 'hook_failure', 'gateway_slow');
+      return total(found) === 3 && found;
+    }, 'all three are counted');
+    assert.ok(rows.every(({ message }) => /^claude-code of (agent|approver): No answer within 2 s\.$/.test(message)), JSON.stringify(rows));
+    assert.deepEqual(await kinds(), ['hook_failure']);
+    const calls = await until(() => receiver.calls.length >= rows.length && receiver.calls.map(({ text }) => JSON.parse(text)), 'the webhook is called');
+    assert.equal(calls.length, rows.length);
+    const { kind, cause, environment, run: named, remedy } = calls[0];
+    assert.deepEqual([kind, cause, environment, named], ['hook_failure', 'gateway_slow', 'staging', run.id]);
+    assert.match(remedy, /dryrun hook test/);
+    assert.equal(loggedAlerts(gateway, 'gateway_slow').length, 3);
+  });
+
+  test('says no secret', async () => {
+    const run = await openRun(gateway);
+    const answer = await report({ token: run.token }, { cause: 'panic', message: `with ${run.token} and ${gateway.keys.agent}\nand more` });
+    assert.equal(answer.json.message, 'claude-code of agent: with … and … and more');
+    const [row] = await until(async () => {
+      const found = await rowsFor(gateway, 'hook_failure', 'panic');
+      return found.length > 0 && found;
+    }, 'it is stored');
+    assert.equal(row.run, run.id);
+    const everything = [JSON.stringify(await alertsOf(gateway)), gateway.logs(), ...receiver.calls.map(({ text }) => text)].join('\n');
+    for (const secret of [run.token, gateway.keys.agent]) assert.ok(!everything.includes(secret));
+  });
+
+  test('is told in this form alone, and nobody raises another kind', async () => {
+    const before = await alertsOf(gateway);
+    for (const changes of [{ kind: 'guard_failure' }, { kind: 'agent_failure' }, { cause: 'flag_unavailable' }, { cause: 'x'.repeat(1000) }, { agent: '' }, { agent: 'A B' }, { message: ' ' }, { more: 1 }, { message: 1 }]) {
+      const answer = await report({ key: 'agent' }, changes);
+      assert.equal(answer.status, 400, answer.text);
+      assert.match(answer.json.code, /^invalid_/);
+    }
+    assertProblem(await gateway.api('/v1/alerts', { key: 'agent', method: 'POST', body: JSON.stringify(failure), headers: { 'content-type': 'text/plain' } }), 415, 'unsupported_media_type');
+    assertProblem(await report({}), 401, 'unauthenticated');
+    assertProblem(await report({ key: 'nonsense' }), 401, 'unauthenticated');
+    assertProblem(await report({ key: 'agent' }, { message: 'x'.repeat(70_000) }), 413, 'body_too_large');
+    assert.deepEqual(await alertsOf(gateway), before);
+  });
+
+  test('reaches the log and the webhook without the control database', async () => {
+    await gateway.fault('CONTROL', null, '503');
+    assert.equal((await report({ key: 'agent' }, { cause: 'configuration' })).status, 202);
+    await until(() => receiver.calls.some(({ text }) => JSON.parse(text).cause === 'configuration'), 'the webhook is called');
+    assert.equal(loggedAlerts(gateway, 'configuration').length, 1);
+    gateway.heal();
+  });
+});
+
 describe('a webhook', () => {
   const cases = [
     { name: 'answers 500', behaviour: (response) => response.writeHead(500).end('no') },

@@ -3,6 +3,7 @@
 pub mod drift;
 pub mod env;
 pub mod exec;
+pub mod hook;
 mod operation;
 pub mod rehearse;
 pub mod runs;

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
-use super::problems::{INDEX, NAMED_RUN, OPENING, ROLES};
+use super::problems::{INDEX, JSON, NAMED_RUN, OPENING, ROLES};
 use crate::cloudflare::ledger::OperationChanges;
+use crate::domain::hook_failure::HookReport;
 use crate::domain::refusal::Code;
 use crate::domain::report::{Report, RunSummary};
 use crate::domain::run::OpenRequest;
-use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, Readiness, RunList};
+use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, RaisedByHook, Readiness, RunList};
 
 /// The groups and what they are about.
 pub const TAGS_SAY: [(&str, &str); 4] = [
@@ -149,5 +150,17 @@ fn reports(forms: &mut Forms) -> Vec<Operation> {
             .takes(&["limitAlerts"])
             .refuses(&[INDEX, ROLES])
             .answers(200, "The newest alerts.", &[], json_content(forms.answer::<AlertList>())),
+        operation(
+            "POST",
+            "/v1/alerts",
+            "reportHook",
+            "reports",
+            "Tell that a hook failed",
+            "A hook in front of an agent's tools is a guard outside of the gateway. Its failure is an alert of its own kind, told apart from the gateway's and the agent's.",
+        )
+        .secured()
+        .body(true, json_content(forms.request::<HookReport>()))
+        .refuses(&[JSON])
+        .answers(202, "The alert is being raised.", &[], json_content(forms.answer::<RaisedByHook>())),
     ]
 }

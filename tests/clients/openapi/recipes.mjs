@@ -16,6 +16,7 @@ export const isInARun = ({ tag }) => ['D1', 'KV', 'R2', 'not offered'].includes(
 /** What a request of each operation says besides its address. */
 const contents = {
   openRun: { json: {} },
+  reportHook: { json: { kind: 'hook_failure', cause: 'panic', message: 'it ended', agent: 'codex' } },
   mcp: { json: { jsonrpc: '2.0', id: 1, method: 'ping' } },
   query: { json: { sql: insert } },
   raw: { json: { sql: insert } },

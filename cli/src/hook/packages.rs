@@ -1,0 +1,218 @@
+//! Package runners: scripts of `package.json`, and programs of packages.
+
+use serde_json::Value as Json;
+
+use super::mentions;
+use super::shell::{Input, Judge, Scope};
+use super::values::Value;
+use super::verdict::{Reason, Verdict};
+use super::wrappers::after_options;
+
+/// Options with a value that come before a command.
+const VALUES: [&str; 22] = [
+    "-w",
+    "--workspace",
+    "--prefix",
+    "-C",
+    "--dir",
+    "--cwd",
+    "--filter",
+    "-F",
+    "-p",
+    "--package",
+    "--loglevel",
+    "--registry",
+    "--userconfig",
+    "--cache",
+    "--script-shell",
+    "--node-options",
+    "--filter-prod",
+    "--reporter",
+    "--config",
+    "--tsconfig",
+    "--env-file",
+    "-r",
+];
+
+/// Commands of the runners themselves that run no program of the project's choice by name.
+const OWN: [&str; 52] = [
+    "install",
+    "i",
+    "ci",
+    "add",
+    "remove",
+    "rm",
+    "uninstall",
+    "un",
+    "update",
+    "up",
+    "upgrade",
+    "outdated",
+    "ls",
+    "list",
+    "ll",
+    "la",
+    "view",
+    "info",
+    "show",
+    "search",
+    "audit",
+    "why",
+    "explain",
+    "link",
+    "unlink",
+    "pack",
+    "prune",
+    "dedupe",
+    "rebuild",
+    "root",
+    "bin",
+    "prefix",
+    "config",
+    "get",
+    "set",
+    "cache",
+    "init",
+    "create",
+    "help",
+    "version",
+    "whoami",
+    "ping",
+    "fund",
+    "import",
+    "store",
+    "patch",
+    "fetch",
+    "pm",
+    "workspaces",
+    "doctor",
+    "approve-builds",
+    "licenses",
+];
+
+impl Judge<'_> {
+    /// npm and its kin.
+    pub fn packages(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+        if ["npx", "bunx", "pnpx"].contains(&program) {
+            return self.package_program(arguments, scope, input, piped);
+        }
+        let rest = after_options(arguments, &VALUES);
+        let Some((verb, after)) = rest.split_first() else { return };
+        let Some(verb) = verb.text() else {
+            return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
+        };
+        match verb.as_str() {
+            "npm" | "pnpm" | "yarn" if program == "corepack" => self.packages(&verb, after, scope, input, piped),
+            "exec" | "x" | "dlx" => self.package_program(after, scope, input, piped),
+            "run" | "run-script" | "rum" | "urn" => {
+                let after = after_options(after, &VALUES);
+                if let Some((name, extra)) = after.split_first() {
+                    self.package_script(program, name, arguments, extra, scope, input, piped);
+                }
+            }
+            "test" | "t" | "tst" | "start" | "stop" | "restart" if program != "bun" => {
+                self.package_script(program, &Value::known(if verb.starts_with('t') { "test" } else { verb.as_str() }), arguments, after, scope, input, piped)
+            }
+            "pkg" | "config" | "set" if rest.iter().any(|argument| mentions::of_command(&argument.shown()).is_some()) => {
+                self.find(Verdict::unclear(format!("`{program} {verb}` writes a script that mentions Cloudflare.")));
+            }
+            verb if OWN.contains(&verb) || program == "npm" || program == "corepack" => self.opaque(scope),
+            // pnpm, yarn and bun take the name of a script or program alone.
+            verb => self.package_script(program, &Value::known(verb), arguments, after, scope, input, piped),
+        }
+    }
+
+    /// A program of a package: `npx wrangler@4 deploy`, `npm exec -- wrangler`.
+    fn package_program(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+        let mut rest = arguments;
+        while let Some((first, after)) = rest.split_first().filter(|(first, _)| first.start().starts_with('-') && first.start() != "--") {
+            let said = first.shown();
+            if let Some(text) = said.strip_prefix("--call=") {
+                return self.subshell(text, scope);
+            }
+            rest = after;
+            if ["-c", "--call"].contains(&said.as_str()) {
+                return after.first().map_or((), |text| self.shell_text(text, "npx", scope));
+            }
+            if VALUES.contains(&said.as_str()) {
+                rest = rest.split_first().map_or(rest, |(_, after)| after);
+            }
+        }
+        let command = after_options(arguments, &VALUES);
+        let Some((name, rest)) = command.split_first() else { return };
+        let Some(text) = name.text().filter(|_| !name.glob) else {
+            return self.find(Verdict::unclear(format!("Which program this starts does not show before it runs: npx {}", name.shown())));
+        };
+        // `@scope/name@version`, `name@version`.
+        let (scope_of, bare) = text.strip_prefix('@').and_then(|rest| rest.split_once('/')).map_or(("", text.as_str()), |(scope, rest)| (scope, rest));
+        let bare = bare.split('@').next().unwrap_or_default();
+        let program = if scope_of == "cloudflare" && bare == "wrangler" { "wrangler" } else { bare };
+        if program != "wrangler" && text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/") {
+            return self.find(Verdict::unclear(format!("What {text} runs does not show before it runs.")));
+        }
+        let words: Vec<Value> = std::iter::once(Value::known(program)).chain(rest.iter().cloned()).collect();
+        self.program(words, scope, input, piped);
+    }
+
+    /// A script of `package.json` with what comes before and after it, or else a program of its packages.
+    #[expect(clippy::too_many_arguments, reason = "all of it decides what runs")]
+    fn package_script(&mut self, program: &str, name: &Value, all: &[Value], extra: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+        self.opaque(scope);
+        let Some(name) = name.text() else {
+            return self.find(Verdict::unclear(format!("Which script {program} runs does not show before it runs.")));
+        };
+        let folder = folder_option(all);
+        let elsewhere = all.iter().any(|argument| {
+            ["-w", "--workspace", "--filter", "-F", "--workspaces", "-ws", "-r", "--recursive"]
+                .iter()
+                .any(|option| argument.start() == *option || argument.start().starts_with(&format!("{option}=")))
+        });
+        let mut inside = scope.clone();
+        if let Some(folder) = folder {
+            inside.cwd = folder.text().and_then(|folder| scope.path(&folder));
+        }
+        let scripts = inside
+            .cwd
+            .as_ref()
+            .and_then(|cwd| cwd.ancestors().take(if elsewhere { 1 } else { 6 }).map(|folder| folder.join("package.json")).find(|path| self.here.files.read(path).is_some()));
+        if scripts.as_ref().is_some_and(|path| self.written.contains(path)) {
+            return self.find(Verdict::unclear("package.json is written in the same command: what its scripts do does not show before it runs."));
+        }
+        if let Some(path) = &scripts {
+            inside.cwd = path.parent().map(Into::into);
+        }
+        let package: Option<Json> = scripts.and_then(|path| self.here.files.read(&path)).and_then(|text| serde_json::from_str(&text).ok());
+        let script = |name: &str| package.as_ref().and_then(|package| package.get("scripts")?.get(name)?.as_str().map(str::to_owned));
+        let extra: Vec<Value> = extra.iter().filter(|argument| argument.shown() != "--").cloned().collect();
+        let Some(text) = script(&name) else {
+            let risky = ["deploy", "publish", "release", "promote", "migrat", "prod", "rollback", "wrangler"].iter().any(|word| name.to_lowercase().contains(word));
+            if ["pnpm", "yarn", "bun"].contains(&program) && !elsewhere {
+                let words: Vec<Value> = std::iter::once(Value::known(name)).chain(extra).collect();
+                return self.program(words, scope, input, piped);
+            }
+            if risky {
+                self.find(Verdict::unclear(format!("The script {name} is not in a package.json that can be read from here, so that nobody sees what it does.")));
+            }
+            return;
+        };
+        let added = extra.iter().map(Value::quoted).collect::<Vec<_>>().join(" ");
+        for line in [script(&format!("pre{name}")), Some(format!("{text} {added}")), script(&format!("post{name}"))].into_iter().flatten() {
+            let mut inner = self.below();
+            inner.subshell(&line, &inside);
+            let speaks = mentions::of_command(&line).is_some();
+            match inner.verdict {
+                Verdict::Refused(refusal) if refusal.reason == Reason::Unclear && !speaks => {}
+                Verdict::Refused(mut refusal) => {
+                    refusal.what = format!("The script {name} of package.json: {}", refusal.what);
+                    self.find(Verdict::Refused(refusal));
+                }
+                verdict => self.find(verdict),
+            }
+        }
+    }
+}
+
+fn folder_option(arguments: &[Value]) -> Option<&Value> {
+    let at = arguments.iter().position(|argument| ["--prefix", "-C", "--dir", "--cwd"].contains(&argument.shown().as_str()))?;
+    arguments.get(at + 1)
+}

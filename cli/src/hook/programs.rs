@@ -1,0 +1,364 @@
+//! What a program would do, by its name and arguments.
+
+use super::credentials;
+use super::mentions;
+use super::network;
+use super::shell::{Input, Judge, Scope};
+use super::surroundings::base_name;
+use super::values::{Part, Value};
+use super::verdict::{Reason, Verdict};
+use super::wrangler;
+use super::wrappers::{after_options, inner};
+
+/// Programs that start no other and reach no other machine, whatever their arguments.
+const HARMLESS: [&str; 115] = [
+    "ls",
+    "cat",
+    "head",
+    "tail",
+    "wc",
+    "sort",
+    "uniq",
+    "cut",
+    "tr",
+    "grep",
+    "egrep",
+    "fgrep",
+    "rg",
+    "ag",
+    "fd",
+    "jq",
+    "yq",
+    "echo",
+    "printf",
+    "true",
+    "false",
+    ":",
+    "test",
+    "[",
+    "pwd",
+    "cd",
+    "pushd",
+    "popd",
+    "dirs",
+    "mkdir",
+    "rmdir",
+    "cp",
+    "mv",
+    "rm",
+    "touch",
+    "chmod",
+    "chown",
+    "ln",
+    "basename",
+    "dirname",
+    "realpath",
+    "readlink",
+    "date",
+    "sleep",
+    "diff",
+    "cmp",
+    "comm",
+    "tee",
+    "stat",
+    "file",
+    "du",
+    "df",
+    "which",
+    "type",
+    "hash",
+    "whoami",
+    "id",
+    "uname",
+    "hostname",
+    "ps",
+    "kill",
+    "tree",
+    "less",
+    "more",
+    "column",
+    "nl",
+    "od",
+    "xxd",
+    "hexdump",
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "shasum",
+    "base64",
+    "gzip",
+    "gunzip",
+    "zcat",
+    "unzip",
+    "bat",
+    "seq",
+    "rev",
+    "tac",
+    "paste",
+    "join",
+    "fold",
+    "fmt",
+    "expand",
+    "yes",
+    "tput",
+    "clear",
+    "wait",
+    "jobs",
+    "fg",
+    "bg",
+    "disown",
+    "exit",
+    "return",
+    "break",
+    "continue",
+    "shift",
+    "umask",
+    "ulimit",
+    "shopt",
+    "times",
+    "let",
+    "free",
+    "uptime",
+    "nproc",
+    "lsof",
+    "pgrep",
+    "cloc",
+    "tokei",
+    "locale",
+    "arch",
+    "sync",
+];
+
+/// Programs that only look at names, not into files.
+const NAMES_ONLY: [&str; 13] = ["ls", "test", "[", "stat", "touch", "chmod", "chown", "echo", "printf", "mkdir", "basename", "dirname", "realpath"];
+
+/// Programs whose arguments are text for people, patterns, or names of packages.
+const TEXTUAL: [&str; 34] = [
+    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "fd", "which", "type", "ls", "mkdir", "cd", "code", "brew", "apt", "apt-get", "pip", "pip3", "cargo", "go",
+    "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man", "tldr", "hash", "rtk", "prettier",
+];
+
+/// Programs that fetch secrets.
+const MANAGERS: [&str; 13] = ["op", "vault", "doppler", "infisical", "bws", "bw", "sops", "chamber", "aws-vault", "pass", "gopass", "secret-tool", "akeyless"];
+
+impl Judge<'_> {
+    /// A program with its arguments.
+    pub fn program(&mut self, words: Vec<Value>, scope: &mut Scope, input: &Input, piped: bool) {
+        let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much()) else { return };
+        let Some(program) = program_name(name) else {
+            let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
+                Some(mentioned) => format!("Which program this starts does not show before it runs, and it mentions {mentioned}: {}", shown(&words)),
+                None => format!("Which program this starts does not show before it runs: {}", shown(&words)),
+            };
+            return self.find(Verdict::unclear(what));
+        };
+        if self.function(&program, scope) {
+            return self.arguments(&program, arguments, scope, piped);
+        }
+        if let Some(command) = inner(&program, arguments) {
+            if program == "exec" && command.is_empty() {
+                return;
+            }
+            return self.nested(command, scope, input, piped);
+        }
+        match program.as_str() {
+            "wrangler" | "wrangler2" | "wrangler.js" | "wrangler.cmd" => self.find(wrangler::judge(arguments, scope, self.here)),
+            "dryrun" | "dryrun.exe" => self.dryrun(arguments, scope, input, piped),
+            "env" | "cross-env" | "cross-env-shell" => return self.env(arguments, scope, input, piped),
+            "command" => return self.command_builtin(arguments, scope, input, piped),
+            "xargs" | "parallel" => return self.xargs(&program, arguments, scope),
+            "find" => return self.find_files(arguments, scope, piped),
+            "cd" | "pushd" | "chdir" => {
+                let to = after_options(arguments, &[]).first().map_or_else(|| self.here.home.as_ref().map(|home| home.display().to_string()), Value::text);
+                scope.cwd = to.filter(|to| to != "-").and_then(|to| scope.path(&to));
+                return;
+            }
+            "export" | "declare" | "typeset" | "local" | "readonly" | "unset" | "read" | "mapfile" | "readarray" | "getopts" | "set" | "printf" | "let" => {
+                self.builtin(&program, arguments, scope)
+            }
+            "test" | "[" => self.indices(arguments, scope),
+            "printenv" => self.printenv(arguments),
+            "su" | "runuser" | "script" | "flock" | "sg" | "nix-shell" => {
+                let text = arguments.iter().position(|argument| ["-c", "--command", "--run"].contains(&argument.shown().as_str())).and_then(|at| arguments.get(at + 1));
+                if let Some(text) = text {
+                    self.shell_text(text, &program, scope);
+                }
+                self.other(&program, arguments, scope);
+            }
+            "tmux" | "screen" | "zellij" => {
+                for argument in arguments.iter().filter(|argument| argument.shown().contains(char::is_whitespace)) {
+                    self.shell_text(argument, &program, scope);
+                }
+                self.other(&program, arguments, scope);
+            }
+            "at" | "batch" | "crontab" if !arguments.iter().any(|argument| argument.shown() == "-l") => {
+                self.find(Verdict::unclear(format!("`{program}` runs something later, when nobody looks at it.")));
+            }
+            "hash" | "enable" if arguments.iter().any(|argument| ["-p", "-f"].contains(&argument.shown().as_str())) => {
+                self.find(Verdict::unclear(format!("With `{program}` a name would stand for another program.")));
+            }
+            "ps" => {
+                // Of the options without a dash, `e` shows the variables of each process.
+                if arguments.first().is_some_and(|first| !first.shown().starts_with('-') && first.shown().contains('e')) {
+                    self.find(Verdict::credential("This shows the variables of all processes, credentials among them."));
+                }
+            }
+            "security" if arguments.first().is_some_and(|first| first.shown().starts_with("find-") || first.shown().starts_with("dump-")) => {
+                self.find(Verdict::credential("`security` hands out secrets."));
+            }
+            "fd" | "fdfind" => {
+                if let Some(at) = arguments.iter().position(|argument| ["-x", "-X", "--exec", "--exec-batch"].contains(&argument.shown().as_str())) {
+                    let command: Vec<Value> = arguments.iter().skip(at + 1).map(|word| if word.shown().contains('{') { Value::unknown() } else { word.clone() }).collect();
+                    self.program(command, &mut scope.clone(), &Input::Inherited, false);
+                }
+            }
+            "git" => self.git(arguments, scope),
+            "jq" | "gojq" | "jaq" => {
+                if network::shows_all_variables(&arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ")) {
+                    self.find(Verdict::credential("This shows all variables, credentials among them."));
+                }
+            }
+            "eval" | "trap" | "alias" | "watch" => self.evaluated(&program, arguments, scope),
+            "curl" | "wget" | "http" | "https" | "xh" | "xhs" | "httpie" | "curlie" | "aria2c" | "fetch" | "nc" | "ncat" | "netcat" | "telnet" | "socat" | "websocat"
+            | "grpcurl" | "wrk" | "hey" | "ab" | "oha" => {
+                self.find(network::client(&program, arguments, input, scope, self.here));
+                return self.files_of(&program, arguments, scope, piped);
+            }
+            "aws" | "rclone" | "s3cmd" | "s5cmd" | "mc" | "mcli" => self.find(network::s3(&program, arguments, scope, self.here)),
+            "terraform" | "tofu" | "pulumi" | "cdktf" | "terragrunt" | "flarectl" | "cloudflared" | "cf-terraforming" => self.infrastructure(&program, arguments),
+            "gh" | "act" => self.github(arguments),
+            _ if MANAGERS.contains(&program.as_str()) || self.here.managers.contains(&program) => {
+                self.find(Verdict::credential(format!("`{program}` hands out secrets.")));
+            }
+            _ => {
+                if !self.runs_script(&program, name, arguments, scope, input, piped) {
+                    self.other(&program, arguments, scope);
+                }
+            }
+        }
+        self.arguments(&program, arguments, scope, piped);
+    }
+
+    /// A command within a command.
+    pub fn nested(&mut self, command: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+        // sudo and systemd-run take assignments too.
+        let mut rest = command;
+        while let Some((first, after)) = rest.split_first() {
+            let Some((name, value)) = assignment(first) else { break };
+            self.assign(name, scope, value.as_deref());
+            rest = after;
+        }
+        if !rest.is_empty() {
+            self.program(rest.to_vec(), scope, input, piped);
+        }
+    }
+
+    /// What goes for the arguments of every program: no files with credentials, no credentials.
+    pub fn arguments(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
+        if arguments.iter().any(|argument| argument.secret) && !["test", "[", "wrangler", "aws"].contains(&program) {
+            self.find(Verdict::credential(format!("`{program}` would show or pass on the value of a credential.")));
+        }
+        self.files_of(program, arguments, scope, piped);
+    }
+
+    fn files_of(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
+        let verb = arguments.first().map(Value::shown).unwrap_or_default();
+        let names_only = NAMES_ONLY.contains(&program) && !piped || program == "git" && ["check-ignore", "status", "rm", "ls-files", "commit", "log"].contains(&verb.as_str());
+        let writes = ["cp", "mv", "tee", "rm", "ln", "install", "rsync", "sed", "truncate", "dd", "patch", "touch", "perl"].contains(&program);
+        // The pattern of a search, or the program of jq, is no file.
+        let is_search = ["grep", "egrep", "fgrep", "rg", "ag"].contains(&program);
+        let pattern = if (is_search || ["jq", "yq", "gojq", "jaq"].contains(&program))
+            && !arguments.iter().any(|argument| ["-e", "-f", "--regexp", "--file"].iter().any(|option| argument.start().starts_with(option)))
+        {
+            arguments.iter().position(|argument| !argument.start().starts_with('-'))
+        } else {
+            None
+        };
+        for (index, argument) in arguments.iter().enumerate() {
+            if !names_only && Some(index) != pattern {
+                self.find(credentials::argument(argument, scope, self.here));
+            }
+            if writes {
+                if let Verdict::Refused(refusal) = credentials::written(argument, scope, self.here)
+                    && refusal.reason == Reason::Guard
+                {
+                    self.find(Verdict::Refused(refusal));
+                }
+                self.written.extend(argument.text().and_then(|text| scope.path(&text)));
+            }
+        }
+        if is_search {
+            self.search(program, arguments);
+        }
+    }
+
+    /// A program that nothing is known of.
+    pub fn other(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
+        if !TEXTUAL.contains(&program) {
+            let runs_wrangler = |argument: &Value| {
+                let text = argument.shown();
+                let name = base_name(&text);
+                name == "wrangler" || name.starts_with("wrangler@") || name == "wrangler.js" || text.contains(char::is_whitespace) && mentions::wrangler(&text)
+            };
+            if arguments.iter().any(runs_wrangler) && !HARMLESS.contains(&program) {
+                self.find(Verdict::unclear(format!("`{program}` mentions wrangler in a way that is not understood: {program} {}", shown(arguments))));
+            } else if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())).filter(|_| !HARMLESS.contains(&program)) {
+                self.find(network::past(host));
+            }
+        }
+        if !HARMLESS.contains(&program) {
+            self.opaque(scope);
+        }
+    }
+
+    /// A program whose doings nobody sees: in a run it may write through the gateway, so that must stand.
+    pub fn opaque(&mut self, scope: &Scope) {
+        if self.here.is_in_run() && !scope.within_exec {
+            self.find(Verdict::Gateway);
+        }
+    }
+}
+
+/// The name of a program; `None` when it does not show.
+pub fn program_name(word: &Value) -> Option<String> {
+    if word.glob && word.text().as_deref() != Some("[") {
+        return None;
+    }
+    let name = match word.text() {
+        Some(text) => base_name(text.trim_start_matches('=')),
+        // "$HOME/bin/tool"
+        None => match word.parts.last() {
+            Some(Part::Known(end)) if end.contains('/') => base_name(end),
+            _ => return None,
+        },
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+/// `NAME=value` as an argument.
+pub fn assignment(word: &Value) -> Option<(&str, Option<String>)> {
+    let (name, _) = word.start().split_once('=')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.starts_with(|first: char| first.is_ascii_digit());
+    is_name.then(|| (name, word.text().and_then(|text| text.split_once('=').map(|(_, value)| value.to_owned()))))
+}
+
+/// A word in which a mark is replaced by something that is not known.
+pub fn replaced(word: &Value, mark: &str) -> Value {
+    let Some(text) = word.text() else { return Value::unknown() };
+    let mut value = Value { glob: word.glob, ..Value::default() };
+    for (index, part) in text.split(mark).enumerate() {
+        if index > 0 {
+            value.push_unknown();
+        }
+        if !part.is_empty() {
+            value.push(part);
+        }
+    }
+    value
+}
+
+/// A command line for people.
+pub fn shown(words: &[Value]) -> String {
+    let line = words.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
+    if line.chars().count() > 160 { format!("{}…", line.chars().take(160).collect::<String>()) } else { line }
+}
