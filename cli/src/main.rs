@@ -36,6 +36,7 @@ enum Command {
     Report(commands::runs::Report),
     /// List what failed in the gateway
     Alerts(commands::runs::Alerts),
+    Mirror(commands::mirror::Mirror),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -49,6 +50,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Runs(command) => done(command.run(say)),
         Command::Report(command) => done(command.run(say)),
         Command::Alerts(command) => done(command.run(say)),
+        Command::Mirror(command) => done(command.run(say)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

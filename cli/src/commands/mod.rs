@@ -1,3 +1,4 @@
 //! One command a file.
 
+pub mod mirror;
 pub mod runs;
