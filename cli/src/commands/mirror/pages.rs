@@ -10,7 +10,9 @@ use crate::failure::{Failure, Outcome};
 /// D1 answers at most 100 columns (<https://developers.cloudflare.com/d1/platform/limits/>), and one of them says what the others are.
 const MAX_TERMS: usize = 98;
 /// Rows whose lengths are asked for at once.
-const MEASURED: usize = 2_000;
+const MEASURED: usize = 10_000;
+/// What a value takes in an answer beside itself.
+const OVERHEAD: usize = 8;
 /// About so many bytes of values are read at once. A BLOB takes four times its length in JSON, and a row may have 2 MB.
 const PAGE_BYTES: u64 = 1 << 20;
 
@@ -84,12 +86,13 @@ impl<'a> Pages<'a> {
         self.ended = found.len() < MEASURED;
         let mut bytes = 0;
         let count = found.len();
+        let overhead = u64::try_from(OVERHEAD * (keys.len() + self.table.columns.len())).unwrap_or_default();
         for (at, mut row) in found.into_iter().enumerate() {
             let length = match row.pop() {
                 Some(Cell::Integer(length)) => u64::try_from(length).unwrap_or_default(),
                 _ => 0,
             };
-            bytes += length;
+            bytes += length + overhead;
             if bytes >= PAGE_BYTES || at + 1 == count {
                 self.ends.push_back(row);
                 bytes = 0;

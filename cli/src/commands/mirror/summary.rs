@@ -13,6 +13,9 @@ use super::sides::Sides;
 use super::verify::Verified;
 use crate::say::Say;
 
+/// As many names are shown in one line; `--json` has all.
+const SHOWN: usize = 8;
+
 /// A proposal of scrub.toml: what has no rule yet.
 pub fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
     let listed: Vec<Value> = suspects.iter().map(|one| json!({"table": one.table, "column": one.column, "why": one.why, "rule": one.rule})).collect();
@@ -44,7 +47,7 @@ pub fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
         let _ = writeln!(text, "  {}", row(table));
     }
     let _ = writeln!(text, "\n{} tables, {} rows. Nothing was written.", tables.len(), grouped(rows));
-    text.push_str(&changes(found));
+    text.push_str(&changes(found, true));
     let suspicious: Vec<Value> = suspects.iter().map(|one| json!({"table": one.table, "column": one.column, "why": one.why})).collect();
     // With columns to complain about the failure is the one document.
     if suspects.is_empty() || !say.is_json() {
@@ -79,7 +82,7 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
     if !moved.is_empty() {
         let _ = writeln!(text, "Since they were copied, rows changed at the source in: {}. The target has them as they were.", moved.join(", "));
     }
-    text.push_str(&changes(found));
+    text.push_str(&changes(found, false));
     let value = json!({
         "from": sides.source_name(), "to": sides.target_name(), "tables": tables, "rows": rows, "bytes": bytes, "requests": requests, "seconds": took.as_secs_f64(),
         "moved": moved, "changes": schema_json(found), "runs": {"source": job.source.run(), "target": job.target.run()},
@@ -102,17 +105,20 @@ fn schema_json(found: &Found) -> Value {
     json!({"made": made, "dropped": dropped, "left_alone": found.changes.further, "virtual_tables_not_copied": found.source.virtual_tables})
 }
 
-fn changes(found: &Found) -> String {
+fn changes(found: &Found, planned: bool) -> String {
     let (said, mut text) = (schema_json(found), String::new());
+    let (made, dropped) = if planned { ("would be made", "would be dropped") } else { ("made", "dropped") };
     for (name, sentence) in [
-        ("made", "Missing on the target, made:"),
-        ("dropped", "Different on the target, dropped:"),
-        ("left_alone", "Only on the target, left as they are:"),
-        ("virtual_tables_not_copied", "Virtual tables, whose rows are not copied (an index over another table is built anew):"),
+        ("made", format!("Missing on the target, {made}")),
+        ("dropped", format!("Different on the target, {dropped}")),
+        ("left_alone", "Only on the target, left as they are".to_owned()),
+        ("virtual_tables_not_copied", "Virtual tables, whose rows are not copied (an index over another table is built anew)".to_owned()),
     ] {
         let names: Vec<&str> = said.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        if !names.is_empty() {
-            let _ = writeln!(text, "{sentence} {}", names.join(", "));
+        let (shown, more) = names.split_at(names.len().min(SHOWN));
+        if !shown.is_empty() {
+            let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            let _ = writeln!(text, "{sentence}: {}{more}.", shown.join(", "));
         }
     }
     text
