@@ -97,16 +97,23 @@ describe('a mirror of 24 tables and 100,000 rows', () => {
   });
 
   test('goes on after kill -9, again and again, and loses and doubles nothing', async () => {
-    const project = projectOf(production, staging);
-    let kills = 0;
-    for (const [table, atLeast] of [['order_lines', 1], ['people', 1], ['accounts', 1], ['log', 1]]) {
-      const running = project.mirror(...(kills > 0 ? ['--resume'] : []));
-      const reached = () => running.child.exitCode !== null || (existsSync(project.stateFile) && (project.state().tables[table]?.rows ?? 0) >= atLeast);
-      await until(reached, `${table} is begun`, 120_000);
-      assert.equal(running.child.exitCode, null, running.stderr);
-      running.child.kill('SIGKILL');
-      assert.equal((await running.ended).signal, 'SIGKILL');
-      kills += 1;
+    // Each time right after a write was carried out, and before the command could know or remember it.
+    const written = ['DROP TRIGGER', 'DELETE FROM \\"people\\" WHERE (', 'INSERT INTO \\"order_lines\\"', 'INSERT INTO \\"people\\"', 'INSERT INTO \\"accounts\\"', 'INSERT INTO \\"log\\"',
+      'UPDATE \\"people\\" SET \\"boss\\" = mirrored', 'INSERT INTO sqlite_sequence', 'CREATE TRIGGER'];
+    let running, waiting;
+    const to = await between(staging, ({ body }) => {
+      if (waiting === undefined || !body.includes(waiting)) return undefined;
+      waiting = undefined;
+      return (answer) => {
+        running.child.kill('SIGKILL');
+        return answer;
+      };
+    });
+    const project = projectOf(production, staging, { to });
+    for (const [round, write] of written.entries()) {
+      waiting = write;
+      running = project.mirror(...(round > 0 ? ['--resume'] : []));
+      assert.equal((await running.ended).signal, 'SIGKILL', `${write}: ${running.stderr}`);
     }
     assert.equal(statSync(project.stateFile).mode & 0o777, 0o600);
     const unfinished = await project.ended();
@@ -115,6 +122,7 @@ describe('a mirror of 24 tables and 100,000 rows', () => {
     succeeded(await project.ended('--resume'));
     await sameButScrubbed(production, staging);
     assert.equal(await digestOf(production.db), untouched);
+    await to.stop();
     project.remove();
   });
 
@@ -177,11 +185,12 @@ describe('a mirror of 24 tables and 100,000 rows', () => {
     await until(() => existsSync(project.stateFile) && project.state().tables.people?.filled, 'people are done', 120_000);
     running.child.kill('SIGKILL');
     await running.ended;
-    await staging.db.exec(`UPDATE people SET title = 'tampered' WHERE id = 250`);
+    await staging.db.exec(`UPDATE people SET title = 'tampered' WHERE id = 250; UPDATE accounts SET email = 'holder7919@bank.example.org' WHERE balance = 5 / 7.0`);
     const { code, json, stderr } = await project.ended('--resume', '--json', ...some);
     assert.equal(code, 1, stderr);
     assert.match(json.error.message, /people: the target has other values where 6000 rows were copied/);
-    assert.doesNotMatch(json.error.message, /log/);
+    assert.match(json.error.message, /accounts: a value of the source is still in the column email/);
+    assert.doesNotMatch(json.error.message, /log|holder/);
     succeeded(await project.ended('--restart', ...some));
     await sameButScrubbed(production, staging);
     project.remove();
@@ -350,11 +359,14 @@ describe('what a mirror refuses, and says', () => {
     project.remove();
   });
 
-  test('rows that come while it runs are left for the next one, and told', async () => {
+  test('rows that come while it runs are left for the next one, and those that change later are told', async () => {
     const tables = 'CREATE TABLE parents (id INTEGER PRIMARY KEY); CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES parents, label TEXT)';
     await fresh(tables, `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO parents SELECT i FROM n; INSERT INTO children SELECT id, id, 'first' FROM parents`);
-    let moved;
+    let moved, again;
     const to = await between(staging, async ({ body }) => {
+      if (!again && body.includes('pragma_table_list') && (await staging.db.all('SELECT count(*) AS count FROM children'))[0].count > 0) {
+        await (again = production.db.exec(`UPDATE children SET label = 'changed again' WHERE id = 5`));
+      }
       if (moved || !body.includes('INSERT INTO \\"parents\\"')) return undefined;
       moved = production.db.exec(`INSERT INTO parents VALUES (501); INSERT INTO children VALUES (501, 501, 'late'); UPDATE parents SET id = id WHERE id = 1; DELETE FROM children WHERE id = 3; UPDATE children SET label = 'changed' WHERE id = 4`);
       await moved;
@@ -362,7 +374,8 @@ describe('what a mirror refuses, and says', () => {
     });
     const project = projectOf(production, staging, { to, toml: '' });
     const said = succeeded(await project.ended('--json'));
-    assert.ok(moved);
+    assert.ok(moved && again);
+    assert.deepEqual(said.moved, ['children']);
     assert.deepEqual(said.tables.map(({ name, rows }) => [name, rows]), [['parents', 500], ['children', 499]]);
     assert.deepEqual(await staging.db.all(`SELECT count(*) AS count, sum(label = 'changed') AS changed FROM children`), [{ count: 499, changed: 1 }]);
     await to.stop();

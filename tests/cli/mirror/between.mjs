@@ -33,6 +33,8 @@ export async function between(gateway, meddle = () => undefined) {
     }
   });
   server.listen(0, '127.0.0.1');
+  // A test that fails before it stops this must not wait for it for ever.
+  server.unref();
   await once(server, 'listening');
   proxy.url = `http://127.0.0.1:${server.address().port}`;
   proxy.stop = async () => {

@@ -68,8 +68,8 @@ impl Job {
     }
 
     /// Forgets that somebody asked to stop: what is left is tidying up.
-    pub fn go_on(&self) -> bool {
-        self.stop.swap(false, Ordering::Relaxed)
+    pub fn go_on(&self) {
+        self.stop.store(false, Ordering::Relaxed);
     }
 }
 

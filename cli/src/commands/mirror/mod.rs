@@ -292,6 +292,9 @@ impl Mirror {
     /// After a failure the triggers of the target come back, and the message says how to go on.
     fn tidy_up(&self, job: &mut Job, found: &Found, failure: Failure) -> Failure {
         job.go_on();
+        if failure.exit == Exit::Unreachable {
+            job.target.lose_patience();
+        }
         let triggers = match job.restore_triggers(&found.source) {
             Ok(0) => String::new(),
             Ok(count) => format!(" {count} of its triggers, which were set aside, are there again."),

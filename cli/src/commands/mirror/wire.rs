@@ -98,6 +98,7 @@ struct Connection {
     run: String,
     live: bool,
     requests: Counter<u64>,
+    attempts: Counter<u32>,
     stop: Stop,
 }
 
@@ -119,7 +120,7 @@ impl Connection {
         }
         let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(LIMIT)).timeout_connect(Some(CONNECT_LIMIT)).build().into();
         let path = format!("/client/v4/accounts/{account}/d1/database/{database}/raw");
-        Ok(Self { gateway: gateway.clone(), agent, token: part("token"), path, run: part("id"), live, requests: Counter::new(1), stop })
+        Ok(Self { gateway: gateway.clone(), agent, token: part("token"), path, run: part("id"), live, requests: Counter::new(1), attempts: Counter::new(ATTEMPTS), stop })
     }
 
     /// Sends a batch until there is a clear answer. Only what may be carried out twice comes here: a SELECT, or a write that replaces what it wrote before.
@@ -128,7 +129,7 @@ impl Connection {
         let body = json!({ "batch": statements }).to_string();
         let (mut pause, mut round) = (FIRST_PAUSE, 0);
         let mut last = None;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..self.attempts.get() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
@@ -269,6 +270,11 @@ impl Target {
             return Err(not_as_asked(&self.0.gateway, "is only looked at"));
         }
         self.0.send(batch, Some(key))
+    }
+
+    /// From here on one attempt is enough: whoever waits knows already that something is wrong.
+    pub fn lose_patience(&self) {
+        self.0.attempts.set(1);
     }
 
     /// The run.
