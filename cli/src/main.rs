@@ -48,6 +48,7 @@ enum Command {
     Drift(commands::drift::Drift),
     Smoke(commands::smoke::Smoke),
     Hook(commands::hook::Hook),
+    Mirror(commands::mirror::Mirror),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   dryrun completions bash > ~/.local/share/bash-completion/completions/dryrun
@@ -74,6 +75,7 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Drift(command) => command.run(say),
         Command::Smoke(command) => command.run(say),
         Command::Hook(command) => command.run(say),
+        Command::Mirror(command) => done(command.run(say)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);

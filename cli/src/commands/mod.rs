@@ -4,6 +4,7 @@ pub mod drift;
 pub mod env;
 pub mod exec;
 pub mod hook;
+pub mod mirror;
 mod operation;
 pub mod rehearse;
 pub mod runs;

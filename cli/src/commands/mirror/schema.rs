@@ -1,0 +1,360 @@
+//! What a database is made of, as its own descriptions say, and how two of them differ.
+
+use std::collections::BTreeMap;
+
+use super::cell::{Cell, Sent, identifier};
+use super::wire::{Answered, Reads};
+use crate::failure::{Exit, Failure, Outcome};
+
+/// One line of `sqlite_master`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// `table`, `index`, `view` or `trigger`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The table or view it belongs to.
+    pub table: String,
+    /// The statement that made it; empty when its table did.
+    pub sql: String,
+}
+
+/// A column whose values are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Whether it is NOT NULL, or part of a key that cannot be NULL.
+    pub required: bool,
+    /// Its place in the primary key, from 1; 0 when it is not in it.
+    pub key_place: u32,
+}
+
+/// A reference to another table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The table referred to.
+    pub parent: String,
+    /// The columns here.
+    pub from: Vec<String>,
+    /// The columns there; of the primary key when the definition does not say.
+    pub to: Vec<String>,
+}
+
+/// By what rows are told apart and ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// By rowid. `name` reads it; `column` is the place of the column that is another name of it.
+    Rowid {
+        /// A name of the rowid that no other column has.
+        name: String,
+        /// The INTEGER PRIMARY KEY.
+        column: Option<usize>,
+    },
+    /// By the primary key of a table WITHOUT ROWID: places of its columns.
+    Columns(Vec<usize>),
+}
+
+/// A table whose rows can be copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// The columns that are stored, in their order.
+    pub columns: Vec<Column>,
+    /// Its key.
+    pub key: Key,
+    /// What it refers to.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Columns that are unique by themselves.
+    pub unique: Vec<String>,
+    /// How far AUTOINCREMENT has counted, if it has.
+    pub counter: Option<i64>,
+}
+
+impl Table {
+    /// The place of a column.
+    pub fn place(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known.name.eq_ignore_ascii_case(column))
+    }
+
+    /// What reads the key, as SQL.
+    pub fn key_terms(&self) -> Vec<String> {
+        match &self.key {
+            Key::Rowid { name, .. } => vec![name.clone()],
+            Key::Columns(places) => places.iter().filter_map(|place| self.columns.get(*place)).map(|column| identifier(&column.name)).collect(),
+        }
+    }
+
+    /// Whether rows are written with a rowid that is no column.
+    pub fn has_hidden_rowid(&self) -> bool {
+        matches!(self.key, Key::Rowid { column: None, .. })
+    }
+}
+
+/// A database.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    /// Everything in it but SQLite's and the platform's own.
+    pub objects: Vec<Object>,
+    /// Its tables with rows of their own.
+    pub tables: Vec<Table>,
+    /// Virtual tables, which are not copied.
+    pub virtual_tables: Vec<String>,
+}
+
+/// Tables described in one request: three statements each, of 500.
+const AT_ONCE: usize = 120;
+
+fn text(sent: Option<&Sent>) -> String {
+    match sent {
+        Some(Sent::Text(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn is_own(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["sqlite_", "_cf_", "_dryrun_"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+impl Schema {
+    /// Reads it.
+    pub fn read(side: &impl Reads) -> Outcome<Self> {
+        let answers = side.read(vec![
+            "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid".to_owned(),
+            "SELECT name, type, CAST(wr AS TEXT) FROM pragma_table_list WHERE schema = 'main'".to_owned(),
+        ])?;
+        let [objects, list] = <[Answered; 2]>::try_from(answers).map_err(|_| internal())?;
+        let objects: Vec<Object> =
+            objects.rows.iter().map(|row| Object { kind: text(row.first()), name: text(row.get(1)), table: text(row.get(2)), sql: text(row.get(3)) }).collect();
+        let counts = objects.iter().any(|object| object.name.eq_ignore_ascii_case("sqlite_sequence"));
+        let kinds: BTreeMap<String, (String, bool)> = list.rows.iter().map(|row| (text(row.first()), (text(row.get(1)), text(row.get(2)) == "1"))).collect();
+        let is = |name: &str, kind: &str| kinds.get(name).is_some_and(|(known, _)| known == kind);
+        let objects: Vec<Object> = objects.into_iter().filter(|object| !is_own(&object.name) && !is(&object.name, "shadow") && !is(&object.table, "shadow")).collect();
+        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual")).map(|object| object.name.clone()).collect();
+        let names: Vec<&Object> = objects.iter().filter(|object| object.kind == "table" && is(&object.name, "table")).collect();
+        let mut tables = Vec::new();
+        for some in names.chunks(AT_ONCE) {
+            let answers = side.read(some.iter().flat_map(|object| describe(&object.name)).collect())?;
+            for (object, answers) in some.iter().zip(answers.chunks(3)) {
+                let without_rowid = kinds.get(&object.name).is_some_and(|(_, without)| *without);
+                tables.push(table(&object.name, without_rowid, answers)?);
+            }
+        }
+        let mut schema = Self { objects, tables, virtual_tables };
+        if counts {
+            schema.read_counters(side)?;
+        }
+        schema.complete();
+        Ok(schema)
+    }
+
+    fn read_counters(&mut self, side: &impl Reads) -> Outcome<()> {
+        let answers = side.read(vec!["SELECT name, CAST(seq AS TEXT) FROM sqlite_sequence".to_owned()])?;
+        for row in answers.iter().flat_map(|answer| &answer.rows) {
+            let (name, number) = (text(row.first()), text(row.get(1)));
+            if let Some(table) = self.tables.iter_mut().find(|table| table.name.eq_ignore_ascii_case(&name)) {
+                table.counter = number.parse().ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// References that do not name columns mean the primary key.
+    fn complete(&mut self) {
+        let keys: BTreeMap<String, Vec<String>> = self
+            .tables
+            .iter()
+            .map(|table| {
+                let mut key: Vec<&Column> = table.columns.iter().filter(|column| column.key_place > 0).collect();
+                key.sort_by_key(|column| column.key_place);
+                (table.name.to_ascii_lowercase(), key.into_iter().map(|column| column.name.clone()).collect())
+            })
+            .collect();
+        for foreign_key in self.tables.iter_mut().flat_map(|table| &mut table.foreign_keys) {
+            if foreign_key.to.iter().any(String::is_empty) {
+                foreign_key.to = keys.get(&foreign_key.parent.to_ascii_lowercase()).cloned().unwrap_or_default();
+            }
+        }
+    }
+
+    /// A table by its name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// An object by its kind and name.
+    pub fn object(&self, kind: &str, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.kind == kind && object.name.eq_ignore_ascii_case(name))
+    }
+}
+
+fn describe(table: &str) -> [String; 3] {
+    let name = Cell::text(table).literal();
+    [
+        format!("SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT) FROM pragma_table_xinfo({name}) ORDER BY cid"),
+        format!("SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({name}) ORDER BY id, seq"),
+        format!(
+            "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
+        ),
+    ]
+}
+
+fn table(name: &str, without_rowid: bool, answers: &[Answered]) -> Outcome<Table> {
+    let [columns, references, indexes] = answers else { return Err(internal()) };
+    // A generated column makes its own value.
+    let stored = columns.rows.iter().filter(|row| text(row.get(3)) == "0");
+    let mut found: Vec<Column> =
+        stored.map(|row| Column { name: text(row.first()), required: text(row.get(1)) == "1", key_place: text(row.get(2)).parse().unwrap_or_default() }).collect();
+    let mut by_index: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
+    for row in indexes.rows.iter().filter(|row| text(row.get(2)) == "1") {
+        by_index.entry(text(row.first())).or_insert_with(|| (text(row.get(1)), Vec::new())).1.push(text(row.get(3)));
+    }
+    let key: Vec<usize> = places_in_key(&found);
+    let has_key_index = by_index.values().any(|(origin, _)| origin == "pk");
+    let key = if without_rowid {
+        for column in found.iter_mut().filter(|column| column.key_place > 0) {
+            column.required = true;
+        }
+        Key::Columns(key)
+    } else if let ([place], false) = (key.as_slice(), has_key_index) {
+        // A primary key that needs no index is the rowid itself.
+        let column = found.get_mut(*place).ok_or_else(internal)?;
+        column.required = true;
+        Key::Rowid { name: identifier(&column.name), column: Some(*place) }
+    } else {
+        let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !columns.rows.iter().any(|row| text(row.first()).eq_ignore_ascii_case(name)));
+        let Some(free) = free else {
+            return Err(Failure::new(
+                Exit::Refused,
+                "no_key",
+                format!("The table {name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart. Nothing was written."),
+                "Name the other tables with --tables.",
+            ));
+        };
+        Key::Rowid { name: free.to_owned(), column: None }
+    };
+    let mut foreign_keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
+    for row in &references.rows {
+        let id = text(row.first()).parse().unwrap_or_default();
+        let foreign_key = foreign_keys.entry(id).or_insert_with(|| ForeignKey { parent: text(row.get(1)), from: Vec::new(), to: Vec::new() });
+        foreign_key.from.push(text(row.get(2)));
+        foreign_key.to.push(text(row.get(3)));
+    }
+    let unique = by_index.into_values().filter_map(|(_, columns)| <[String; 1]>::try_from(columns).ok()).map(|[column]| column).collect();
+    Ok(Table { name: name.to_owned(), columns: found, key, foreign_keys: foreign_keys.into_values().collect(), unique, counter: None })
+}
+
+fn places_in_key(columns: &[Column]) -> Vec<usize> {
+    let mut key: Vec<(u32, usize)> = columns.iter().enumerate().filter(|(_, column)| column.key_place > 0).map(|(place, column)| (column.key_place, place)).collect();
+    key.sort_unstable();
+    key.into_iter().map(|(_, place)| place).collect()
+}
+
+fn internal() -> Failure {
+    Failure::unreachable("The description of the schema is not understood.", "Look whether the url in dryrun.toml is that of the gateway.")
+}
+
+/// How the target differs from the source, as far as the tables that are copied go.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Missing on the target: what the source has.
+    pub missing: Vec<Object>,
+    /// Different, or only on the target, in words.
+    pub different: Vec<String>,
+    /// Tables and views that only the target has. They stay as they are.
+    pub further: Vec<String>,
+}
+
+/// Compares what belongs to the tables that `chosen` picks, and the views.
+pub fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) -> Differences {
+    let mut found = Differences::default();
+    let views = |schema: &Schema, name: &str| schema.object("view", name).is_some();
+    for object in source.objects.iter().filter(|object| (chosen(&object.table) || views(source, &object.table)) && !object.sql.is_empty()) {
+        match target.object(&object.kind, &object.name) {
+            None => found.missing.push(object.clone()),
+            Some(other) if normal(&other.sql) == normal(&object.sql) => {}
+            Some(_) => found.different.push(format!("the {} {} is defined in another way", object.kind, object.name)),
+        }
+    }
+    for object in target.objects.iter().filter(|object| !object.sql.is_empty() && source.object(&object.kind, &object.name).is_none()) {
+        if object.kind == "table" || object.kind == "view" {
+            found.further.push(object.name.clone());
+        } else if chosen(&object.table) {
+            found.different.push(format!("the {} {} on {} is only there", object.kind, object.name, object.table));
+        }
+    }
+    found
+}
+
+/// A definition without what does not matter: blanks and comments outside of quotes.
+pub fn normal(sql: &str) -> String {
+    let mut said = String::with_capacity(sql.len());
+    let mut rest = sql.chars().peekable();
+    let mut blank = false;
+    while let Some(character) = rest.next() {
+        match character {
+            '-' if rest.peek() == Some(&'-') => {
+                rest.by_ref().find(|next| *next == '\n');
+                blank = true;
+            }
+            '/' if rest.peek() == Some(&'*') => {
+                rest.next();
+                let mut before = ' ';
+                rest.by_ref().find(|next| std::mem::replace(&mut before, *next) == '*' && *next == '/');
+                blank = true;
+            }
+            _ if character.is_ascii_whitespace() => blank = true,
+            _ => {
+                let word = |character: char| character.is_alphanumeric() || character == '_';
+                if std::mem::take(&mut blank) && word(character) && said.chars().next_back().is_some_and(word) {
+                    said.push(' ');
+                }
+                said.push(character);
+                let end = match character {
+                    '\'' | '"' | '`' => character,
+                    '[' => ']',
+                    _ => continue,
+                };
+                for inside in rest.by_ref() {
+                    said.push(inside);
+                    if inside == end {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(kind: &str, name: &str, table: &str, sql: &str) -> Object {
+        Object { kind: kind.into(), name: name.into(), table: table.into(), sql: sql.into() }
+    }
+
+    #[test]
+    fn blanks_and_comments_do_not_matter_but_what_is_quoted_does() {
+        assert_eq!(normal("CREATE TABLE t (\n  a INT, -- first\n  b /* x */ TEXT DEFAULT 'a  b'\n)"), "CREATE TABLE t(a INT,b TEXT DEFAULT'a  b')");
+        assert_eq!(normal("a 'it''s  -- x' b"), "a'it''s  -- x'b");
+        assert_ne!(normal("DEFAULT 'a b'"), normal("DEFAULT 'a  b'"));
+        assert_ne!(normal("ab"), normal("a b"));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_from_what_differs() {
+        let schema = |objects: Vec<Object>| Schema { objects, ..Schema::default() };
+        let source =
+            schema(vec![object("table", "a", "a", "CREATE TABLE a(x)"), object("table", "b", "b", "CREATE TABLE b(x)"), object("index", "i", "a", "CREATE INDEX i ON a(x)")]);
+        let target =
+            schema(vec![object("table", "a", "a", "CREATE TABLE a(x, y)"), object("trigger", "t", "a", "CREATE TRIGGER t …"), object("table", "c", "c", "CREATE TABLE c(x)")]);
+        let found = compare(&source, &target, &|_| true);
+        assert_eq!(found.missing.iter().map(|object| object.name.as_str()).collect::<Vec<_>>(), ["b", "i"]);
+        assert_eq!(found.different, ["the table a is defined in another way", "the trigger t on a is only there"]);
+        assert_eq!(found.further, ["c"]);
+    }
+}
