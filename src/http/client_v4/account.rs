@@ -106,7 +106,7 @@ pub async fn describe(gateway: &Gateway, caller: &Caller, store: Store, asked: &
     let party = match acting(caller, asked) {
         Ok(party) => Some(party),
         // Who names a run means it; a key alone still gets what is known without one.
-        Err(problem) if matches!(caller, Caller::Run(_)) || asked.header("Run-Id").is_some() => return Err(problem),
+        Err(problem) if store.settings.kind == StoreKind::D1 && (matches!(caller, Caller::Run(_)) || asked.header("Run-Id").is_some()) => return Err(problem),
         Err(_) => None,
     };
     if let (StoreKind::D1, true, Some((run, actor)), Some(known)) = (store.settings.kind, wants("num_tables") || wants("file_size"), party, known.as_object_mut()) {

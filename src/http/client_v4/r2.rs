@@ -98,7 +98,7 @@ fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
         )
     };
     let text = decode(&header).map_err(|_| unread())?;
-    let Object(form): Object<Form> = parse_json(text.as_bytes()).map_err(|_| unread())?;
+    let Object(form): Object<Form> = parse_json(text.as_bytes()).map_err(|problem| Problem { code: problem.code, ..unread() })?;
     Ok(Some(form))
 }
 

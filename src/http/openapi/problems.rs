@@ -63,10 +63,10 @@ pub const ADDRESSED: &[Code] = &[Code::Unauthenticated, Code::RunExpired, Code::
 pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
 
 /// Fetching a file from one.
-pub const FETCHING: &[Code] = &[Code::RouteNotFound];
+pub const FETCHING: &[Code] = &[Code::RouteNotFound, Code::RunClosed];
 
 /// Writing a database down.
-pub const EXPORT: &[Code] = &[Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
+pub const EXPORT: &[Code] = &[Code::RouteNotFound, Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
 
 /// Running a file: what statements without parameters can be told, whether it can be written, and whether the file is there.
 pub const IMPORT: &[Code] = &[

@@ -97,6 +97,7 @@ export const recipes = {
   store_denied: async (operation, world) => world.send(operation, await working(operation, world, await world.dry(), insert, denied(storeOf(operation)))),
   route_not_found: changed(async (request, operation, world) => {
     if (operation.id === 'import') return { ...request, json: { action: 'ingest', filename: '0'.repeat(32) } };
+    if (operation.id === 'export') return { ...request, json: { current_bookmark: '0'.repeat(32) } };
     // The next export takes the place of the last one.
     if (operation.id === 'fetchFile') await exportFile(world.good, world.run.token);
     return withParams(request, { position: 999 });
