@@ -20,12 +20,16 @@ const CAUSES: [&str; 8] = ["input", "unknown_tool", "configuration", "gateway_un
 #[serde(deny_unknown_fields)]
 pub struct HookReport {
     /// Always `hook_failure`.
+    #[cfg_attr(test, schemars(extend("const" = KIND)))]
     kind: String,
     /// Why: `input`, `unknown_tool`, `configuration`, `gateway_unreachable`, `gateway_slow`, `gateway_answer`, `deadline` or `panic`.
+    #[cfg_attr(test, schemars(extend("enum" = CAUSES)))]
     cause: String,
     /// What happened, for a person.
+    #[cfg_attr(test, schemars(regex(pattern = "[!-~]")))]
     message: String,
     /// The agent's program: a–z, 0–9 and -.
+    #[cfg_attr(test, schemars(regex(pattern = "^[a-z0-9-]{1,40}$")))]
     agent: String,
 }
 

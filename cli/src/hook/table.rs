@@ -16,30 +16,30 @@ impl Files for Project {
     }
 
     fn is_opaque(&self, path: &Path) -> bool {
-        path == Path::new("/work/project/bin/compiled")
+        path == Path::new("/srv/project/bin/compiled")
     }
 }
 
 fn project() -> Project {
     Project(BTreeMap::from([
         (
-            "/work/project/package.json",
+            "/srv/project/package.json",
             r#"{"scripts": {"deploy": "wrangler deploy", "test": "vitest run", "start": "wrangler dev", "db:local": "wrangler d1 execute DB --local", "db": "wrangler d1 execute DB", "w": "wrangler", "prebuild": "node clean.js",
                "build": "tsc && vite build", "migrate": "node migrate.js", "nested": "npm run deploy", "quiet": "$RUNNER build"}}"#,
         ),
-        ("/work/project/wrangler.toml", "name = \"app\"\n[[d1_databases]]\nbinding = \"DB\"\n"),
-        ("/work/project/remote/wrangler.jsonc", "{\"d1_databases\": [{\"binding\": \"DB\", \"remote\": true}]}"),
-        ("/work/project/deploy.sh", "#!/bin/sh\nset -e\nnpx wrangler deploy\n"),
-        ("/work/project/build.sh", "#!/usr/bin/env bash\n\"$JAVA\" -jar x.jar \"$@\"\n"),
-        ("/work/project/broken.sh", "if true; then\n"),
-        ("/work/project/seed.mjs", "import Cloudflare from 'cloudflare';\nnew Cloudflare();\n"),
-        ("/work/project/direct.py", "import requests\nrequests.post('https://api.cloudflare.com/client/v4/accounts')\n"),
-        ("/work/project/plain.py", "print('hello')\n"),
-        ("/work/project/migrate.js", "require('child_process').execSync('wrangler d1 migrations apply DB --remote')\n"),
-        ("/work/project/clean.js", "fs.rmSync('dist')\n"),
-        ("/work/project/run", "#!/usr/bin/python3\nprint(1)\n"),
+        ("/srv/project/wrangler.toml", "name = \"app\"\n[[d1_databases]]\nbinding = \"DB\"\n"),
+        ("/srv/project/remote/wrangler.jsonc", "{\"d1_databases\": [{\"binding\": \"DB\", \"remote\": true}]}"),
+        ("/srv/project/deploy.sh", "#!/bin/sh\nset -e\nnpx wrangler deploy\n"),
+        ("/srv/project/build.sh", "#!/usr/bin/env bash\n\"$JAVA\" -jar x.jar \"$@\"\n"),
+        ("/srv/project/broken.sh", "if true; then\n"),
+        ("/srv/project/seed.mjs", "import Cloudflare from 'cloudflare';\nnew Cloudflare();\n"),
+        ("/srv/project/direct.py", "import requests\nrequests.post('https://api.cloudflare.com/client/v4/accounts')\n"),
+        ("/srv/project/plain.py", "print('hello')\n"),
+        ("/srv/project/migrate.js", "require('child_process').execSync('wrangler d1 migrations apply DB --remote')\n"),
+        ("/srv/project/clean.js", "fs.rmSync('dist')\n"),
+        ("/srv/project/run", "#!/usr/bin/python3\nprint(1)\n"),
         (
-            "/work/project/Makefile",
+            "/srv/project/Makefile",
             "WRANGLER = npx wrangler\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n",
         ),
         ("/home/ada/.config/rclone/rclone.conf", "[store]\ntype = s3\nprovider = Cloudflare\n"),
@@ -61,13 +61,13 @@ const IN_RUN: &[(&str, &str)] = &[
 fn judge(variables: &[(&str, &str)], tool: Tool) -> Verdict {
     let files = project();
     let here = Surroundings {
-        cwd: PathBuf::from("/work/project"),
+        cwd: PathBuf::from("/srv/project"),
         home: Some(PathBuf::from("/home/ada")),
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         gateways: vec!["https://gw.example".into(), "https://production-gw.example".into()],
         production: vec!["shop.acme.workers.dev".into(), "shop.example".into()],
         production_workers: vec!["app-production".into()],
-        key_files: vec![PathBuf::from("/work/project/keys/staging.key")],
+        key_files: vec![PathBuf::from("/srv/project/keys/staging.key")],
         key_variables: vec!["MY_GATEWAY_KEY".into()],
         managers: vec!["fetch-key".into()],
         files: &files,
@@ -522,7 +522,7 @@ const CREDENTIAL: &[&str] = &[
     "find . -name .env -exec cat {} \\;",
     "find . -name .env | xargs cat",
     "cat keys/staging.key",
-    "cat /work/project/keys/staging.key",
+    "cat /srv/project/keys/staging.key",
     "cat keys/*.key",
     "cat keys/*",
     "cat ~/.config/.wrangler/config/*",
@@ -762,14 +762,14 @@ fn what_guards_the_agent_is_not_the_agents_to_change() {
         is(Reason::Guard),
     );
     check(OUTSIDE, &["cat .claude/settings.json", "cat dryrun.toml", "rm .claude/notes.md"], harmless);
-    for path in [".claude/settings.json", "/work/project/dryrun.toml", "/home/ada/.codex/hooks.json", ".gemini/settings.json", ".cursor/hooks.json"] {
+    for path in [".claude/settings.json", "/srv/project/dryrun.toml", "/home/ada/.codex/hooks.json", ".gemini/settings.json", ".cursor/hooks.json"] {
         assert!(is(Reason::Guard)(&judge(OUTSIDE, Tool::Write(vec![path.into()]))), "{path}");
     }
 }
 
 #[test]
 fn file_tools_touch_no_credentials() {
-    for path in [".env", "/work/project/.dev.vars", "/home/ada/.config/.wrangler/config/default.toml", "keys/staging.key", "/work/project/src/../.env.local"] {
+    for path in [".env", "/srv/project/.dev.vars", "/home/ada/.config/.wrangler/config/default.toml", "keys/staging.key", "/srv/project/src/../.env.local"] {
         assert!(is(Reason::Credential)(&judge(OUTSIDE, Tool::Read(vec!["README.md".into(), path.into()]))), "{path}");
         assert!(is(Reason::Credential)(&judge(OUTSIDE, Tool::Write(vec![path.into()]))), "{path}");
     }
@@ -804,7 +804,7 @@ fn tools_of_servers_and_addresses() {
     }
     assert!(is(Reason::Direct)(&mcp(OUTSIDE, "", "kv_put", "npx mcp-remote https://bindings.mcp.cloudflare.com/sse", none.clone())));
     assert!(is(Reason::Direct)(&mcp(OUTSIDE, "terminal", "run", "", serde_json::json!({"command": "wrangler deploy"}))));
-    assert!(is(Reason::Credential)(&mcp(OUTSIDE, "filesystem", "read_file", "", serde_json::json!({"path": "/work/project/.env"}))));
+    assert!(is(Reason::Credential)(&mcp(OUTSIDE, "filesystem", "read_file", "", serde_json::json!({"path": "/srv/project/.env"}))));
     assert!(is(Reason::Direct)(&mcp(OUTSIDE, "browser", "navigate", "", serde_json::json!({"options": [{"url": "https://dash.cloudflare.com/"}]}))));
     assert_eq!(mcp(OUTSIDE, "github", "create_issue", "", serde_json::json!({"title": "wrangler deploy fails", "body": "see .env"})), Verdict::Harmless);
     assert!(is(Reason::Direct)(&judge(OUTSIDE, Tool::Fetch("https://api.cloudflare.com/client/v4/zones".into()))));
