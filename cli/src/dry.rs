@@ -179,9 +179,3 @@ fn belongs_to_others(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     ["sqlite_", "_cf_", "_dryrun_"].iter().any(|prefix| name.starts_with(prefix))
 }
-
-/// Now, in milliseconds.
-#[expect(clippy::disallowed_methods, reason = "the clock of a Worker is an argument; this is a program of its own")]
-pub fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}

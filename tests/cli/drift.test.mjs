@@ -2,20 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { startGateway } from '../e2e/harness/gateway.mjs';
-import { makeProject } from './helpers.mjs';
+import { makeProject, twoEnvironments } from './helpers.mjs';
 
 let staging;
 let production;
 let project;
-before(async () => {
-  [staging, production] = await Promise.all([startGateway({ environment: 'staging' }), startGateway({ environment: 'production' })]);
-  project = makeProject({ staging: { url: staging.url, key: staging.keys.agent }, production: { url: production.url, key: production.keys.agent } });
-});
-after(async () => {
-  project?.remove();
-  await Promise.all([staging?.stop(), production?.stop()]);
-});
+let stop;
+before(async () => void ({ staging, production, project, stop } = await twoEnvironments()));
+after(() => stop?.());
 
 afterEach(async () => {
   for (const { db } of [staging, production]) {

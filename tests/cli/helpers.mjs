@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { startGateway } from '../e2e/harness/gateway.mjs';
 import { projectFolder } from '../e2e/harness/settings.mjs';
 
 export const binary = path.join(projectFolder, 'target/debug/dryrun');
@@ -39,6 +40,17 @@ export function makeProject(profiles = {}) {
     rmSync(folder, { recursive: true, force: true });
   };
   return { folder, home, env, start, run: (args, options) => start(args, options).ended, remove };
+}
+
+/** A staging and a production gateway, and a project that knows an agent's key of both. `stop` ends all three. */
+export async function twoEnvironments(options = {}) {
+  const [staging, production] = await Promise.all(['staging', 'production'].map((environment) => startGateway({ environment, ...options })));
+  const project = makeProject({ staging: { url: staging.url, key: staging.keys.agent }, production: { url: production.url, key: production.keys.agent } });
+  const stop = async () => {
+    project.remove();
+    await Promise.all([staging.stop(), production.stop()]);
+  };
+  return { staging, production, project, stop };
 }
 
 function inline(table) {

@@ -5,10 +5,9 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { startGateway } from '../e2e/harness/gateway.mjs';
 import { openRun } from '../e2e/helpers.mjs';
 import { projectFolder } from '../e2e/harness/settings.mjs';
-import { makeProject } from './helpers.mjs';
+import { twoEnvironments } from './helpers.mjs';
 
 const schema = `
   CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT);
@@ -28,14 +27,9 @@ const tables = ['customers', 'orders', 'invoices', 'payments', 'audit', 'd1_migr
 let staging;
 let production;
 let project;
-before(async () => {
-  [staging, production] = await Promise.all([startGateway({ environment: 'staging' }), startGateway({ environment: 'production' })]);
-  project = makeProject({ staging: { url: staging.url, key: staging.keys.agent }, production: { url: production.url, key: production.keys.agent } });
-});
-after(async () => {
-  project?.remove();
-  await Promise.all([staging?.stop(), production?.stop()]);
-});
+let stop;
+before(async () => void ({ staging, production, project, stop } = await twoEnvironments()));
+after(() => stop?.());
 
 const empty = async (gateway) => gateway.db.exec(tables.map((table) => `DROP TABLE IF EXISTS ${table};`).reverse().join('\n'));
 beforeEach(async () => {

@@ -19,7 +19,7 @@ mod scripts;
 mod shell;
 pub mod surroundings;
 #[cfg(test)]
-mod table;
+mod tests;
 mod tools;
 mod values;
 pub mod verdict;

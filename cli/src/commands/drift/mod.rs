@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use crate::api::Gateway;
 use crate::dry::Place;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::markdown::{block, code, plain};
+use crate::markdown::{block, code};
 use crate::say::Say;
 use crate::settings::{Environment, Project};
+use crate::text::plain;
 
 use compare::{Difference, Level, Where, differences, level};
 use schema::Side;

@@ -21,30 +21,14 @@ pub fn inserts(table: &Table, rows: &[Row]) -> Vec<Statement> {
     let names: Vec<String> = rowid.into_iter().chain(table.columns.iter().map(|column| identifier(&column.name))).collect();
     let head = format!("INSERT INTO {} ({}) VALUES ", identifier(&table.name), names.join(", "));
     let most = if names.len() > MAX_WIDTH { 1 } else { MAX_ROWS };
-    let mut statements = Vec::new();
-    let (mut text, mut held) = (String::new(), 0);
+    let mut packer = Packer::new(&head, "", most);
     for row in rows {
         let hidden = if table.has_hidden_rowid() { row.key.as_slice() } else { &[] };
         let cells: Vec<&Cell> = hidden.iter().chain(&row.cells).collect();
-        let tuple = format!("({})", cells.iter().map(|cell| cell.literal()).collect::<Vec<_>>().join(", "));
-        if head.len() + tuple.len() > MAX_TEXT {
-            statements.push(bound(&head, &cells));
-            continue;
-        }
-        if held == most || (held > 0 && head.len() + text.len() + tuple.len() + 2 > MAX_TEXT) {
-            statements.push(Statement::plain(format!("{head}{text}")));
-            (text, held) = (String::new(), 0);
-        }
-        if held > 0 {
-            text.push_str(", ");
-        }
-        text.push_str(&tuple);
-        held += 1;
+        let tuple = tuple(cells.iter().copied());
+        if head.len() + tuple.len() > MAX_TEXT { packer.statements.push(bound(&head, &cells)) } else { packer.add(&tuple) }
     }
-    if held > 0 {
-        statements.push(Statement::plain(format!("{head}{text}")));
-    }
-    statements
+    packer.finish()
 }
 
 /// One row whose longest values are parameters.
@@ -103,23 +87,48 @@ fn tuple<'a>(cells: impl Iterator<Item = &'a Cell>) -> String {
 
 /// As many tuples in a statement as fit.
 fn packed(head: &str, tuples: impl Iterator<Item = String>, tail: &str) -> Vec<Statement> {
-    let mut statements = Vec::new();
-    let (mut text, mut held) = (String::new(), 0);
-    for tuple in tuples {
-        if held == MAX_ROWS || (held > 0 && head.len() + text.len() + tuple.len() + tail.len() + 2 > MAX_TEXT) {
-            statements.push(Statement::plain(format!("{head}{text}{tail}")));
-            (text, held) = (String::new(), 0);
-        }
-        if held > 0 {
-            text.push_str(", ");
-        }
-        text.push_str(&tuple);
-        held += 1;
+    let mut packer = Packer::new(head, tail, MAX_ROWS);
+    tuples.for_each(|tuple| packer.add(&tuple));
+    packer.finish()
+}
+
+/// Puts tuples together, between the same head and tail, until a statement is full.
+struct Packer<'a> {
+    head: &'a str,
+    tail: &'a str,
+    most: usize,
+    text: String,
+    held: usize,
+    statements: Vec<Statement>,
+}
+
+impl<'a> Packer<'a> {
+    fn new(head: &'a str, tail: &'a str, most: usize) -> Self {
+        Self { head, tail, most, text: String::new(), held: 0, statements: Vec::new() }
     }
-    if held > 0 {
-        statements.push(Statement::plain(format!("{head}{text}{tail}")));
+
+    fn add(&mut self, tuple: &str) {
+        if self.held == self.most || self.head.len() + self.text.len() + tuple.len() + self.tail.len() + 2 > MAX_TEXT {
+            self.close();
+        }
+        if self.held > 0 {
+            self.text.push_str(", ");
+        }
+        self.text.push_str(tuple);
+        self.held += 1;
     }
-    statements
+
+    fn close(&mut self) {
+        if self.held > 0 {
+            self.statements.push(Statement::plain(format!("{}{}{}", self.head, self.text, self.tail)));
+            (self.text, self.held) = (String::new(), 0);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Statement> {
+        self.close();
+        self.statements
+    }
 }
 
 #[cfg(test)]

@@ -163,9 +163,9 @@ impl Stage<'_> {
     pub fn rehearse(&mut self, name: &str, text: &str, record: Option<&str>) -> Outcome<Rehearsed> {
         let sql = record.map_or_else(|| text.to_owned(), |record| format!("{text}\n{record}"));
         let before = tables(&self.run.definitions()?);
-        let began = crate::dry::now();
+        let began = crate::text::now();
         let ran = self.run.batch(&sql);
-        let millis = crate::dry::now().saturating_sub(began);
+        let millis = crate::text::now().saturating_sub(began);
         let parts = cut(&sql);
         let told = parts.statements.into_iter().map(|statement| Told {
             is_record: record.is_some() && !parts.unread && statement.line > text.matches('\n').count() + 1,

@@ -8,8 +8,9 @@ use super::Rehearsal;
 use super::file::{Ending, Rehearsed, Told, Touched};
 use super::judge::plural;
 use super::keys::Keys;
-use crate::markdown::{code, plain};
+use crate::markdown::code;
 use crate::statements::brief;
+use crate::text::plain;
 
 /// Longest statement in a line.
 const BRIEF: usize = 96;

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::dry::now;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::markdown::plain;
 use crate::say::Say;
 use crate::settings::{Environment, Project};
+use crate::text::now;
+use crate::text::plain;
 
 use probe::{Probe, Reply, Sent, Trouble, refusal};
 use steps::Steps;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::probe::Trouble;
-use crate::dry::now;
 use crate::failure::Failure;
 use crate::say::Say;
+use crate::text::now;
 
 /// The first pause; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
