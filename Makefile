@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build dev demo test test-native test-sql test-e2e test-clients check bench clean cli test-cli test-delivery
+.PHONY: help setup build cli dev demo test test-native test-sql test-e2e test-clients test-cli test-delivery check bench clean
 
 # Node 22 of the project comes before the machine's own.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -23,7 +23,7 @@ dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
 demo: build ## The whole story in the terminal
 	@node scripts/demo.mjs
 
-test: test-native test-sql test-e2e test-clients ## Everything that is tested
+test: test-native test-sql test-e2e test-clients test-cli test-delivery ## Everything that is tested
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz

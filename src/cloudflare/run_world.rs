@@ -20,7 +20,7 @@ use super::wire::{self, Content, Payload};
 use super::{d1, flag, js, kv, objects, r2};
 use crate::app::message::{Answer, Command, Vouched};
 use crate::app::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Ledger as _, Stores, Surroundings};
-use crate::domain::effect::{Effect, net};
+use crate::domain::effect::{Effect, SCHEMA, net};
 use crate::domain::gate::{Ancestors, Flag};
 use crate::domain::journal::{Entry, Outcome, Position};
 use crate::domain::moved::Movement;
@@ -95,7 +95,7 @@ impl RunWorld {
     }
 
     /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the report has to.
-    fn journal_lost(&self, store: &str, call: SqlCall, effects: Vec<crate::domain::effect::Effect>, record: ShadowRecord) -> Result<(), Problem> {
+    fn journal_lost(&self, store: &str, call: SqlCall, effects: Vec<Effect>, record: ShadowRecord) -> Result<(), Problem> {
         let settings = self.settings.store(StoreKind::D1, store)?;
         let operation = Operation { store: settings, call: Call::Sql(call) };
         let run = self.run()?.ok_or_else(Problem::internal)?;
@@ -130,7 +130,7 @@ impl RunWorld {
         for (store, _) in self.settings.stores.iter().filter(|(_, settings)| settings.kind == StoreKind::D1) {
             let planned: Vec<PlannedRow> = nets
                 .iter()
-                .filter(|net| net.effect.store == *store && net.effect.subject != "schema" && net.effect.subject != COUNTERS)
+                .filter(|net| net.effect.store == *store && net.effect.subject != SCHEMA && net.effect.subject != COUNTERS)
                 .map(|net| PlannedRow { table: net.effect.subject.clone(), key: net.effect.key.clone(), before: net.effect.before.clone() })
                 .collect();
             if self.shadow_record(store)?.0.rows == 0 && planned.is_empty() {

@@ -9,6 +9,9 @@ use super::journal::Position;
 /// The fields of a row, value or object, in their own order. Integers are exact, REAL numbers always carry a point, bytes are `{"blob": hex}`.
 pub type Image = Map<String, Value>;
 
+/// The subject of changes of definitions: tables, indexes, views, triggers.
+pub const SCHEMA: &str = "schema";
+
 /// One changed thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -115,52 +118,114 @@ pub struct Net {
 }
 
 /// The net effect of a sequence: for each thing its first image before and its last image after; what ended as it began is left out.
+///
+/// Rows of a table that was made anew under its name are those of the table before, when they have its primary keys.
 pub fn net<'a>(effects: impl IntoIterator<Item = &'a (Position, Effect)>) -> Vec<Net> {
-    let mut things: Things = BTreeMap::new();
-    let mut nets: Vec<Net> = Vec::new();
+    let mut things = Things::default();
     for (position, effect) in effects {
-        let name = (effect.store.clone(), effect.subject.clone(), effect.key.clone());
-        if let (Some(old), Some(new)) = (&effect.renamed_from, effect.key.strip_prefix("table ")) {
-            rename(&mut things, &mut nets, &effect.store, old, new);
-        }
-        if let Some(known) = things.get(&name).and_then(|index| nets.get_mut(*index)) {
-            known.effect.after.clone_from(&effect.after);
-            if known.operations.last() != Some(position) {
-                known.operations.push(*position);
-            }
-        } else {
-            things.insert(name, nets.len());
-            nets.push(Net { effect: effect.clone(), operations: vec![*position] });
-        }
+        things.follow(effect);
+        things.add(*position, effect);
     }
-    nets.retain(|net| net.effect.change().is_some());
-    nets
+    things.join_made_anew();
+    things.all.into_iter().map(|thing| thing.net).filter(|net| net.effect.change().is_some()).collect()
 }
 
-/// Where a thing is among the net effects, by store, subject and key.
-type Things = BTreeMap<(String, String, String), usize>;
+/// Store, table, and the key of a row.
+type Name = (String, String, String);
 
-/// The rows of a table go on under its new name, where they meet what became of the rows of another table of that name.
-fn rename(things: &mut Things, nets: &mut [Net], store: &str, old: &str, new: &str) {
-    let moving: Vec<(String, usize)> =
-        things.iter().filter(|((of, subject, _), _)| of == store && subject.eq_ignore_ascii_case(old)).map(|((_, _, key), index)| (key.clone(), *index)).collect();
-    for (key, index) in moving {
-        things.retain(|_, other| *other != index);
-        let there = (store.to_owned(), new.to_owned(), key);
-        let Some(moved) = nets.get_mut(index) else { continue };
-        new.clone_into(&mut moved.effect.subject);
-        match things.get(&there).copied() {
-            None => _ = things.insert(there, index),
-            Some(first) => {
-                let (after, operations) = (moved.effect.after.take(), std::mem::take(&mut moved.operations));
-                moved.effect.before = None;
-                if let Some(first) = nets.get_mut(first) {
-                    first.effect.after = after;
-                    first.operations.extend(operations);
-                    first.operations.dedup();
+/// All that changed, and how to find what has a name now.
+#[derive(Default)]
+struct Things {
+    all: Vec<Thing>,
+    by_name: BTreeMap<Name, usize>,
+    /// The tables that have another name than in the base, or were made since, by their store and name now.
+    origins: BTreeMap<(String, String), Option<String>>,
+}
+
+struct Thing {
+    net: Net,
+    /// The table's name in the base.
+    origin: Option<String>,
+}
+
+impl Things {
+    /// Adds what happened to a thing after all that was added before.
+    fn add(&mut self, position: Position, effect: &Effect) {
+        let name = (effect.store.clone(), effect.subject.clone(), effect.key.clone());
+        if let Some(thing) = self.by_name.get(&name).and_then(|index| self.all.get_mut(*index)) {
+            thing.net.end_as(effect.after.clone(), &[position]);
+            return;
+        }
+        self.by_name.insert(name, self.all.len());
+        self.all.push(Thing { net: Net { effect: effect.clone(), operations: vec![position] }, origin: self.origin(&effect.store, &effect.subject) });
+    }
+
+    fn origin(&self, store: &str, table: &str) -> Option<String> {
+        self.origins.get(&(store.to_owned(), table.to_ascii_lowercase())).cloned().unwrap_or_else(|| Some(table.to_owned()))
+    }
+
+    /// Follows the tables: one that gets a name is another than the one that had it.
+    fn follow(&mut self, effect: &Effect) {
+        let Effect { store, key, renamed_from, before: None, .. } = effect else { return };
+        let Some(table) = key.strip_prefix("table ").filter(|_| effect.subject == SCHEMA) else { return };
+        let place = |name: &str| (store.clone(), name.to_ascii_lowercase());
+        self.by_name.retain(|(of, subject, _), _| of != store || !subject.eq_ignore_ascii_case(table));
+        let Some(old) = renamed_from else {
+            self.origins.insert(place(table), None);
+            return;
+        };
+        let origin = self.origin(store, old);
+        self.origins.insert(place(old), None);
+        self.origins.insert(place(table), origin);
+        let moving: Vec<Name> = self.by_name.keys().filter(|(of, subject, _)| of == store && subject.eq_ignore_ascii_case(old)).cloned().collect();
+        for name in moving {
+            let Some(index) = self.by_name.remove(&name) else { continue };
+            if let Some(thing) = self.all.get_mut(index) {
+                table.clone_into(&mut thing.net.effect.subject);
+            }
+            self.by_name.insert((name.0, table.to_owned(), name.2), index);
+        }
+    }
+
+    /// Joins rows that went with a table, and rows that came with another under its name.
+    fn join_made_anew(&mut self) {
+        let row = |store: &str, table: &str, effect: &Effect| {
+            let key = effect.label.clone().ok_or_else(|| effect.key.clone());
+            (store.to_owned(), table.to_ascii_lowercase(), key)
+        };
+        let mut gone = BTreeMap::new();
+        for index in 0..self.all.len() {
+            let Some(Thing { net: Net { effect, .. }, origin: Some(origin) }) = self.all.get(index).filter(|thing| thing.net.effect.after.is_none()) else { continue };
+            gone.insert(row(&effect.store, origin, effect), index);
+            let there = self.by_name.get(&(effect.store.clone(), SCHEMA.to_owned(), format!("table {}", effect.subject))).and_then(|index| self.all.get(*index));
+            // Nobody knows the name that a table had for a while.
+            if there.is_some_and(|table| table.net.effect.after.is_none()) {
+                let origin = origin.clone();
+                if let Some(thing) = self.all.get_mut(index) {
+                    thing.net.effect.subject = origin;
                 }
             }
         }
+        for index in 0..self.all.len() {
+            let Some(Thing { net, origin: None }) = self.all.get_mut(index) else { continue };
+            let Some(before) = gone.get(&row(&net.effect.store, &net.effect.subject, &net.effect)).filter(|_| net.effect.before.is_none() && net.effect.after.is_some()) else {
+                continue;
+            };
+            let (after, operations, subject) = (net.effect.after.take(), std::mem::take(&mut net.operations), net.effect.subject.clone());
+            if let Some(Thing { net, .. }) = self.all.get_mut(*before) {
+                net.effect.subject = subject;
+                net.end_as(after, &operations);
+            }
+        }
+    }
+}
+
+impl Net {
+    fn end_as(&mut self, after: Option<Image>, operations: &[Position]) {
+        self.effect.after = after;
+        self.operations.extend(operations);
+        self.operations.sort_unstable();
+        self.operations.dedup();
     }
 }
 
@@ -204,6 +269,79 @@ mod tests {
             (7, effect("3", Value::Null, json!({"a": 5}))),
         ]);
         assert_eq!(net, [Net { effect: effect("3", json!({"a": 1}), json!({"a": 5})), operations: vec![5, 7] }]);
+    }
+
+    /// A row with the rowid `key` whose primary key is `label`.
+    fn row(subject: &str, key: i64, label: &str, before: Option<i64>, after: Option<i64>) -> Effect {
+        let fields = |n: Option<i64>| n.map_or(Value::Null, |n| json!({ "n": n }));
+        Effect { subject: subject.into(), label: Some(label.into()), ..effect(&key.to_string(), fields(before), fields(after)) }
+    }
+
+    fn definition(table: &str, renamed_from: Option<&str>, before: Option<i64>, after: Option<i64>) -> Effect {
+        Effect { renamed_from: renamed_from.map(str::to_owned), label: None, ..row("schema", 0, "", before, after) }.with_key(&format!("table {table}"))
+    }
+
+    impl Effect {
+        fn with_key(self, key: &str) -> Self {
+            Self { key: key.into(), ..self }
+        }
+    }
+
+    /// The net effects on rows: table and label, before and after, operations.
+    fn told(effects: Vec<Effect>) -> Vec<String> {
+        let number = |image: &Option<Image>| image.as_ref().map_or("none".into(), |image| image["n"].to_string());
+        let numbered: Vec<(Position, Effect)> = effects.into_iter().enumerate().map(|(index, effect)| (Position::try_from(index).unwrap(), effect)).collect();
+        let shown = |Net { effect, operations }: Net| {
+            format!("{} {}: {} → {} by {operations:?}", effect.subject, effect.label.clone().unwrap_or_default(), number(&effect.before), number(&effect.after))
+        };
+        net(&numbered).into_iter().filter(|net| net.effect.subject != SCHEMA).map(shown).collect()
+    }
+
+    #[test]
+    fn rows_of_a_table_made_anew_are_followed_by_their_primary_keys() {
+        let effects = vec![
+            definition("new", None, None, Some(1)),
+            row("new", 1, "x", None, Some(10)),
+            row("new", 2, "y", None, Some(20)),
+            row("new", 3, "w", None, Some(30)),
+            definition("t", None, Some(1), None),
+            row("t", 2, "x", Some(10), None),
+            row("t", 3, "y", Some(20), None),
+            row("t", 7, "z", Some(70), None),
+            definition("t", Some("new"), None, Some(1)),
+            definition("new", None, Some(1), None),
+            row("t", 1, "x", Some(10), Some(11)),
+        ];
+        assert_eq!(told(effects), ["t w: none → 30 by [3]", "t x: 10 → 11 by [1, 5, 10]", "t z: 70 → none by [7]"]);
+    }
+
+    #[test]
+    fn it_does_not_matter_when_the_table_before_goes() {
+        let effects = vec![
+            row("t", 2, "x", Some(9), Some(10)),
+            definition("old", Some("t"), None, Some(1)),
+            definition("t", None, None, Some(1)),
+            row("t", 1, "x", None, Some(10)),
+            row("t", 2, "y", None, Some(20)),
+            definition("old", None, Some(1), None),
+            row("old", 2, "x", Some(10), None),
+            row("old", 3, "y", Some(20), None),
+        ];
+        assert_eq!(told(effects.clone()), ["t x: 9 → 10 by [0, 3, 6]"]);
+        assert_eq!(told(effects.into_iter().filter(|effect| effect.before.is_some() || effect.subject == SCHEMA).collect()), ["t x: 9 → none by [0, 4]", "t y: 20 → none by [5]"]);
+    }
+
+    #[test]
+    fn a_table_that_gets_the_name_of_another_keeps_its_own_rows() {
+        let effects = vec![
+            row("a", 1, "x", Some(1), None),
+            definition("a", None, Some(1), None),
+            definition("a", Some("b"), None, Some(1)),
+            row("a", 1, "x", Some(5), Some(6)),
+            definition("c", Some("a"), None, Some(1)),
+            row("c", 1, "x", Some(6), Some(7)),
+        ];
+        assert_eq!(told(effects), ["a x: 1 → none by [0]", "c x: 5 → 7 by [3, 5]"]);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::effect::{Change, Effect, Net};
+use super::effect::{Change, Effect, Net, SCHEMA};
 use super::journal::{Entry, Outcome, Position};
 use super::markdown::code;
 use super::operation::Access;
@@ -91,7 +91,7 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
                 let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
                 let own = |effect: &Effect| effect.change() == Some(Change::Deleted) && (statement.is_none() || effect.statement == statement);
                 for (_, effect) in effects.iter().filter(|(position, effect)| *position == entry.position && own(effect)) {
-                    if !matches!(effect.subject.as_str(), "keys" | "objects" | "schema") && !effect.subject.eq_ignore_ascii_case(&named) {
+                    if !matches!(effect.subject.as_str(), "keys" | "objects" | SCHEMA) && !effect.subject.eq_ignore_ascii_case(&named) {
                         *removed.entry(effect.subject.as_str()).or_default() += 1;
                     }
                 }

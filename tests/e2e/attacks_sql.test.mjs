@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { startGateway } from './harness/gateway.mjs';
 import { makeBase, rowsOf, runOf } from './fresh_base.mjs';
-import { assertProblem, until } from './helpers.mjs';
+import { agentOf, assertProblem, openRun, until } from './helpers.mjs';
 
 const customers = `CREATE TABLE customers (id INTEGER PRIMARY KEY, plan TEXT); INSERT INTO customers VALUES (1, 'free'), (2, 'free');
 CREATE TABLE tickets (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers(id)); INSERT INTO tickets VALUES (1, 1), (2, 2), (3, 2);`;
@@ -249,5 +249,24 @@ describe('odd tables of the base', () => {
       assert.equal(answer.status, 200, answer.text);
       assert.deepEqual(await second.rows('SELECT count(DISTINCT id) AS d, sum(a) AS a FROM big WHERE id > 3'), [{ d: 11_997, a: 1 }]);
     });
+  }
+});
+
+test('a table whose names are too long to be reported stops nothing but writes to itself', async () => {
+  const columns = Array.from({ length: 100 }, (_, number) => `c${number}_${'x'.repeat(200)}`);
+  const own = await startGateway();
+  try {
+    await own.db.exec(`CREATE TABLE lengthy (${columns.join(', ')}); CREATE TABLE brief (a); INSERT INTO lengthy (${columns[0]}) VALUES (1)`);
+    const digest = await own.digest();
+    const agent = agentOf(own, (await openRun(own)).token);
+    assert.equal((await agent.sql('INSERT INTO brief VALUES (1)')).status, 200);
+    assert.equal((await agent.sql(`SELECT ${columns[0]} AS c FROM lengthy`)).json.result[0].results[0].c, 1);
+    assertProblem(await agent.sql(`UPDATE lengthy SET ${columns[1]} = 2`), 422, 'not_rehearsable');
+    assert.equal((await agent.sql(`CREATE TABLE longer (${columns.join(', ')})`)).status, 200);
+    assertProblem(await agent.sql(`INSERT INTO longer (${columns[0]}) VALUES (1)`), 422, 'not_rehearsable');
+    assertProblem(await agent.sql('CREATE TABLE taken AS SELECT * FROM lengthy'), 422, 'not_rehearsable');
+    assert.equal(await own.digest(), digest);
+  } finally {
+    await own.stop();
   }
 });

@@ -290,3 +290,27 @@ test('rows that were copied for a statement that failed count against the budget
     await small.stop();
   }
 });
+
+describe('a table that is made anew, as migration tools do it', () => {
+  const ways = {
+    'copied, then renamed': [
+      'CREATE TABLE __new_plans (code TEXT PRIMARY KEY, price INTEGER NOT NULL) STRICT', 'INSERT INTO __new_plans SELECT code, price FROM plans ORDER BY code',
+      'DROP TABLE plans', 'ALTER TABLE __new_plans RENAME TO plans',
+    ],
+    'renamed, then copied': ['ALTER TABLE plans RENAME TO old_plans', 'CREATE TABLE plans (code TEXT PRIMARY KEY, price INTEGER NOT NULL)', 'INSERT INTO plans SELECT * FROM old_plans ORDER BY code', 'DROP TABLE old_plans'],
+    'copied away and back': ['CREATE TABLE kept AS SELECT * FROM plans', 'DROP TABLE plans', 'CREATE TABLE plans (code TEXT PRIMARY KEY, price INT)', 'INSERT INTO plans SELECT * FROM kept ORDER BY code', 'DROP TABLE kept'],
+  };
+  for (const [how, statements] of Object.entries(ways)) {
+    test(`shows the rows that differ by their primary keys, and no other: ${how}`, async () => {
+      await gateway.db.exec("DROP TABLE IF EXISTS plans; CREATE TABLE plans (code TEXT PRIMARY KEY, price INTEGER); INSERT INTO plans VALUES ('solo', 5), ('team', 20), ('free', 0), ('old', 1)");
+      const run = await openRun(gateway);
+      const agent = agentOf(gateway, run.token);
+      for (const statement of ["UPDATE plans SET price = 6 WHERE code = 'solo'", ...statements, "INSERT INTO plans VALUES ('big', 99)", "DELETE FROM plans WHERE code = 'old'"]) {
+        assert.equal((await agent.sql(statement)).status, 200, statement);
+      }
+      const report = await reportOf(gateway, run.id);
+      const rows = report.changes.filter(({ subject }) => subject !== 'schema').flatMap(({ subject, items }) => items.map(({ key, change, fields }) => [subject, key, change, ...fields.map(({ field, before, after }) => `${field}: ${before} → ${after}`)].join(' ')));
+      assert.deepEqual(rows.sort(), ['plans big inserted code: undefined → big price: undefined → 99', 'plans old deleted code: old → undefined price: 1 → undefined', 'plans solo updated price: 5 → 6']);
+    });
+  }
+});

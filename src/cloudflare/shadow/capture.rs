@@ -13,8 +13,10 @@ use sha2::{Digest as _, Sha256};
 use super::catalog::{Catalog, PREFIX, TOUCHED, Table, tables};
 use super::cells::{MAX_CELL_BYTES, balanced, identifier, image, list, literal};
 use super::checks;
+use super::engine::not_rehearsable;
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::effect::{Effect, Image};
+use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::cut;
 use crate::domain::refusal::Problem;
 
@@ -35,8 +37,8 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
 /// Makes the triggers on one table, so that they fire before all that it has. `replaces`: a statement is to run that can remove rows by REPLACE.
 pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(), Problem> {
     let table = Table::read(database, name)?;
-    if table.rowid.is_none() && table.primary_key().is_empty() {
-        // Its rows cannot be told apart; writes to it are refused.
+    if (table.rowid.is_none() && table.primary_key().is_empty()) || !fits(&table) {
+        // Its rows cannot be told apart, or not be told of; writes to it are refused.
         return Ok(());
     }
     for (suffix, statement) in triggers(&table, replaces) {
@@ -46,6 +48,22 @@ pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(),
     }
     Ok(())
 }
+
+/// Whether the triggers on a table are no longer than a statement may be. They name every column more than once.
+pub fn fits(table: &Table) -> bool {
+    let names = table.column_names();
+    let about = names.iter().map(|name| BYTES_A_COLUMN + TIMES_A_NAME * name.len()).sum::<usize>();
+    about < MAX_STATEMENT_BYTES || triggers(table, true).iter().all(|(_, statement)| statement.len() + TIMES_A_NAME * table.name.len() < MAX_STATEMENT_BYTES)
+}
+
+/// Why a table that does not fit cannot be written.
+pub fn untellable(name: &str) -> Problem {
+    not_rehearsable(&format!("A change of rows of {name}, whose columns have too many and too long names to be reported,"), "Leave it out of the dry run.")
+}
+
+/// More than a trigger says about a column, and more often than it names one: a table with few or short names need not be written out to be measured.
+const BYTES_A_COLUMN: usize = 900;
+const TIMES_A_NAME: usize = 40;
 
 /// Takes the triggers away from a STRICT table that a REPLACE needed.
 pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
@@ -261,7 +279,10 @@ pub fn label(table: &Table, image: Option<&Image>) -> Option<String> {
     if key.is_empty() {
         return None;
     }
-    let values: Vec<String> = key.iter().filter_map(|column| image?.get(column)).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    // A comma inside a value is not one between values.
+    let plain = |text: &&str| key.len() == 1 || !text.contains(',');
+    let values: Vec<String> =
+        key.iter().filter_map(|column| image?.get(column)).map(|value| value.as_str().filter(plain).map_or_else(|| value.to_string(), str::to_owned)).collect();
     Some(values.join(", "))
 }
 

@@ -273,6 +273,6 @@ pub(super) fn store_error(error: SqlError) -> Problem {
     Problem::from_store(Code::SqlError, error.0)
 }
 
-pub(super) fn not_rehearsable(what: &str, remedy: &str) -> Problem {
+pub fn not_rehearsable(what: &str, remedy: &str) -> Problem {
     Problem::new(Code::NotRehearsable, format!("{what} cannot be rehearsed exactly; nothing was run."), remedy)
 }

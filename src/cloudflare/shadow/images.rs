@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::capture::{key, label, parse, shorten_images};
+use super::capture::{fits, key, label, parse, shorten_images, untellable};
 use super::catalog::Table;
 use super::cells::{identifier, image};
 use crate::cloudflare::sql::Database;
@@ -22,7 +22,11 @@ impl Images {
     pub fn of(database: &Database, name: &str) -> Result<Self, Problem> {
         let table = Table::read(database, name)?;
         let mut rows = BTreeMap::new();
-        if table.rowid.is_some() || !table.primary_key().is_empty() {
+        if !fits(&table) {
+            if database.run(&format!("SELECT 1 FROM {} LIMIT 1", identifier(name)), &[])?.iter().next().is_some() {
+                return Err(untellable(name));
+            }
+        } else if table.rowid.is_some() || !table.primary_key().is_empty() {
             // The counters stand in another order here than in the base.
             let key = if table.name == COUNTERS { "x.name".to_owned() } else { key(&table, "x") };
             let found = database.run(&format!("SELECT {key}, {} FROM {} AS x", image("x", &table.column_names()), identifier(&table.name)), &[])?;

@@ -25,7 +25,11 @@ impl Shadow {
         let mut movement = Movement::default();
         let mut planned: BTreeMap<&str, BTreeMap<&str, &PlannedRow>> = BTreeMap::new();
         for one in &request.planned {
-            planned.entry(&one.table).or_default().insert(&one.key, one);
+            // Of a row that went and one that came under its key in a table made anew, the base had the first.
+            let known = planned.entry(&one.table).or_default().entry(&one.key).or_insert(one);
+            if one.before.is_some() {
+                *known = one;
+            }
         }
         let definitions = base.select("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL").await?;
         let mut same: BTreeSet<String> = BTreeSet::new();

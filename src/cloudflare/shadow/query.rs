@@ -362,6 +362,9 @@ impl Shadow {
                     "Rename one of the columns rowid, _rowid_ and oid.",
                 ));
             }
+            if !capture::fits(&table) {
+                return Err(capture::untellable(name));
+            }
             if replaces && table.unique_expression {
                 return Err(not_rehearsable(
                     &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),

@@ -14,7 +14,7 @@ use super::round::{Halt, Round};
 use super::touched::{Touched, once};
 use super::{Figures, capture, virtuals};
 use crate::cloudflare::sql::Answered;
-use crate::domain::effect::{Effect, Image};
+use crate::domain::effect::{Effect, Image, SCHEMA};
 use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
@@ -75,7 +75,7 @@ impl Shadow {
             };
             let effect = Effect {
                 store: store.to_owned(),
-                subject: "schema".into(),
+                subject: SCHEMA.into(),
                 key: name.clone(),
                 label: None,
                 statement: None,
