@@ -45,11 +45,20 @@ export default {
     try {
       return await outlive(() => new Gateway(context, env).fetch(request));
     } catch (error) {
-      console.error(JSON.stringify({ level: 'alert', event: 'interrupted', environment: env.ENVIRONMENT, message: String(error?.message ?? error) }));
+      console.error(JSON.stringify({ level: 'error', event: 'interrupted', environment: env.ENVIRONMENT, message: String(error?.message ?? error) }));
+      context.waitUntil(raise(new Gateway(context, env), env));
       return interrupted(env.ENVIRONMENT);
     }
   },
 };
+
+async function raise(next, env) {
+  try {
+    await outlive(() => next.interrupted(env));
+  } catch (error) {
+    console.error(JSON.stringify({ level: 'alert', event: 'alert_not_raised', cause: 'interrupted', environment: env.ENVIRONMENT, message: String(error?.message ?? error) }));
+  }
+}
 
 // The same form as every other problem (src/http/problem.rs).
 function interrupted(environment) {

@@ -11,12 +11,19 @@ pub mod cloudflare;
 pub mod domain;
 pub mod http;
 
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, Request, Response, event};
 
 /// Reports where a panic came from; what follows a panic is the platform's business.
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();
+}
+
+/// Calls somebody after a panic. `src/entry.js` asks the instance that comes after the one that ended.
+#[wasm_bindgen]
+pub async fn interrupted(env: Env) {
+    cloudflare::alerts::raise_for_panic(env).await;
 }
 
 /// Every request. An error never leaves as one: it becomes a problem with a code.

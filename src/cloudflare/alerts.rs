@@ -5,12 +5,10 @@ use serde_json::json;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
-use super::control;
-use super::js;
+use super::{control, environment, js};
 use crate::domain::hook_failure::{self, HookFailure};
 use crate::domain::refusal::Problem;
 use crate::domain::run::RunId;
-use crate::domain::settings::Settings;
 
 /// Whose failure an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,23 +38,31 @@ impl Kind {
 const WEBHOOK_LIMIT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Raises an alert for a problem.
-pub async fn raise(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, problem: Problem) {
-    tell(env, settings, kind, run, problem.code.as_str(), &problem.message, &problem.remedy).await;
+pub async fn raise(env: Env, kind: Kind, run: Option<RunId>, problem: Problem) {
+    tell(env, kind, run, problem.code.as_str(), &problem.message, &problem.remedy).await;
 }
 
 /// Raises an alert for what a hook reports.
-pub async fn raise_for_hook(env: Env, settings: Settings, run: Option<RunId>, failure: HookFailure) {
+pub async fn raise_for_hook(env: Env, run: Option<RunId>, failure: HookFailure) {
     let remedy = "The tool call was blocked. Look at the hook where the agent runs: dryrun hook test.";
-    tell(env, settings, Kind::HookFailure, run, failure.cause, &failure.message, remedy).await;
+    tell(env, Kind::HookFailure, run, failure.cause, &failure.message, remedy).await;
 }
 
-/// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken.
-async fn tell(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, cause: &str, message: &str, remedy: &str) {
+/// Raises an alert for a panic.
+pub async fn raise_for_panic(env: Env) {
+    let message = "A panic ended an instance of the gateway, and with it every request that was under way there.";
+    let remedy = "Look for the panic in the log; roll back when it repeats. What the requests did is in their runs' reports.";
+    tell(env, Kind::GuardFailure, None, "interrupted", message, remedy).await;
+}
+
+/// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken, the settings neither.
+async fn tell(env: Env, kind: Kind, run: Option<RunId>, cause: &str, message: &str, remedy: &str) {
     let now = js::now();
+    let home = environment::lookup(&env, "ENVIRONMENT");
     let run = run.map(|run| run.to_string());
     worker::console_error!(
         "{}",
-        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": message, "at": now})
+        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": home, "run": run, "message": message, "at": now})
     );
     let counted = control::count_alert(&env, kind.as_str(), cause, message, run.as_deref(), now).await;
     let count = match counted {
@@ -67,8 +73,9 @@ async fn tell(env: Env, settings: Settings, kind: Kind, run: Option<RunId>, caus
             1
         }
     };
-    let Some(url) = settings.alert_webhook.filter(|_| count == 1) else { return };
-    let body = json!({"kind": kind.as_str(), "cause": cause, "environment": settings.environment, "run": run, "message": message, "remedy": remedy, "at": now});
+    let webhook = environment::lookup(&env, "ALERT_WEBHOOK_URL").filter(|url| !url.is_empty());
+    let Some(url) = webhook.filter(|_| count == 1) else { return };
+    let body = json!({"kind": kind.as_str(), "cause": cause, "environment": home, "run": run, "message": message, "remedy": remedy, "at": now});
     let posted = js::within(WEBHOOK_LIMIT, post(&url, &body.to_string())).await;
     if !matches!(posted, Some(Ok(200..=299))) {
         js::log("error", "alert_webhook_failed", &[("cause", cause)]);

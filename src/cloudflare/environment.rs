@@ -12,7 +12,7 @@ use crate::domain::refusal::Problem;
 use crate::domain::settings::Settings;
 
 /// A variable or secret as text; one that was configured as JSON comes as its JSON.
-fn lookup(env: &Env, name: &str) -> Option<String> {
+pub fn lookup(env: &Env, name: &str) -> Option<String> {
     let value = js::member(env.as_ref(), name);
     if value.is_undefined() || value.is_null() {
         return None;

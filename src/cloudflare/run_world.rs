@@ -290,7 +290,7 @@ fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
 
 impl Alarms for RunWorld {
     fn guard_failed(&self, run: Option<&RunId>, problem: &Problem) {
-        self.state.wait_until(alerts::raise(self.env.clone(), self.settings.as_ref().clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
+        self.state.wait_until(alerts::raise(self.env.clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
     }
 
     fn run_changed(&self, run: &Run) {

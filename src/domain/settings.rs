@@ -128,8 +128,6 @@ pub struct Settings {
     pub overlay_max_bytes: u64,
     /// `MAX_BODY_BYTES`: longest request body that is held in memory.
     pub max_body_bytes: u64,
-    /// `ALERT_WEBHOOK_URL`, optional.
-    pub alert_webhook: Option<String>,
 }
 
 /// Envoy's external authorisation waits 200 ms by default and a hot KV read takes a few (<https://developers.cloudflare.com/kv/concepts/how-kv-works/>): 250 ms means trouble, and trouble means no write.
@@ -167,7 +165,6 @@ impl Settings {
             shadow_max_bytes: number("SHADOW_MAX_BYTES", DEFAULT_SHADOW_MAX_BYTES, 0)?,
             overlay_max_bytes: number("OVERLAY_MAX_BYTES", DEFAULT_OVERLAY_MAX_BYTES, 0)?,
             max_body_bytes: number("MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1)?,
-            alert_webhook: lookup("ALERT_WEBHOOK_URL").filter(|text| !text.is_empty()),
         })
     }
 

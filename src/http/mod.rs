@@ -39,7 +39,7 @@ pub struct Gateway {
 impl Gateway {
     /// Calls somebody when a problem that is answered in another form is one of the guard's own.
     pub fn note(&self, problem: &Problem) {
-        note(&self.env, &self.context, &self.settings, problem);
+        note(&self.env, &self.context, problem);
     }
 }
 
@@ -48,7 +48,7 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
     let settings = match environment::settings(&env) {
         Ok(settings) => settings,
         Err(problem) => {
-            js::log("alert", "misconfigured", &[("message", &problem.message)]);
+            note(&env, &context, &problem);
             return problem::respond(&problem, None);
         }
     };
@@ -79,19 +79,19 @@ fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Resp
         Ok(response) => return Ok(response),
         Err(problem) => problem,
     };
-    note(env, context, settings, &problem);
+    note(env, context, &problem);
     problem::respond(&problem, Some(settings.environment))
 }
 
 /// Calls somebody when a problem is one of the guard's own.
-fn note(env: &Env, context: &Context, settings: &Settings, problem: &Problem) {
+fn note(env: &Env, context: &Context, problem: &Problem) {
     let kind = match (problem.code.blame(), problem.code) {
         (Blame::Guard, _) => Some(Kind::GuardFailure),
         (_, Code::WrongEnvironment) => Some(Kind::AgentFailure),
         _ => None,
     };
     if let Some(kind) = kind.filter(|kind| *kind == Kind::GuardFailure || may_report()) {
-        context.wait_until(alerts::raise(env.clone(), settings.clone(), kind, None, problem.clone()));
+        context.wait_until(alerts::raise(env.clone(), kind, None, problem.clone()));
     }
 }
 

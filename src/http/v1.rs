@@ -214,7 +214,7 @@ pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -
         Caller::Key { .. } => None,
     };
     let accepted = RaisedByHook { kind: hook_failure::KIND, cause: failure.cause, run: run.clone(), message: failure.message.clone() };
-    gateway.context.wait_until(alerts::raise_for_hook(gateway.env.clone(), gateway.settings.as_ref().clone(), run, failure));
+    gateway.context.wait_until(alerts::raise_for_hook(gateway.env.clone(), run, failure));
     answer(&accepted, 202)
 }
 

@@ -28,7 +28,20 @@ describe('alerts', () => {
 
   test('a caller is reported for these', () => assert.deepEqual(others, ['wrong_environment']));
 
-  for (const code of [...guard, ...others]) {
+  // And these are no codes of answers.
+  const raised = [...textOf('src/cloudflare/alerts.rs').matchAll(/Kind::GuardFailure, None, "(\w+)"/g)].map(([, cause]) => cause);
+  const [, hook] = /pub const KIND: &str = "(\w+)"/.exec(textOf('src/domain/hook_failure.rs'));
+  test('a panic and a hook are reported', () => assert.deepEqual([...raised, hook], ['interrupted', 'hook_failure']));
+  const causes = [...guard, ...others, ...raised, hook];
+
+  test('every cause of a hook is in its table', () => {
+    const [, list] = /const CAUSES: [^=]*= \[([^\]]*)\]/.exec(textOf('src/domain/hook_failure.rs'));
+    const known = [...list.matchAll(/"(\w+)"/g)].map(([, cause]) => cause);
+    const shown = sections[`\`${hook}\``].split('\n').flatMap((line) => [.../^\| (`.*?) \|/.exec(line)?.[1].matchAll(/`(\w+)`/g) ?? []].map(([, cause]) => cause));
+    assert.deepEqual(shown.sort(), known.sort());
+  });
+
+  for (const code of causes) {
     test(`${code} has a paragraph that begins with the symptom and has a command`, () => {
       const section = sections[`\`${code}\``];
       assert.ok(section, 'a heading of its own');
@@ -39,15 +52,13 @@ describe('alerts', () => {
   }
 
   test('no paragraph is about a code that does not exist', () => {
-    const known = new Set(Object.values(spelled));
     const headings = Object.keys(sections).filter((heading) => /^`\w+`$/.test(heading)).map((heading) => heading.slice(1, -1));
-    assert.deepEqual(headings.filter((code) => !known.has(code)), []);
-    assert.deepEqual(headings.sort(), [...guard, ...others].sort());
+    assert.deepEqual(headings.sort(), causes.sort());
   });
 
   test('codes and kinds in the text are those of the source', () => {
     const words = [...text.matchAll(/`(\w+_(?:unavailable|mismatch|unverified|exceeded|kept|failure|writes|environment))`/g)].map(([, word]) => word);
-    const known = new Set([...Object.values(spelled), ...[...textOf('src/cloudflare/alerts.rs').matchAll(/=> "(\w+)"/g)].map(([, kind]) => kind)]);
+    const known = new Set([hook, ...Object.values(spelled), ...[...textOf('src/cloudflare/alerts.rs').matchAll(/=> "(\w+)"/g)].map(([, kind]) => kind)]);
     assert.ok(words.length > 20);
     assert.deepEqual(words.filter((word) => !known.has(word)), []);
   });

@@ -303,3 +303,44 @@ describe('a webhook', () => {
     await until(async () => total(await rowsFor(gateway, 'guard_failure', 'flag_unavailable')) === 3, 'all three are counted');
   }
 });
+
+describe('an alert that needs no working gateway', () => {
+  let receiver;
+  before(async () => void (receiver = await startReceiver()));
+  beforeEach(() => void (receiver.calls.length = 0));
+  after(() => receiver.stop());
+
+  test('a panic is listed and called in by the instance that comes after', async () => {
+    const gateway = await startGateway({ build: 'build-probe', secrets: { ALERT_WEBHOOK_URL: receiver.url } });
+    try {
+      const agent = agentOf(gateway, (await openRun(gateway)).token);
+      for (let times = 1; times <= 2; times += 1) {
+        assertProblem(await agent.put('panic-probe', 'x'), 503, 'run_unavailable');
+        await until(async () => total(await rowsFor(gateway, 'guard_failure', 'interrupted')) === times, 'the alert is counted');
+      }
+      await until(() => receiver.calls.length > 0, 'the webhook is called');
+      const { kind, cause, environment, run, message, remedy } = JSON.parse(receiver.calls[0].text);
+      assert.deepEqual([kind, cause, environment, run], ['guard_failure', 'interrupted', 'staging', null]);
+      assert.match(`${message} ${remedy}`, /panic.*log/s);
+      assert.doesNotMatch(receiver.calls[0].text, /asked for by the probe/);
+    } finally {
+      await gateway.stop();
+    }
+  });
+
+  for (const [what, vars, environment] of [['a number that is none', { FLAG_BUDGET_MS: 'soon' }, 'staging'], ['no environment', { ENVIRONMENT: '' }, '']]) {
+    test(`a gateway with ${what} answers nobody, and calls somebody`, async () => {
+      const gateway = await startGateway({ vars, secrets: { ALERT_WEBHOOK_URL: receiver.url } });
+      try {
+        assertProblem(await gateway.api('/v1/runs', { key: 'agent', json: {} }), 503, 'misconfigured');
+        await until(() => receiver.calls.length > 0, 'the webhook is called');
+        const call = JSON.parse(receiver.calls[0].text);
+        assert.deepEqual([call.kind, call.cause, call.environment], ['guard_failure', 'misconfigured', environment]);
+        assert.match(call.message, new RegExp(Object.keys(vars)[0]));
+        assert.equal((await gateway.control.all("SELECT sum(count) AS calls FROM alerts WHERE cause = 'misconfigured'"))[0].calls >= 1, true);
+      } finally {
+        await gateway.stop();
+      }
+    });
+  }
+});
