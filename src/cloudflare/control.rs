@@ -14,7 +14,7 @@ use super::d1::{self, Failure};
 use super::js;
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::run::{Millis, Mode, Run, RunId};
+use crate::domain::run::{Millis, Mode, Phase, Run, RunId};
 use crate::domain::settings::{Environment, Settings};
 
 /// Longest wait for this database: what needs it is small.
@@ -118,6 +118,8 @@ pub struct IndexedRun {
     owner: String,
     /// Its mode a moment ago: the run itself is the authority.
     mode: Mode,
+    /// Whether it still acts.
+    phase: Phase,
     /// When it was opened, in milliseconds since the Unix epoch.
     opened_at: Millis,
     /// When it ends by itself.
@@ -168,10 +170,14 @@ pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, li
         json!([owner, below, limit]),
     )
     .await?;
+    let now = js::now();
     for run in &mut runs {
         let labels = run.get("labels").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let time = |name: &str| run.get(name).and_then(Value::as_u64);
+        let phase = Phase::at(now, time("closed_at"), time("expires_at").unwrap_or_default());
         if let (Some(fields), Some(labels)) = (run.as_object_mut(), labels) {
             fields.insert("labels".into(), labels);
+            fields.insert("phase".into(), json!(phase));
         }
     }
     typed(runs)

@@ -246,16 +246,23 @@ pub enum Phase {
     Expired,
 }
 
+impl Phase {
+    /// The phase at `now` of a run that ends at `expires_at`, or ended before.
+    pub fn at(now: Millis, closed_at: Option<Millis>, expires_at: Millis) -> Self {
+        if closed_at.is_some() {
+            Self::Closed
+        } else if now >= expires_at {
+            Self::Expired
+        } else {
+            Self::Open
+        }
+    }
+}
+
 impl Run {
     /// Whether the run still acts at `now`.
     pub fn phase(&self, now: Millis) -> Phase {
-        if self.closed_at.is_some() {
-            Phase::Closed
-        } else if now >= self.expires_at {
-            Phase::Expired
-        } else {
-            Phase::Open
-        }
+        Phase::at(now, self.closed_at, self.expires_at)
     }
 
     /// The problem of using the run when it no longer acts.

@@ -217,6 +217,16 @@ describe('in staging', () => {
     for (const limit of ['0', '-1', '1001', 'x', '1.5']) assertProblem(await gateway.api(`/v1/runs?limit=${limit}`, { key: 'agent' }), 400, 'invalid_request');
   });
 
+  test('the list tells whether a run still acts', async () => {
+    const [open1, closed, brief] = await Promise.all([open({ id: 'acts' }), open({ id: 'ended' }), open({ id: 'brief', expires_in: 1 })]);
+    assert.equal((await gateway.api(`/v1/runs/${closed.id}/close`, { token: closed.token, method: 'POST' })).status, 200);
+    const listed = async () => {
+      const { runs } = (await gateway.api('/v1/runs?limit=1000', { key: 'agent' })).json;
+      return [open1, closed, brief].map(({ id }) => runs.find((run) => run.id === id)?.phase).join(' ');
+    };
+    await until(async () => (await listed()) === 'open closed expired', 'each is what it is');
+  });
+
   test('a closed run refuses, and its report stays readable', async () => {
     const { id, token } = await open({ mode: 'live' });
     const agent = agentOf(gateway, token);

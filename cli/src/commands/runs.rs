@@ -8,7 +8,7 @@ use super::operation;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::here::Here;
 use crate::say::Say;
-use crate::text::{list, mode, now, number, plain, table, text, time};
+use crate::text::{list, mode, number, plain, table, text, time};
 
 /// List runs, newest first
 ///
@@ -90,28 +90,20 @@ impl Runs {
         let here = Here::find(say)?;
         let answer = here.gateway.get(&format!("/v1/runs?limit={}", self.limit))?;
         let runs = list(&answer.body, "runs");
-        let now = now();
         let mut rows = vec![["RUN", "MODE", "STATE", "OPENED", "OWNER", ""].map(str::to_owned).to_vec()];
-        rows.extend(runs.iter().map(|run| row(run, now)));
+        rows.extend(runs.iter().map(row));
         say.result(&answer.body, &if runs.is_empty() { "There are no runs yet. Open one: dryrun exec -- COMMAND".to_owned() } else { table(&rows) });
         Ok(())
     }
 }
 
-fn row(run: &Value, now: u64) -> Vec<String> {
-    let state = if run.get("closed_at").is_some_and(Value::is_number) {
-        "closed"
-    } else if now >= number(run, "expires_at") {
-        "expired"
-    } else {
-        "open"
-    };
+fn row(run: &Value) -> Vec<String> {
     let labels = run.get("labels").and_then(Value::as_object).into_iter().flatten();
     let mut more: Vec<String> = labels.map(|(name, value)| plain(&format!("{name}={}", value.as_str().unwrap_or_default()))).collect();
     if let Some(parent) = run.get("parent").and_then(Value::as_str) {
         more.insert(0, format!("below {parent}"));
     }
-    vec![text(run, "id").to_owned(), mode(text(run, "mode")).to_owned(), state.to_owned(), time(number(run, "opened_at")), plain(text(run, "owner")), more.join(" ")]
+    vec![text(run, "id").to_owned(), mode(text(run, "mode")).to_owned(), text(run, "phase").to_owned(), time(number(run, "opened_at")), plain(text(run, "owner")), more.join(" ")]
 }
 
 impl Report {
