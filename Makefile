@@ -32,7 +32,7 @@ test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLit
 	cargo test --locked --test differential
 	cargo test --locked --test sqllogictest
 
-test-e2e: build ## The compiled Worker in real workerd, with stores that fail on purpose
+test-e2e: build cli ## The compiled Worker in real workerd, with stores that fail on purpose
 	@scripts/build probe
 	node --test --test-reporter=spec --test-timeout=600000 tests/e2e/*.test.mjs
 

@@ -1,7 +1,7 @@
 // The README's tour, as it stands: a newcomer who types it gets what it promises.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -12,14 +12,17 @@ import { freePort } from '../../demo/gateway.mjs';
 
 const startBudget = 90_000;
 const tourBudget = 20_000;
+const commandBudget = 60_000;
 
-describe('the tour in the README', { timeout: 120_000 }, () => {
+describe('the tour in the README', { timeout: 200_000 }, () => {
   const state = mkdtempSync(path.join(tmpdir(), 'dryrun-readme-'));
   const keys = path.join(projectFolder, '.dev.vars');
   const keysBefore = existsSync(keys) ? readFileSync(keys, 'utf8') : null;
   const blocks = blocksOf('A tour in five minutes').filter(({ language }) => language === 'sh').map(({ text }) => text);
   let gateway;
   let tour;
+  const commandBlocks = blocksOf("From an agent's shell").filter(({ language }) => language === 'sh').map(({ text }) => text);
+  let command;
 
   before(async () => {
     const port = await freePort();
@@ -31,6 +34,10 @@ describe('the tour in the README', { timeout: 120_000 }, () => {
 
     const shell = await runToEnd('bash', ['-c', scriptOf(blocks)], { env: { PORT: String(port) } }, tourBudget);
     tour = { ...shell, steps: stepsOf(shell.output) };
+    // The project's dryrun.toml names the port that `make dev` has without a PORT.
+    const profile = path.join(state, 'dryrun.toml');
+    writeFileSync(profile, readFileSync(path.join(projectFolder, 'dryrun.toml'), 'utf8').replace(':8787', `:${port}`));
+    command = await runToEnd('bash', ['-c', scriptOf([blocks[0], ...commandBlocks])], { env: { PORT: String(port), DRYRUN_CONFIG: profile } }, commandBudget);
   });
 
   after(async () => {
@@ -104,6 +111,22 @@ describe('the tour in the README', { timeout: 120_000 }, () => {
     assert.deepEqual(rows.result[0].results, customers({ ada: 'free' }));
     assert.deepEqual([key.success, key.status, key.code], [false, 404, 'key_not_found']);
     assert.deepEqual(more, []);
+  });
+
+  test('shows what the command dryrun prints around wrangler, line by line', () => {
+    assert.deepEqual(command.ended, { code: 0, signal: null }, command.output);
+    const [, shown] = /^```\n(Environment: staging\n.*?)^```$/ms.exec(readFileSync(path.join(projectFolder, 'README.md'), 'utf8'));
+    // What varies: the port, the run, and which variables the shell had.
+    const bare = (text) => text.replace(/run_[0-9A-Z]+…?/g, 'run').replace(/127\.0\.0\.1:\d+/g, 'gateway');
+    const printed = bare(stepsOf(command.output)[1]);
+    const lines = bare(shown).split('\n').filter((line) => line && !line.includes('…'));
+    assert.ok(lines.length >= 8);
+    let from = 0;
+    for (const line of lines) {
+      const place = printed.indexOf(`${line}\n`, from);
+      assert.ok(place >= 0, `${line}\nis not, or not in its place, in\n${printed}`);
+      from = place + line.length;
+    }
   });
 
   test('leaves keys that were there as they were', () => {
