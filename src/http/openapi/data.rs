@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
-use super::problems::{EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PLANNED_BODY, RANGE, REACHING, SQL, VALUE, WRITE};
+use super::problems::{EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PARAMETERS, PLANNED_BODY, RANGE, REACHING, SQL, VALUE, WRITE};
 use crate::cloudflare::kv::read::{KeyLine, KeyPage};
 use crate::cloudflare::kv::write::BulkWritten;
 use crate::cloudflare::r2::form::{ObjectLine, ObjectWritten};
@@ -63,19 +63,18 @@ pub fn list(of: Value) -> Value {
 }
 
 /// An import or export. A header for repeated requests is not looked at: the file stands for the request.
-fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str, family: &[Code]) -> Operation {
-    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON, family])
+fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str) -> Operation {
+    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON])
 }
 
 fn databases() -> Vec<Operation> {
-    let statements = |path, id, summary, description, rows| {
-        on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description).body(true, json_content(shared("SqlRequest"))).refuses(&[WRITE, JSON, SQL]).answers(
-            200,
-            "One result a statement.",
-            &WRITTEN,
-            envelope(list(shared(rows)), None),
-        )
-    };
+    let statements =
+        |path, id, summary, description, rows| {
+            on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
+                .body(true, json_content(shared("SqlRequest")))
+                .refuses(&[WRITE, JSON, SQL, PARAMETERS])
+                .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
+        };
     vec![
         statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
         statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
@@ -84,10 +83,12 @@ fn databases() -> Vec<Operation> {
             .takes(&["runIdIfAny", "fields"])
             .refuses(&[OF_A_STORE, REACHING, &[Code::UnknownRun, Code::RunClosed]])
             .answers(200, "The database.", &["runIdIfKnown", "operationIfAny", "dryRun"], envelope(shared("Database"), None)),
-        on_file("import", "import", "Run a file of SQL", "`init` announces it and answers where it goes; `ingest` runs it, as one transaction; `poll` says so again.", IMPORT)
+        on_file("import", "import", "Run a file of SQL", "`init` announces it and answers where it goes; `ingest` runs it, as one transaction; `poll` says so again.")
+            .refuses(&[IMPORT, SQL])
             .body(true, json_content(shared("Import")))
             .answers(200, "Where to send the file, or what it came to.", &OF_A_FILE, envelope(shared("Imported"), None)),
-        on_file("export", "export", "Write a database down as SQL", "As the run sees it. With `current_bookmark` the same export again.", EXPORT)
+        on_file("export", "export", "Write a database down as SQL", "As the run sees it. With `current_bookmark` the same export again.")
+            .refuses(&[EXPORT])
             .body(true, json_content(shared("Export")))
             .answers(200, "Where the file is.", &OF_A_FILE, envelope(shared("Exported"), None)),
         on_store("GET", &format!("{D1}/time_travel/bookmark"), "bookmark", "D1", "Name the state that the database is in now", "Of earlier times it is not offered.")

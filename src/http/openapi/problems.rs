@@ -68,24 +68,8 @@ pub const FETCHING: &[Code] = &[Code::RouteNotFound, Code::RunClosed];
 /// Writing a database down.
 pub const EXPORT: &[Code] = &[Code::RouteNotFound, Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
 
-/// Running a file: what statements without parameters can be told, whether it can be written, and whether the file is there.
-pub const IMPORT: &[Code] = &[
-    Code::RouteNotFound,
-    Code::NoStatement,
-    Code::SqlNotParsed,
-    Code::StatementTooLong,
-    Code::StatementTooNested,
-    Code::AmbiguousText,
-    Code::StatementNotAllowed,
-    Code::ReservedName,
-    Code::ShadowBudgetExceeded,
-    Code::NotRehearsable,
-    Code::SqlError,
-    Code::FlagUnavailable,
-    Code::ParentUnavailable,
-    Code::IdempotencyRunning,
-    Code::OutcomeUnknown,
-];
+/// Running a file: whether it is there and can be written.
+pub const IMPORT: &[Code] = &[Code::RouteNotFound, Code::FlagUnavailable, Code::ParentUnavailable, Code::IdempotencyRunning, Code::OutcomeUnknown];
 
 /// A write, besides.
 pub const WRITE: &[Code] = &[Code::FlagUnavailable, Code::ParentUnavailable, Code::IdempotencyMismatch, Code::IdempotencyRunning, Code::OutcomeUnknown];
@@ -99,7 +83,6 @@ pub const SQL: &[Code] = &[
     Code::SqlNotParsed,
     Code::StatementTooLong,
     Code::StatementTooNested,
-    Code::TooManyParameters,
     Code::AmbiguousText,
     Code::StatementNotAllowed,
     Code::ReservedName,
@@ -107,6 +90,9 @@ pub const SQL: &[Code] = &[
     Code::NotRehearsable,
     Code::SqlError,
 ];
+
+/// The parameters of statements.
+pub const PARAMETERS: &[Code] = &[Code::TooManyParameters];
 
 /// A key or an object's name.
 pub const KEY: &[Code] = &[Code::KeyInvalid];
