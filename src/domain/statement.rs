@@ -196,13 +196,16 @@ pub fn is_reserved(name: &str) -> bool {
     name.get(..8).is_some_and(|prefix| prefix.eq_ignore_ascii_case("_dryrun_"))
 }
 
+/// What Cloudflare calls its own tables, and what its local simulator does.
+const PLATFORM: [&str; 2] = ["_cf_", "__miniflare_"];
+
 /// Names that belong to somebody else. A string literal can stand for a name in SQLite, so the gateway's own prefix is refused there too; Cloudflare's is guarded by the platform itself wherever a literal would become a name.
 fn refuse_reserved(raw: &str, literal: bool) -> Result<(), Problem> {
     let name = raw.trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
-    if is_reserved(&name) || (!literal && name.starts_with("_cf_")) {
+    if is_reserved(&name) || (!literal && PLATFORM.iter().any(|prefix| name.starts_with(prefix))) {
         return Err(Problem::new(
             Code::ReservedName,
-            "The SQL names an object whose prefix (_dryrun_ or _cf_) is reserved; nothing was run.",
+            "The SQL names an object whose prefix (_dryrun_, _cf_ or __miniflare_) is reserved; nothing was run.",
             "Use another name. The gateway's and the platform's own tables cannot be reached from here.",
         ));
     }
@@ -489,7 +492,9 @@ mod tests {
 
     #[test]
     fn names_that_belong_to_somebody_else_are_refused_in_every_quoting() {
-        for name in ["_dryrun_touched", "\"_dryrun_touched\"", "'_DRYRUN_touched'", "`_Dryrun_touched`", "[_dryrun_touched]", "_cf_KV", "\"_CF_kv\"", "[_cf_kv]"] {
+        for name in
+            ["_dryrun_touched", "\"_dryrun_touched\"", "'_DRYRUN_touched'", "`_Dryrun_touched`", "[_dryrun_touched]", "_cf_KV", "\"_CF_kv\"", "[_cf_kv]", "__miniflare_do_name"]
+        {
             check(&format!("SELECT * FROM {name}"), "refused reserved_name");
             check(&format!("DELETE FROM main.{name}"), "refused reserved_name");
         }

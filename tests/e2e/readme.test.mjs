@@ -23,6 +23,7 @@ describe('the tour in the README', { timeout: 200_000 }, () => {
   let tour;
   const commandBlocks = blocksOf("From an agent's shell").filter(({ language }) => language === 'sh').map(({ text }) => text);
   let command;
+  let api;
 
   before(async () => {
     const port = await freePort();
@@ -32,6 +33,7 @@ describe('the tour in the README', { timeout: 200_000 }, () => {
       return answers(`http://127.0.0.1:${port}/health`);
     }, 'the gateway answers', startBudget).catch((error) => assert.fail(`${error.message}\n${gateway.output}`));
 
+    api = `http://127.0.0.1:${port}`;
     const shell = await runToEnd('bash', ['-c', scriptOf(blocks)], { env: { PORT: String(port) } }, tourBudget);
     tour = { ...shell, steps: stepsOf(shell.output) };
     // The project's dryrun.toml names the port that `make dev` has without a PORT.
@@ -127,6 +129,21 @@ describe('the tour in the README', { timeout: 200_000 }, () => {
       assert.ok(place >= 0, `${line}\nis not, or not in its place, in\n${printed}`);
       from = place + line.length;
     }
+  });
+
+  test('leaves a gateway whose dry runs do not show what wrangler dev keeps in each object', async () => {
+    const agent = /^DEV_AGENT_KEY=(\S+)$/m.exec(readFileSync(keys, 'utf8'))[1];
+    const post = async (where, token, body) => (await fetch(`${api}${where}`, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify(body) })).json();
+    const { token } = await post('/v1/runs', agent, {});
+    const query = async (sql) => {
+      const { success, result, detail } = await post('/client/v4/accounts/local/d1/database/DB/query', token, { sql });
+      assert.ok(success, `${sql}: ${detail}`);
+      return result[0].results;
+    };
+    await query('CREATE TABLE noted (customer INTEGER REFERENCES customers (id))');
+    assert.deepEqual(await query('PRAGMA foreign_key_check'), []);
+    const names = (await query("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")).map(({ name }) => name);
+    assert.deepEqual(names.filter((name) => !name.startsWith('_cf_')), ['customers', 'noted']);
   });
 
   test('leaves keys that were there as they were', () => {

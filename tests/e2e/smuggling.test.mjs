@@ -60,7 +60,7 @@ function assertTellsNothing(answer, { sql, params, echoes }, about) {
   if (echoes) return;
   const words = [sql, ...(params ?? [])].flatMap((text) => String(text).split(/[^\p{L}\p{N}\p{Pc}:@$]+/u));
   const own = words.filter((word) => /dryrun|_cf_/i.test(word));
-  let left = answer.text.replaceAll('(_dryrun_ or _cf_)', '');
+  let left = answer.text.replaceAll('(_dryrun_, _cf_ or __miniflare_)', '');
   for (const name of own.sort((one, other) => other.length - one.length)) left = left.replaceAll(name, '');
   assert.doesNotMatch(left, /_dryrun_|_cf_|dryrun_(touched|state|catalog)/i, `${about}: ${answer.text.slice(0, 500)}`);
 }

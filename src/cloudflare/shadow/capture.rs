@@ -88,10 +88,10 @@ pub fn remove(database: &Database) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Takes everything away that the gateway put into the schema. To be undone afterwards.
+/// Takes everything away that the gateway, or the local simulator of the platform, put into the schema. To be undone afterwards.
 pub fn hide(database: &Database) -> Result<(), Problem> {
     remove(database)?;
-    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
+    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND (substr(name, 1, 8) = '_dryrun_' OR substr(name, 1, 12) = '__miniflare_')", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
         database.execute(&format!("DROP TABLE {}", identifier(&name)), &[])?;
     }

@@ -321,7 +321,7 @@ fn named(database: &Database, condition: &str) -> Result<Vec<String>, Problem> {
     let rows = database.run(
         &format!(
             "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_list AS l ON l.name = m.name AND l.schema = 'main' WHERE {condition} \
-             AND substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 8) <> '_dryrun_' AND substr(m.name, 1, 4) <> '_cf_' ORDER BY m.name"
+             AND substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 8) <> '_dryrun_' AND substr(m.name, 1, 4) <> '_cf_' AND substr(m.name, 1, 12) <> '__miniflare_' ORDER BY m.name"
         ),
         &[],
     )?;

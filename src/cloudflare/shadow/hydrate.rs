@@ -15,7 +15,7 @@ use crate::domain::statement::{describes_schema, is_reserved, rolls_back, runs_p
 use crate::domain::tokens::tokens;
 
 /// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
-const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 7) <> 'sqlite_' \
+const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 12) <> '__miniflare_' AND substr(name, 1, 7) <> 'sqlite_' \
                       ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid";
 
 /// Copies the schema.
