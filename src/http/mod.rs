@@ -137,7 +137,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     }
     match route? {
         Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
-        Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked),
+        Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked).await,
         Route::Analytics => client_v4::account::no_analytics(),
         Route::NotOffered(what) => client_v4::account::not_offered(gateway, &caller, &what, &asked, asked_dry).await,
         Route::Environment => v1::environment(gateway, &caller),

@@ -152,10 +152,14 @@ pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<R
     answer(&RunList { runs }, 200)
 }
 
+/// A run that the caller may see.
+pub async fn read_run(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<Run, Problem> {
+    command(gateway, run, &Command::Status { run: run.clone(), actor: actor(caller) }).await
+}
+
 /// Describes a run.
 pub async fn status(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
-    let run = named(caller, id)?;
-    let run: Run = command(gateway, &run, &Command::Status { run: run.clone(), actor: actor(caller) }).await?;
+    let run = read_run(gateway, caller, &named(caller, id)?).await?;
     answer(&summarise(&run, js::now()), 200)
 }
 

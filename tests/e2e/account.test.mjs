@@ -32,6 +32,13 @@ describe('who and what there is', () => {
     }
   });
 
+  test('the token of a closed run is not called good', async () => {
+    const { id, token } = await openRun(gateway);
+    await gateway.api(`/v1/runs/${id}/close`, { token, method: 'POST' });
+    assertProblem(await gateway.api(`${root}/user/tokens/verify`, { token }), 403, 'run_closed');
+    assert.equal((await gateway.api(`${root}/user/tokens/verify`, { key: 'agent' })).json.result.status, 'active');
+  });
+
   test('lists are pages that end', async () => {
     const lists = { [`${root}/accounts`]: 1, [`${root}/memberships`]: 1, [`${account}/d1/database`]: 3, [`${account}/storage/kv/namespaces`]: 1 };
     for (const [path, total] of Object.entries(lists)) {

@@ -13,17 +13,20 @@ use crate::domain::settings::{Policy, Store, StoreKind, StoreSettings};
 use crate::domain::statement::split;
 use crate::http::request::Asked;
 use crate::http::router::{Account, Action};
-use crate::http::{Gateway, answer};
+use crate::http::{Gateway, answer, v1};
 
 /// Answers a question about the account.
-pub fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {
+pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {
     let name = format!("Dry-run gateway ({})", gateway.settings.environment);
     let own = json!({"id": gateway.settings.account, "name": name, "type": "standard", "settings": {"enforce_twofactor": false}});
     match account {
         Account::User => single(user(gateway, caller), &[]),
         Account::Token => {
             let expires = match caller {
-                Caller::Run(claim) => Some(js::iso(claim.expires_at)),
+                Caller::Run(claim) => {
+                    v1::read_run(gateway, caller, &claim.run).await?.require_open(js::now())?;
+                    Some(js::iso(claim.expires_at))
+                }
                 Caller::Key { .. } => None,
             };
             single(json!({"id": identity(caller), "status": "active", "expires_on": expires}), &["This API Token is valid and active"])

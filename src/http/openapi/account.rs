@@ -30,7 +30,12 @@ fn account() -> Vec<Operation> {
     };
     vec![
         ask("/client/v4/user", "user", "Who is asking").answers(200, "The caller, in the form of a user.", &[], envelope(shared("User"), None)),
-        ask("/client/v4/user/tokens/verify", "verifyToken", "Whether the credential is good").answers(200, "It is.", &[], envelope(shared("Token"), None)),
+        ask("/client/v4/user/tokens/verify", "verifyToken", "Whether the credential is good").refuses(&[&[Code::RunClosed]]).answers(
+            200,
+            "It is.",
+            &[],
+            envelope(shared("Token"), None),
+        ),
         ask("/client/v4/accounts", "accounts", "List accounts").takes(&["page", "perPageOfAll"]).answers(
             200,
             "The one account that this gateway answers for.",

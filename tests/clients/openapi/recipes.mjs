@@ -36,7 +36,7 @@ export async function plain(operation, world, run = world.run) {
   const params = { account: 'local', store: storeOf(operation), key: 'seed', run: run.id, position: 1 };
   if (operation.id === 'sendFile') params.signed = run.sending ?? (await announceFile(world.good, run.token, 'in')).signed;
   if (operation.id === 'fetchFile') params.signed = run.fetching ?? (await exportFile(world.good, run.token));
-  const credential = isInARun(operation) ? { token: run.token } : operation.secured ? { key: operation.id === 'alerts' ? 'operator' : 'agent' } : {};
+  const credential = isInARun(operation) || operation.id === 'verifyToken' ? { token: run.token } : operation.secured ? { key: operation.id === 'alerts' ? 'operator' : 'agent' } : {};
   return { params, ...credential, ...contents[operation.id] };
 }
 
