@@ -175,7 +175,7 @@ const MANAGERS_BY_WORD: [(&str, &[&str]); 7] = [
 impl Judge<'_> {
     /// A program with its arguments.
     pub fn program(&mut self, words: Vec<Value>, scope: &mut Scope, input: &Input, piped: bool) {
-        let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much()) else { return };
+        let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much(words.len())) else { return };
         let Some(program) = program_name(name) else {
             let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
                 Some(mentioned) => format!("Which program this starts does not show before it runs, and it mentions {mentioned}: {}", shown(&words)),

@@ -20,6 +20,8 @@ use super::verdict::{Reason, Verdict};
 const MAX_DEPTH: usize = 12;
 /// Most programs that are looked at, those within others among them.
 const MAX_STEPS: usize = 20_000;
+/// Words that take about as long as a program.
+const WORDS_OF_A_STEP: usize = 4;
 /// Longest command line.
 const MAX_LENGTH: usize = 256 << 10;
 /// Most brackets that may be open at once: the parser goes as deep as they do.
@@ -118,9 +120,9 @@ impl<'a> Judge<'a> {
         Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone(), steps: Rc::clone(&self.steps) }
     }
 
-    /// Counts a program; answers whether that is enough.
-    pub fn is_too_much(&mut self) -> bool {
-        self.steps.set(self.steps.get() + 1);
+    /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program with all words after it.
+    pub fn is_too_much(&mut self, words: usize) -> bool {
+        self.steps.set(self.steps.get() + 1 + words / WORDS_OF_A_STEP);
         let is_too_much = self.steps.get() > MAX_STEPS;
         if is_too_much {
             self.find(Verdict::unclear("This command starts more than can be looked at."));

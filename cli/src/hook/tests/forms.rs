@@ -183,6 +183,13 @@ fn other_forms_of_the_same_deed_are_refused() {
 }
 
 #[test]
+fn what_takes_long_to_look_at_is_refused_by_a_rule() {
+    let commands = [format!("{}ls", "sudo ".repeat(20_000)), format!("{}ls", "timeout 1 ".repeat(10_000)), format!("{}ls", "find . -exec ".repeat(5_000))];
+    check(OUTSIDE, &commands.each_ref().map(String::as_str), is(Reason::Unclear));
+    check(OUTSIDE, &[&format!("ls {}", "x ".repeat(20_000))], harmless);
+}
+
+#[test]
 fn what_only_looks_like_it_is_let_through() {
     check(OUTSIDE, ORDINARY, harmless);
     check(IN_RUN, ORDINARY, |verdict| !verdict.is_refused());
