@@ -15,7 +15,7 @@ const FOLDERS: [(&str, &[&str]); 4] =
 const FILE: &str = "dryrun.toml";
 
 /// Programs that only read what they name.
-const READERS: [&str; 47] = [
+const READERS: [&str; 57] = [
     "cat",
     "head",
     "tail",
@@ -63,6 +63,16 @@ const READERS: [&str; 47] = [
     "gh",
     "tac",
     "strings",
+    "export",
+    "declare",
+    "typeset",
+    "local",
+    "readonly",
+    "set",
+    "source",
+    ".",
+    "zip",
+    "jobs",
 ];
 /// Programs that only read unless they are told to write in place.
 const IN_PLACE: [&str; 9] = ["sed", "gsed", "awk", "gawk", "mawk", "jq", "gojq", "yq", "jaq"];
@@ -76,6 +86,7 @@ pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
     let only_reads = READERS.contains(&program)
         || IN_PLACE.contains(&program) && !arguments.iter().any(|argument| ["-i", "--in-place", "--inplace", "inplace"].iter().any(|option| argument.start().starts_with(option)))
         || program == "git" && !GIT.contains(&verb.as_str())
+        || program == "tar" && !tar_writes(arguments)
         || program == "find" && !finds_to_change(arguments);
     if only_reads {
         return Verdict::Harmless;
@@ -100,6 +111,13 @@ fn finds_to_change(arguments: &[Value]) -> bool {
         }
     }
     false
+}
+
+/// Whether `tar` takes files out of an archive.
+fn tar_writes(arguments: &[Value]) -> bool {
+    let mut words = arguments.iter().map(Value::shown);
+    let is_extract = |word: &str| word == "--extract" || word == "--get" || !word.starts_with("--") && word.starts_with('-') && word.contains('x');
+    words.next().is_some_and(|first| is_extract(&first) || !first.starts_with('-') && first.contains('x')) || words.any(|word| is_extract(&word))
 }
 
 /// A file that is written, removed or moved, as an argument names it: `of=dryrun.toml`, `-Odryrun.toml`.
