@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startGateway } from '../e2e/harness/gateway.mjs';
@@ -205,6 +205,25 @@ describe('the end of the command', () => {
     assert.match(said, /^count 1\r?$/m, said);
     assert.equal(code, 5, said);
     assert.equal(await phaseOf(runIdIn(said.replaceAll('\r', ''))), 'closed');
+  });
+
+  test('a terminal that is closed ends the command and the run, also when dryrun leads its session', { skip: !existsSync('/usr/bin/script') && 'needs script of util-linux' }, async () => {
+    const file = path.join(project.folder, 'hung-up');
+    const waiting = node(`require('fs').writeFileSync(${JSON.stringify(file)}, JSON.stringify([process.env.DRYRUN_RUN_ID, process.pid])); console.log('is up'); setInterval(() => {}, 1000);`);
+    const script = path.join(project.folder, 'hang-up.sh');
+    writeFileSync(script, `exec ${[binary, 'exec', '--', ...waiting].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')}\n`);
+    const terminal = spawn('/usr/bin/script', ['-qec', `exec sh ${script}`, '/dev/null'], { cwd: project.folder, env: project.env });
+    let said = '';
+    terminal.stdout.setEncoding('utf8').on('data', (chunk) => (said += chunk));
+    await until(() => said.includes('is up'), 'the command runs');
+    const [id, pid] = JSON.parse(readFileSync(file, 'utf8'));
+    try {
+      terminal.kill('SIGKILL'); // the terminal is gone, and nobody tells its processes but the system
+      await until(async () => (await phaseOf(id)) === 'closed', 'the run is closed');
+    } catch (error) {
+      process.kill(pid, 'SIGKILL'); // what should have ended
+      throw error;
+    }
   });
 
   test('what whoever started dryrun ignores, the command ignores too', { skip: process.platform !== 'linux' && 'only Linux tells' }, async () => {

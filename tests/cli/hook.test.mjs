@@ -315,6 +315,7 @@ describe('a hook that fails', () => {
     ['nothing', '', 'input', /nothing came in/],
     ['broken JSON', '{"hook_event_name": "PreToolUse", ', 'input', /is no JSON/],
     ['JSON that is no object', '[]', 'input', /no JSON object/],
+    ['a member that is there twice', '{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "wrangler deploy", "command": "ls"}}', 'input', /"command" is there twice/],
     ['no event', '{}', 'input', /hook_event_name/],
     ['an unknown event', '{"hook_event_name": "Surprise", "tool_name": "Bash", "tool_input": {"command": "ls"}}', 'unknown_tool', /does not know the event "Surprise"/],
     ['bytes that are no text', Buffer.from([0x7b, 0xff, 0xfe]), 'input', /not UTF-8/],

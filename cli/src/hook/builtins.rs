@@ -18,24 +18,39 @@ impl Judge<'_> {
                 self.assign(name, scope, value.as_deref());
                 continue;
             }
-            match said.as_str() {
-                "--" => break,
-                "-i" | "-" | "--ignore-environment" => scope.cleared = true,
-                "-u" | "--unset" | "-C" | "--chdir" | "-P" | "-a" | "-f" => {
-                    let Some((value, after)) = rest.split_first() else { break };
-                    rest = after;
-                    match (said.as_str(), value.text()) {
-                        ("-C" | "--chdir", to) => scope.cwd = to.and_then(|to| scope.path(&to)),
-                        ("-f", _) => self.find(credentials::argument(value, scope, self.here)),
-                        ("-u" | "--unset", Some(name)) => self.assign(&name, scope, None),
-                        ("-u" | "--unset", None) => self.find(Verdict::unclear("Which variable env takes away does not show before it runs.")),
-                        _ => {}
+            // Letters without a value may stand before another one: `-iu NAME`, `-vS TEXT`.
+            let letters = said.strip_prefix('-').filter(|letters| !letters.starts_with('-')).unwrap_or_default();
+            let last = letters.trim_start_matches(['i', 'v', '0']);
+            let clears = letters.strip_suffix(last).is_some_and(|before| before.contains('i')) || said == "-" || said.starts_with("--ignore-e");
+            scope.cleared |= clears;
+            let long = said.split('=').next().filter(|name| name.len() > 3).unwrap_or_default();
+            let takes = |letter: char, name: &str| last.starts_with(letter) || !long.is_empty() && name.starts_with(long);
+            if said == "--" {
+                break;
+            }
+            if ['u', 'C', 'P', 'a', 'f'].iter().any(|letter| last.starts_with(*letter)) || takes('u', "--unset") || takes('C', "--chdir") {
+                let attached = last.get(1..).filter(|rest| !rest.is_empty()).or_else(|| said.strip_prefix("--").and_then(|said| said.split_once('=')).map(|(_, value)| value));
+                let value = match (attached, rest.split_first()) {
+                    (Some(attached), _) if first.text().is_some() => Value::known(attached),
+                    (Some(_), _) => first.clone(),
+                    (None, Some((value, after))) => {
+                        rest = after;
+                        value.clone()
                     }
+                    (None, None) => break,
+                };
+                match value.text() {
+                    to if takes('C', "--chdir") => scope.cwd = to.and_then(|to| scope.path(&to)),
+                    _ if last.starts_with('f') => self.find(credentials::argument(&value, scope, self.here)),
+                    Some(name) if takes('u', "--unset") => self.assign(&name, scope, None),
+                    None if takes('u', "--unset") => self.find(Verdict::unclear("Which variable env takes away does not show before it runs.")),
+                    _ => {}
                 }
-                _ if said.starts_with("--unset=") => self.assign(said.trim_start_matches("--unset="), scope, None),
-                _ if said.starts_with("-u") => self.assign(said.trim_start_matches("-u"), scope, None),
-                _ if said.starts_with("-S") || said.starts_with("--split-string") || said.starts_with("-vS") => {
-                    let attached = said.trim_start_matches("-vS").trim_start_matches("-S").trim_start_matches("--split-string").trim_start_matches('=').to_owned();
+                continue;
+            }
+            match said.as_str() {
+                _ if takes('S', "--split-string") => {
+                    let attached = last.strip_prefix('S').or_else(|| said.split_once('=').map(|(_, text)| text)).unwrap_or_default().to_owned();
                     let (text, rest) = match rest.split_first() {
                         Some((text, rest)) if attached.is_empty() => (text.text(), rest),
                         _ => (first.text().map(|_| attached), rest),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::json;
+
 /// The agents whose hooks this speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Agent {
@@ -129,7 +131,7 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
     if text.trim().is_empty() {
         return Err(form("nothing came in"));
     }
-    let event: Value = serde_json::from_str(text).map_err(|error| NotUnderstood::Form(format!("what came in is no JSON: {error}")))?;
+    let event: Value = json::read(text).map_err(|error| NotUnderstood::Form(format!("what came in is no JSON: {error}")))?;
     if !event.is_object() {
         return Err(form("what came in is no JSON object"));
     }
@@ -174,7 +176,7 @@ fn text_of(value: &Value, name: &str) -> Result<String, NotUnderstood> {
 /// The arguments: an object, or, of Cursor, its text.
 fn input_of(event: &Value) -> Result<Value, NotUnderstood> {
     match event.get("tool_input") {
-        Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| NotUnderstood::Form("tool_input is a text that is no JSON".into())),
+        Some(Value::String(text)) => json::read(text).map_err(|error| NotUnderstood::Form(format!("tool_input is a text that is no JSON: {error}"))),
         Some(input) => Ok(input.clone()),
         None => Err(NotUnderstood::Form("tool_input is missing".into())),
     }
@@ -194,8 +196,10 @@ fn mcp(name: &str, location: String, input: Value, event: &Value) -> Tool {
 
 fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, NotUnderstood> {
     let first = |names: &[&str]| names.iter().find_map(|name| input.get(*name).and_then(Value::as_str)).map(str::to_owned);
-    let needed = |names: &[&str]| first(names).ok_or_else(|| NotUnderstood::Form(format!("tool_input of {name} has no {}", names.join(" or "))));
+    let lacking = |names: &[&str]| NotUnderstood::Form(format!("tool_input of {name} has no {}, or one that is no text", names.join(" or ")));
+    let needed = |names: &[&str]| first(names).ok_or_else(|| lacking(names));
     const PATHS: [&str; 7] = ["file_path", "notebook_path", "path", "absolute_path", "target_file", "filePath", "relative_workspace_path"];
+    const PLACES: [&str; 6] = ["path", "dir_path", "directory", "glob", "include", "include_pattern"];
     if name.starts_with("mcp_") || name.starts_with("MCP:") || event.get("mcp_context").is_some_and(Value::is_object) {
         return Ok(mcp(name, String::new(), input, event));
     }
@@ -203,26 +207,20 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
         "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell" | "PowerShell" | "Monitor"
             if agent != Agent::Cursor || name == "Shell" =>
         {
-            match input.get("command") {
-                // Codex's oldest form is a list of words.
-                Some(Value::Array(words)) => {
-                    Tool::Shell(words.iter().filter_map(Value::as_str).map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" "))
-                }
-                _ => Tool::Shell(needed(&["command", "cmd"])?),
-            }
+            Tool::Shell(command(&input, || needed(&["command", "cmd"]))?)
         }
-        "Read" | "read_file" | "NotebookRead" | "view_image" => Tool::Read(vec![needed(&PATHS)?]),
-        "read_many_files" => {
-            let list = |name: &str| input.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
-            Tool::Read([list("include"), list("paths")].concat())
-        }
+        "Read" | "read_file" | "NotebookRead" | "view_image" => Tool::Read(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
+        "read_many_files" => Tool::Read(texts(&input, &["include", "paths"]).ok_or_else(|| lacking(&["include", "paths"]))?),
         "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace" | "TabWrite" | "EditNotebook" | "Delete" => {
-            Tool::Write(vec![needed(&PATHS)?])
+            Tool::Write(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?)
         }
         "apply_patch" | "ApplyPatch" => Tool::Write(patched(&needed(&["command", "input", "patch"])?)?),
         "Grep" | "grep" | "grep_files" | "search_file_content" | "grep_search" => Tool::Search {
-            pattern: first(&["pattern", "query"]).unwrap_or_default(),
-            places: [first(&["path", "dir_path", "directory"]), first(&["glob", "include", "include_pattern"])].into_iter().flatten().collect(),
+            pattern: needed(&["pattern", "query"])?,
+            places: match PLACES.iter().any(|name| input.get(*name).is_some_and(|place| !place.is_null())) {
+                true => texts(&input, &PLACES).ok_or_else(|| lacking(&PLACES))?,
+                false => Vec::new(),
+            },
             shows: agent != Agent::ClaudeCode || first(&["output_mode"]).as_deref() == Some("content"),
         },
         "WebFetch" | "web_fetch" | "fetch" => Tool::Fetch(needed(&["url", "prompt"])?),
@@ -232,9 +230,33 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
     })
 }
 
+/// Every text under these names, be it one or a list: nobody knows which of them the agent takes. `None` when there is none, or something else.
+fn texts(input: &Value, names: &[&str]) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    for value in names.iter().filter_map(|name| input.get(*name)).filter(|value| !value.is_null()) {
+        match value {
+            Value::Array(items) => found.extend(items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?),
+            value => found.push(value.as_str()?.to_owned()),
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// A command line: a text, or a list of words, which is the oldest form of Codex.
+fn command(input: &Value, text: impl Fn() -> Result<String, NotUnderstood>) -> Result<String, NotUnderstood> {
+    let form = |what: &str| NotUnderstood::Form(what.to_owned());
+    if input.get("command").is_some() && input.get("cmd").is_some() {
+        return Err(form("tool_input has both command and cmd"));
+    }
+    let Some(words) = input.get("command").or_else(|| input.get("cmd")).and_then(Value::as_array) else { return text() };
+    let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+    let words = words.filter(|words| !words.is_empty()).ok_or_else(|| form("command is a list, but not of words"))?;
+    Ok(words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" "))
+}
+
 /// The files that a patch touches.
 fn patched(patch: &str) -> Result<Vec<String>, NotUnderstood> {
-    let marks = ["*** Update File: ", "*** Add File: ", "*** Delete File: ", "*** Move to: "];
+    let marks = ["*** Update File:", "*** Add File:", "*** Delete File:", "*** Move to:"];
     let files: Vec<String> = patch.lines().filter_map(|line| marks.iter().find_map(|mark| line.trim_start().strip_prefix(mark))).map(|path| path.trim().to_owned()).collect();
     if files.is_empty() { Err(NotUnderstood::Form("the patch names no file".into())) } else { Ok(files) }
 }

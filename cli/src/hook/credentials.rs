@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::guards;
 use super::shell::Scope;
-use super::surroundings::{Surroundings, base_name, tidied};
-use super::values::{Part, Value};
-use super::verdict::{Reason, Verdict};
+use super::surroundings::{Surroundings, base_name};
+use super::values::{Part, Value, braces};
+use super::verdict::Verdict;
 
 /// Variables whose values are credentials.
 const SECRETS: [&str; 15] = [
@@ -68,29 +69,45 @@ pub fn names_secret(text: &str) -> Option<&'static str> {
         .or_else(|| ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"].into_iter().find(|start| text.contains(start)))
 }
 
+/// What the value of a variable is to the programs that read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// A command line.
+    Command,
+    /// Text in which substitutions run.
+    Prompt,
+    /// Options of Node.
+    NodeOptions,
+    /// A file or library that is loaded, or options that name one.
+    Loads,
+}
+
 /// Variables that make programs load or run something.
-pub fn makes_programs_run_others(name: &str) -> bool {
-    [
-        "NODE_OPTIONS",
-        "BASH_ENV",
-        "ENV",
-        "PROMPT_COMMAND",
-        "LD_PRELOAD",
-        "DYLD_INSERT_LIBRARIES",
-        "GIT_SSH_COMMAND",
-        "GIT_SSH",
-        "EDITOR",
-        "VISUAL_EDITOR",
-        "GIT_EDITOR",
-        "PAGER",
-        "GIT_PAGER",
-        "MANPAGER",
-        "PS0",
-        "PS1",
-        "PS2",
-        "PS4",
-    ]
-    .contains(&name)
+pub fn makes_programs_run_others(name: &str) -> Option<Runs> {
+    Some(match name {
+        "PROMPT_COMMAND"
+        | "GIT_SSH_COMMAND"
+        | "GIT_SSH"
+        | "EDITOR"
+        | "VISUAL"
+        | "VISUAL_EDITOR"
+        | "GIT_EDITOR"
+        | "GIT_SEQUENCE_EDITOR"
+        | "PAGER"
+        | "GIT_PAGER"
+        | "MANPAGER"
+        | "GIT_EXTERNAL_DIFF"
+        | "GIT_ASKPASS"
+        | "SSH_ASKPASS"
+        | "SUDO_ASKPASS"
+        | "GIT_PROXY_COMMAND"
+        | "BROWSER" => Runs::Command,
+        "PS0" | "PS1" | "PS2" | "PS4" => Runs::Prompt,
+        "NODE_OPTIONS" => Runs::NodeOptions,
+        "BASH_ENV" | "ENV" | "LD_PRELOAD" | "DYLD_INSERT_LIBRARIES" | "PERL5OPT" | "PERL5DB" | "RUBYOPT" | "PYTHONSTARTUP" | "LESSOPEN" | "LESSCLOSE" | "ZDOTDIR" => Runs::Loads,
+        name if name.eq_ignore_ascii_case("npm_config_script_shell") => Runs::Loads,
+        _ => return None,
+    })
 }
 
 /// What sort of credential a file holds, by its name. The same rule wherever the file is.
@@ -140,6 +157,10 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
         if here.key_files.contains(&path) {
             return says("holds a key of the gateway");
         }
+        // A folder for keys, which is none of those that one works in: `cp -r keys x`.
+        if here.key_files.iter().any(|file| file.parent() == Some(path.as_path())) && !here.cwd.starts_with(&path) {
+            return says("is the folder of a key of the gateway");
+        }
     }
     let name = base_name(text);
     if here.key_files.iter().any(|file| scope.cwd.is_none() && file.file_name().is_some_and(|file| file.to_string_lossy().to_lowercase() == name)) {
@@ -147,7 +168,7 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
     }
     if is_pattern {
         let folder = text.strip_suffix(text.rsplit('/').next().unwrap_or_default()).unwrap_or_default();
-        // A pattern that does not begin with a dot matches no name that does.
+        // In a shell, a pattern that does not begin with a dot matches no name that does.
         let hidden = |candidate: &str| !candidate.starts_with('.') || name.starts_with(['.', '[']);
         // A pattern for everything is no search for these.
         let says_something = name.contains(|character: char| character.is_ascii_alphanumeric() || character == '.');
@@ -166,10 +187,12 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
 }
 
 /// Whether a pattern of file names matches a name: `*`, `?` and brackets, the last as if they matched anything.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let mut pattern = pattern.chars();
     match pattern.next() {
         None => name.is_empty(),
+        // Several in a row are one; each of them would multiply the ways to try.
+        Some('*') if pattern.as_str().starts_with('*') => matches(pattern.as_str(), name),
         Some('*') => (0..=name.len()).filter_map(|start| name.get(start..)).any(|rest| matches(pattern.as_str(), rest)),
         Some(character) => {
             let mut rest = name.chars();
@@ -202,10 +225,7 @@ pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdic
             None => return Verdict::Harmless,
         },
     };
-    let after = |mark: char| text.split_once(mark).map(|(_, rest)| rest.trim_start_matches('@'));
-    let attached = if text.starts_with('-') && !text.starts_with("--") { text.get(2..) } else { None };
-    let candidates = [Some(text.as_str()), text.strip_prefix('@'), after('='), after('@'), after(':'), attached];
-    for candidate in candidates.into_iter().flatten().filter(|candidate| !candidate.is_empty() && candidate.len() < 4096 && !candidate.contains('\n')) {
+    for candidate in candidates(&text) {
         if let Some(what) = stands_for(candidate, value.glob, scope, here) {
             return Verdict::credential(format!("This would touch credentials: {what}."));
         }
@@ -213,33 +233,38 @@ pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdic
     Verdict::Harmless
 }
 
-/// A path as a tool call names it.
+/// What may be a file in an argument: `--file=.env`, `@.env`, `KEY=@.env`, `-T.env`, `id=x,src=.env`.
+pub fn candidates(text: &str) -> Vec<&str> {
+    let after = |mark: char| text.split_once(mark).map(|(_, rest)| rest.trim_start_matches(['@', '<']));
+    let attached = if text.starts_with('-') && !text.starts_with("--") { text.get(2..) } else { None };
+    let all = [Some(text), text.strip_prefix('@'), after('='), after('@'), after(':'), attached, text.rsplit([',', '=']).next()];
+    all.into_iter().flatten().filter(|candidate| !candidate.is_empty() && candidate.len() < 4096 && !candidate.contains('\n')).collect()
+}
+
+/// A path as a tool call names it, perhaps a pattern of names, with braces as well.
 pub fn path(text: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
-    argument(&Value { glob: text.contains(['*', '?', '[']), ..Value::known(text) }, scope, here)
+    let words = match brush_parser::word::parse_brace_expansions(text, &brush_parser::ParserOptions::default()) {
+        Ok(Some(pieces)) => braces(&pieces),
+        Ok(None) => None,
+        Err(_) => return Verdict::unclear(format!("{text} is no path or pattern that is understood.")),
+    };
+    let judged = |text: &str| argument(&Value { glob: text.contains(['*', '?', '[']), ..Value::known(text) }, scope, here);
+    words.unwrap_or_else(|| vec![text.to_owned()]).iter().fold(judged(text), |verdict, word| verdict.and(judged(word)))
+}
+
+/// A pattern of `find`, which matches hidden names like all others.
+pub fn found(pattern: &str) -> Verdict {
+    let name = base_name(pattern);
+    let says_something = name.contains(|character: char| character.is_ascii_alphanumeric() || character == '.');
+    match TRIED.iter().filter(|tried| says_something && tried.starts_with('.')).find(|tried| matches(&name, tried)) {
+        Some(_) => Verdict::credential(format!("This would touch credentials: {pattern} finds files that hold some.")),
+        None => Verdict::Harmless,
+    }
 }
 
 /// A file that is written.
 pub fn written(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
-    let verdict = argument(value, scope, here);
-    let Some(text) = value.text() else { return verdict };
-    let whole = scope.path(&text).unwrap_or_else(|| tidied(Path::new(&text)));
-    let parts: Vec<String> = whole.components().rev().take(2).map(|part| part.as_os_str().to_string_lossy().to_lowercase()).collect();
-    let [name, folder] = parts.as_slice() else { return verdict };
-    let guards = match folder.as_str() {
-        ".claude" => name.starts_with("settings") && name.ends_with(".json"),
-        ".codex" => name == "hooks.json" || name == "config.toml",
-        ".gemini" => name == "settings.json",
-        ".cursor" => name == "hooks.json",
-        _ => false,
-    } || name == "dryrun.toml";
-    if !guards {
-        return verdict;
-    }
-    verdict.and(Verdict::refused(
-        Reason::Guard,
-        format!("{text} decides what guards the agent: which hook looks at its calls, or where its gateway is."),
-        "A person changes it. For the hook: dryrun hook install AGENT.",
-    ))
+    argument(value, scope, here).and(guards::written(value, scope))
 }
 
 #[cfg(test)]
@@ -288,6 +313,7 @@ mod tests {
         for (pattern, name) in [("*", "abc"), (".e*", ".env"), (".?nv", ".env"), (".[de]nv", ".env"), ("*.toml", "default.toml"), (".env", ".ENV")] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
+        assert!(!matches(&format!("{}x", "*".repeat(5_000)), "default.toml"));
         for (pattern, name) in [("*.rs", ".env"), (".e?", ".env"), ("", "a"), ("[a", "a")] {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }

@@ -110,9 +110,9 @@ impl Judge<'_> {
         }
         // What stands in an expansion may hold commands itself.
         let inner = raw.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(raw);
-        self.pieces_of(inner, scope, true);
+        let within = self.pieces_of(inner, scope, true).iter().any(|value| value.secret);
         match expression {
-            ParameterExpr::ParameterLength { .. } | ParameterExpr::UseAlternativeValue { .. } => builder.unknown(quoted, false),
+            ParameterExpr::ParameterLength { .. } | ParameterExpr::UseAlternativeValue { .. } => builder.unknown(quoted, within),
             ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } => {
                 self.find(Verdict::unclear("What a variable holds is run here as a part of a prompt; that does not show before it runs."));
                 builder.unknown(quoted, false);
@@ -120,11 +120,11 @@ impl Judge<'_> {
             ParameterExpr::AssignDefaultValues { .. } => {
                 self.assign(&name, scope, None);
                 scope.set(&name, None);
-                builder.unknown(quoted, false);
+                builder.unknown(quoted, within);
             }
             _ => {
                 let through = raw.starts_with("${!") && scope.variables.get(&name).is_none_or(|value| value.as_deref().is_none_or(credentials::is_secret));
-                let secret = credentials::is_secret(&name) || self.here.key_variables.contains(&name) || through;
+                let secret = credentials::is_secret(&name) || self.here.key_variables.contains(&name) || through || within;
                 builder.unknown(quoted, secret);
             }
         }

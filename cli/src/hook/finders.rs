@@ -1,6 +1,7 @@
 //! Programs that find things, and start others with what they found.
 
 use super::credentials;
+use super::guards;
 use super::programs::replaced;
 use super::shell::{Input, Judge, Scope};
 use super::values::Value;
@@ -17,7 +18,9 @@ impl Judge<'_> {
             "rg" | "ag" => short(&['.', 'u']) || options.contains("--hidden") || options.contains("--no-ignore"),
             _ => short(&['r', 'R']) || options.contains("recursive"),
         };
-        if hidden && !names_only && arguments.iter().any(|argument| credentials::names_secret(&argument.shown()).is_some()) {
+        // Their names, their beginnings, and what wrangler's login calls its own.
+        let looks_for = |text: &str| credentials::names_secret(text).is_some() || ["drk_", "drt_", "oauth_token", "refresh_token"].iter().any(|part| text.contains(part));
+        if hidden && !names_only && arguments.iter().any(|argument| looks_for(&argument.shown())) {
             self.find(Verdict::credential(
                 "This search looks for credentials in all files, hidden ones as well (`git grep` and plain `rg` leave them out; `-l` shows names alone).",
             ));
@@ -79,9 +82,15 @@ impl Judge<'_> {
             self.program(command, &mut scope.clone(), &Input::Inherited, false);
             rest = after.get(end..).unwrap_or_default();
         }
+        self.find(guards::changed("find", arguments, scope));
         if acts || piped {
             for argument in arguments {
                 self.find(credentials::argument(argument, scope, self.here));
+            }
+            for (option, pattern) in shown.iter().zip(shown.iter().skip(1)) {
+                if ["-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename"].contains(&option.as_str()) {
+                    self.find(credentials::found(pattern));
+                }
             }
         }
     }

@@ -23,6 +23,11 @@ pub fn host(text: &str) -> Option<&'static str> {
 
 /// Lower case, with the characters that programs read as dots, and percent-encoding undone.
 fn plain(text: &str) -> String {
+    unescaped(text).to_lowercase().replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".")
+}
+
+/// A text with percent-encoding undone.
+pub fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
@@ -31,7 +36,7 @@ fn plain(text: &str) -> String {
         out.push(code.unwrap_or(*byte));
         index += if code.is_some() { 3 } else { 1 };
     }
-    String::from_utf8_lossy(&out).to_lowercase().replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".")
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Whether a text runs wrangler: its name as a word that is no file or package next to it.

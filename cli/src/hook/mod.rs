@@ -8,7 +8,9 @@ pub mod call;
 mod credentials;
 mod expansion;
 mod finders;
+mod guards;
 mod interpreters;
+mod json;
 mod mentions;
 mod network;
 mod outside;
@@ -18,6 +20,7 @@ mod redirects;
 mod scripts;
 mod shell;
 pub mod surroundings;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;

@@ -1,6 +1,7 @@
 //! Programs that speak to other machines.
 
 use super::credentials;
+use super::guards;
 use super::mentions;
 use super::shell::{Input, Scope};
 use super::surroundings::Surroundings;
@@ -95,13 +96,33 @@ fn takes_next(program: &str, option: &str) -> bool {
     if option.starts_with("--") {
         return WITH_VALUE.contains(&option);
     }
-    let letters = match program {
-        "curl" => "AbcCdDeEFHKmoPQrtTuUwxXyYz",
-        "wget" => "aABDeiIloOPQRtTUwX",
-        _ => return false,
-    };
+    let letters = letters_with_value(program);
     // The first letter with a value takes the rest of the word, or else the next one.
     option.chars().skip(1).position(|letter| letters.contains(letter)).is_some_and(|at| at + 2 == option.chars().count())
+}
+
+/// Whether this is a long option, or a short form of its name that a program takes for it (`--conf`).
+fn is_long(option: &str, name: &str) -> bool {
+    let said = option.split('=').next().unwrap_or_default();
+    said.len() > 4 && name.starts_with(said)
+}
+
+/// Whether a word of short options has this one: `-sK file`, `-sKfile`.
+fn has_letter(program: &str, option: &str, letter: char) -> bool {
+    let Some(letters) = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else { return false };
+    let valued = letters_with_value(program);
+    // What comes after a letter with a value is its value.
+    let end = letters.char_indices().find(|(_, one)| valued.contains(*one)).map_or(letters.len(), |(at, one)| at + one.len_utf8());
+    letters.get(..end).is_some_and(|letters| letters.contains(letter))
+}
+
+/// The short options that have a value.
+fn letters_with_value(program: &str) -> &'static str {
+    match program {
+        "curl" => "AbcCdDeEFHKmoPQrtTuUwxXyYz",
+        "wget" => "aABDeiIloOPQRtTUwX",
+        _ => "",
+    }
 }
 
 /// curl, wget and their kin.
@@ -115,7 +136,14 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
         is_secret |= argument.secret;
         let shown = argument.shown();
         let options_from_file = match program {
-            "wget" => shown.starts_with("-i") || shown.starts_with("--input-file") || shown.starts_with("--config"),
+            "wget" => {
+                has_letter(program, &shown, 'i')
+                    || is_long(&shown, "--input-file")
+                    || is_long(&shown, "--config")
+                    || is_long(&shown, "--execute")
+                    || has_letter(program, &shown, 'e')
+            }
+            "curl" | "curlie" => has_letter("curl", &shown, 'K') || is_long(&shown, "--config"),
             _ => shown.starts_with("-K") || shown.starts_with("--config"),
         };
         if options_from_file {
@@ -210,18 +238,26 @@ pub fn shows_all_variables(text: &str) -> bool {
         })
     };
     whole("process.env", &[".", "[", "?."])
-        || whole("os.environ", &["[", ".get"])
+        || text.contains("env}") && text.split("env}").skip(1).any(|after| after.trim_start().trim_start_matches('=').trim_start().starts_with("process"))
+        || text.contains("process['env']")
+        || text.contains("process[\"env\"]")
+        || whole("os.environ", &["[", ".get", "b[", "b.get"])
+        || text.contains("import environ")
+        || text.contains("os.environb")
         || text.contains("%ENV")
         || whole("ENVIRON", &["["])
         || whole("$ENV", &[".", "{", "["])
+        || whole("$_ENV", &["["])
+        || text.contains("getenv()")
+        || text.contains("phpinfo(")
         || whole("p ENV", &["["])
-        || text.contains("ENV.to_h")
-        || text.contains("ENV.each")
-        || text.split([' ', '|']).any(|word| word == "env")
+        || ["to_h", "to_a", "each", "inspect", "map", "select", "values", "filter"].iter().any(|method| text.contains(&format!("ENV.{method}")))
 }
 
 /// Code in a file.
 pub const SCRIPT: &str = "A script";
+/// What a program reads from the command line: it may be code, or text for people.
+pub const INPUT: &str = "The input of this program";
 /// Code on the command line.
 pub const CODE: &str = "This code";
 
@@ -233,15 +269,21 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
     if here.production.iter().any(|host| text.to_lowercase().contains(host.as_str())) {
         return past("A host of production");
     }
-    let in_run = here.is_gated() && !scope.cleared || scope.within_exec;
+    let in_run = (here.is_gated() || scope.within_exec) && !scope.cleared;
     if mentions::wrangler(text) {
         let says = format!("{what} starts wrangler; with what does not show before it runs.");
         return match what {
             // In a run it finds the gateway like everything else that is started there.
             SCRIPT if in_run => Verdict::Harmless,
+            INPUT if in_run => Verdict::Gateway,
             SCRIPT => Verdict::direct(says, "Run it in a run, where wrangler finds the gateway: dryrun exec -- COMMAND."),
             _ => Verdict::unclear(says),
         };
+    }
+    if let verdict @ Verdict::Refused(_) = guards::code(text)
+        && what != SCRIPT
+    {
+        return verdict;
     }
     if what == CODE && shows_all_variables(text) {
         return Verdict::credential(format!("{what} takes all variables, credentials among them."));

@@ -13,6 +13,10 @@ impl Judge<'_> {
         let rest: Vec<Value> = arguments.iter().filter(|argument| argument.shown() != "--json").cloned().collect();
         let Some((verb, rest)) = rest.split_first() else { return };
         match verb.text().as_deref() {
+            Some("exec") if scope.cleared && self.here.is_in_run() => self.find(Verdict::direct(
+                "This opens a run that is not below the run that this is a part of.",
+                "Leave the variables of the run as they are; inside of it: dryrun exec -- COMMAND.",
+            )),
             Some("exec") => {
                 let options = rest.split(|argument| argument.text().as_deref() == Some("--")).next().unwrap_or_default();
                 if options.iter().any(|option| option.start().starts_with("--keep")) {

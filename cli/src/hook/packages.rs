@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::mentions;
 use super::shell::{Input, Judge, Scope};
+use super::tasks::sounds_risky;
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
 use super::wrappers::after_options;
@@ -33,6 +34,9 @@ const VALUES: [&str; 22] = [
     "--env-file",
     "-r",
 ];
+
+/// Options with a value of `yarn workspaces foreach`.
+const FOREACH: [&str; 6] = ["--from", "--include", "--exclude", "-j", "--jobs", "--since"];
 
 /// Commands of the runners themselves that run no program of the project's choice by name.
 const OWN: [&str; 52] = [
@@ -96,6 +100,10 @@ impl Judge<'_> {
         if ["npx", "bunx", "pnpx"].contains(&program) {
             return self.package_program(arguments, scope, input, piped);
         }
+        if program == "bun" && runs_code(arguments) {
+            self.interpreter(program, arguments, scope, input);
+            return;
+        }
         let rest = after_options(arguments, &VALUES);
         let Some((verb, after)) = rest.split_first() else { return };
         let Some(verb) = verb.text() else {
@@ -104,7 +112,13 @@ impl Judge<'_> {
         match verb.as_str() {
             "npm" | "pnpm" | "yarn" if program == "corepack" => self.packages(&verb, after, scope, input, piped),
             "exec" | "x" | "dlx" => self.package_program(after, scope, input, piped),
-            "run" | "run-script" | "rum" | "urn" => {
+            // yarn: `workspace NAME VERB`, `workspaces run NAME`, `workspaces foreach -A VERB`.
+            "workspace" if program == "yarn" => self.packages(program, after.get(1..).unwrap_or_default(), scope, input, piped),
+            "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "foreach") => {
+                self.packages(program, after_options(after.get(1..).unwrap_or_default(), &FOREACH), scope, input, piped)
+            }
+            "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "run") => self.packages(program, after, scope, input, piped),
+            "run" | "run-script" | "rum" | "urn" | "task" => {
                 let after = after_options(after, &VALUES);
                 if let Some((name, extra)) = after.split_first() {
                     self.package_script(program, name, arguments, extra, scope, input, piped);
@@ -131,6 +145,9 @@ impl Judge<'_> {
                 return self.subshell(text, scope);
             }
             rest = after;
+            if let Some(text) = said.strip_prefix("-c").filter(|text| !text.is_empty() && !said.starts_with("--")) {
+                return self.subshell(text, scope);
+            }
             if ["-c", "--call"].contains(&said.as_str()) {
                 return after.first().map_or((), |text| self.shell_text(text, "npx", scope));
             }
@@ -147,7 +164,9 @@ impl Judge<'_> {
         let (scope_of, bare) = text.strip_prefix('@').and_then(|rest| rest.split_once('/')).map_or(("", text.as_str()), |(scope, rest)| (scope, rest));
         let bare = bare.split('@').next().unwrap_or_default();
         let program = if scope_of == "cloudflare" && bare == "wrangler" { "wrangler" } else { bare };
-        if program != "wrangler" && text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/") {
+        // A package from somewhere else: a repository, an address, a folder, another name.
+        let is_elsewhere = text.contains(':') || text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/");
+        if program != "wrangler" && is_elsewhere && mentions::of_command(&text).is_some() {
             return self.find(Verdict::unclear(format!("What {text} runs does not show before it runs.")));
         }
         let words: Vec<Value> = std::iter::once(Value::known(program)).chain(rest.iter().cloned()).collect();
@@ -156,7 +175,7 @@ impl Judge<'_> {
 
     /// A script of `package.json` with what comes before and after it, or else a program of its packages.
     #[expect(clippy::too_many_arguments, reason = "all of it decides what runs")]
-    fn package_script(&mut self, program: &str, name: &Value, all: &[Value], extra: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub fn package_script(&mut self, program: &str, name: &Value, all: &[Value], extra: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         self.opaque(scope);
         let Some(name) = name.text() else {
             return self.find(Verdict::unclear(format!("Which script {program} runs does not show before it runs.")));
@@ -185,7 +204,7 @@ impl Judge<'_> {
         let script = |name: &str| package.as_ref().and_then(|package| package.get("scripts")?.get(name)?.as_str().map(str::to_owned));
         let extra: Vec<Value> = extra.iter().filter(|argument| argument.shown() != "--").cloned().collect();
         let Some(text) = script(&name) else {
-            let risky = ["deploy", "publish", "release", "promote", "migrat", "prod", "rollback", "wrangler"].iter().any(|word| name.to_lowercase().contains(word));
+            let risky = sounds_risky(&name);
             if ["pnpm", "yarn", "bun"].contains(&program) && !elsewhere {
                 let words: Vec<Value> = std::iter::once(Value::known(name)).chain(extra).collect();
                 return self.program(words, scope, input, piped);
@@ -210,6 +229,18 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// Whether bun is asked to run code or a file, and not a script or command by its name.
+fn runs_code(arguments: &[Value]) -> bool {
+    let rest = after_options(arguments, &VALUES);
+    let has_code = arguments.iter().take(arguments.len() - rest.len()).any(|option| {
+        let shown = option.shown();
+        ["-e", "-p", "--eval", "--print"].iter().any(|code| shown.split('=').next() == Some(code)) || shown.starts_with("-e") || shown.starts_with("-p")
+    });
+    let file = rest.iter().map(Value::shown).find(|text| text != "run").unwrap_or_default();
+    let is_file = [".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".jsx", ".tsx"].iter().any(|end| file.ends_with(end)) || file.starts_with(['.', '/']);
+    has_code || is_file
 }
 
 fn folder_option(arguments: &[Value]) -> Option<&Value> {

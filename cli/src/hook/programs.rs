@@ -1,14 +1,15 @@
 //! What a program would do, by its name and arguments.
 
 use super::credentials;
+use super::guards;
 use super::mentions;
 use super::network;
 use super::shell::{Input, Judge, Scope};
 use super::surroundings::base_name;
 use super::values::{Part, Value};
-use super::verdict::{Reason, Verdict};
+use super::verdict::Verdict;
 use super::wrangler;
-use super::wrappers::{after_options, inner};
+use super::wrappers::{after_options, clears, inner};
 
 /// Programs that start no other and reach no other machine, whatever their arguments.
 const HARMLESS: [&str; 115] = [
@@ -133,18 +134,48 @@ const HARMLESS: [&str; 115] = [
 const NAMES_ONLY: [&str; 13] = ["ls", "test", "[", "stat", "touch", "chmod", "chown", "echo", "printf", "mkdir", "basename", "dirname", "realpath"];
 
 /// Programs whose arguments are text for people, patterns, or names of packages.
-const TEXTUAL: [&str; 34] = [
+const TEXTUAL: [&str; 33] = [
     "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "fd", "which", "type", "ls", "mkdir", "cd", "code", "brew", "apt", "apt-get", "pip", "pip3", "cargo", "go",
-    "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man", "tldr", "hash", "rtk", "prettier",
+    "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man", "tldr", "hash", "prettier",
 ];
 
 /// Programs that fetch secrets.
-const MANAGERS: [&str; 13] = ["op", "vault", "doppler", "infisical", "bws", "bw", "sops", "chamber", "aws-vault", "pass", "gopass", "secret-tool", "akeyless"];
+const MANAGERS: [&str; 18] = [
+    "op",
+    "vault",
+    "doppler",
+    "infisical",
+    "bws",
+    "bw",
+    "sops",
+    "chamber",
+    "aws-vault",
+    "pass",
+    "gopass",
+    "secret-tool",
+    "akeyless",
+    "lpass",
+    "envchain",
+    "teller",
+    "berglas",
+    "keyring",
+];
+
+/// Programs that do so with these words among others.
+const MANAGERS_BY_WORD: [(&str, &[&str]); 7] = [
+    ("aws", &["secretsmanager", "get-secret-value"]),
+    ("aws", &["ssm", "--with-decryption"]),
+    ("gcloud", &["secrets", "access"]),
+    ("az", &["keyvault", "secret"]),
+    ("kubectl", &["get", "secret"]),
+    ("kubectl", &["get", "secrets"]),
+    ("git", &["credential", "fill"]),
+];
 
 impl Judge<'_> {
     /// A program with its arguments.
     pub fn program(&mut self, words: Vec<Value>, scope: &mut Scope, input: &Input, piped: bool) {
-        let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much()) else { return };
+        let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much(words.len())) else { return };
         let Some(program) = program_name(name) else {
             let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
                 Some(mentioned) => format!("Which program this starts does not show before it runs, and it mentions {mentioned}: {}", shown(&words)),
@@ -152,9 +183,17 @@ impl Judge<'_> {
             };
             return self.find(Verdict::unclear(what));
         };
+        // A command line in one word is one to those who read it again: `yarn exec 'wrangler deploy'`.
+        if program.contains(char::is_whitespace) && words.first().is_some_and(|name| mentions::of_command(&name.shown()).is_some()) {
+            return self.find(Verdict::unclear(format!("This starts a program whose name is a command line: {}", shown(&words))));
+        }
         if self.function(&program, scope) {
             return self.arguments(&program, arguments, scope, piped);
         }
+        if MANAGERS_BY_WORD.iter().any(|(name, words)| *name == program && words.iter().all(|word| arguments.iter().any(|argument| argument.shown() == *word))) {
+            self.find(Verdict::credential(format!("`{}` hands out secrets.", shown(&words))));
+        }
+        scope.cleared |= clears(&program, arguments);
         if let Some(command) = inner(&program, arguments) {
             if program == "exec" && command.is_empty() {
                 return;
@@ -183,13 +222,13 @@ impl Judge<'_> {
                 if let Some(text) = text {
                     self.shell_text(text, &program, scope);
                 }
-                self.other(&program, arguments, scope);
+                self.other(&program, arguments, input, scope);
             }
             "tmux" | "screen" | "zellij" => {
                 for argument in arguments.iter().filter(|argument| argument.shown().contains(char::is_whitespace)) {
                     self.shell_text(argument, &program, scope);
                 }
-                self.other(&program, arguments, scope);
+                self.other(&program, arguments, input, scope);
             }
             "at" | "batch" | "crontab" if !arguments.iter().any(|argument| argument.shown() == "-l") => {
                 self.find(Verdict::unclear(format!("`{program}` runs something later, when nobody looks at it.")));
@@ -199,7 +238,7 @@ impl Judge<'_> {
             }
             "ps" => {
                 // Of the options without a dash, `e` shows the variables of each process.
-                if arguments.first().is_some_and(|first| !first.shown().starts_with('-') && first.shown().contains('e')) {
+                if shows_variables_of_processes(arguments) {
                     self.find(Verdict::credential("This shows the variables of all processes, credentials among them."));
                 }
             }
@@ -208,14 +247,20 @@ impl Judge<'_> {
             }
             "fd" | "fdfind" => {
                 if let Some(at) = arguments.iter().position(|argument| ["-x", "-X", "--exec", "--exec-batch"].contains(&argument.shown().as_str())) {
-                    let command: Vec<Value> = arguments.iter().skip(at + 1).map(|word| if word.shown().contains('{') { Value::unknown() } else { word.clone() }).collect();
+                    let mut command: Vec<Value> = arguments.iter().skip(at + 1).map(|word| if word.shown().contains('{') { Value::unknown() } else { word.clone() }).collect();
+                    // Without a place for it, what was found comes last.
+                    if !arguments.iter().skip(at + 1).any(|word| word.shown().contains('{')) {
+                        command.push(Value { many: false, ..Value::unknown() });
+                    }
                     self.program(command, &mut scope.clone(), &Input::Inherited, false);
                 }
             }
             "git" => self.git(arguments, scope),
-            "jq" | "gojq" | "jaq" => {
-                if network::shows_all_variables(&arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ")) {
-                    self.find(Verdict::credential("This shows all variables, credentials among them."));
+            "jq" | "gojq" | "jaq" | "yq" | "envsubst" | "gomplate" => {
+                let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
+                let asks = line.split([' ', '|', '(']).any(|word| word == "env") || network::shows_all_variables(&line);
+                if asks || (program == "envsubst" || line.to_lowercase().contains("env")) && credentials::names_secret(&line).is_some() {
+                    self.find(Verdict::credential("This shows variables that hold credentials."));
                 }
             }
             "eval" | "trap" | "alias" | "watch" => self.evaluated(&program, arguments, scope),
@@ -232,7 +277,7 @@ impl Judge<'_> {
             }
             _ => {
                 if !self.runs_script(&program, name, arguments, scope, input, piped) {
-                    self.other(&program, arguments, scope);
+                    self.other(&program, arguments, input, scope);
                 }
             }
         }
@@ -279,30 +324,34 @@ impl Judge<'_> {
                 self.find(credentials::argument(argument, scope, self.here));
             }
             if writes {
-                if let Verdict::Refused(refusal) = credentials::written(argument, scope, self.here)
-                    && refusal.reason == Reason::Guard
-                {
-                    self.find(Verdict::Refused(refusal));
-                }
                 self.written.extend(argument.text().and_then(|text| scope.path(&text)));
             }
         }
+        self.find(guards::changed(program, arguments, scope));
         if is_search {
             self.search(program, arguments);
         }
     }
 
     /// A program that nothing is known of.
-    pub fn other(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
-        if !TEXTUAL.contains(&program) {
+    pub fn other(&mut self, program: &str, arguments: &[Value], input: &Input, scope: &mut Scope) {
+        if !TEXTUAL.contains(&program) && !HARMLESS.contains(&program) {
+            // What it reads may be its program: `tclsh <<< …`, `hurl <<< …`.
+            if let Input::Text(text) = input {
+                self.find(network::code(text, network::INPUT, scope, self.here));
+            }
             let runs_wrangler = |argument: &Value| {
                 let text = argument.shown();
                 let name = base_name(&text);
-                name == "wrangler" || name.starts_with("wrangler@") || name == "wrangler.js" || text.contains(char::is_whitespace) && mentions::wrangler(&text)
+                name == "wrangler"
+                    || name.starts_with("wrangler@")
+                    || name == "wrangler.js"
+                    || name.ends_with("#wrangler")
+                    || text.contains(char::is_whitespace) && mentions::wrangler(&text)
             };
-            if arguments.iter().any(runs_wrangler) && !HARMLESS.contains(&program) {
+            if arguments.iter().any(runs_wrangler) {
                 self.find(Verdict::unclear(format!("`{program}` mentions wrangler in a way that is not understood: {program} {}", shown(arguments))));
-            } else if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())).filter(|_| !HARMLESS.contains(&program)) {
+            } else if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())) {
                 self.find(network::past(host));
             }
         }
@@ -333,6 +382,24 @@ pub fn program_name(word: &Value) -> Option<String> {
         },
     };
     (!name.is_empty()).then_some(name)
+}
+
+/// Whether `ps` shows variables: `-E`, or an `e` in a word of options without a dash. The values of other options are no such words.
+fn shows_variables_of_processes(arguments: &[Value]) -> bool {
+    let mut is_value = false;
+    arguments.iter().map(Value::shown).any(|shown| {
+        if std::mem::take(&mut is_value) {
+            return false;
+        }
+        if shown.starts_with("--") {
+            return false;
+        }
+        if let Some(letters) = shown.strip_prefix('-') {
+            is_value = letters.ends_with(|letter| "poOuUCtgGsNkq".contains(letter));
+            return letters.contains('E');
+        }
+        shown.contains('e') && shown.bytes().all(|byte| byte.is_ascii_alphabetic())
+    })
 }
 
 /// `NAME=value` as an argument.

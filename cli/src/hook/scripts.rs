@@ -9,7 +9,7 @@ use super::shell::{Input, Judge, Scope};
 use super::surroundings::base_name;
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
-use super::wrappers::after_options;
+use super::wrappers::{after_dashes, after_options};
 
 /// Shells.
 const SHELLS: [&str; 9] = ["sh", "bash", "zsh", "dash", "ksh", "ash", "mksh", "fish", "rbash"];
@@ -26,8 +26,15 @@ impl Judge<'_> {
             | "flox" => {
                 self.launcher(program, arguments, scope, input, piped);
             }
+            "deno" if arguments.first().is_some_and(|first| ["task", "x"].contains(&first.shown().as_str())) => self.packages("deno", arguments, scope, input, piped),
+            "node" if arguments.iter().any(|argument| argument.start() == "--run" || argument.start().starts_with("--run=")) => {
+                let at = arguments.iter().position(|argument| argument.start().starts_with("--run")).unwrap_or_default();
+                let attached = arguments.get(at).and_then(Value::text).and_then(|text| text.strip_prefix("--run=").map(Value::known));
+                let name = attached.or_else(|| arguments.get(at + 1).cloned()).unwrap_or_else(Value::unknown);
+                self.package_script(program, &name, &[], after_dashes(arguments).unwrap_or_default(), scope, input, piped);
+            }
             _ => {
-                if self.interpreter(program, arguments, scope, input) {
+                if self.tasks(program, arguments, scope, input, piped) || self.interpreter(program, arguments, scope, input) {
                     return true;
                 }
                 let is_path = name.text().is_some_and(|text| text.contains('/'));
@@ -152,7 +159,18 @@ impl Judge<'_> {
     /// The recipes of the targets that are asked for.
     fn make(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input) {
         let shown: Vec<String> = arguments.iter().map(Value::shown).collect();
-        let value_of = |names: [&str; 2]| shown.iter().position(|text| names.contains(&text.as_str())).and_then(|at| shown.get(at + 1)).cloned();
+        // `-f FILE`, `-fFILE`, `--file=FILE`, `--file FILE`.
+        let value_of = |names: [&str; 2]| {
+            shown.iter().enumerate().find_map(|(at, text)| {
+                let next = names.contains(&text.as_str()).then(|| shown.get(at + 1).cloned()).flatten();
+                next.or_else(|| {
+                    names.iter().find_map(|name| text.strip_prefix(if name.starts_with("--") { format!("{name}=") } else { (*name).to_owned() }.as_str())).map(str::to_owned)
+                })
+            })
+        };
+        if shown.iter().any(|text| text.starts_with("--eval") || text == "-E") {
+            return self.find(Verdict::unclear("make takes rules from its command line here."));
+        }
         let mut inside = scope.clone();
         if let Some(folder) = value_of(["-C", "--directory"]) {
             inside.cwd = scope.path(&folder);
@@ -175,11 +193,20 @@ impl Judge<'_> {
             (text, ..) => text,
         };
         if let Some(text) = text {
+            let text = self.with_included(text, &inside, 0);
             for line in recipes(&text, &targets) {
                 self.script(&line, &mut inside);
             }
         }
         self.opaque(scope);
+    }
+
+    /// A Makefile with those that it includes, as far as their names are plain.
+    fn with_included(&self, text: String, scope: &Scope, depth: usize) -> String {
+        let names = text.lines().filter_map(|line| ["include ", "-include ", "sinclude "].iter().find_map(|word| line.trim_start_matches(' ').strip_prefix(word)));
+        let files = names.flat_map(str::split_ascii_whitespace).filter_map(|name| scope.path(name)).filter_map(|path| self.here.files.read(&path));
+        let included: Vec<String> = files.filter(|_| depth < 4).map(|text| self.with_included(text, scope, depth + 1)).collect();
+        std::iter::once(text.as_str()).chain(included.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
     }
 
     /// Programs that prepare an environment and start another program.
@@ -190,12 +217,12 @@ impl Judge<'_> {
             ("poetry" | "pipenv" | "uv" | "pdm" | "rye" | "hatch" | "volta" | "devbox", "run") => {
                 after_options(after_verb, &["--with", "--python", "-p", "--env-file", "--extra", "--group", "--project", "--directory", "--node", "--npm"])
             }
-            ("mise" | "rtx" | "asdf" | "fnm" | "nvm", "exec" | "x") => super::wrappers::after_dashes(after_verb).unwrap_or(after_verb),
+            ("mise" | "rtx" | "asdf" | "fnm" | "nvm", "exec" | "x") => after_dashes(after_verb).unwrap_or(after_verb),
             ("direnv", "exec") => after_verb.get(1..).unwrap_or_default(),
             ("dotenv" | "dotenvx", _) => {
                 return self.find(Verdict::credential(format!("`{program}` gives a command the credentials of a file.")));
             }
-            ("nix" | "flox", _) => super::wrappers::after_dashes(arguments)
+            ("nix" | "flox", _) => after_dashes(arguments)
                 .or_else(|| {
                     let at = arguments.iter().position(|argument| ["-c", "--command"].contains(&argument.shown().as_str()))?;
                     arguments.get(at + 1..)
@@ -203,8 +230,12 @@ impl Judge<'_> {
                 .unwrap_or_default(),
             _ => &[],
         };
+        if ["nix", "flox"].contains(&program) {
+            // What comes before may name a program: `nix run nixpkgs#wrangler`.
+            self.other(program, arguments, input, scope);
+        }
         if command.is_empty() {
-            return self.opaque(scope);
+            return self.other(program, arguments, input, scope);
         }
         self.nested(command, scope, input, piped);
     }

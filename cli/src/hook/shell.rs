@@ -10,9 +10,8 @@ use brush_parser::ast::{
 };
 use brush_parser::{Parser, ParserOptions};
 
-use super::credentials;
+use super::credentials::{self, Runs};
 use super::mentions;
-
 use super::surroundings::{Surroundings, tidied};
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
@@ -21,6 +20,8 @@ use super::verdict::{Reason, Verdict};
 const MAX_DEPTH: usize = 12;
 /// Most programs that are looked at, those within others among them.
 const MAX_STEPS: usize = 20_000;
+/// Words that take about as long as a program.
+const WORDS_OF_A_STEP: usize = 4;
 /// Longest command line.
 const MAX_LENGTH: usize = 256 << 10;
 /// Most brackets that may be open at once: the parser goes as deep as they do.
@@ -119,9 +120,9 @@ impl<'a> Judge<'a> {
         Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone(), steps: Rc::clone(&self.steps) }
     }
 
-    /// Counts a program; answers whether that is enough.
-    pub fn is_too_much(&mut self) -> bool {
-        self.steps.set(self.steps.get() + 1);
+    /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program with all words after it.
+    pub fn is_too_much(&mut self, words: usize) -> bool {
+        self.steps.set(self.steps.get() + 1 + words / WORDS_OF_A_STEP);
         let is_too_much = self.steps.get() > MAX_STEPS;
         if is_too_much {
             self.find(Verdict::unclear("This command starts more than can be looked at."));
@@ -138,6 +139,10 @@ impl<'a> Judge<'a> {
     pub fn text(&mut self, text: &str, scope: &mut Scope) {
         if scope.depth >= MAX_DEPTH || text.len() > MAX_LENGTH || nesting(text) > MAX_BRACKETS {
             return self.find(Verdict::unclear("This command is longer or more nested than can be looked at."));
+        }
+        // Some shells leave it out, some end there.
+        if text.contains('\0') {
+            return self.find(Verdict::unclear("There is a NUL character in this command."));
         }
         let mut parser = Parser::new(std::io::Cursor::new(text.as_bytes()), &ParserOptions::default());
         let Ok(program) = parser.parse_program() else {
@@ -238,6 +243,7 @@ impl<'a> Judge<'a> {
                 for value in &values {
                     self.find(credentials::argument(value, scope, self.here));
                 }
+                self.copies(&values);
                 self.assign(&clause.variable_name, scope, None);
                 scope.variables.insert(clause.variable_name.clone(), if let [one] = values.as_slice() { one.text().filter(|_| !one.glob) } else { None });
                 self.twice(&clause.body.list, scope);
@@ -340,7 +346,8 @@ impl<'a> Judge<'a> {
                 Item::AssignmentWord(assignment, word) => {
                     if let AssignmentValue::Array(values) = &assignment.value {
                         for (_, value) in values {
-                            self.expand(&value.value, scope);
+                            let values = self.expand(&value.value, scope);
+                            self.copies(&values);
                         }
                         let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) = &assignment.name;
                         words.push(Value::known(format!("{name}=")));
@@ -373,20 +380,26 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// A variable gets these values: none of them may be a credential, which would go by another name from then on.
+    fn copies(&mut self, values: &[Value]) {
+        if values.iter().any(|value| value.secret) {
+            self.find(Verdict::credential("This command copies a credential into another variable."));
+        }
+    }
+
     fn assigned(&mut self, value: &AssignmentValue, scope: &mut Scope) -> Option<String> {
         match value {
             AssignmentValue::Scalar(word) => {
                 // No braces and no division by blanks in an assignment.
                 let value = self.pieces_of(&word.value, scope, true);
                 let [value] = value.as_slice() else { return if value.is_empty() { Some(String::new()) } else { None } };
-                if value.secret {
-                    self.find(Verdict::credential("This command copies a credential into another variable."));
-                }
+                self.copies(std::slice::from_ref(value));
                 value.text()
             }
             AssignmentValue::Array(values) => {
                 for (_, value) in values {
-                    self.expand(&value.value, scope);
+                    let values = self.expand(&value.value, scope);
+                    self.copies(&values);
                 }
                 None
             }
@@ -401,12 +414,11 @@ impl<'a> Judge<'a> {
                 format!("This command sets or removes {name}, which decides where Cloudflare's tools go and as whom."),
                 "Leave it as it is; in a run it leads to the gateway. To work in a run: dryrun exec -- COMMAND. To choose the environment: DRYRUN_ENV=staging dryrun exec -- COMMAND.",
             ));
-        } else if credentials::makes_programs_run_others(name) {
-            match value {
-                // What a prompt shows may hold commands.
-                Some(text) if name.starts_with("PS") => drop(self.pieces_of(text, scope, true)),
-                Some(text) if name == "NODE_OPTIONS" && !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
-                Some(text) if name.ends_with("_COMMAND") || name.ends_with("EDITOR") || name.ends_with("PAGER") || name.ends_with("_SSH") => self.subshell(text, scope),
+        } else if let Some(runs) = credentials::makes_programs_run_others(name) {
+            match (runs, value) {
+                (Runs::Prompt, Some(text)) => drop(self.pieces_of(text, scope, true)),
+                (Runs::NodeOptions, Some(text)) if !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
+                (Runs::Command, Some(text)) => self.subshell(text, scope),
                 _ => self.find(Verdict::unclear(format!("This command sets {name}, with which every program would run something else first."))),
             }
         }

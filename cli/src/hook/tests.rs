@@ -7,6 +7,8 @@ use super::call::{Call, Tool};
 use super::surroundings::{Files, Surroundings};
 use super::verdict::{Reason, Verdict};
 
+mod forms;
+
 /// The files of a project.
 struct Project(BTreeMap<&'static str, &'static str>);
 
@@ -25,7 +27,7 @@ fn project() -> Project {
         (
             "/srv/project/package.json",
             r#"{"scripts": {"deploy": "wrangler deploy", "test": "vitest run", "start": "wrangler dev", "db:local": "wrangler d1 execute DB --local", "db": "wrangler d1 execute DB", "w": "wrangler", "prebuild": "node clean.js",
-               "build": "tsc && vite build", "migrate": "node migrate.js", "nested": "npm run deploy", "quiet": "$RUNNER build"}}"#,
+               "build": "tsc && vite build", "all": "npm-run-all build deploy", "both": "concurrently \"npm:start\" \"npm:deploy\"", "migrate": "node migrate.js", "nested": "npm run deploy", "quiet": "$RUNNER build"}}"#,
         ),
         ("/srv/project/wrangler.toml", "name = \"app\"\n[[d1_databases]]\nbinding = \"DB\"\n"),
         ("/srv/project/remote/wrangler.jsonc", "{\"d1_databases\": [{\"binding\": \"DB\", \"remote\": true}]}"),
@@ -36,11 +38,13 @@ fn project() -> Project {
         ("/srv/project/direct.py", "import requests\nrequests.post('https://api.cloudflare.com/client/v4/accounts')\n"),
         ("/srv/project/plain.py", "print('hello')\n"),
         ("/srv/project/migrate.js", "require('child_process').execSync('wrangler d1 migrations apply DB --remote')\n"),
+        ("/srv/project/deploy.mk", "included-deploy:\n\twrangler deploy\n"),
+        ("/srv/project/justfile", "deploy:\n    wrangler deploy\ntest:\n    cargo test\n"),
         ("/srv/project/clean.js", "fs.rmSync('dist')\n"),
         ("/srv/project/run", "#!/usr/bin/python3\nprint(1)\n"),
         (
             "/srv/project/Makefile",
-            "WRANGLER = npx wrangler\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n",
+            "WRANGLER = npx wrangler\ninclude deploy.mk\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n",
         ),
         ("/home/ada/.config/rclone/rclone.conf", "[store]\ntype = s3\nprovider = Cloudflare\n"),
     ]))

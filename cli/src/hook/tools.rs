@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::call::{Call, Tool};
 use super::credentials;
+use super::mentions;
 use super::network::{self, Leads};
 use super::shell::{self, Scope};
 use super::surroundings::Surroundings;
@@ -45,7 +46,7 @@ fn mcp(server: &str, tool: &str, location: &str, input: &Json, scope: &Scope, he
     if described.contains("cloudflare") || network::leads(location, here) == Leads::Past {
         let named = format!("{}{tool}", if server.is_empty() { String::new() } else { format!("{server}: ") });
         return if only_reads(tool) {
-            arguments(input, scope, here)
+            arguments(tool, input, scope, here)
         } else {
             Verdict::direct(
                 format!("The tool {named} of Cloudflare's own MCP server acts on the account itself."),
@@ -53,7 +54,7 @@ fn mcp(server: &str, tool: &str, location: &str, input: &Json, scope: &Scope, he
             )
         };
     }
-    arguments(input, scope, here)
+    arguments(tool, input, scope, here)
 }
 
 /// Whether the name of a tool says that it reads, and nothing else.
@@ -120,27 +121,75 @@ fn only_reads(tool: &str) -> bool {
 }
 
 /// The arguments of any server's tool: commands, files and addresses in them are looked at like those of the agent's own tools.
-fn arguments(input: &Json, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
-    fn walk(name: &str, value: &Json, scope: &Scope, here: &Surroundings<'_>, depth: usize) -> Verdict {
-        let each = |verdict: Verdict, (name, value): (&str, &Json)| verdict.and(walk(name, value, scope, here, depth + 1));
+fn arguments(tool: &str, input: &Json, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+    Arguments { scope, here, writes: !only_reads(tool) }.walk("", input, 0)
+}
+
+struct Arguments<'a> {
+    scope: &'a Scope,
+    here: &'a Surroundings<'a>,
+    /// Whether the tool may change the files that it is told of.
+    writes: bool,
+}
+
+/// Names of arguments that are command lines, or the program of one.
+const COMMANDS: [&str; 7] = ["command", "cmd", "shell_command", "bash", "shell", "program", "executable"];
+/// Names of arguments that come after it.
+const WORDS: [&str; 4] = ["args", "arguments", "argv", "command_args"];
+
+impl Arguments<'_> {
+    fn walk(&self, name: &str, value: &Json, depth: usize) -> Verdict {
+        let name = name.to_lowercase();
         match value {
             _ if depth > 16 => Verdict::unclear("The arguments of this tool are nested deeper than can be looked at."),
-            Json::Object(fields) => fields.iter().map(|(name, value)| (name.as_str(), value)).fold(Verdict::Harmless, each),
-            Json::Array(items) => items.iter().map(|item| (name, item)).fold(Verdict::Harmless, each),
-            Json::String(text) => match name.to_lowercase().as_str() {
-                "command" | "cmd" | "shell_command" | "bash" | "shell" => shell::judge(text, here),
-                "path" | "file_path" | "filepath" | "file" | "filename" | "paths" | "uri" => {
-                    credentials::path(text.trim_start_matches("file://"), scope, here).and(address(text, here))
-                }
-                "url" | "endpoint" | "base_url" | "host" | "urls" => address(text, here),
-                "code" | "script" | "source" | "function" | "expression" => network::code(text, network::CODE, scope, here),
-                _ => Verdict::Harmless,
-            },
+            Json::Object(fields) => {
+                let whole = fields.iter().filter(|(name, _)| COMMANDS.contains(&name.to_lowercase().as_str())).filter_map(|(_, command)| {
+                    let words = fields.iter().find(|(name, _)| WORDS.contains(&name.to_lowercase().as_str())).and_then(|(_, words)| words_of(words))?;
+                    Some(format!("{} {words}", command.as_str()?))
+                });
+                let verdict = whole.fold(Verdict::Harmless, |verdict, line| verdict.and(shell::judge(&line, self.here)));
+                fields.iter().fold(verdict, |verdict, (name, value)| verdict.and(self.walk(name, value, depth + 1)))
+            }
+            Json::Array(items) => {
+                let line = if COMMANDS.contains(&name.as_str()) { words_of(value) } else { None };
+                let verdict = line.map_or(Verdict::Harmless, |line| shell::judge(&line, self.here));
+                items.iter().fold(verdict, |verdict, item| verdict.and(self.walk(&name, item, depth + 1)))
+            }
+            Json::String(text) => self.text(&name, text),
             _ => Verdict::Harmless,
         }
     }
-    fn address(text: &str, here: &Surroundings<'_>) -> Verdict {
-        if network::leads(text, here) == Leads::Past { network::past(text) } else { Verdict::Harmless }
+
+    fn text(&self, name: &str, text: &str) -> Verdict {
+        match name {
+            name if COMMANDS.contains(&name) => shell::judge(text, self.here),
+            "path" | "file_path" | "filepath" | "file" | "filename" | "relative_path" | "paths" | "files" | "uri" | "destination" | "target" | "old_path" | "new_path" => {
+                self.file(text)
+            }
+            // Of a file that is moved, or code.
+            "source" => self.file(text).and(network::code(text, network::CODE, self.scope, self.here)),
+            "url" | "endpoint" | "base_url" | "host" | "urls" => self.address(text),
+            "code" | "script" | "function" | "expression" => network::code(text, network::CODE, self.scope, self.here),
+            _ => Verdict::Harmless,
+        }
     }
-    walk("", input, scope, here, 0)
+
+    fn file(&self, text: &str) -> Verdict {
+        let path = match text.strip_prefix("file://") {
+            Some(path) => mentions::unescaped(path),
+            None => text.to_owned(),
+        };
+        let verdict = credentials::path(&path, self.scope, self.here).and(self.address(text));
+        if self.writes { verdict.and(credentials::written(&Value::known(path), self.scope, self.here)) } else { verdict }
+    }
+
+    fn address(&self, text: &str) -> Verdict {
+        if network::leads(text, self.here) == Leads::Past { network::past(text) } else { Verdict::Harmless }
+    }
+}
+
+/// Words as a shell would have them written; `None` when they are no texts.
+fn words_of(value: &Json) -> Option<String> {
+    let words: Option<Vec<String>> = value.as_array()?.iter().map(|word| word.as_str().map(|word| Value::known(word).quoted())).collect();
+    words.filter(|words| !words.is_empty()).map(|words| words.join(" "))
 }

@@ -166,16 +166,16 @@ pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Ver
 }
 
 fn of_stores(shown: &str, line: &Line<'_>, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
-    if scope.within_exec {
+    if scope.within_exec && !scope.cleared {
         return Verdict::Harmless;
     }
-    if here.is_gated() && !scope.cleared {
+    if here.is_gated() && !scope.within_exec && !scope.cleared {
         return Verdict::Gateway;
     }
     let also = if ["d1", "kv", "r2"].contains(&line.verb(0)) && !line.has("--local") && !line.has("--remote") { " For the copy on this machine, say so: --local." } else { "" };
-    if here.is_in_run() {
+    if here.is_in_run() || scope.within_exec {
         return Verdict::direct(
-            format!("`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not as dryrun exec set it."),
+            format!("`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not there as dryrun exec sets it (`env -i` and `sudo` take it away)."),
             format!("Leave the variables of the run as they are, or begin anew: dryrun exec -- {shown}.{also}"),
         );
     }

@@ -15,7 +15,7 @@ const fn wrapper(name: &'static str, values: &'static [&'static str], before: us
     Wrapper { name, values, before }
 }
 
-const WRAPPERS: [Wrapper; 28] = [
+const WRAPPERS: [Wrapper; 29] = [
     wrapper("sudo", &["-u", "-g", "-h", "-p", "-C", "-T", "-r", "-t", "-D", "-R", "-U", "--user", "--group", "--chdir", "--host", "--prompt"], 0),
     wrapper("doas", &["-u", "-C"], 0),
     wrapper("nohup", &[], 0),
@@ -44,6 +44,7 @@ const WRAPPERS: [Wrapper; 28] = [
     wrapper("systemd-run", &["-p", "-u", "--property", "--unit", "-E", "--setenv", "--uid", "--gid"], 0),
     wrapper("rlwrap", &[], 0),
     wrapper("taskset", &["-p"], 1),
+    wrapper("rtk", &[], 0),
 ];
 
 /// The command that a wrapper starts; `None` when the program is no wrapper. An empty command is the wrapper alone.
@@ -54,6 +55,21 @@ pub fn inner<'a>(program: &str, arguments: &'a [Value]) -> Option<&'a [Value]> {
         rest = rest.split_first().map_or(rest, |(_, rest)| rest);
     }
     Some(rest)
+}
+
+/// Whether a wrapper starts its command without the variables of the shell.
+pub fn clears(program: &str, arguments: &[Value]) -> bool {
+    let options = arguments.iter().map(Value::shown).take_while(|text| text.starts_with('-')).collect::<Vec<_>>();
+    let any = |words: &[&str]| options.iter().any(|option| words.iter().any(|word| option.split('=').next() == Some(word)));
+    match program {
+        "sudo" => !any(&["-E", "--preserve-env"]) || any(&["-i", "--login"]),
+        "doas" | "systemd-run" => true,
+        "exec" => options.iter().any(|option| !option.starts_with("--") && option.contains('c')),
+        "su" | "runuser" => arguments.iter().any(|argument| ["-", "-l", "--login"].contains(&argument.shown().as_str())),
+        // What stands in a file takes the place of what is there.
+        "direnv" => true,
+        _ => false,
+    }
 }
 
 /// What comes after the options.

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, waitid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
@@ -121,9 +121,11 @@ impl Guard {
 }
 
 /// What the terminal sends (Ctrl-C, Ctrl-\) reaches the command without us, as it is of the same group; twice would be another word. What a process sent to us is for the command.
+///
+/// When a terminal is closed, only the leader of its session is told (<https://man7.org/linux/man-pages/man7/credentials.7.html>): if that is us, the command would hear of it when we end, and we wait for its end.
 fn is_for_the_child(origin: &Origin) -> bool {
     match origin.cause {
-        Cause::Kernel => false,
+        Cause::Kernel => origin.signal == SIGHUP && getsid(None).is_ok_and(|session| session == getpid()),
         // Where the system does not tell, the signals of the terminal count as sent by it.
         Cause::Unknown => ![SIGINT, SIGQUIT].contains(&origin.signal),
         _ => true,

@@ -124,15 +124,22 @@ fn is_credential(name: &str, value: &str) -> bool {
         let value = value.to_ascii_lowercase();
         return ["authorization", "x-auth-", "cookie", "cf-access-"].iter().any(|header| value.contains(header));
     }
-    FAMILIES.iter().any(|family| name.starts_with(family)) || S3_FILES.contains(&name) || sounds_like_one(name)
+    FAMILIES.iter().any(|family| name.starts_with(family)) || S3_FILES.contains(&name) || sounds_like_one(name) || leads_past(value)
 }
 
-/// `TF_VAR_cloudflare_api_token`, `PROD_R2_SECRET`, `WRANGLER_R2_SQL_AUTH_TOKEN`, `MY_CF_KEY`: a name that speaks of a store's provider and of a secret.
+/// `TF_VAR_cloudflare_api_token`, `PROD_R2_SECRET`, `WRANGLER_R2_SQL_AUTH_TOKEN`, `MY_CF_KEY`, `CLOUDFLARED_TOKEN`, `CFTOKEN`: a name that speaks of a store's provider, or of a program that keeps its copies there, and of a secret.
 fn sounds_like_one(name: &str) -> bool {
     let words: Vec<String> = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_uppercase).collect();
-    let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-    any(&["CLOUDFLARE", "CF", "R2", "D1", "S3", "AWS", "WRANGLER", "WORKERS"])
-        && any(&["TOKEN", "KEY", "KEYS", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "CREDENTIAL", "CREDENTIALS", "AUTH", "EMAIL", "JWT"])
+    const PROVIDERS: [&str; 11] = ["CF", "R2", "D1", "S3", "AWS", "WRANGLER", "WORKERS", "TUNNEL", "MINIO", "LITESTREAM", "CFTOKEN"];
+    const SECRETS: [&str; 13] = ["TOKEN", "KEY", "KEYS", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "CREDENTIAL", "CREDENTIALS", "AUTH", "EMAIL", "JWT", "CFTOKEN"];
+    let is_secret = |word: &str| SECRETS.contains(&word) || word.contains("CLOUDFLARE") && SECRETS.iter().any(|secret| word.ends_with(secret));
+    words.iter().any(|word| PROVIDERS.contains(&word.as_str()) || word.contains("CLOUDFLARE")) && words.iter().any(|word| is_secret(word))
+}
+
+/// Whether a value is an address of R2 or of Cloudflare's API, whatever its name is: with the keys in it or next to it, it leads past the gateway.
+fn leads_past(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    ["cloudflarestorage.com", "api.cloudflare.com"].iter().any(|host| value.contains(host))
 }
 
 #[cfg(test)]
@@ -186,10 +193,25 @@ mod tests {
             "MC_HOST_r2",
             "TF_VAR_cloudflare_api_token",
             "PROD_R2_SECRET",
+            "CLOUDFLARED_TOKEN",
+            "CLOUDFLAREAPITOKEN",
+            "CFTOKEN",
+            "TUNNEL_TOKEN",
+            "LITESTREAM_SECRET_ACCESS_KEY",
+            "MINIO_SECRET_KEY",
             "TOKEN_SECRET",
         ] {
             assert_eq!(hidden(&Project::default(), &[], &[(name, "x")]), [name]);
         }
+    }
+
+    #[test]
+    fn what_leads_past_the_gateway_is_hidden_whatever_its_name_is() {
+        for value in ["https://key:secret@x.r2.cloudflarestorage.com/b", "s3://b?endpoint=X.R2.CloudflareStorage.com", "https://api.cloudflare.com/client/v4"] {
+            assert_eq!(hidden(&Project::default(), &[], &[("ANY_URL", value)]), ["ANY_URL"], "{value}");
+            assert_eq!(hidden(&Project::default(), &["ANY_URL"], &[("ANY_URL", value)]), [""; 0], "{value}");
+        }
+        assert_eq!(hidden(&Project::default(), &[], &[("ANY_URL", "https://developers.cloudflare.com/d1")]), [""; 0]);
     }
 
     #[test]
@@ -208,6 +230,9 @@ mod tests {
             "VAULT_TOKEN",
             "RCLONE_PROGRESS",
             "KEYSTONE",
+            "MINIO_ENDPOINT",
+            "TUNNEL_NAME",
+            "CLOUDFLARED",
         ] {
             assert_eq!(hidden(&Project::default(), &[], &[(name, "x")]), [""; 0], "{name}");
         }
