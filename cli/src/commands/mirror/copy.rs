@@ -101,8 +101,9 @@ impl Job {
             .map(|row| {
                 let (source_key, before) = (row.key.clone(), row.cells.clone());
                 let written = plan.write(&self.scrubber, row);
-                if let Some(column) = holds_unlisted(plan, &before, &written.row.cells).and_then(|place| plan.table.columns.get(place)) {
-                    return Err(refuse_late(&plan.table.name, &column.name, &describe(&source_key), &self.rules_file));
+                if let Some(unlisted) = holds_unlisted(plan, &before, &written.row.cells) {
+                    let column = plan.table.columns.get(unlisted.place).map(|column| column.name.as_str()).unwrap_or_default();
+                    return Err(refuse_late(&plan.table.name, column, &describe(&source_key), &self.rules_file, unlisted));
                 }
                 Ok(Ready { source_key, written })
             })

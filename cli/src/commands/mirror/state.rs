@@ -129,12 +129,13 @@ impl State {
 
     /// Whether the secret is the one that the mirror began with.
     pub fn check_secret(&self) -> Outcome<()> {
-        if check_of(&self.secret()?) == self.secret_check {
+        let given = environment_secret()?.is_none_or(|secret| check_of(&secret) == self.secret_check);
+        if given && check_of(&self.secret()?) == self.secret_check {
             return Ok(());
         }
         Err(Failure::configuration(
             format!("{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not fit those that are there. Nothing was written now."),
-            "Set it to the first one, or begin anew with --restart.",
+            "Set it as it was then (or not at all, if it was not set), or begin anew with --restart.",
         ))
     }
 

@@ -50,6 +50,7 @@ impl Smoke {
     pub fn run(&self, say: Say) -> Outcome<ExitCode> {
         let environment = Environment::current()?;
         let project = Project::find()?;
+        crate::here::warn(&project, environment, self.url.as_deref(), say);
         let key = match std::env::var("DRYRUN_KEY").ok().filter(|key| !key.trim().is_empty()) {
             Some(key) => key.trim().to_owned(),
             None => project.profile(environment)?.key.fetch(&project.folder)?,
