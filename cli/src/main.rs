@@ -101,7 +101,13 @@ fn not_valid(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let text = text.trim().trim_start_matches("error: ");
     let (message, remedy) = text.split_once("\n\n").unwrap_or((text, "For more information, try '--help'."));
-    Say::new(true).failure(&Failure::new(Exit::Usage, "usage", message, remedy));
+    let (say, failure) = (Say::new(true), Failure::new(Exit::Usage, "usage", message, remedy));
+    // Standard output of exec is the command's.
+    if std::env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")).is_some_and(|word| word == "exec") {
+        say.note(&failure.to_json().to_string())
+    } else {
+        say.failure(&failure)
+    }
     ExitCode::from(Exit::Usage as u8)
 }
 

@@ -187,6 +187,15 @@ describe('migrations that do more than they say', () => {
     assert.deepEqual(found(told.files[0]), [['unnamed_deletion', 'orders', 3, 3]]);
   });
 
+  test('indexes and triggers that a table loses when it is made anew', async () => {
+    await production.db.exec('CREATE INDEX payment_by_invoice ON payments (invoice); CREATE TRIGGER payments_stay BEFORE DELETE ON payments BEGIN SELECT 1; END');
+    const anew = 'CREATE TABLE p2 (id INTEGER PRIMARY KEY, invoice TEXT, at TEXT);\nINSERT INTO p2 (id, invoice) SELECT id, invoice FROM payments;\nDROP TABLE payments;\nALTER TABLE p2 RENAME TO payments;\n';
+    const told = await passes({ '0001_x.sql': anew });
+    assert.deepEqual(told.files[0].warnings.filter((warning) => /anew/.test(warning)), ['payments is made anew without its index payment_by_invoice.', 'payments is made anew without its trigger payments_stay.']);
+    const kept = await passes({ '0001_x.sql': `DROP TRIGGER payments_stay;\n${anew}CREATE INDEX payment_by_invoice ON payments (invoice);` });
+    assert.deepEqual(kept.files[0].warnings.filter((warning) => /anew/.test(warning)), []);
+  });
+
   test('a table that is made anew without some of its rows', async () => {
     const told = await fails({ '0001_x.sql': 'CREATE TABLE orders_new (id TEXT PRIMARY KEY, customer INTEGER, note TEXT);\nINSERT INTO orders_new SELECT o.id, o.customer, o.note FROM orders o JOIN customers c ON c.id = o.customer AND c.name IS NOT NULL;\nDROP TABLE orders;\nALTER TABLE orders_new RENAME TO orders;' });
     assert.deepEqual(found(told.files[0]), [['lost_on_the_way', 'orders', 1, 3]]);
@@ -282,6 +291,8 @@ describe('how it is asked and how it answers', () => {
       assert.deepEqual([said.code, words.test(said.stderr)], [code, true], said.stderr);
     }
     assert.equal((await production.api('/v1/runs', { key: 'agent' })).json.runs.length, before);
+    const { code, json } = await rehearse({ '0001_x.sql': 'SELECT 1;' }, { args: ['--table', 'orders'] });
+    assert.deepEqual([code, json.error.code], [2, 'no_record']);
   });
 });
 

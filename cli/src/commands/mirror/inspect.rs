@@ -59,10 +59,13 @@ pub fn suspects(side: &impl Reads, plan: &TablePlan, bound: Option<&[Cell]>) -> 
     Ok(suspects.collect())
 }
 
+/// A column of a table.
+type Place<'a> = (&'a Table, usize);
+
 /// A column that refers to another needs the same rule, so that what is proposed can be used as it is.
 pub fn follow_references(tables: &[&Table], rules: &Rules, suspects: &mut Vec<Suspect>) {
     let rule = |table: &Table, place: usize| rules.of(table).into_iter().nth(place).flatten();
-    let pairs: Vec<((&Table, usize), (&Table, usize))> = tables
+    let pairs: Vec<(Place<'_>, Place<'_>)> = tables
         .iter()
         .flat_map(|child| child.foreign_keys.iter().flat_map(move |key| key.from.iter().zip(&key.to).map(move |(from, to)| (*child, key.parent.as_str(), from, to))))
         .filter_map(|(child, parent, from, to)| {
