@@ -492,4 +492,22 @@ describe('what a mirror refuses, and says', () => {
     assert.equal((await found('fox')).length, 2, 'the trigger is there again');
     project.remove();
   });
+
+  test('an index of words is made where it is lacking, and one with rows of its own is copied and scrubbed', async () => {
+    const tables = `CREATE TABLE texts (id INTEGER PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE words_of USING fts5(body, content='texts', content_rowid='id');
+      CREATE VIRTUAL TABLE words USING fts5(title, note, tokenize = 'porter'); CREATE TRIGGER texts_are_indexed AFTER INSERT ON texts BEGIN INSERT INTO words_of (rowid, body) VALUES (new.id, new.body); END`;
+    await fresh(tables, `INSERT INTO texts VALUES (1, 'quick brown fox'); INSERT INTO words (rowid, title, note) VALUES (7, 'running', 'by ada@lovelace.example.org'), (9, 'sleeping', NULL)`,
+      `CREATE VIRTUAL TABLE words USING fts5(title, note, tokenize = 'porter'); INSERT INTO words VALUES ('old secret', 'left@over.example.org')`);
+    const project = projectOf(production, staging, { toml: '' });
+    assert.match((await project.ended()).stderr, /words\.note: it holds texts with an e-mail address/);
+    nothingWritten();
+    writeFileSync(path.join(project.folder, 'scrub.toml'), '[tables.words]\nnote = "hash"\n');
+    const said = succeeded(await project.ended('--json'));
+    assert.deepEqual([said.changes.virtual_tables_not_copied, said.tables.map(({ name, rows }) => [name, rows]).sort()], [['words_of'], [['texts', 1], ['words', 2]]]);
+    assert.deepEqual(await staging.db.all(`SELECT rowid FROM words WHERE words MATCH 'run'`), [{ rowid: 7 }]);
+    assert.deepEqual(await staging.db.all(`SELECT rowid FROM words WHERE words MATCH 'old OR lovelace OR left'`), []);
+    await staging.db.exec(`INSERT INTO texts VALUES (3, 'new fox')`);
+    assert.equal((await staging.db.all(`SELECT rowid FROM words_of WHERE words_of MATCH 'fox'`)).length, 2);
+    project.remove();
+  });
 });

@@ -209,7 +209,9 @@ impl Mirror {
         let (source_schema, target_schema) = (Schema::read(source)?, Schema::read(target)?);
         rules.check(&source_schema)?;
         let tables = plan::choose(&source_schema, &self.tables)?;
-        let chosen = |name: &str| tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
+        // Indexes of words over other tables have no rows to copy, but triggers need them to be there.
+        let index = |name: &str| self.tables.is_empty() && source_schema.virtual_tables.iter().any(|table| table.eq_ignore_ascii_case(name));
+        let chosen = |name: &str| index(name) || tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
         let changes = prepare::decide(&source_schema, &target_schema, &chosen, self.schema)?;
         let steps: Vec<Vec<TablePlan>> = plan::arrange(&tables)
             .into_iter()

@@ -150,7 +150,8 @@ impl Job {
         let order: Vec<&str> = arrange(&emptied).into_iter().rev().flatten().filter_map(|(place, _)| emptied.get(place)).map(|table| table.name.as_str()).collect();
         let mut statements: Vec<Statement> =
             changes.dropped.iter().map(|(kind, name)| Statement::plain(format!("DROP {} IF EXISTS {}", kind.to_uppercase(), identifier(name)))).collect();
-        let dropped = order.into_iter().filter(|name| changes.dropped_tables.iter().any(|dropped| dropped == name));
+        let indexes = changes.dropped_tables.iter().map(String::as_str).filter(|name| target.table(name).is_none());
+        let dropped = indexes.chain(order).filter(|name| changes.dropped_tables.iter().any(|dropped| dropped == name));
         statements.extend(dropped.map(|name| Statement::plain(format!("DROP TABLE IF EXISTS {}", identifier(name)))));
         self.write_all(statements)?;
         for kind in ["table", "index"] {

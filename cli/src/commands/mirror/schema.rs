@@ -114,7 +114,7 @@ pub struct Schema {
     pub objects: Vec<Object>,
     /// Its tables with rows of their own.
     pub tables: Vec<Table>,
-    /// Virtual tables, which are not copied.
+    /// Virtual tables without rows of their own, which are not copied.
     pub virtual_tables: Vec<String>,
 }
 
@@ -148,8 +148,9 @@ impl Schema {
             list.rows.iter().map(|row| (text(row.first()), Kind { kind: text(row.get(1)), without_rowid: text(row.get(2)) == "1", strict: text(row.get(3)) == "1" })).collect();
         let is = |name: &str, kind: &str| kinds.get(name).is_some_and(|known| known.kind == kind);
         let objects: Vec<Object> = objects.into_iter().filter(|object| !is_own(&object.name) && !is(&object.name, "shadow") && !is(&object.table, "shadow")).collect();
-        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual")).map(|object| object.name.clone()).collect();
-        let names: Vec<&Object> = objects.iter().filter(|object| object.kind == "table" && is(&object.name, "table")).collect();
+        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual") && !keeps_rows(&object.sql)).map(|object| object.name.clone()).collect();
+        let names: Vec<&Object> =
+            objects.iter().filter(|object| object.kind == "table" && (is(&object.name, "table") || is(&object.name, "virtual") && keeps_rows(&object.sql))).collect();
         let mut tables = Vec::new();
         for some in names.chunks(AT_ONCE) {
             let answers = side.read(some.iter().flat_map(|object| describe(&object.name)).collect())?;
@@ -214,6 +215,13 @@ fn describe(table: &str) -> [String; 3] {
             "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
         ),
     ]
+}
+
+/// Whether a virtual table is one of words that keeps its rows itself: those can be read and written like any other.
+fn keeps_rows(sql: &str) -> bool {
+    let words = meaning(sql);
+    let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
+    has(&["using", "fts5"]) && !has(&["content", "="])
 }
 
 /// What the list of tables says of one.
