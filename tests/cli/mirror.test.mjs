@@ -467,6 +467,30 @@ describe('what a mirror refuses, and says', () => {
     project.remove();
   });
 
+  test('does not begin or go on while another one is running', async () => {
+    await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
+    let held, release;
+    const reached = new Promise((resolve) => (held = resolve));
+    const released = new Promise((resolve) => (release = resolve));
+    const to = await between(staging, async ({ body }) => {
+      if (!body.includes('INSERT INTO \\"users\\"')) return undefined;
+      held();
+      await released;
+      return undefined;
+    });
+    const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
+    const first = project.ended('--json');
+    await reached;
+    for (const how of [[], ['--resume'], ['--restart']]) {
+      const { code, json } = await project.ended('--json', ...how);
+      assert.deepEqual([code, json.error.code], [4, 'already_running'], how.join());
+    }
+    release();
+    assert.equal(succeeded(await first).rows, 1);
+    await to.stop();
+    project.remove();
+  });
+
   test('writes nothing past a run that it is started in', async () => {
     await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
     const project = projectOf(production, staging, { toml: '[tables.users]\nmail = "email"\n' });

@@ -131,6 +131,8 @@ impl Mirror {
         let rules = Rules::read(self.scrub.as_deref())?;
         let sides = Sides::find(self.from, self.to, self.database.as_deref(), say)?;
         let what = self.what(&sides, &rules);
+        // Held until the end, however it comes.
+        let _alone = if looks { None } else { Some(state::alone(&self.state)?) };
         let state = if looks { None } else { self.state(what)? };
         let stop = listen()?;
         let source = sides.open_source(&stop)?;
