@@ -144,6 +144,11 @@ describe('migrations that fail where there are rows', () => {
     assert.match(said.stdout, /0003_later\.sql +not run/);
   });
 
+  test('foreign keys are not said to be checked when nothing ran', async () => {
+    const told = await fails({ '0001_x.sql': 'INSERT INTO nowhere VALUES (1);' });
+    assert.deepEqual(told.foreign_keys, { checked: false, broken: [], not_checked_because: 'no file ran to its end.' });
+  });
+
   test('wherever the failing statement stands, it is the one that is named', async () => {
     for (let at = 0; at < 5; at += 1) {
       const lines = Array.from({ length: 5 }, (_, index) => (index === at ? "INSERT INTO customers (email) VALUES ('a@x');" : `CREATE TABLE t${index} (id);`));

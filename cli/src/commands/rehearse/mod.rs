@@ -121,6 +121,8 @@ impl Rehearse {
         bar.finish_and_clear();
         if rehearsal.files.iter().any(|file| file.ending == file::Ending::Done) {
             rehearsal.keys = keys::check(run, base)?;
+        } else if !rehearsal.files.is_empty() {
+            rehearsal.keys = Keys::Unknown("no file ran to its end.".to_owned());
         }
         Ok(rehearsal)
     }

@@ -170,6 +170,12 @@ impl Test {
                 .flatten()
                 .map(|store| Store { binding: text(store, "binding"), kind: text(store, "kind"), denied: text(store, "policy") == "denied" })
                 .collect();
+            if stores.iter().all(|store| store.denied) {
+                return Err(wrong(
+                    "The gateway has no store that may be written to, so there is nothing to look at.",
+                    "Name the stores and their policies in STORES in wrangler.toml.",
+                ));
+            }
             let caller = told.get("caller").unwrap_or(&Value::Null);
             let names = stores.iter().map(|store| store.binding.clone()).collect::<Vec<_>>().join(", ");
             Ok(((text(&told, "account"), stores), format!("{} · {names} · asked by {} ({})", probe.environment, text(caller, "name"), text(caller, "role"))))
