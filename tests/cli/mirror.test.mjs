@@ -467,6 +467,22 @@ describe('what a mirror refuses, and says', () => {
     project.remove();
   });
 
+  test('does not go on with other tables than it began with', async () => {
+    await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
+    let cut = true;
+    const to = await between(staging, ({ body }) => (cut && body.includes('INSERT INTO \\"users\\"') ? (answer) => ({ ...answer, status: 400, body: Buffer.from('{"code":"run_closed","detail":"Closed.","remedy":""}') }) : undefined));
+    const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
+    assert.equal((await project.ended('--json')).code, 4);
+    cut = false;
+    for (const { db } of [production, staging]) await db.exec('CREATE TABLE later (x)');
+    await production.db.exec('INSERT INTO later VALUES (1)');
+    const { code, json } = await project.ended('--resume', '--json');
+    assert.deepEqual([code, json.error.code], [1, 'tables_changed']);
+    assert.deepEqual(succeeded(await project.ended('--restart', '--json')).tables.map(({ name, rows }) => [name, rows]), [['users', 1], ['later', 1]]);
+    await to.stop();
+    project.remove();
+  });
+
   test('does not begin or go on while another one is running', async () => {
     await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
     let held, release;

@@ -223,6 +223,15 @@ impl Mirror {
             })
             .collect();
         let known = resumed.filter(|state| !state.tables.is_empty());
+        let names = || tables.iter().map(|table| &table.name);
+        if known.is_some_and(|state| state.tables.len() != tables.len() || !names().all(|name| state.tables.contains_key(name))) {
+            return Err(Failure::new(
+                Exit::Found,
+                "tables_changed",
+                "The source has other tables than when this mirror began, so it would not be complete. Nothing was written now.",
+                "Begin anew with --restart.",
+            ));
+        }
         let bounds = match known {
             Some(state) => state.tables.iter().map(|(name, progress)| (name.clone(), (progress.expected, progress.bound.clone()))).collect(),
             None => tables.iter().map(|table| table.name.clone()).zip(pages::bounds(source, &tables)?).collect(),
