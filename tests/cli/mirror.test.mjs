@@ -497,11 +497,14 @@ describe('what a mirror refuses, and says', () => {
     const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
     const first = project.ended('--json');
     await reached;
-    for (const how of [[], ['--resume'], ['--restart']]) {
-      const { code, json } = await project.ended('--json', ...how);
-      assert.deepEqual([code, json.error.code], [4, 'already_running'], how.join());
+    try {
+      for (const how of [[], ['--resume'], ['--restart']]) {
+        const { code, json } = await project.ended('--json', ...how);
+        assert.deepEqual([code, json.error.code], [4, 'already_running'], how.join());
+      }
+    } finally {
+      release();
     }
-    release();
     assert.equal(succeeded(await first).rows, 1);
     await to.stop();
     project.remove();
