@@ -157,7 +157,15 @@ impl DryRun {
         if !self.definitions()?.iter().any(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(table)) {
             return Ok(None);
         }
-        let answers = self.batch(&format!("SELECT name FROM {} ORDER BY id", identifier(table)))?;
+        let answers = self.batch(&format!("SELECT name FROM {} ORDER BY id", identifier(table))).map_err(|failure| match failure.code.as_str() {
+            "sql_error" => Failure::new(
+                Exit::Usage,
+                "no_record",
+                format!("The table {table} does not record migrations by the columns id and name, as wrangler does: {}", failure.message),
+                "Name the table that does: --table NAME",
+            ),
+            _ => failure,
+        })?;
         Ok(Some(answers.into_iter().flat_map(|answer| answer.rows).map(|row| Rows::text(&row, 0)).collect()))
     }
 }

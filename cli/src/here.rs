@@ -69,18 +69,9 @@ impl Here {
             let credential = "the run's token (DRYRUN_TOKEN)".to_owned();
             return Ok(Self { project, gateway, run, credential, exposed: None });
         }
-        if !project.has_staging() && project.profiles.contains_key(&Environment::Production) {
-            say.warn(&no_staging(&project, environment));
-        }
+        let gateway = gateway(&project, environment, say)?;
         let profile = project.profile(environment)?;
-        let exposed = profile.key.exposed(&project.folder);
-        if let Some((what, remedy)) = &exposed {
-            say.warn(&format!("{what}\n{remedy}"));
-        }
-        if leaves_in_the_clear(&profile.url) {
-            say.warn(&format!("The key of {environment} goes to {} in the clear.\nUse https:// there.", profile.url));
-        }
-        let (gateway, credential) = (Gateway::of(&project, environment)?, profile.key.describe());
+        let (credential, exposed) = (profile.key.describe(), profile.key.exposed(&project.folder));
         Ok(Self { project, gateway, run: None, credential, exposed })
     }
 
@@ -94,6 +85,26 @@ impl Here {
             return Err(Failure::new(Exit::Usage, "usage", format!("{id:?} is not the id of a run."), "dryrun runs lists them."));
         }
         Ok(id)
+    }
+}
+
+/// The gateway of an environment's profile, after the warnings that must not be missed.
+pub fn gateway(project: &Project, environment: Environment, say: Say) -> Outcome<Gateway> {
+    warn(project, environment, None, say);
+    Gateway::of(project, environment)
+}
+
+/// Warns of a project without staging, of a key that others can read, and of one that crosses a network in the clear. `url`: where it goes, when that is not what the project says.
+pub fn warn(project: &Project, environment: Environment, url: Option<&str>, say: Say) {
+    if !project.has_staging() && project.profiles.contains_key(&Environment::Production) {
+        say.warn(&no_staging(project, environment));
+    }
+    let profile = project.profiles.get(&environment);
+    if let Some((what, remedy)) = profile.and_then(|profile| profile.key.exposed(&project.folder)) {
+        say.warn(&format!("{what}\n{remedy}"));
+    }
+    if let Some(url) = url.or(profile.map(|profile| profile.url.as_str())).filter(|url| leaves_in_the_clear(url)) {
+        say.warn(&format!("The key of {environment} goes to {url} in the clear.\nUse https:// there."));
     }
 }
 

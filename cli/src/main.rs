@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use failure::{Failure, Outcome};
+use failure::{Exit, Failure, Outcome};
 use say::Say;
 
 /// Rehearse what agents do to D1, KV and R2, look at it, and promote it.
@@ -79,6 +79,10 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);
+            if say.is_json() {
+                say.result(&serde_json::json!({"shell": shell.to_string(), "script": String::from_utf8_lossy(&script)}), "");
+                return Ok(ExitCode::SUCCESS);
+            }
             // Whoever closed the pipe does not want to hear it.
             let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
             Ok(ExitCode::SUCCESS)
@@ -86,8 +90,32 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
     }
 }
 
+/// A command line that is not valid, or a question for help. Whoever asks for JSON gets it before the command line is understood.
+fn not_valid(error: &clap::Error) -> ExitCode {
+    let asked = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if !asked || !error.use_stderr() {
+        // Whoever closed the pipe does not want to hear it.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+    }
+    let text = error.render().to_string();
+    let text = text.trim().trim_start_matches("error: ");
+    let (message, remedy) = text.split_once("\n\n").unwrap_or((text, "For more information, try '--help'."));
+    let (say, failure) = (Say::new(true), Failure::new(Exit::Usage, "usage", message, remedy));
+    // Standard output of exec is the command's.
+    if std::env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")).is_some_and(|word| word == "exec") {
+        say.note(&failure.to_json().to_string())
+    } else {
+        say.failure(&failure)
+    }
+    ExitCode::from(Exit::Usage as u8)
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_valid(&error),
+    };
     let say = Say::new(arguments.json);
     run(arguments.command, say).unwrap_or_else(|failure: Failure| {
         say.failure(&failure);

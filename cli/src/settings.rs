@@ -1,9 +1,13 @@
 //! Which environment this is, and how its gateway is reached: `DRYRUN_ENV` and `dryrun.toml`.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Outcome};
@@ -48,8 +52,7 @@ impl std::fmt::Display for Environment {
 }
 
 /// Where a secret comes from. It is never in the file itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Secret {
     /// A variable of the environment.
     Variable(String),
@@ -58,6 +61,49 @@ pub enum Secret {
     /// A command that prints it, such as that of a secrets manager.
     Command(Vec<String>),
 }
+
+impl<'de> Deserialize<'de> for Secret {
+    /// A complaint never repeats what stands there: it may be the key itself.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Place;
+        impl<'de> Visitor<'de> for Place {
+            type Value = Secret;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("where the key comes from: { variable = NAME }, { file = PATH } or { command = [WORDS] }")
+            }
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Secret, E> {
+                Err(E::custom("the key itself does not belong in this file; say where it comes from"))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Secret, A::Error> {
+                let place: Option<String> = map.next_key()?;
+                let secret = match place.as_deref() {
+                    Some("variable") => Secret::Variable(map.next_value()?),
+                    Some("file") => Secret::File(map.next_value()?),
+                    Some("command") => Secret::Command(map.next_value()?),
+                    _ => return Err(A::Error::custom("a key comes from a variable, a file or a command")),
+                };
+                let named = match &secret {
+                    Secret::Variable(name) => name.as_str(),
+                    Secret::File(path) => path.to_str().unwrap_or_default(),
+                    Secret::Command(_) => "",
+                };
+                if named.starts_with("drk_") {
+                    return Err(A::Error::custom("the key itself does not belong in this file; name the variable or the file that holds it"));
+                }
+                match map.next_key::<String>()? {
+                    None => Ok(secret),
+                    Some(_) => Err(A::Error::custom("a key comes from one place only")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Place)
+    }
+}
+
+/// Longest wait for a command that prints a key: a secrets manager may ask a person first.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// After so long it is said what is waited for.
+const SILENCE: Duration = Duration::from_secs(5);
 
 impl Secret {
     /// Where it comes from, for people. Of a command only its name: a path in a secrets manager is nobody else's business.
@@ -87,7 +133,7 @@ impl Secret {
             }
             Self::File(path) => std::fs::read_to_string(folder.join(path))
                 .map_err(|error| Failure::configuration(format!("The key file {} cannot be read: {error}.", path.display()), "Make it, readable by you alone."))?,
-            Self::Command(words) => run(words, folder)?,
+            Self::Command(words) => run(words, folder, PATIENCE)?,
         };
         let text = text.trim().to_owned();
         if text.is_empty() {
@@ -98,20 +144,54 @@ impl Secret {
     }
 }
 
-fn run(words: &[String], folder: &Path) -> Outcome<String> {
+fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(Failure::configuration("The command for the key is empty.", "Name a program and its arguments, for example [\"op\", \"read\", \"op://agents/staging/key\"]."));
     };
-    let output =
-        Command::new(program).args(arguments).current_dir(folder).output().map_err(|error| {
-            Failure::configuration(format!("The command for the key, {program}, cannot be run: {error}."), "Install it, or take the key from a variable or file.")
-        })?;
+    let broken = |error: std::io::Error| {
+        Failure::configuration(format!("The command for the key, {program}, cannot be run: {error}."), "Install it, or take the key from a variable or file.")
+    };
+    let child = Command::new(program).args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(broken)?;
+    let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Whoever lost patience does not listen any more.
+        let _ = tell.send(child.wait_with_output());
+    });
+    let output = told.recv_timeout(patience.min(SILENCE)).or_else(|_| {
+        if patience > SILENCE {
+            let _ = writeln!(std::io::stderr(), "Waiting for the command for the key: {program}");
+        }
+        told.recv_timeout(patience.saturating_sub(SILENCE))
+    });
+    let Ok(output) = output else {
+        // It is not waited for before it ended, so the number is still its own.
+        if let Some(id) = id {
+            let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+        }
+        return Err(Failure::configuration(
+            format!("The command for the key, {program}, did not end within {} seconds and was stopped. Nothing was sent anywhere.", patience.as_secs()),
+            "Run it by hand to see what it waits for: it gets no input here.",
+        ));
+    };
+    let output = output.map_err(broken)?;
     if !output.status.success() {
         // What it printed may hold the secret, so only its complaint is repeated.
         let why = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect::<String>();
         return Err(Failure::configuration(format!("The command for the key, {program}, failed ({}): {why}", output.status), "Run it by hand to see why."));
     }
     String::from_utf8(output.stdout).map_err(|_| Failure::configuration(format!("What {program} printed is not text."), "Let it print the key alone."))
+}
+
+/// A complaint without the values that it quotes.
+fn without_values(message: &str) -> String {
+    let mut quoted = message.split('"');
+    let first = quoted.next().unwrap_or_default().to_owned();
+    let rest: Vec<&str> = quoted.collect();
+    match rest.last() {
+        Some(last) if rest.len() > 1 => format!("{first}\"…\"{last}"),
+        _ => first,
+    }
 }
 
 /// One environment of a project.
@@ -152,8 +232,10 @@ impl Project {
             Failure::configuration(format!("{} cannot be read: {error}.", file.display()), "Correct DRYRUN_CONFIG, or leave it out to use the nearest dryrun.toml.")
         })?;
         let profiles = toml::from_str(&text).map_err(|error| {
+            // The line itself may hold a key, so only its number is said.
+            let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
             Failure::configuration(
-                format!("{} is not understood: {error}", file.display()),
+                format!("{} is not understood: line {line}: {}.", file.display(), without_values(error.message())),
                 "It has a section for each environment: [staging] and [production], each with url = \"…\" and key = { variable = \"…\" }, { file = \"…\" } or { command = […] }.",
             )
         })?;
@@ -181,5 +263,42 @@ impl Project {
                 ),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(key: &str) -> String {
+        toml::from_str::<BTreeMap<Environment, Profile>>(&format!("[staging]\nurl = \"x\"\nkey = {key}"))
+            .map_or_else(|error| without_values(error.message()), |_| "fits".to_owned())
+    }
+
+    #[test]
+    fn no_complaint_repeats_a_key_that_stands_in_the_file() {
+        for key in [
+            "\"drk_staging_abc\"",
+            "{ variable = \"drk_staging_abc\" }",
+            "{ file = \"drk_staging_abc\" }",
+            "{ command = \"echo drk_staging_abc\" }",
+            "{ command = \"echo \\\"drk_staging_abc\" }",
+            "{ value = \"drk_staging_abc\" }",
+            "[\"drk_staging_abc\"]",
+        ] {
+            let complaint = complaint(key);
+            assert!(complaint != "fits" && !complaint.contains("abc"), "{key}: {complaint}");
+        }
+        assert!(complaint("{ variable = \"A\", file = \"b\" }").contains("one place only"));
+        for key in ["{ variable = \"A\" }", "{ file = \"b\" }", "{ command = [\"op\", \"read\"] }"] {
+            assert_eq!(complaint(key), "fits");
+        }
+    }
+
+    #[test]
+    fn a_command_that_does_not_end_is_stopped() {
+        let words: Vec<String> = ["sh", "-c", "exec sleep 600"].map(str::to_owned).into();
+        let failure = run(&words, Path::new("/"), Duration::from_millis(50)).unwrap_err();
+        assert!(failure.message.contains("sh, did not end"), "{}", failure.message);
     }
 }

@@ -167,11 +167,12 @@ describe('which environment', () => {
 
   test('a project without staging does nothing until production is named, and says so where nobody can miss it', async () => {
     const only = { production: profile(production) };
-    for (const args of [['env'], ['exec', '--', 'echo', 'ran'], ['runs']]) {
-      const unnamed = await dryrun(only, args);
+    for (const args of [['env'], ['exec', '--', 'echo', 'ran'], ['runs'], ['rehearse', 'dryrun.toml.sql', '--database', 'DB'], ['smoke']]) {
+      const prepare = ({ folder }) => writeFileSync(path.join(folder, 'dryrun.toml.sql'), 'SELECT 1;');
+      const unnamed = await dryrun(only, args, { prepare });
       assert.deepEqual([unnamed.code, unnamed.stdout], [3, ''], args.join(' '));
       assert.match(unnamed.stderr, /^!{72}\nTHIS PROJECT HAS NO STAGING .*\nNothing is done: .*\n.*\n!{72}\nerror: .*NO STAGING.*\n {2}Add \[staging\] to it, or say that you mean production/);
-      const named = await dryrun(only, args, { env: { DRYRUN_ENV: 'production' } });
+      const named = await dryrun(only, args, { prepare, env: { DRYRUN_ENV: 'production' } });
       assert.equal(named.code, 0, named.stderr);
       assert.match(named.stderr, /^!{72}\nTHIS PROJECT HAS NO STAGING .*\nYou named production, and PRODUCTION IS WHAT YOU GET\./);
     }
@@ -223,6 +224,18 @@ describe('where the key comes from', () => {
       assert.equal(open.code, 1);
       assert.match(open.stderr, /^!{72}\nOTHERS ON THIS MACHINE CAN READ THE KEY: \S+key has mode 6\d\d\.\nchmod 600 \S+key\n!{72}$/m);
       assert.match(open.stdout, /NOT WELL: OTHERS ON THIS MACHINE/);
+    }
+  });
+
+  test('a key that stands in dryrun.toml itself is refused and not repeated', async () => {
+    for (const key of ['"drk_staging_half"', '{ variable = "drk_staging_half" }', '{ file = "drk_staging_half" }', '{ command = "echo drk_staging_half" }', '"drk_staging_half']) {
+      const prepare = ({ folder }) => writeFileSync(path.join(folder, 'dryrun.toml'), `[staging]\nurl = "${staging.url}"\nkey = ${key}\n`);
+      for (const args of [['env'], ['env', '--json']]) {
+        const { code, stdout, stderr } = await dryrun({}, args, { prepare });
+        assert.equal(code, 3);
+        assert.match(stdout + stderr, /dryrun\.toml is not understood: line 3: /);
+        assert.doesNotMatch(stdout + stderr, /half/, key);
+      }
     }
   });
 

@@ -389,8 +389,136 @@ describe('what a mirror refuses, and says', () => {
     const { code, json } = await project.ended('--json');
     assert.equal(code, 4);
     assert.match(json.error.message, /row of "items" with the key 200 could not be written: CHECK constraint failed/);
-    assert.match(json.error.remedy, /Take other rules.*--resume/);
+    assert.match(json.error.remedy, /Take other rules, and begin anew with --restart/);
+    assert.doesNotMatch(json.error.remedy, /--resume/, 'the same rules would end at the same row');
     assert.equal((await staging.db.all('SELECT count(*) AS count FROM items'))[0].count, 199);
+    project.remove();
+  });
+
+  test('knows what a column makes of what a rule makes, and finds it as it should be', async () => {
+    await fresh('CREATE TABLE figures (id INTEGER PRIMARY KEY, score REAL, tel NUMERIC, pin TEXT, age INTEGER, any_of_them)', `INSERT INTO figures VALUES (1, 1234.5, '+49 30 1234567', '1234', 5, 0.1), (2, 2.25, NULL, 'x', 6, 9e999), (3, 0.1, '+49 30 7654321', '1e5', 7, 3.0)`);
+    for (const rules of [['"hash"', '"phone"', '{ fixed = 0 }', '{ fixed = "7.5" }', '"hash"'], ['"keep_format"', '"hash"', '"keep_format"', '{ fixed = "12" }', '"keep_format"'], ['{ fixed = 1e20 }', '{ fixed = " 7e3 " }', '"phone"', '"keep_format"', '{ fixed = 0.5 }']]) {
+      const project = projectOf(production, staging, { toml: `[tables.figures]\n${['score', 'tel', 'pin', 'age', 'any_of_them'].map((column, place) => `${column} = ${rules[place]}`).join('\n')}\n` });
+      assert.equal(succeeded(await project.ended('--json')).rows, 3);
+      project.remove();
+    }
+    assert.deepEqual(await staging.db.all('SELECT score, tel, typeof(tel) AS class, any_of_them FROM figures WHERE id < 3'), [{ score: 1e20, tel: 7000, class: 'integer', any_of_them: 0.5 }, { score: 1e20, tel: null, class: 'null', any_of_them: 0.5 }]);
+  });
+
+  test('finds personal data in documents, in bytes and under names of other languages, and proposes rules that fit keys and references', async () => {
+    const tables = `CREATE TABLE members (id INTEGER PRIMARY KEY, username TEXT UNIQUE, vorname TEXT, telefonnummer INTEGER, "住所" TEXT);
+      CREATE TABLE posts (id INTEGER PRIMARY KEY, author TEXT REFERENCES members (username), owner_name INTEGER REFERENCES members);
+      CREATE TABLE events (id INTEGER PRIMARY KEY, payload TEXT, raw BLOB, broken TEXT, picture BLOB)`;
+    await fresh(tables, `INSERT INTO members VALUES (1, 'ada', 'Ada', 49301234567, 'Ulm 1'); INSERT INTO posts VALUES (1, 'ada', 1);
+      INSERT INTO events VALUES (1, '{"user":{"name":"Ada Lovelace","phone":"+49 30 1234567"},"n":1}', CAST('to ada@lovelace.example.org' AS BLOB), CAST(X'FF20616461406C6F76656C6163652E6F7267' AS TEXT), X'FFD8FF00406100')`);
+    const project = projectOf(production, staging, { toml: '' });
+    const { code, stderr } = await project.ended();
+    assert.equal(code, 1);
+    assert.doesNotMatch(stderr, /lovelace|1234567|picture|owner_name/i);
+    const suggested = (await project.run([...words, '--suggest'])).stdout;
+    assert.match(suggested, /author = "hash"/);
+    assert.match(suggested, /payload = { json = { "\/user\/name" = "name", "\/user\/phone" = "phone" } }/);
+    writeFileSync(path.join(project.folder, 'scrub.toml'), suggested);
+    succeeded(await project.ended());
+    const [event] = await staging.db.all(`SELECT payload, CAST(raw AS TEXT) || broken AS other, hex(picture) AS picture FROM events`);
+    assert.doesNotMatch(event.payload + event.other, /Ada|1234567|lovelace/);
+    assert.equal(event.picture, 'FFD8FF00406100');
+    assert.deepEqual(await staging.db.all('SELECT count(*) AS count, min(owner_name) AS owner FROM posts JOIN members ON username = author'), [{ count: 1, owner: 1 }]);
+    // A rule for one place is none for another.
+    writeFileSync(path.join(project.folder, 'scrub.toml'), suggested.replace('"/user/name" = "name", ', ''));
+    const left = (await project.ended('--json')).json.error;
+    assert.deepEqual([left.code, /events\.payload: its rule says nothing about \/user\/name/.test(left.message)], ['personal_data', true], left.message);
+    project.remove();
+  });
+
+  test('stops at a document in the middle of a table', async () => {
+    await fresh(people, `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO users SELECT i, NULL, 'Ulm', '{"n":1}' FROM n; UPDATE users SET note = '{"user":{"nachname":"Lovelace"}}' WHERE id = 300`);
+    const project = projectOf(production, staging, { toml: '[tables.users]\nmail = "email"\n' });
+    const { code, json } = await project.ended('--json');
+    assert.deepEqual([code, json.error.code], [1, 'personal_data']);
+    assert.match(json.error.message, /users\.note holds JSON with personal values in it in the row with the key 300/);
+    assert.match(json.error.remedy, /note = { json = { "\/user\/nachname" = "name" } }/);
+    assert.deepEqual(await staging.db.all(`SELECT id FROM users WHERE note LIKE '%Lovelace%'`), []);
+    project.remove();
+  });
+
+  test('quotes, capitals and blanks are no difference of schemas', async () => {
+    await fresh(`CREATE TABLE "items" ("id" INTEGER PRIMARY KEY, [a b] TEXT DEFAULT 'X'); CREATE INDEX by_a ON items ([a b] DESC)`, `INSERT INTO items VALUES (1, 'y')`,
+      `create table items (id integer primary key, "a b" text default 'X'); CREATE INDEX by_a ON "items" ("a b" desc)`);
+    const project = projectOf(production, staging, { toml: '' });
+    assert.deepEqual(succeeded(await project.ended('--json')).changes, { made: [], dropped: [], left_alone: [], virtual_tables_not_copied: [] });
+    project.remove();
+  });
+
+  test('goes on only with the secret that it began with, and begins anew whatever the state file holds', async () => {
+    await fresh(people, `WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO users SELECT i, 'p' || i || '@lovelace.example.org', 'Ulm', NULL FROM n`);
+    let cut = true;
+    const to = await between(staging, ({ body }) => (cut && body.includes('INSERT INTO \\"users\\"') ? (answer) => ({ ...answer, status: 400, body: Buffer.from('{"code":"run_closed","detail":"Closed.","remedy":""}') }) : undefined));
+    const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
+    const ended = await project.ended('--json');
+    assert.equal(ended.code, 4, ended.stderr);
+    cut = false;
+    const other = await project.start([...words, '--scrub', 'scrub.toml', '--resume', '--json'], { env: { DRYRUN_SCRUB_SECRET: 'a secret of the team' } }).ended;
+    assert.deepEqual([other.code, /DRYRUN_SCRUB_SECRET is not the secret/.test(other.json.error.message)], [3, true]);
+    writeFileSync(project.stateFile, 'half a fi');
+    assert.equal((await project.ended('--resume', '--json')).code, 3);
+    assert.equal(succeeded(await project.ended('--restart', '--json')).rows, 300);
+    await to.stop();
+    project.remove();
+  });
+
+  test('does not go on with other tables than it began with', async () => {
+    await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
+    let cut = true;
+    const to = await between(staging, ({ body }) => (cut && body.includes('INSERT INTO \\"users\\"') ? (answer) => ({ ...answer, status: 400, body: Buffer.from('{"code":"run_closed","detail":"Closed.","remedy":""}') }) : undefined));
+    const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
+    assert.equal((await project.ended('--json')).code, 4);
+    cut = false;
+    for (const { db } of [production, staging]) await db.exec('CREATE TABLE later (x)');
+    await production.db.exec('INSERT INTO later VALUES (1)');
+    const { code, json } = await project.ended('--resume', '--json');
+    assert.deepEqual([code, json.error.code], [1, 'tables_changed']);
+    assert.deepEqual(succeeded(await project.ended('--restart', '--json')).tables.map(({ name, rows }) => [name, rows]), [['users', 1], ['later', 1]]);
+    await to.stop();
+    project.remove();
+  });
+
+  test('does not begin or go on while another one is running', async () => {
+    await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
+    let held, release;
+    const reached = new Promise((resolve) => (held = resolve));
+    const released = new Promise((resolve) => (release = resolve));
+    const to = await between(staging, async ({ body }) => {
+      if (!body.includes('INSERT INTO \\"users\\"')) return undefined;
+      held();
+      await released;
+      return undefined;
+    });
+    const project = projectOf(production, staging, { to, toml: '[tables.users]\nmail = "email"\n' });
+    const first = project.ended('--json');
+    await reached;
+    try {
+      for (const how of [[], ['--resume'], ['--restart']]) {
+        const { code, json } = await project.ended('--json', ...how);
+        assert.deepEqual([code, json.error.code], [4, 'already_running'], how.join());
+      }
+    } finally {
+      release();
+    }
+    assert.equal(succeeded(await first).rows, 1);
+    await to.stop();
+    project.remove();
+  });
+
+  test('writes nothing past a run that it is started in', async () => {
+    await fresh(people, `INSERT INTO users VALUES (1, NULL, 'Ulm', 'x')`);
+    const project = projectOf(production, staging, { toml: '[tables.users]\nmail = "email"\n' });
+    const inside = { env: { DRYRUN_RUN_ID: 'run_1', DRYRUN_URL: staging.url, DRYRUN_TOKEN: 'drt_staging_x' } };
+    const { code, json } = await project.start([...words, '--scrub', 'scrub.toml', '--json'], inside).ended;
+    assert.deepEqual([code, json.error.code], [4, 'inside_run']);
+    nothingWritten();
+    assert.equal((await project.start([...words, '--scrub', 'scrub.toml', '--dry-run', '--json'], inside).ended).code, 0);
+    nothingWritten();
     project.remove();
   });
 
@@ -405,6 +533,24 @@ describe('what a mirror refuses, and says', () => {
     assert.deepEqual([await found('fox'), await found('stale')], [[{ rowid: 1 }], []]);
     await staging.db.exec(`INSERT INTO texts VALUES (3, 'new fox')`);
     assert.equal((await found('fox')).length, 2, 'the trigger is there again');
+    project.remove();
+  });
+
+  test('an index of words is made where it is lacking, and one with rows of its own is copied and scrubbed', async () => {
+    const tables = `CREATE TABLE texts (id INTEGER PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE words_of USING fts5(body, content='texts', content_rowid='id');
+      CREATE VIRTUAL TABLE words USING fts5(title, note, tokenize = 'porter'); CREATE TRIGGER texts_are_indexed AFTER INSERT ON texts BEGIN INSERT INTO words_of (rowid, body) VALUES (new.id, new.body); END`;
+    await fresh(tables, `INSERT INTO texts VALUES (1, 'quick brown fox'); INSERT INTO words (rowid, title, note) VALUES (7, 'running', 'by ada@lovelace.example.org'), (9, 'sleeping', NULL)`,
+      `CREATE VIRTUAL TABLE words USING fts5(title, note, tokenize = 'porter'); INSERT INTO words VALUES ('old secret', 'left@over.example.org')`);
+    const project = projectOf(production, staging, { toml: '' });
+    assert.match((await project.ended()).stderr, /words\.note: it holds texts with an e-mail address/);
+    nothingWritten();
+    writeFileSync(path.join(project.folder, 'scrub.toml'), '[tables.words]\nnote = "hash"\n');
+    const said = succeeded(await project.ended('--json'));
+    assert.deepEqual([said.changes.virtual_tables_not_copied, said.tables.map(({ name, rows }) => [name, rows]).sort()], [['words_of'], [['texts', 1], ['words', 2]]]);
+    assert.deepEqual(await staging.db.all(`SELECT rowid FROM words WHERE words MATCH 'run'`), [{ rowid: 7 }]);
+    assert.deepEqual(await staging.db.all(`SELECT rowid FROM words WHERE words MATCH 'old OR lovelace OR left'`), []);
+    await staging.db.exec(`INSERT INTO texts VALUES (3, 'new fox')`);
+    assert.equal((await staging.db.all(`SELECT rowid FROM words_of WHERE words_of MATCH 'fox'`)).length, 2);
     project.remove();
   });
 });

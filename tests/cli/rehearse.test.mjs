@@ -144,6 +144,11 @@ describe('migrations that fail where there are rows', () => {
     assert.match(said.stdout, /0003_later\.sql +not run/);
   });
 
+  test('foreign keys are not said to be checked when nothing ran', async () => {
+    const told = await fails({ '0001_x.sql': 'INSERT INTO nowhere VALUES (1);' });
+    assert.deepEqual(told.foreign_keys, { checked: false, broken: [], not_checked_because: 'no file ran to its end.' });
+  });
+
   test('wherever the failing statement stands, it is the one that is named', async () => {
     for (let at = 0; at < 5; at += 1) {
       const lines = Array.from({ length: 5 }, (_, index) => (index === at ? "INSERT INTO customers (email) VALUES ('a@x');" : `CREATE TABLE t${index} (id);`));
@@ -185,6 +190,15 @@ describe('migrations that do more than they say', () => {
   test('a parent table that is made anew takes its children along', async () => {
     const told = await fails({ '0001_x.sql': "CREATE TABLE customers_new (id INTEGER PRIMARY KEY, email TEXT NOT NULL, name TEXT);\nINSERT INTO customers_new SELECT * FROM customers;\nDROP TABLE customers;\nALTER TABLE customers_new RENAME TO customers;" });
     assert.deepEqual(found(told.files[0]), [['unnamed_deletion', 'orders', 3, 3]]);
+  });
+
+  test('indexes and triggers that a table loses when it is made anew', async () => {
+    await production.db.exec('CREATE INDEX payment_by_invoice ON payments (invoice); CREATE TRIGGER payments_stay BEFORE DELETE ON payments BEGIN SELECT 1; END');
+    const anew = 'CREATE TABLE p2 (id INTEGER PRIMARY KEY, invoice TEXT, at TEXT);\nINSERT INTO p2 (id, invoice) SELECT id, invoice FROM payments;\nDROP TABLE payments;\nALTER TABLE p2 RENAME TO payments;\n';
+    const told = await passes({ '0001_x.sql': anew });
+    assert.deepEqual(told.files[0].warnings.filter((warning) => /anew/.test(warning)), ['payments is made anew without its index payment_by_invoice.', 'payments is made anew without its trigger payments_stay.']);
+    const kept = await passes({ '0001_x.sql': `DROP TRIGGER payments_stay;\n${anew}CREATE INDEX payment_by_invoice ON payments (invoice);` });
+    assert.deepEqual(kept.files[0].warnings.filter((warning) => /anew/.test(warning)), []);
   });
 
   test('a table that is made anew without some of its rows', async () => {
@@ -282,6 +296,8 @@ describe('how it is asked and how it answers', () => {
       assert.deepEqual([said.code, words.test(said.stderr)], [code, true], said.stderr);
     }
     assert.equal((await production.api('/v1/runs', { key: 'agent' })).json.runs.length, before);
+    const { code, json } = await rehearse({ '0001_x.sql': 'SELECT 1;' }, { args: ['--table', 'orders'] });
+    assert.deepEqual([code, json.error.code], [2, 'no_record']);
   });
 });
 

@@ -115,6 +115,11 @@ deleted customers 2 (statement 2)
       const ended = await as.agent.run(args);
       assert.deepEqual([ended.code, ended.stdout], [code, ''], `${args.join(' ')} ${ended.stderr}`);
       assert.match(ended.stderr, why);
+      // The same for programs: one document, and nothing else. Standard output of exec is its command's.
+      const told = await as.agent.run(['--json', ...args]);
+      const [here, there] = args[0] === 'exec' ? ['stderr', 'stdout'] : ['stdout', 'stderr'];
+      assert.deepEqual([told.code, told[there], JSON.parse(told[here]).error.exit], [code, '', code], args.join(' '));
+      assert.match(told.json.error.message + told.json.error.remedy, new RegExp(why.source.replace('[^]*', '|')));
     }
     const { json } = await as.agent.run(['report', 'nowhere', '--json']);
     assert.deepEqual([json.error.code, json.error.exit], ['unknown_run', 4]);
@@ -153,6 +158,7 @@ describe('the command itself', () => {
       const { code, stdout } = await as.agent.run(['completions', shell]);
       assert.equal(code, 0, shell);
       for (const name of ['exec', 'turn-dry']) assert.ok(stdout.includes(name), `${shell} ${name}`);
+      assert.deepEqual((await as.agent.run(['completions', shell, '--json'])).json, { shell, script: stdout });
     }
   });
 });

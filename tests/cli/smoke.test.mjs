@@ -77,6 +77,9 @@ describe('a healthy gateway', () => {
 });
 
 describe('what is broken', () => {
+  test('a gateway without stores has nothing that could be looked at', () =>
+    withGateway({ vars: { STORES: {} } }, async ({ smoke }) => ends(await smoke(quick), 'environment', /no store that may be written to/, 1)));
+
   test('KV that does not answer is named, after the tries', () =>
     withGateway({}, async ({ gateway, smoke }) => {
       await gateway.fault('CACHE', null, '503');

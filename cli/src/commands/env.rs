@@ -172,7 +172,15 @@ fn level(gateway: &Gateway, account: &str, database: &str) -> Outcome<(u64, Valu
     };
     let row = first_row(TABLES)?;
     let cell = |at: usize| row.get(at).and_then(Value::as_u64).unwrap_or_default();
-    let migration = if cell(1) == 1 { first_row(MIGRATION)?.into_iter().next().unwrap_or_default() } else { Value::Null };
+    let migration = if cell(1) == 1 {
+        let unlike = |failure: Failure| match failure.code.as_str() {
+            "sql_error" => Failure { remedy: "Its table d1_migrations is not what wrangler makes; rename it if something else is kept there.".to_owned(), ..failure },
+            _ => failure,
+        };
+        first_row(MIGRATION).map_err(unlike)?.into_iter().next().unwrap_or_default()
+    } else {
+        Value::Null
+    };
     Ok((cell(0), migration))
 }
 

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::api::Gateway;
 use crate::dry::Place;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::markdown::{block, code};
@@ -68,7 +67,7 @@ impl Drift {
         }
         let project = Project::find()?;
         // Both are known to be there before either is read.
-        let places = (self.place(&project, self.from)?, self.place(&project, self.to)?);
+        let places = (self.place(&project, self.from, say)?, self.place(&project, self.to, say)?);
         let read = |place: &Place| -> Outcome<Side> { place.rehearse("drift", |run| schema::read(run, &self.table)) };
         let (from, to) = (read(&places.0)?, read(&places.1)?);
         let compared = Compared {
@@ -84,8 +83,8 @@ impl Drift {
         Ok(if compared.is_equal() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Found as u8) })
     }
 
-    fn place(&self, project: &Project, environment: Environment) -> Outcome<Place> {
-        Place::find(Gateway::of(project, environment)?, self.database.as_deref())
+    fn place(&self, project: &Project, environment: Environment, say: Say) -> Outcome<Place> {
+        Place::find(crate::here::gateway(project, environment, say)?, self.database.as_deref())
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! A number would lose digits in JSON, so integers and reals travel as text, next to a letter for the storage class. Text travels as it is, a BLOB as a list of bytes. Text that is no UTF-8 comes with its broken bytes replaced, and is then asked for again as bytes.
 
+use std::borrow::Cow;
+
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,11 +83,36 @@ impl Cell {
         Self::Text(text.as_bytes().to_vec())
     }
 
+    /// A real number. NaN is what SQLite makes NULL.
+    pub fn real(number: f64) -> Self {
+        match number {
+            number if number.is_nan() => Self::Null,
+            number if number.is_infinite() => Self::Real(if number > 0.0 { "9.0e+999" } else { "-9.0e+999" }.to_owned()),
+            number => Self::Real(format!("{number:?}")),
+        }
+    }
+
     /// Its text, when it is one in UTF-8.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
+        }
+    }
+
+    /// What a reader could make of it: text whose broken bytes are replaced, and bytes that are text. The end may be cut.
+    pub fn readable(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
+            Self::Blob(bytes) => {
+                let text = match std::str::from_utf8(bytes) {
+                    Ok(text) => text,
+                    Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+                    Err(_) => return None,
+                };
+                (!text.contains(|character: char| character.is_control() && !character.is_whitespace())).then_some(Cow::Borrowed(text))
+            }
+            Self::Null | Self::Integer(_) | Self::Real(_) => None,
         }
     }
 
@@ -147,7 +174,15 @@ impl Cell {
                 hasher.update(number.to_be_bytes());
                 return;
             }
-            Self::Real(text) => (b'r', text.as_bytes()),
+            Self::Real(text) => {
+                // One number can be written in several ways.
+                hasher.update(b"r");
+                match text.parse::<f64>() {
+                    Ok(number) => hasher.update(number.to_bits().to_be_bytes()),
+                    Err(_) => hasher.update(text.as_bytes()),
+                }
+                return;
+            }
             Self::Text(bytes) => (b't', bytes),
             Self::Blob(bytes) => (b'b', bytes),
         };
@@ -248,5 +283,7 @@ mod tests {
         assert_ne!(digest(&[&[Cell::text("1")]]), digest(&[&[Cell::Integer(1)]]));
         assert_ne!(digest(&[&[Cell::text("ab"), Cell::text("c")]]), digest(&[&[Cell::text("a"), Cell::text("bc")]]));
         assert_ne!(digest(&[one, one]), digest(&[two, two]));
+        let real = |text: &str| digest(&[&[Cell::Real(text.into())]]);
+        assert!(real("2251799813685248.0") == real("2.25179981368524800000e+15") && real("9e999") == real("9.0e+999") && real("0.1") != real("0.2"));
     }
 }

@@ -101,8 +101,9 @@ impl Job {
             .map(|row| {
                 let (source_key, before) = (row.key.clone(), row.cells.clone());
                 let written = plan.write(&self.scrubber, row);
-                if let Some(column) = holds_unlisted(plan, &before, &written.row.cells).and_then(|place| plan.table.columns.get(place)) {
-                    return Err(refuse_late(&plan.table.name, &column.name, &describe(&source_key), &self.rules_file));
+                if let Some(unlisted) = holds_unlisted(plan, &before, &written.row.cells) {
+                    let column = plan.table.columns.get(unlisted.place).map(|column| column.name.as_str()).unwrap_or_default();
+                    return Err(refuse_late(&plan.table.name, column, &describe(&source_key), &self.rules_file, unlisted));
                 }
                 Ok(Ready { source_key, written })
             })
@@ -232,9 +233,9 @@ fn explain(plan: &TablePlan, rows: &[Ready], failure: Failure) -> Failure {
     let remedy = if failure.message.contains("FOREIGN KEY") {
         "It refers to a row that is not there: one that came, or was referred to, while the mirror ran. Begin anew with --restart, at a quieter time.".to_owned()
     } else if failure.message.contains("UNIQUE") && plan.scrubbed().next().is_some() {
-        "Two values that were different may have become the same. Take hash, email, phone or keep_format for a unique column.".to_owned()
+        "Two values that were different may have become the same. Take hash or email for a unique column, and begin anew with --restart.".to_owned()
     } else if failure.message.contains("CHECK") {
-        "A CHECK of the table does not hold for what the rules make of the row. Take other rules.".to_owned()
+        "A CHECK of the table does not hold for what the rules make of the row. Take other rules, and begin anew with --restart.".to_owned()
     } else {
         failure.remedy.clone()
     };

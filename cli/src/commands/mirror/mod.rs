@@ -1,5 +1,6 @@
 //! `dryrun mirror`: production's rows in staging, without what is personal in them.
 
+mod affinity;
 mod cell;
 mod copy;
 mod inspect;
@@ -34,6 +35,7 @@ use state::{Phase, State};
 use wire::{Reads, Source, Stop, Target};
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::here::RunHere;
 use crate::say::Say;
 use crate::settings::Environment;
 
@@ -117,10 +119,21 @@ impl Mirror {
                 "dryrun mirror --from production --to staging",
             ));
         }
+        let looks = self.dry_run || self.suggest;
+        if let Some(run) = RunHere::find()?.filter(|_| !looks) {
+            return Err(Failure::new(
+                Exit::Refused,
+                "inside_run",
+                format!("This is inside the run {}, and a mirror would write past it, in a live run of its own. Nothing was read or written.", run.id),
+                "Mirror outside of dryrun exec. To look only: --dry-run",
+            ));
+        }
         let rules = Rules::read(self.scrub.as_deref())?;
-        let sides = Sides::find(self.from, self.to, self.database.as_deref())?;
+        let sides = Sides::find(self.from, self.to, self.database.as_deref(), say)?;
         let what = self.what(&sides, &rules);
-        let state = if self.dry_run || self.suggest { None } else { self.state(what)? };
+        // Held until the end, however it comes.
+        let _alone = if looks { None } else { Some(state::alone(&self.state)?) };
+        let state = if looks { None } else { self.state(what)? };
         let stop = listen()?;
         let source = sides.open_source(&stop)?;
         let live = state.is_some();
@@ -154,7 +167,9 @@ impl Mirror {
     /// The state to go on with, or a new one.
     fn state(&self, what: std::collections::BTreeMap<String, String>) -> Outcome<Option<State>> {
         let file = self.state.display();
-        match (State::find(&self.state)?, self.resume, self.restart) {
+        // What is begun anew need not be understood: the triggers that were set aside are the source's own, and come back with its schema.
+        let found = if self.restart { State::find(&self.state).ok().flatten() } else { State::find(&self.state)? };
+        match (found, self.resume, self.restart) {
             (None, true, _) => Err(Failure::new(
                 Exit::Usage,
                 "nothing_to_resume",
@@ -196,7 +211,9 @@ impl Mirror {
         let (source_schema, target_schema) = (Schema::read(source)?, Schema::read(target)?);
         rules.check(&source_schema)?;
         let tables = plan::choose(&source_schema, &self.tables)?;
-        let chosen = |name: &str| tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
+        // Indexes of words over other tables have no rows to copy, but triggers need them to be there.
+        let index = |name: &str| self.tables.is_empty() && source_schema.virtual_tables.iter().any(|table| table.eq_ignore_ascii_case(name));
+        let chosen = |name: &str| index(name) || tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
         let changes = prepare::decide(&source_schema, &target_schema, &chosen, self.schema)?;
         let steps: Vec<Vec<TablePlan>> = plan::arrange(&tables)
             .into_iter()
@@ -206,6 +223,15 @@ impl Mirror {
             })
             .collect();
         let known = resumed.filter(|state| !state.tables.is_empty());
+        let names = || tables.iter().map(|table| &table.name);
+        if known.is_some_and(|state| state.tables.len() != tables.len() || !names().all(|name| state.tables.contains_key(name))) {
+            return Err(Failure::new(
+                Exit::Found,
+                "tables_changed",
+                "The source has other tables than when this mirror began, so it would not be complete. Nothing was written now.",
+                "Begin anew with --restart.",
+            ));
+        }
         let bounds = match known {
             Some(state) => state.tables.iter().map(|(name, progress)| (name.clone(), (progress.expected, progress.bound.clone()))).collect(),
             None => tables.iter().map(|table| table.name.clone()).zip(pages::bounds(source, &tables)?).collect(),
@@ -214,12 +240,14 @@ impl Mirror {
     }
 
     /// All columns that look personal and have no rule.
-    fn suspects(&self, source: &impl Reads, found: &Found) -> Outcome<Vec<inspect::Suspect>> {
+    fn suspects(&self, source: &impl Reads, found: &Found, rules: &Rules) -> Outcome<Vec<inspect::Suspect>> {
         let mut suspects = Vec::new();
         for plan in found.steps.iter().flatten() {
             let bound = found.bounds.get(&plan.table.name).and_then(|(_, bound)| bound.as_deref());
             suspects.extend(inspect::suspects(source, plan, bound)?);
         }
+        let tables: Vec<&schema::Table> = found.steps.iter().flatten().map(|plan| &plan.table).collect();
+        inspect::follow_references(&tables, rules, &mut suspects);
         suspects.sort_by(|one, other| one.table.cmp(&other.table));
         Ok(suspects)
     }
@@ -227,7 +255,7 @@ impl Mirror {
     /// `--dry-run` and `--suggest`.
     fn look(&self, source: &Source, target: &Target, sides: &Sides, rules: &Rules, say: Say) -> Outcome<()> {
         let found = self.find(source, target, rules, None)?;
-        let suspects = self.suspects(source, &found)?;
+        let suspects = self.suspects(source, &found, rules)?;
         if self.suggest {
             summary::suggest(&suspects, rules, say);
             return Ok(());
@@ -240,7 +268,7 @@ impl Mirror {
     fn mirror(&self, source: Source, target: Target, sides: &Sides, rules: &Rules, mut state: State, stop: Stop, say: Say) -> Outcome<()> {
         let began = now();
         let prepared = self.find(&source, &target, rules, Some(&state)).and_then(|found| {
-            let suspects = self.suspects(&source, &found)?;
+            let suspects = self.suspects(&source, &found, rules)?;
             if suspects.is_empty() { Ok(found) } else { Err(inspect::refuse(&suspects, rules.file())) }
         });
         let found = match prepared {

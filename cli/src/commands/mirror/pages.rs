@@ -118,7 +118,7 @@ pub fn sample(side: &impl Reads, table: &Table, bound: Option<&[Cell]>, rows: us
         .iter()
         .map(|column| {
             let name = identifier(&column.name);
-            Term::Value(format!("CASE WHEN typeof({name}) = 'text' THEN substr({name}, 1, {characters}) WHEN typeof({name}) <> 'blob' THEN {name} END"))
+            Term::Value(format!("CASE WHEN typeof({name}) IN ('text', 'blob') THEN substr({name}, 1, {characters}) ELSE {name} END"))
         })
         .collect();
     let (place, keys) = (condition(table, None, bound), table.key_terms());
@@ -232,10 +232,11 @@ fn understand(answers: Vec<Answered>) -> Option<Vec<Vec<Cell>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::mirror::affinity::Affinity;
     use crate::commands::mirror::schema::Column;
 
     fn table(key: Key) -> Table {
-        let column = |name: &str| Column { name: name.into(), required: false, key_place: 0 };
+        let column = |name: &str| Column { name: name.into(), required: false, key_place: 0, affinity: Affinity::None };
         Table { name: "t".into(), columns: vec![column("a"), column("b")], key, foreign_keys: Vec::new(), unique: Vec::new(), counter: None }
     }
 

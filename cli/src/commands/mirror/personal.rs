@@ -37,6 +37,141 @@ const WORDS: &[(&str, &str)] = &[
     ("ip", "hash"),
     ("cvv", "null"),
 ];
+/// Such words in other languages.
+const OTHER_LANGUAGES: &[(&str, &str)] = &[
+    ("vorname", "name"),
+    ("nachname", "name"),
+    ("familienname", "name"),
+    ("geburtsname", "name"),
+    ("benutzername", "name"),
+    ("prenom", "name"),
+    ("prénom", "name"),
+    ("apellido", "name"),
+    ("apellidos", "name"),
+    ("cognome", "name"),
+    ("sobrenome", "name"),
+    ("apelido", "name"),
+    ("voornaam", "name"),
+    ("achternaam", "name"),
+    ("imie", "name"),
+    ("imię", "name"),
+    ("nazwisko", "name"),
+    ("jmeno", "name"),
+    ("jméno", "name"),
+    ("prijmeni", "name"),
+    ("příjmení", "name"),
+    ("fornavn", "name"),
+    ("efternavn", "name"),
+    ("etternavn", "name"),
+    ("fornamn", "name"),
+    ("förnamn", "name"),
+    ("efternamn", "name"),
+    ("etunimi", "name"),
+    ("sukunimi", "name"),
+    ("фамилия", "name"),
+    ("отчество", "name"),
+    ("correo", "email"),
+    ("courriel", "email"),
+    ("epost", "email"),
+    ("eposta", "email"),
+    ("почта", "email"),
+    ("telefon", "phone"),
+    ("telefonnummer", "phone"),
+    ("rufnummer", "phone"),
+    ("handy", "phone"),
+    ("handynummer", "phone"),
+    ("mobilnummer", "phone"),
+    ("mobil", "phone"),
+    ("telefono", "phone"),
+    ("teléfono", "phone"),
+    ("telephone", "phone"),
+    ("téléphone", "phone"),
+    ("telefone", "phone"),
+    ("celular", "phone"),
+    ("movil", "phone"),
+    ("móvil", "phone"),
+    ("cellulare", "phone"),
+    ("telefoon", "phone"),
+    ("telefoonnummer", "phone"),
+    ("puhelin", "phone"),
+    ("телефон", "phone"),
+    ("adresse", "keep_format"),
+    ("anschrift", "keep_format"),
+    ("strasse", "keep_format"),
+    ("straße", "keep_format"),
+    ("hausnummer", "keep_format"),
+    ("plz", "keep_format"),
+    ("postleitzahl", "keep_format"),
+    ("direccion", "keep_format"),
+    ("dirección", "keep_format"),
+    ("calle", "keep_format"),
+    ("indirizzo", "keep_format"),
+    ("endereco", "keep_format"),
+    ("endereço", "keep_format"),
+    ("adres", "keep_format"),
+    ("adress", "keep_format"),
+    ("straat", "keep_format"),
+    ("адрес", "keep_format"),
+    ("улица", "keep_format"),
+    ("steuernummer", "keep_format"),
+    ("ausweisnummer", "keep_format"),
+    ("personalausweis", "keep_format"),
+    ("sozialversicherungsnummer", "keep_format"),
+    ("personnummer", "keep_format"),
+    ("kontonummer", "keep_format"),
+    ("dni", "keep_format"),
+    ("nif", "keep_format"),
+    ("cpf", "keep_format"),
+    ("curp", "keep_format"),
+    ("pesel", "keep_format"),
+    ("bsn", "keep_format"),
+    ("паспорт", "keep_format"),
+    ("gehalt", "keep_format"),
+    ("salario", "keep_format"),
+    ("salaire", "keep_format"),
+    ("geburtsdatum", "null"),
+    ("geburtstag", "null"),
+    ("nacimiento", "null"),
+    ("naissance", "null"),
+    ("nascita", "null"),
+    ("nascimento", "null"),
+    ("geboortedatum", "null"),
+    ("födelsedatum", "null"),
+    ("рождения", "null"),
+    ("geschlecht", "null"),
+    ("passwort", "hash"),
+    ("kennwort", "hash"),
+    ("contrasena", "hash"),
+    ("contraseña", "hash"),
+    ("senha", "hash"),
+    ("wachtwoord", "hash"),
+    ("пароль", "hash"),
+];
+/// Such parts of names that are written without blanks.
+const UNSPACED: &[(&str, &str)] = &[
+    ("姓名", "name"),
+    ("氏名", "name"),
+    ("名前", "name"),
+    ("이름", "name"),
+    ("성명", "name"),
+    ("邮箱", "email"),
+    ("メール", "email"),
+    ("이메일", "email"),
+    ("电话", "phone"),
+    ("電話", "phone"),
+    ("手机", "phone"),
+    ("手機", "phone"),
+    ("전화", "phone"),
+    ("地址", "keep_format"),
+    ("住所", "keep_format"),
+    ("주소", "keep_format"),
+    ("身份证", "keep_format"),
+    ("生日", "null"),
+    ("生年月日", "null"),
+    ("생년월일", "null"),
+    ("密码", "hash"),
+    ("비밀번호", "hash"),
+];
 /// Pairs of words that do so together.
 const PAIRS: &[(&str, &str, &str)] = &[
     ("e", "mail", "email"),
@@ -80,11 +215,14 @@ pub fn by_name(column: &str) -> Option<&'static str> {
         return None;
     }
     match words.as_slice() {
-        ["name"] => return Some("name"),
+        ["name" | "nom" | "nombre" | "nome" | "naam" | "navn" | "namn" | "nimi" | "имя"] => return Some("name"),
         ["token"] => return Some("hash"),
         _ => {}
     }
-    WORDS.iter().find(|(word, _)| words.contains(word)).map(|(_, rule)| *rule)
+    let word = WORDS.iter().chain(OTHER_LANGUAGES).find(|(word, _)| words.contains(word));
+    // Nothing stands between the words of these scripts.
+    let part = || UNSPACED.iter().find(|(part, _)| words.iter().any(|word| word.contains(part)));
+    word.or_else(part).map(|(_, rule)| *rule)
 }
 
 /// `firstName`, `first_name` and `First Name` are the same two words.
@@ -165,7 +303,10 @@ pub fn holds_email(text: &str) -> bool {
 }
 
 /// ISO 13616: two letters, two check digits, up to 30 more; the rest of a division by 97 is 1.
-fn is_iban(text: &str) -> bool {
+pub fn is_iban(text: &str) -> bool {
+    if text.len() > 64 {
+        return false;
+    }
     let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
     let (Some(head), Some(rest)) = (text.get(..4), text.get(4..)) else { return false };
     let shape = head.iter().take(2).all(u8::is_ascii_uppercase) && head.iter().skip(2).all(u8::is_ascii_digit);
@@ -207,6 +348,13 @@ mod tests {
             ("IBAN", "keep_format"),
             ("api_key", "hash"),
             ("last_login_ip", "hash"),
+            ("Vorname", "name"),
+            ("nombre", "name"),
+            ("numero_teléfono", "phone"),
+            ("STRASSE", "keep_format"),
+            ("Имя", "name"),
+            ("дата_рождения", "null"),
+            ("联系电话号码", "phone"),
         ] {
             assert_eq!(by_name(name), Some(rule), "{name}");
         }

@@ -67,7 +67,8 @@ impl TablePlan {
         let Row { mut key, mut cells } = row;
         for (place, _, rule) in self.scrubbed() {
             if let Some(cell) = cells.get_mut(place) {
-                *cell = scrubber.apply(rule, cell);
+                let made = scrubber.apply(rule, cell);
+                *cell = self.table.columns.get(place).map_or(made.clone(), |column| column.affinity.stored(made));
             }
         }
         if let Key::Columns(places) = &self.table.key {
@@ -185,11 +186,12 @@ pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::mirror::affinity::Affinity;
     use crate::commands::mirror::schema::Column;
     use crate::commands::mirror::scrub::Plain;
 
     fn table(name: &str, columns: &[(&str, bool)], foreign_keys: &[(&str, &str, &str)]) -> Table {
-        let column = |(at, (name, required)): (usize, &(&str, bool))| Column { name: (*name).into(), required: *required, key_place: u32::from(at == 0) };
+        let column = |(at, (name, required)): (usize, &(&str, bool))| Column { name: (*name).into(), required: *required, key_place: u32::from(at == 0), affinity: Affinity::None };
         Table {
             name: name.into(),
             columns: columns.iter().enumerate().map(column).collect(),

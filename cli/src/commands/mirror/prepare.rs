@@ -10,6 +10,7 @@ use super::schema::{Differences, Object, Schema, Table, compare};
 use super::statements::delete_some;
 use super::wire::Statement;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::statements::meaning;
 
 /// Rows deleted by one statement: well within the 30 s that D1 gives a batch.
 const DELETED_AT_ONCE: usize = 20_000;
@@ -45,7 +46,7 @@ pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, r
     let stays = |name: &String| !referring.contains(name);
     let mut changes = Changes { further: further.iter().filter(|name| stays(name)).cloned().collect(), made: missing, ..Changes::default() };
     changes.dropped_tables.extend(referring);
-    let same = |object: &Object, other: &Object| super::schema::normal(&object.sql) == super::schema::normal(&other.sql);
+    let same = |object: &Object, other: &Object| meaning(&object.sql) == meaning(&other.sql);
     for object in target.objects.iter().filter(|object| !object.sql.is_empty()) {
         let other = source.object(&object.kind, &object.name);
         let gone = if object.kind == "table" {
@@ -101,8 +102,9 @@ fn is_virtual(object: &Object) -> bool {
 }
 
 fn rebuilds(object: &Object) -> bool {
-    let sql = super::schema::normal(&object.sql).to_lowercase().replace(' ', "");
-    is_virtual(object) && sql.contains("usingfts5(") && sql.contains("content=") && !sql.contains("content=''") && !sql.contains("content=\"\"")
+    let words = meaning(&object.sql);
+    let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
+    is_virtual(object) && has(&["using", "fts5"]) && has(&["content", "="]) && !has(&["content", "=", "''"]) && !has(&["content", "=", ""])
 }
 
 impl Job {
@@ -148,7 +150,8 @@ impl Job {
         let order: Vec<&str> = arrange(&emptied).into_iter().rev().flatten().filter_map(|(place, _)| emptied.get(place)).map(|table| table.name.as_str()).collect();
         let mut statements: Vec<Statement> =
             changes.dropped.iter().map(|(kind, name)| Statement::plain(format!("DROP {} IF EXISTS {}", kind.to_uppercase(), identifier(name)))).collect();
-        let dropped = order.into_iter().filter(|name| changes.dropped_tables.iter().any(|dropped| dropped == name));
+        let indexes = changes.dropped_tables.iter().map(String::as_str).filter(|name| target.table(name).is_none());
+        let dropped = indexes.chain(order).filter(|name| changes.dropped_tables.iter().any(|dropped| dropped == name));
         statements.extend(dropped.map(|name| Statement::plain(format!("DROP TABLE IF EXISTS {}", identifier(name)))));
         self.write_all(statements)?;
         for kind in ["table", "index"] {

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::cell::identifier;
-use super::schema::{Key, Schema, Table};
+use super::affinity::Affinity;
+use super::schema::{Schema, Table};
 use super::scrub::{Plain, Rule};
 use crate::failure::{Failure, Outcome};
 
@@ -56,6 +56,10 @@ impl Rules {
     pub fn check(&self, schema: &Schema) -> Outcome<()> {
         let mut wrong = Vec::new();
         for (name, rules) in &self.tables {
+            // Of two spellings of a name only one would be followed.
+            let twice = |names: Vec<&String>, one: &String| names.into_iter().any(|other| other > one && other.eq_ignore_ascii_case(one));
+            wrong.extend(twice(self.tables.keys().collect(), name).then(|| format!("the table {name} has two sections")));
+            wrong.extend(rules.keys().filter(|column| twice(rules.keys().collect(), column)).map(|column| format!("{name}.{column} has two rules")));
             let Some(table) = schema.table(name) else {
                 wrong.push(format!("there is no table {name}"));
                 continue;
@@ -90,30 +94,38 @@ fn objection(table: &Table, column: &str, rule: &Rule) -> Option<String> {
     let place = table.place(column)?;
     let known = table.columns.get(place)?;
     let name = format!("{}.{}", table.name, known.name);
-    if matches!(table.key, Key::Rowid { column: Some(key), .. } if key == place) {
+    if table.is_rowid(place) {
         return Some(format!("{name} is the INTEGER PRIMARY KEY, by which rows are found again; it can only be kept"));
     }
     if *rule == Rule::Plain(Plain::Null) && known.required {
         return Some(format!("{name} is NOT NULL and cannot become NULL"));
     }
-    let unique = table.unique.iter().any(|unique| unique.eq_ignore_ascii_case(column)) || matches!(&table.key, Key::Columns(places) if places.as_slice() == [place]);
-    (unique && rule.merges()).then(|| format!("{name} is unique, and this rule could make two values the same; use hash, email, phone or keep_format"))
+    if let Rule::Json { json } = rule
+        && let Some(path) = json.keys().find(|path| !path.is_empty() && !path.starts_with('/'))
+    {
+        return Some(format!("{name} has a rule for {path:?}, which is no place in a document: begin it with a slash"));
+    }
+    if matches!(rule, Rule::Fixed { fixed: toml::Value::Float(_) }) && known.affinity == Affinity::Text {
+        return Some(format!("{name} stores text, so write its fixed value in quotes"));
+    }
+    (table.is_unique(place) && rule.merges()).then(|| format!("{name} is unique, and this rule could make two values the same; use hash, email, phone or keep_format"))
 }
 
 /// A line of the file, for a remedy or a proposal.
 pub fn line(column: &str, rule: &str) -> String {
     let bare = !column.is_empty() && column.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    let column = if bare { column.to_owned() } else { identifier(&column.replace('\\', "\\\\")).replace("\"\"", "\\\"") };
+    // What JSON escapes TOML reads too.
+    let column = if bare { column.to_owned() } else { serde_json::Value::from(column).to_string().replace('\u{7f}', "\\u007f") };
     format!("{column} = {rule}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::mirror::schema::{Column, ForeignKey};
+    use crate::commands::mirror::schema::{Column, ForeignKey, Key};
 
     fn schema() -> Schema {
-        let column = |name: &str, required| Column { name: name.into(), required, key_place: 0 };
+        let column = |name: &str, required| Column { name: name.into(), required, key_place: 0, affinity: Affinity::None };
         let key = || Key::Rowid { name: "\"id\"".into(), column: Some(0) };
         let table = |name: &str, foreign_keys| Table {
             name: name.into(),
@@ -141,6 +153,9 @@ mod tests {
             ("[tables.customers]\nid = \"hash\"", "can only be kept"),
             ("[tables.customers]\nemail = \"null\"", "NOT NULL"),
             ("[tables.customers]\nemail = { fixed = \"x\" }", "is unique"),
+            ("[tables.customers]\nnote = \"null\"\n[tables.CUSTOMERS]\nnote = \"keep\"", "has two sections"),
+            ("[tables.customers]\nnote = \"null\"\nNote = \"keep\"", "has two rules"),
+            ("[tables.customers]\nnote = { json = { email = \"email\" } }", "begin it with a slash"),
             ("[tables.customers]\nemail = \"email\"", "orders.email refers to Customers.email"),
         ] {
             assert!(check(file).contains(why), "{}", check(file));
@@ -151,7 +166,7 @@ mod tests {
     #[test]
     fn lines_can_be_pasted() {
         assert_eq!(line("e_mail", "\"email\""), "e_mail = \"email\"");
-        for name in ["first name", "a\"b", "a\\b", "naïve"] {
+        for name in ["first name", "a\"b", "a\\b", "naïve", "two\nlines\t\u{1}"] {
             let table: toml::Table = toml::from_str(&line(name, "\"name\"")).unwrap();
             assert_eq!(table.keys().next().unwrap(), name);
         }

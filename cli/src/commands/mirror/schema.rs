@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::affinity::Affinity;
 use super::cell::{Cell, Sent, identifier};
 use super::wire::{Answered, Reads};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::statements::meaning;
 
 /// One line of `sqlite_master`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Column {
     pub required: bool,
     /// Its place in the primary key, from 1; 0 when it is not in it.
     pub key_place: u32,
+    /// What becomes of values that it is given.
+    pub affinity: Affinity,
 }
 
 /// A reference to another table.
@@ -86,6 +90,17 @@ impl Table {
         }
     }
 
+    /// Whether a column is unique by itself.
+    pub fn is_unique(&self, place: usize) -> bool {
+        let named = self.columns.get(place).is_some_and(|column| self.unique.iter().any(|unique| unique.eq_ignore_ascii_case(&column.name)));
+        named || matches!(&self.key, Key::Columns(places) if places.as_slice() == [place]) || self.is_rowid(place)
+    }
+
+    /// Whether a column is the INTEGER PRIMARY KEY.
+    pub fn is_rowid(&self, place: usize) -> bool {
+        matches!(self.key, Key::Rowid { column: Some(key), .. } if key == place)
+    }
+
     /// Whether rows are written with a rowid that is no column.
     pub fn has_hidden_rowid(&self) -> bool {
         matches!(self.key, Key::Rowid { column: None, .. })
@@ -99,7 +114,7 @@ pub struct Schema {
     pub objects: Vec<Object>,
     /// Its tables with rows of their own.
     pub tables: Vec<Table>,
-    /// Virtual tables, which are not copied.
+    /// Virtual tables without rows of their own, which are not copied.
     pub virtual_tables: Vec<String>,
 }
 
@@ -123,23 +138,24 @@ impl Schema {
     pub fn read(side: &impl Reads) -> Outcome<Self> {
         let answers = side.read(vec![
             "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid".to_owned(),
-            "SELECT name, type, CAST(wr AS TEXT) FROM pragma_table_list WHERE schema = 'main'".to_owned(),
+            "SELECT name, type, CAST(wr AS TEXT), CAST(strict AS TEXT) FROM pragma_table_list WHERE schema = 'main'".to_owned(),
         ])?;
         let [objects, list] = <[Answered; 2]>::try_from(answers).map_err(|_| internal())?;
         let objects: Vec<Object> =
             objects.rows.iter().map(|row| Object { kind: text(row.first()), name: text(row.get(1)), table: text(row.get(2)), sql: text(row.get(3)) }).collect();
         let counts = objects.iter().any(|object| object.name.eq_ignore_ascii_case("sqlite_sequence"));
-        let kinds: BTreeMap<String, (String, bool)> = list.rows.iter().map(|row| (text(row.first()), (text(row.get(1)), text(row.get(2)) == "1"))).collect();
-        let is = |name: &str, kind: &str| kinds.get(name).is_some_and(|(known, _)| known == kind);
+        let kinds: BTreeMap<String, Kind> =
+            list.rows.iter().map(|row| (text(row.first()), Kind { kind: text(row.get(1)), without_rowid: text(row.get(2)) == "1", strict: text(row.get(3)) == "1" })).collect();
+        let is = |name: &str, kind: &str| kinds.get(name).is_some_and(|known| known.kind == kind);
         let objects: Vec<Object> = objects.into_iter().filter(|object| !is_own(&object.name) && !is(&object.name, "shadow") && !is(&object.table, "shadow")).collect();
-        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual")).map(|object| object.name.clone()).collect();
-        let names: Vec<&Object> = objects.iter().filter(|object| object.kind == "table" && is(&object.name, "table")).collect();
+        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual") && !keeps_rows(&object.sql)).map(|object| object.name.clone()).collect();
+        let names: Vec<&Object> =
+            objects.iter().filter(|object| object.kind == "table" && (is(&object.name, "table") || is(&object.name, "virtual") && keeps_rows(&object.sql))).collect();
         let mut tables = Vec::new();
         for some in names.chunks(AT_ONCE) {
             let answers = side.read(some.iter().flat_map(|object| describe(&object.name)).collect())?;
             for (object, answers) in some.iter().zip(answers.chunks(3)) {
-                let without_rowid = kinds.get(&object.name).is_some_and(|(_, without)| *without);
-                tables.push(table(&object.name, without_rowid, answers)?);
+                tables.push(table(&object.name, kinds.get(&object.name).ok_or_else(internal)?, answers)?);
             }
         }
         let mut schema = Self { objects, tables, virtual_tables };
@@ -193,7 +209,7 @@ impl Schema {
 fn describe(table: &str) -> [String; 3] {
     let name = Cell::text(table).literal();
     [
-        format!("SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT) FROM pragma_table_xinfo({name}) ORDER BY cid"),
+        format!("SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT), type FROM pragma_table_xinfo({name}) ORDER BY cid"),
         format!("SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({name}) ORDER BY id, seq"),
         format!(
             "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
@@ -201,19 +217,39 @@ fn describe(table: &str) -> [String; 3] {
     ]
 }
 
-fn table(name: &str, without_rowid: bool, answers: &[Answered]) -> Outcome<Table> {
+/// Whether a virtual table is one of words that keeps its rows itself: those can be read and written like any other.
+fn keeps_rows(sql: &str) -> bool {
+    let words = meaning(sql);
+    let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
+    has(&["using", "fts5"]) && !has(&["content", "="])
+}
+
+/// What the list of tables says of one.
+struct Kind {
+    kind: String,
+    without_rowid: bool,
+    strict: bool,
+}
+
+fn table(name: &str, kind: &Kind, answers: &[Answered]) -> Outcome<Table> {
     let [columns, references, indexes] = answers else { return Err(internal()) };
     // A generated column makes its own value.
     let stored = columns.rows.iter().filter(|row| text(row.get(3)) == "0");
-    let mut found: Vec<Column> =
-        stored.map(|row| Column { name: text(row.first()), required: text(row.get(1)) == "1", key_place: text(row.get(2)).parse().unwrap_or_default() }).collect();
+    let mut found: Vec<Column> = stored
+        .map(|row| Column {
+            name: text(row.first()),
+            required: text(row.get(1)) == "1",
+            key_place: text(row.get(2)).parse().unwrap_or_default(),
+            affinity: Affinity::of(&text(row.get(4)), kind.strict),
+        })
+        .collect();
     let mut by_index: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for row in indexes.rows.iter().filter(|row| text(row.get(2)) == "1") {
         by_index.entry(text(row.first())).or_insert_with(|| (text(row.get(1)), Vec::new())).1.push(text(row.get(3)));
     }
     let key: Vec<usize> = places_in_key(&found);
     let has_key_index = by_index.values().any(|(origin, _)| origin == "pk");
-    let key = if without_rowid {
+    let key = if kind.without_rowid {
         for column in found.iter_mut().filter(|column| column.key_place > 0) {
             column.required = true;
         }
@@ -274,7 +310,7 @@ pub fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) 
     for object in source.objects.iter().filter(|object| (chosen(&object.table) || views(source, &object.table)) && !object.sql.is_empty()) {
         match target.object(&object.kind, &object.name) {
             None => found.missing.push(object.clone()),
-            Some(other) if normal(&other.sql) == normal(&object.sql) => {}
+            Some(other) if meaning(&other.sql) == meaning(&object.sql) => {}
             Some(_) => found.different.push(format!("the {} {} is defined in another way", object.kind, object.name)),
         }
     }
@@ -288,47 +324,6 @@ pub fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) 
     found
 }
 
-/// A definition without what does not matter: blanks and comments outside of quotes.
-pub fn normal(sql: &str) -> String {
-    let mut said = String::with_capacity(sql.len());
-    let mut rest = sql.chars().peekable();
-    let mut blank = false;
-    while let Some(character) = rest.next() {
-        match character {
-            '-' if rest.peek() == Some(&'-') => {
-                rest.by_ref().find(|next| *next == '\n');
-                blank = true;
-            }
-            '/' if rest.peek() == Some(&'*') => {
-                rest.next();
-                let mut before = ' ';
-                rest.by_ref().find(|next| std::mem::replace(&mut before, *next) == '*' && *next == '/');
-                blank = true;
-            }
-            _ if character.is_ascii_whitespace() => blank = true,
-            _ => {
-                let word = |character: char| character.is_alphanumeric() || character == '_';
-                if std::mem::take(&mut blank) && word(character) && said.chars().next_back().is_some_and(word) {
-                    said.push(' ');
-                }
-                said.push(character);
-                let end = match character {
-                    '\'' | '"' | '`' => character,
-                    '[' => ']',
-                    _ => continue,
-                };
-                for inside in rest.by_ref() {
-                    said.push(inside);
-                    if inside == end {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    said
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,11 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn blanks_and_comments_do_not_matter_but_what_is_quoted_does() {
-        assert_eq!(normal("CREATE TABLE t (\n  a INT, -- first\n  b /* x */ TEXT DEFAULT 'a  b'\n)"), "CREATE TABLE t(a INT,b TEXT DEFAULT'a  b')");
-        assert_eq!(normal("a 'it''s  -- x' b"), "a'it''s  -- x'b");
-        assert_ne!(normal("DEFAULT 'a b'"), normal("DEFAULT 'a  b'"));
-        assert_ne!(normal("ab"), normal("a b"));
+    fn quotes_capitals_blanks_and_comments_are_no_difference() {
+        let schema = |sql: &str| Schema { objects: vec![object("table", "t", "t", sql)], ..Schema::default() };
+        let different = |other: &str| !compare(&schema("CREATE TABLE \"t\" (a INT DEFAULT 'A b')"), &schema(other), &|_| true).different.is_empty();
+        assert!(!different("create table t(\n[a] int default 'A b' -- first\n)"));
+        assert!(different("CREATE TABLE t (a INT DEFAULT 'a b')") && different("CREATE TABLE t (a INT DEFAULT 'A  b')"));
     }
 
     #[test]

@@ -57,6 +57,24 @@ impl Rule {
         matches!(self, Self::Fixed { .. } | Self::Plain(Plain::Name))
     }
 
+    /// As scrub.toml writes it.
+    pub fn spelled(&self) -> String {
+        match self {
+            Self::Plain(Plain::Keep) => "\"keep\"".to_owned(),
+            Self::Plain(Plain::Null) => "\"null\"".to_owned(),
+            Self::Plain(Plain::Hash) => "\"hash\"".to_owned(),
+            Self::Plain(Plain::Name) => "\"name\"".to_owned(),
+            Self::Plain(Plain::Email) => "\"email\"".to_owned(),
+            Self::Plain(Plain::Phone) => "\"phone\"".to_owned(),
+            Self::Plain(Plain::KeepFormat) => "\"keep_format\"".to_owned(),
+            Self::Fixed { fixed } => format!("{{ fixed = {fixed} }}"),
+            Self::Json { json } => {
+                let places: Vec<String> = json.iter().map(|(path, rule)| super::rules::line(path, &rule.spelled())).collect();
+                format!("{{ json = {{ {} }} }}", places.join(", "))
+            }
+        }
+    }
+
     /// Whether no value that it makes can be one that was there before, however short.
     pub fn makes_new_values(&self) -> bool {
         matches!(self, Self::Plain(Plain::Hash | Plain::Name | Plain::Email | Plain::Phone))
@@ -97,6 +115,7 @@ impl Scrubber {
             (Plain::KeepFormat, Cell::Integer(number)) => Cell::Integer(self.in_integer(*number)),
             (Plain::Phone, Cell::Integer(number)) => Cell::Integer(self.phone_digits(&number.to_string()).parse().unwrap_or(999_000_000_000_000)),
             (_, Cell::Integer(number)) => Cell::Integer(self.number(&number.to_string())),
+            (Plain::KeepFormat, Cell::Real(text)) => self.in_real(text),
             (_, Cell::Real(text)) => Cell::Real(format!("{}.0", self.number(text))),
             (_, Cell::Null) => Cell::Null,
         }
@@ -216,6 +235,13 @@ impl Scrubber {
         format!("{sign}{made}").parse().unwrap_or_else(|_| self.number(&digits))
     }
 
+    /// Digits for digits, of at most 15 that count: those every reader reads alike. A zero that comes first or last is not written.
+    fn in_real(&self, text: &str) -> Cell {
+        let shown = text.parse::<f64>().ok().and_then(|number| format!("{number:.14e}").parse::<f64>().ok()).map(|number| format!("{number:?}"));
+        let plain = shown.filter(|shown| shown.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-'));
+        plain.and_then(|shown| self.keep_format(&shown).parse().ok()).map_or_else(|| Cell::Real(format!("{}.0", self.number(text))), Cell::real)
+    }
+
     fn in_json(&self, rules: &BTreeMap<String, Rule>, cell: &Cell) -> Cell {
         let Some(mut document) = cell.as_text().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()) else {
             // Nobody knows what is in it.
@@ -305,7 +331,7 @@ fn value_of(value: &toml::Value) -> Cell {
     match value {
         toml::Value::Integer(number) => Cell::Integer(*number),
         toml::Value::Boolean(value) => Cell::Integer(i64::from(*value)),
-        toml::Value::Float(number) => Cell::Real(format!("{number:?}")),
+        toml::Value::Float(number) => Cell::real(*number),
         toml::Value::String(text) => Cell::text(text),
         other => Cell::text(&other.to_string()),
     }
@@ -372,6 +398,8 @@ mod tests {
         assert!(matches!(apply(Plain::Hash, Cell::Blob(vec![1])), Cell::Blob(bytes) if bytes.len() == 32));
         assert!(matches!(apply(Plain::KeepFormat, Cell::Blob(vec![1, 2, 3])), Cell::Blob(bytes) if bytes.len() == 3 && bytes != [1, 2, 3]));
         assert!(matches!(apply(Plain::Email, Cell::Real("0.5".into())), Cell::Real(_)));
+        assert!(matches!(apply(Plain::KeepFormat, Cell::Real("-1234.5".into())), Cell::Real(text) if text.starts_with('-') && text.len() <= 7 && text != "-1234.5"));
+        assert!(matches!(apply(Plain::KeepFormat, Cell::Real("9.0e+999".into())), Cell::Real(text) if text != "9.0e+999"));
         assert_eq!(apply(Plain::Null, Cell::text("x")), Cell::Null);
         assert_eq!(apply(Plain::Hash, Cell::Null), Cell::Null);
         assert_eq!(scrubber.apply(&Rule::Fixed { fixed: toml::Value::Float(1.5) }, &Cell::text("x")), Cell::Real("1.5".into()));

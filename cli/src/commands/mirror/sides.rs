@@ -5,6 +5,8 @@ use serde_json::Value;
 use super::wire::{Source, Stop, Target};
 use crate::api::Gateway;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::here::gateway;
+use crate::say::Say;
 use crate::settings::{Environment, Project};
 
 /// A database behind a gateway.
@@ -25,9 +27,9 @@ pub struct Sides {
 
 impl Sides {
     /// Asks both gateways what they have.
-    pub fn find(from: Environment, to: Environment, database: Option<&str>) -> Outcome<Self> {
+    pub fn find(from: Environment, to: Environment, database: Option<&str>, say: Say) -> Outcome<Self> {
         let project = Project::find()?;
-        let (source, target) = (Gateway::of(&project, from)?, Gateway::of(&project, to)?);
+        let (source, target) = (gateway(&project, from, say)?, gateway(&project, to, say)?);
         let same = |what: &str| {
             Err(Failure::new(
                 Exit::Refused,

@@ -1,7 +1,7 @@
 //! What is done already, so that a mirror that was interrupted can go on: one file, replaced as a whole after every write.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -129,12 +129,13 @@ impl State {
 
     /// Whether the secret is the one that the mirror began with.
     pub fn check_secret(&self) -> Outcome<()> {
-        if check_of(&self.secret()?) == self.secret_check {
+        let given = environment_secret()?.is_none_or(|secret| check_of(&secret) == self.secret_check);
+        if given && check_of(&self.secret()?) == self.secret_check {
             return Ok(());
         }
         Err(Failure::configuration(
             format!("{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not fit those that are there. Nothing was written now."),
-            "Set it to the first one, or begin anew with --restart.",
+            "Set it as it was then (or not at all, if it was not set), or begin anew with --restart.",
         ))
     }
 
@@ -177,6 +178,25 @@ impl State {
     pub fn remove(&self) -> Outcome<()> {
         std::fs::remove_file(&self.path)
             .map_err(|error| Failure::configuration(format!("The state file {} cannot be removed: {error}.", self.path.display()), "Remove it by hand: it is done with."))
+    }
+}
+
+/// Makes sure that no other mirror works with a state file of this folder: two of them would delete each other's rows. The lock is on the folder itself, so nothing is left of it, also after a kill.
+pub fn alone(path: &Path) -> Outcome<File> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let unusable = |error: std::io::Error| {
+        Failure::configuration(format!("The folder {} of the state file cannot be used: {error}. Nothing was written.", folder.display()), "Name another one with --state.")
+    };
+    let lock = File::open(folder).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(
+            Exit::Refused,
+            "already_running",
+            format!("Another mirror is running with a state file in {}. Nothing was written now.", folder.display()),
+            "Wait for its end, or name a state file in another folder for another database: --state",
+        )),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
 

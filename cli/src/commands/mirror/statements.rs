@@ -134,10 +134,11 @@ impl<'a> Packer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::mirror::affinity::Affinity;
     use crate::commands::mirror::schema::Column;
 
     fn table(columns: usize) -> Table {
-        let column = |number: usize| Column { name: format!("c{number}"), required: false, key_place: 0 };
+        let column = |number: usize| Column { name: format!("c{number}"), required: false, key_place: 0, affinity: Affinity::None };
         let key = Key::Rowid { name: "rowid".into(), column: None };
         Table { name: "t".into(), columns: (0..columns).map(column).collect(), key, foreign_keys: Vec::new(), unique: Vec::new(), counter: None }
     }

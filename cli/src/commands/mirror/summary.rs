@@ -112,7 +112,7 @@ fn changes(found: &Found, planned: bool) -> String {
         ("made", format!("Missing on the target, {made}")),
         ("dropped", format!("Different on the target, {dropped}")),
         ("left_alone", "Only on the target, left as they are".to_owned()),
-        ("virtual_tables_not_copied", "Virtual tables, whose rows are not copied (an index over another table is built anew)".to_owned()),
+        ("virtual_tables_not_copied", "Virtual tables, which have no rows to copy (an index of words over another table is built anew)".to_owned()),
     ] {
         let names: Vec<&str> = said.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let (shown, more) = names.split_at(names.len().min(SHOWN));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::judge::{Case, Effect, Finding, Lineage, SCHEMA, plural, verb};
+use super::judge::{Case, Effect, Finding, Lineage, SCHEMA, left_behind, plural, verb};
 use super::profile::{self, NewNulls, Profile};
 use crate::dry::{Definition, DryRun};
 use crate::failure::{Exit, Failure, Outcome};
@@ -162,7 +162,7 @@ impl Stage<'_> {
     /// Runs a file; `record` is the statement by which wrangler records it.
     pub fn rehearse(&mut self, name: &str, text: &str, record: Option<&str>) -> Outcome<Rehearsed> {
         let sql = record.map_or_else(|| text.to_owned(), |record| format!("{text}\n{record}"));
-        let before = tables(&self.run.definitions()?);
+        let before = self.run.definitions()?;
         let began = crate::text::now();
         let ran = self.run.batch(&sql);
         let millis = crate::text::now().saturating_sub(began);
@@ -228,7 +228,7 @@ impl Stage<'_> {
     }
 
     /// Looks at what a file did.
-    fn look(&mut self, file: &mut Rehearsed, before: &BTreeSet<String>) -> Outcome<()> {
+    fn look(&mut self, file: &mut Rehearsed, before: &[Definition]) -> Outcome<()> {
         let operation = self.run.newest()?;
         let effects = Effect::read(&operation);
         for effect in &effects {
@@ -250,7 +250,7 @@ impl Stage<'_> {
             }
         }
         let statements: Vec<Statement> = file.statements.iter().map(|told| told.statement.clone()).collect();
-        let lineage = Lineage::follow(&statements, before);
+        let lineage = Lineage::follow(&statements, &tables(before));
         let after = self.run.definitions()?;
         let profiles = self.compare(file, &effects, &lineage, &statements)?;
         // Names are compared in small letters, and shown as they are spelled.
@@ -263,6 +263,7 @@ impl Stage<'_> {
         // How far AUTOINCREMENT has counted follows its table.
         accepted.insert("sqlite_sequence".to_owned());
         file.findings = Case { statements: &statements, effects: &effects, lineage: &lineage, keys: &keys, accepted: &accepted }.findings();
+        file.warnings.extend(left_behind(before, &after, &statements));
         self.warn(file, &operation, &profiles, &after)?;
         Ok(())
     }

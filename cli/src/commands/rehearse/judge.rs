@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::statements::{Action, Statement};
+use crate::dry::Definition;
+use crate::statements::{Action, Statement, meaning};
 
 /// One changed row, as the run's journal has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -289,11 +290,43 @@ pub fn verb(statement: &Statement) -> String {
         Action::Create | Action::Drop | Action::Rename(_) | Action::RenameColumn(..) | Action::AddColumn { .. } | Action::DropColumn => 2,
         Action::None | Action::Write | Action::Delete | Action::Index => 1,
     };
-    let verb = statement.text.split_whitespace().take(words).collect::<Vec<_>>().join(" ").to_uppercase();
+    let said = meaning(&statement.text);
+    // A statement may begin with tables of its own.
+    let skipped = if said.first().is_some_and(|first| first == "with") { own_tables(&said) } else { 0 };
+    let verb = said.iter().skip(skipped).take(words).cloned().collect::<Vec<_>>().join(" ").to_uppercase();
     match &statement.table {
         Some(table) => format!("{verb} {table}"),
         None => verb,
     }
+}
+
+/// How many words stand before the verb of a statement that begins with WITH.
+fn own_tables(words: &[String]) -> usize {
+    let mut depth = 0usize;
+    let verb = words.iter().position(|word| {
+        match word.as_str() {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && ["insert", "replace", "update", "delete", "select"].contains(&word.as_str())
+    });
+    verb.unwrap_or_default()
+}
+
+/// Indexes and triggers that went with a table which is there again, and that no statement names: a table that is made anew loses them silently.
+pub fn left_behind(before: &[Definition], after: &[Definition], statements: &[Statement]) -> Vec<String> {
+    let dropped = |name: &str| {
+        statements.iter().any(|statement| {
+            let words = meaning(&statement.text);
+            words.first().is_some_and(|first| first == "drop") && words.last().is_some_and(|last| last.eq_ignore_ascii_case(name))
+        })
+    };
+    let is_there = |kind: &str, name: &str| after.iter().any(|one| one.kind == kind && one.name.eq_ignore_ascii_case(name));
+    let gone = before.iter().filter(|one| matches!(one.kind.as_str(), "index" | "trigger") && !one.sql.is_empty());
+    gone.filter(|one| is_there("table", &one.table) && !is_there(&one.kind, &one.name) && !dropped(&one.name))
+        .map(|one| format!("{} is made anew without its {} {}.", one.table, one.kind, one.name))
+        .collect()
 }
 
 /// A number of rows, for people.
@@ -368,6 +401,25 @@ mod tests {
         let renamed = "ALTER TABLE t RENAME TO old; CREATE TABLE t (id); INSERT INTO t SELECT id FROM old; DROP TABLE old";
         let moved = [effect(3, "t", "9", Value::Null, json!({"id": 1})), gone(4, "old", 1), gone(4, "old", 2)];
         assert_eq!(judge(&["t"], renamed, &moved), ["line 1: t is made anew without 1 row that it had (id 2)."]);
+    }
+
+    #[test]
+    fn a_statement_with_tables_of_its_own_is_called_by_its_verb() {
+        let called = |sql: &str| verb(&cut(sql).statements[0]);
+        assert_eq!(called("WITH x AS (SELECT 1), y (a) AS (VALUES (2)) delete FROM t WHERE id IN (SELECT * FROM x)"), "DELETE t");
+        assert_eq!(called("/* why */ UPDATE t SET a = 1"), "UPDATE t");
+        assert_eq!(called("CREATE TABLE t (a)"), "CREATE TABLE t");
+    }
+
+    #[test]
+    fn indexes_and_triggers_that_go_with_a_table_made_anew_are_told() {
+        let one = |kind: &str, name: &str, sql: &str| Definition { kind: kind.into(), name: name.into(), table: "t".into(), sql: sql.into() };
+        let before = [one("table", "t", "…"), one("index", "by_a", "…"), one("index", "sqlite_autoindex_t_1", ""), one("trigger", "Noted", "…"), one("index", "kept", "…")];
+        let after = [one("table", "t", "…"), one("index", "kept", "…")];
+        let told = |sql: &str| left_behind(&before, &after, &cut(sql).statements);
+        assert_eq!(told("DROP TABLE t"), ["t is made anew without its index by_a.", "t is made anew without its trigger Noted."]);
+        assert!(told("DROP INDEX by_a; DROP TRIGGER IF EXISTS \"noted\"").is_empty());
+        assert!(left_behind(&before, &[], &[]).is_empty(), "what goes for good takes its own along");
     }
 
     #[test]

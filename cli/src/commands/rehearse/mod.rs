@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::api::Gateway;
 use crate::dry::{DryRun, Place};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::here::Here;
 use crate::say::Say;
 use crate::settings::{Environment, Project};
 use crate::statements::{identifier, literal};
@@ -74,8 +74,8 @@ impl Rehearse {
     pub fn run(&self, say: Say) -> Outcome<ExitCode> {
         let project = Project::find()?;
         let gateway = match self.from {
-            Some(environment) => Gateway::of(&project, environment)?,
-            None => Gateway::current(&project, Environment::current()?)?,
+            Some(environment) => crate::here::gateway(&project, environment, say)?,
+            None => Here::find(say)?.gateway,
         };
         let found = find(&self.path)?;
         let place = Place::find(gateway, self.database.as_deref())?;
@@ -121,6 +121,8 @@ impl Rehearse {
         bar.finish_and_clear();
         if rehearsal.files.iter().any(|file| file.ending == file::Ending::Done) {
             rehearsal.keys = keys::check(run, base)?;
+        } else if !rehearsal.files.is_empty() {
+            rehearsal.keys = Keys::Unknown("no file ran to its end.".to_owned());
         }
         Ok(rehearsal)
     }

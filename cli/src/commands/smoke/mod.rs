@@ -50,6 +50,7 @@ impl Smoke {
     pub fn run(&self, say: Say) -> Outcome<ExitCode> {
         let environment = Environment::current()?;
         let project = Project::find()?;
+        crate::here::warn(&project, environment, self.url.as_deref(), say);
         let key = match std::env::var("DRYRUN_KEY").ok().filter(|key| !key.trim().is_empty()) {
             Some(key) => key.trim().to_owned(),
             None => project.profile(environment)?.key.fetch(&project.folder)?,
@@ -169,6 +170,12 @@ impl Test {
                 .flatten()
                 .map(|store| Store { binding: text(store, "binding"), kind: text(store, "kind"), denied: text(store, "policy") == "denied" })
                 .collect();
+            if stores.iter().all(|store| store.denied) {
+                return Err(wrong(
+                    "The gateway has no store that may be written to, so there is nothing to look at.",
+                    "Name the stores and their policies in STORES in wrangler.toml.",
+                ));
+            }
             let caller = told.get("caller").unwrap_or(&Value::Null);
             let names = stores.iter().map(|store| store.binding.clone()).collect::<Vec<_>>().join(", ");
             Ok(((text(&told, "account"), stores), format!("{} · {names} · asked by {} ({})", probe.environment, text(caller, "name"), text(caller, "role"))))

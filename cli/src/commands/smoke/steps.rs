@@ -49,7 +49,7 @@ pub struct Steps {
 impl Steps {
     /// None made yet. `within`: for all of them, in seconds.
     pub fn new(say: Say, retries: u32, within: u64) -> Self {
-        Self { say, retries, ends: now() + within * 1_000, made: Vec::new() }
+        Self { say, retries, ends: now().saturating_add(within.saturating_mul(1_000)), made: Vec::new() }
     }
 
     /// Whether all went well so far.
