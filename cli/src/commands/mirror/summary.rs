@@ -11,6 +11,7 @@ use super::job::Job;
 use super::rules::Rules;
 use super::sides::Sides;
 use super::verify::Verified;
+use super::wire::Reads as _;
 use crate::say::Say;
 
 /// As many names are shown in one line; `--json` has all.

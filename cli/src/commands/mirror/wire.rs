@@ -76,12 +76,39 @@ struct Meta {
 /// Asked to stop by a signal: looked at before every request.
 pub type Stop = Arc<AtomicBool>;
 
-/// What reads need, of either side.
+/// One side. Both can be read, and only with SELECT.
 pub trait Reads {
+    /// The way there.
+    fn connection(&self) -> &Connection;
+
     /// Runs SELECTs as one batch, so that they see one state of the database.
-    fn read(&self, selects: Vec<String>) -> Outcome<Vec<Answered>>;
-    /// Where this is, for people.
-    fn environment(&self) -> Environment;
+    fn read(&self, selects: Vec<String>) -> Outcome<Vec<Answered>> {
+        let connection = self.connection();
+        if let Some(other) = selects.iter().find(|sql| !sql.starts_with("SELECT ")) {
+            return Err(not_as_asked(&connection.gateway, &format!("was to be sent {:?}, which is no SELECT", other.chars().take(40).collect::<String>())));
+        }
+        connection.send(&selects.into_iter().map(Statement::plain).collect::<Vec<_>>(), None)
+    }
+
+    /// Where it is.
+    fn environment(&self) -> Environment {
+        self.connection().gateway.environment
+    }
+
+    /// The run.
+    fn run(&self) -> &str {
+        &self.connection().run
+    }
+
+    /// How many requests were sent.
+    fn requests(&self) -> u64 {
+        self.connection().requests.get()
+    }
+
+    /// Ends the run.
+    fn close(&self) -> Outcome<()> {
+        self.connection().close()
+    }
 }
 
 /// The database that is copied.
@@ -90,7 +117,8 @@ pub struct Source(Connection);
 /// The database that is written.
 pub struct Target(Connection);
 
-struct Connection {
+/// One database behind one gateway, in one run.
+pub struct Connection {
     gateway: Gateway,
     agent: Agent,
     token: String,
@@ -238,21 +266,6 @@ impl Source {
     pub fn open(gateway: &Gateway, account: &str, database: &str, other: &str, stop: Stop) -> Outcome<Self> {
         Connection::open(gateway, account, database, false, other, stop).map(Self)
     }
-
-    /// The run.
-    pub fn run(&self) -> &str {
-        &self.0.run
-    }
-
-    /// How many requests were sent.
-    pub fn requests(&self) -> u64 {
-        self.0.requests.get()
-    }
-
-    /// Ends the run.
-    pub fn close(&self) -> Outcome<()> {
-        self.0.close()
-    }
 }
 
 impl Target {
@@ -276,45 +289,16 @@ impl Target {
     pub fn lose_patience(&self) {
         self.0.attempts.set(1);
     }
-
-    /// The run.
-    pub fn run(&self) -> &str {
-        &self.0.run
-    }
-
-    /// How many requests were sent.
-    pub fn requests(&self) -> u64 {
-        self.0.requests.get()
-    }
-
-    /// Ends the run.
-    pub fn close(&self) -> Outcome<()> {
-        self.0.close()
-    }
-}
-
-fn read(connection: &Connection, selects: Vec<String>) -> Outcome<Vec<Answered>> {
-    debug_assert!(selects.iter().all(|sql| sql.starts_with("SELECT ")), "only SELECT is read with");
-    if let Some(other) = selects.iter().find(|sql| !sql.starts_with("SELECT ")) {
-        return Err(not_as_asked(&connection.gateway, &format!("was to be sent {:?}, which is no SELECT", other.chars().take(40).collect::<String>())));
-    }
-    connection.send(&selects.into_iter().map(Statement::plain).collect::<Vec<_>>(), None)
 }
 
 impl Reads for Source {
-    fn read(&self, selects: Vec<String>) -> Outcome<Vec<Answered>> {
-        read(&self.0, selects)
-    }
-    fn environment(&self) -> Environment {
-        self.0.gateway.environment
+    fn connection(&self) -> &Connection {
+        &self.0
     }
 }
 
 impl Reads for Target {
-    fn read(&self, selects: Vec<String>) -> Outcome<Vec<Answered>> {
-        read(&self.0, selects)
-    }
-    fn environment(&self) -> Environment {
-        self.0.gateway.environment
+    fn connection(&self) -> &Connection {
+        &self.0
     }
 }
