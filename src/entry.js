@@ -46,15 +46,16 @@ export default {
       return await outlive(() => new Gateway(context, env).fetch(request));
     } catch (error) {
       console.error(JSON.stringify({ level: 'error', event: 'interrupted', environment: env.ENVIRONMENT, message: String(error?.message ?? error) }));
-      context.waitUntil(raise(new Gateway(context, env), env));
+      context.waitUntil(raise(context, env));
       return interrupted(env.ENVIRONMENT);
     }
   },
 };
 
-async function raise(next, env) {
+// The next instance raises the alert, when there is one.
+async function raise(context, env) {
   try {
-    await outlive(() => next.interrupted(env));
+    await outlive(() => new Gateway(context, env).interrupted(env));
   } catch (error) {
     console.error(JSON.stringify({ level: 'alert', event: 'alert_not_raised', cause: 'interrupted', environment: env.ENVIRONMENT, message: String(error?.message ?? error) }));
   }
