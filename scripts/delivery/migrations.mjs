@@ -3,7 +3,8 @@
 //
 //   node scripts/delivery/migrations.mjs [--since COMMIT] [--staging FILE] [--production FILE]
 //
-// FILE is the JSON list of the names that were applied there, in order, as scripts/delivery/applied prints it. COMMIT is what was deployed before.
+// FILE is the JSON list of the names that were applied there, in order, as scripts/delivery/applied prints it. COMMIT is what was deployed
+// before, or tried.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -57,12 +58,16 @@ export function plan({ files, staging, production }) {
   return { problems, pending };
 }
 
-/** Files that are not what they were in a commit that was deployed. New ones may come; nothing else. */
-export function editedSince(repository, commit) {
+/**
+ * Files that are not what they were in a commit that was deployed. New ones may come; nothing else. With a list of what was applied somewhere, a file that
+ * is not on it may be mended: it failed before it did anything.
+ */
+export function editedSince(repository, commit, applied) {
   const lines = git(repository, 'diff', '-z', '--name-status', '--no-renames', '--no-ext-diff', commit, '--', folder).split('\0').filter(Boolean);
   const problems = [];
   for (let at = 0; at < lines.length; at += 2) {
-    if (lines[at] !== 'A') problems.push(`${lines[at + 1]} was ${lines[at] === 'D' ? 'removed' : 'changed'} after it was deployed with ${short(commit)}`);
+    if (lines[at] === 'A' || (applied && !applied.includes(lines[at + 1].slice(folder.length + 1)))) continue;
+    problems.push(`${lines[at + 1]} was ${lines[at] === 'D' ? 'removed' : 'changed'} after it was deployed with ${short(commit)}`);
   }
   return problems;
 }
@@ -76,9 +81,10 @@ const namesIn = (file) => {
 if (isMain(import.meta.url)) {
   const { values } = parseArgs({ options: { since: { type: 'string' }, staging: { type: 'string' }, production: { type: 'string' } } });
   const applied = Object.fromEntries(['staging', 'production'].filter((name) => values[name]).map((name) => [name, namesIn(values[name])]));
+  const lists = Object.values(applied);
   const { problems, pending } = plan({ files: readdirSync(folder), ...applied });
   if (values.since) {
-    if (gitAgrees('.', 'cat-file', '-e', `${values.since}^{commit}`)) problems.push(...editedSince('.', values.since));
+    if (gitAgrees('.', 'cat-file', '-e', `${values.since}^{commit}`)) problems.push(...editedSince('.', values.since, lists.length > 0 ? lists.flat() : undefined));
     else console.log(`Not compared with ${values.since}: it is not here.`);
   }
   for (const [environment, names] of Object.entries(pending)) {

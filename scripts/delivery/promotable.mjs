@@ -1,8 +1,9 @@
 // Whether a commit may go to production. Only what staging took, and what passed its smoke test there.
 //
-//   node scripts/delivery/promotable.mjs [COMMIT]
+//   node scripts/delivery/promotable.mjs [COMMIT [RUNNING]]
 //
-// Without COMMIT it is the last one that was deployed to staging, whatever became of it: a failure is not stepped over.
+// Without COMMIT it is the last one that was deployed to staging, whatever became of it: a failure is not stepped over. RUNNING is what production ran
+// when the page was written; when it runs something else by now, the page is old and nothing passes.
 
 import { compare, github } from './github.mjs';
 import { fail, isCommit, isMain, output, short, summarise } from './lib.mjs';
@@ -47,7 +48,8 @@ if (isMain(import.meta.url)) {
     commit = (await recordsOf('staging'))[0]?.sha ?? fail('nothing was deployed to staging yet', 'Merge to main, and wait for the deployment to staging.');
   }
   if (!isCommit(commit)) fail(reasonsAgainst({ commit })[0], 'Copy the whole id: git rev-parse COMMIT');
-  const onMain = await compare('main', commit);
+  // By its id: a tag may be called main, too.
+  const onMain = await compare((await github('git/ref/heads/main')).object.sha, commit);
   const query = new URLSearchParams({ head_sha: commit, event: 'push', branch: 'main', per_page: '30' });
   const verifications = (await github(`actions/workflows/ci.yml/runs?${query}`)).workflow_runs;
   const deployments = await Promise.all((await recordsOf('staging', commit)).map(async (record) => ({ ...record, statuses: await statusesOf(record) })));
@@ -57,6 +59,10 @@ if (isMain(import.meta.url)) {
     fail(`${commit} may not go to production: ${reasons.join('; ')}.`, 'Deploy it to staging with success, or promote another commit.');
   }
   const [staging, production] = [await running('staging'), await running('production')];
+  const shown = process.argv[3];
+  if (shown !== undefined && shown !== production.commit) {
+    fail(`production does not run ${shown || 'what it ran'} any more, as it did when the page of this promotion was written: ${production.why}`, 'Start a new promotion, for a new page.');
+  }
   const order = production.commit ? await compare(production.commit, commit) : 'unknown';
   const notes = [
     staging.commit === commit ? 'Staging runs it now.' : `Staging has moved on: ${staging.why}.`,

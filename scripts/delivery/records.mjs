@@ -2,7 +2,7 @@
 //
 //   node scripts/delivery/records.mjs begin ENVIRONMENT COMMIT       answers its number as the output `record`
 //   node scripts/delivery/records.mjs end RECORD STATUS              the job's status: only "success" is one
-//   node scripts/delivery/records.mjs running ENVIRONMENT [COMMIT]   which commit an environment runs, and how COMMIT stands to it
+//   node scripts/delivery/records.mjs running ENVIRONMENT [COMMIT]   which commit an environment runs and which it got last, and how COMMIT stands to it
 //
 // GitHub makes records of its own for a job with an environment. They name the newest commit of the branch instead of the one that was deployed,
 // so ours have a task of their own.
@@ -30,13 +30,16 @@ export function outcome(statuses) {
   return newestFirst.find(({ state }) => state !== 'inactive')?.state ?? 'none';
 }
 
-/** The commit that an environment runs: of the newest record, when that is a success. After a failure nobody can say. */
+/**
+ * The commit that an environment runs: of the newest record, when that is a success. After a failure nobody can say. `last` is the commit of the newest
+ * record, however it ended: its migrations may have been applied.
+ */
 export async function running(environment) {
   const [newest] = await recordsOf(environment);
-  if (!newest) return { commit: '', why: `nothing was deployed to ${environment} yet` };
+  if (!newest) return { commit: '', last: '', why: `nothing was deployed to ${environment} yet` };
   const ended = outcome(await statusesOf(newest));
-  if (ended !== 'success') return { commit: '', why: `the last deployment to ${environment}, of ${newest.sha}, ended with: ${ended}` };
-  return { commit: newest.sha, why: `${environment} runs ${newest.sha}` };
+  if (ended !== 'success') return { commit: '', last: newest.sha, why: `the last deployment to ${environment}, of ${newest.sha}, ended with: ${ended}` };
+  return { commit: newest.sha, last: newest.sha, why: `${environment} runs ${newest.sha}` };
 }
 
 const address = () => {
@@ -69,12 +72,12 @@ if (isMain(import.meta.url)) {
   } else if (verb === 'end' && /^\d+$/.test(subject ?? '') && argument) {
     await end(subject, argument);
   } else if (verb === 'running' && (!argument || isCommit(argument))) {
-    const { commit, why } = await running(environment());
-    const order = commit && argument ? await compare(commit, argument) : '';
+    const { commit, last, why } = await running(environment());
+    const order = last && argument ? await compare(last, argument) : '';
     // After a forced push it can be gone, and with it whatever could be compared.
     const gone = order === 'unknown';
     console.log(gone ? `${why}, which is not in the repository any more` : why);
-    output({ running: gone ? '' : commit, order: gone ? '' : order });
+    output({ running: gone ? '' : commit, order: gone || !commit ? '' : order, last: gone ? '' : last });
   } else {
     fail('the arguments are not understood', 'usage: records.mjs begin ENVIRONMENT COMMIT | end RECORD STATUS | running ENVIRONMENT [COMMIT]');
   }

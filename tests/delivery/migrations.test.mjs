@@ -92,6 +92,12 @@ describe('what was deployed', () => {
     assert.match(since({ 'migrations/0002_b.sql': null, 'migrations/0002_better.sql': 'CREATE TABLE c (d);' }), /0002_b\.sql was removed/);
   });
 
+  test('is never changed once it was applied, though its deployment failed; one that was not applied may be mended', () => {
+    since({ 'migrations/0001_a.sql': 'CREATE TABLE a (b, c);', 'migrations/0002_b.sql': 'CREATE TABLE c (d, e);' });
+    const found = (applied) => editedSince(history.folder, deployed, applied).map((problem) => problem.slice(0, 10));
+    assert.deepEqual([found([]), found(['0001_a.sql']), found(['0001_a.sql', '0002_b.sql'])], [[], ['migrations'], ['migrations', 'migrations']]);
+  });
+
   test('an edit is a failure of the script, with what to do', async () => {
     since({ 'migrations/0001_a.sql': 'CREATE TABLE other (b);' });
     const { code, stderr } = await script('migrations.mjs', ['--since', deployed], { cwd: history.folder });

@@ -137,6 +137,17 @@ describe('the script, asking', () => {
     assert.match(page, /step back/);
   });
 
+  test('a page that is older than what production runs lets nothing pass', async () => {
+    const all = state();
+    all.deployments.push(deployment(older, done, { environment: 'production' }));
+    for (const [shown, code] of [[older, 0], ['', 1], [newer, 1]]) {
+      const asked = await ask('promotable.mjs', [commit, shown], all);
+      assert.equal(asked.code, code, asked.said);
+      if (code === 1) assert.match(asked.stderr, /Start a new promotion/);
+      await service.stop();
+    }
+  });
+
   test('before anything was on staging there is nothing to promote', async () => {
     const { code, stderr } = await ask('promotable.mjs', [], {});
     assert.equal(code, 1);
@@ -168,16 +179,16 @@ describe('the script, asking', () => {
 });
 
 describe('records', () => {
-  test('what an environment runs is its last success, and nothing after a failure', async () => {
+  test('what an environment runs is its last success, and nothing after a failure; what it got last is known then, too', async () => {
     for (const [deployments, expected] of [
-      [[], { running: '', order: '' }],
-      [[deployment(older, done)], { running: older, order: 'ahead' }],
-      [[deployment(older, [...done, 'inactive']), deployment(commit, done)], { running: commit, order: 'identical' }],
-      [[deployment(older, done), deployment(newer, ['in_progress', 'failure'])], { running: '', order: '' }],
-      [[deployment(older, done), deployment(newer, ['in_progress'])], { running: '', order: '' }],
-      [[deployment(newer, done)], { running: newer, order: 'behind' }],
-      [[deployment(elsewhere, done)], { running: '', order: '' }],
-      [[deployment(older, done, { environment: 'production' })], { running: '', order: '' }],
+      [[], { running: '', order: '', last: '' }],
+      [[deployment(older, done)], { running: older, order: 'ahead', last: older }],
+      [[deployment(older, [...done, 'inactive']), deployment(commit, done)], { running: commit, order: 'identical', last: commit }],
+      [[deployment(older, done), deployment(newer, ['in_progress', 'failure'])], { running: '', order: '', last: newer }],
+      [[deployment(older, done), deployment(newer, ['in_progress'])], { running: '', order: '', last: newer }],
+      [[deployment(newer, done)], { running: newer, order: 'behind', last: newer }],
+      [[deployment(elsewhere, done)], { running: '', order: '', last: '' }],
+      [[deployment(older, done, { environment: 'production' })], { running: '', order: '', last: '' }],
     ]) {
       const { code, outputs, said } = await ask('records.mjs', ['running', 'staging', commit], { deployments });
       assert.deepEqual([code, outputs], [0, expected], said);

@@ -65,9 +65,10 @@ export async function github({ history = [], deployments = [], verifications = [
       const wanted = verifications.filter((run) => run.head_sha === query.head_sha && run.event === query.event && run.head_branch === query.branch);
       return [200, { total_count: wanted.length, workflow_runs: wanted.reverse() }];
     }
+    if (rest === 'git/ref/heads/main') return [200, { ref: 'refs/heads/main', node_id: 'REF_1', object: { type: 'commit', sha: history.at(-1) } }];
     const [, base, head] = /^compare\/([^.]+)\.\.\.([^.]+)$/.exec(rest) ?? [];
     if (base) {
-      const [from, to] = [base, head].map((name) => (name === 'main' ? history.length - 1 : history.indexOf(name)));
+      const [from, to] = [base, head].map((name) => history.indexOf(name));
       if (from < 0 || to < 0) return [404, { message: 'Not Found', documentation_url: 'https://docs.github.com/rest', status: '404' }];
       return [200, { status: to === from ? 'identical' : to < from ? 'behind' : 'ahead', ahead_by: Math.max(0, to - from), behind_by: Math.max(0, from - to), total_commits: 0 }];
     }

@@ -127,12 +127,12 @@ describe('a change on its way', { timeout: 600_000 }, () => {
       context: { github: { token: 'token', repository, sha: origin.head, ref: 'refs/heads/main', ...context.github }, inputs: context.inputs ?? {} },
       secrets: {
         staging: { CLOUDFLARE_API_TOKEN: 'write-staging', SMOKE_KEY: 'smoke-staging' },
-        'production-preview': { CLOUDFLARE_READ_TOKEN: 'read', STAGING_KEY: 'agent-staging', PRODUCTION_KEY: 'agent-production' },
+        'production-preview': { PRODUCTION_READ_TOKEN: 'read', STAGING_READ_TOKEN: 'read', STAGING_KEY: 'agent-staging', PRODUCTION_KEY: 'agent-production' },
         production: { CLOUDFLARE_API_TOKEN: 'write-production', SMOKE_KEY: 'smoke-production' },
       },
       variables: {
         staging: { CLOUDFLARE_ACCOUNT_ID: account, GATEWAY_URL: 'https://staging.example.com' },
-        'production-preview': { CLOUDFLARE_ACCOUNT_ID: account, STAGING_URL: 'https://staging.example.com', PRODUCTION_URL: 'https://example.com', TARGET_MIGRATIONS: 'target' },
+        'production-preview': { PRODUCTION_ACCOUNT_ID: account, STAGING_ACCOUNT_ID: account, STAGING_URL: 'https://staging.example.com', PRODUCTION_URL: 'https://example.com', TARGET_MIGRATIONS: 'target' },
         production: { CLOUDFLARE_ACCOUNT_ID: account, GATEWAY_URL: 'https://example.com' },
       },
       instead: { make: 'exit 0', npm: 'exit 0', cargo: `mkdir -p target/release\nprintf '%s\\n' '#!/bin/bash' ${JSON.stringify(dryrun).replaceAll('$', '\\$').replaceAll('`', '\\`')} > target/release/dryrun\nchmod +x target/release/dryrun` },
@@ -216,6 +216,8 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     const { results, writes, page } = await deploy(merged({ 'migrations/0001_control.sql': 'CREATE TABLE runs (id INTEGER);' }));
     assert.deepEqual([results.staging, writes], ['failure', []]);
     assert.match(page, /0001_control\.sql was changed after it was deployed/);
+    const after = await deploy(merged({ 'README.md': 'four' }));
+    assert.deepEqual([after.results.staging, after.writes], ['failure', []], 'nor with the commit that comes after it');
   });
 
   test('what staging took is migrated, deployed to production alone, smoked and recorded, and its page says it all', async () => {

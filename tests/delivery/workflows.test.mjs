@@ -99,6 +99,14 @@ describe('the way to staging', () => {
     assert.doesNotMatch(textOf(`${folder}/deploy.yml`), /github\.sha\b/);
   });
 
+  test('begins on main: what is not in its history is refused before any of it runs', () => {
+    const { steps } = jobs.decide;
+    const at = steps.findIndex(({ run }) => run === 'git -C .main merge-base --is-ancestor "$COMMIT" HEAD');
+    assert.ok(at > 0);
+    assert.deepEqual([steps[at - 1].with.ref, steps[at - 1].with.path, steps[at - 1].with['fetch-depth']], ['refs/heads/main', '.main', 0]);
+    assert.ok(steps.slice(0, at).every(({ run }) => run === undefined));
+  });
+
   test('looks at the commit before, and is gone only when something changed', () => {
     assert.equal(jobs.decide.steps[0].with['fetch-depth'], 2);
     assert.equal(jobs.staging.needs, 'decide');
@@ -107,7 +115,7 @@ describe('the way to staging', () => {
   });
 
   test('migrates first, deploys the top level, then smokes, then records', () => {
-    const order = ['make build', 'records.mjs begin staging', 'applied --remote', 'migrations.mjs', 'd1 migrations apply CONTROL --remote', 'wrangler deploy --message', 'dryrun smoke', 'records.mjs end'];
+    const order = ['records.mjs running staging', 'exit 1', 'make build', 'applied --remote', 'migrations.mjs', 'records.mjs begin staging', 'd1 migrations apply CONTROL --remote', 'wrangler deploy --message', 'dryrun smoke', 'records.mjs end'];
     const places = order.map((what) => jobs.staging.steps.findIndex(({ run }) => run?.includes(what)));
     assert.deepEqual(places, [...places].sort((one, other) => one - other));
     assert.ok(!places.includes(-1), places.join(' '));
@@ -157,7 +165,7 @@ describe('rights', () => {
 describe('secrets', () => {
   const allowed = {
     'deploy.yml': { environment: 'staging', secrets: ['CLOUDFLARE_API_TOKEN', 'SMOKE_KEY'] },
-    'promote.yml: production-preview': { environment: 'production-preview', secrets: ['CLOUDFLARE_READ_TOKEN', 'PRODUCTION_KEY', 'STAGING_KEY'] },
+    'promote.yml: production-preview': { environment: 'production-preview', secrets: ['PRODUCTION_KEY', 'PRODUCTION_READ_TOKEN', 'STAGING_KEY', 'STAGING_READ_TOKEN'] },
     'promote.yml: production': { environment: 'production', secrets: ['CLOUDFLARE_API_TOKEN', 'SMOKE_KEY'] },
   };
 
@@ -221,11 +229,13 @@ describe('text from outside', () => {
 
 describe('one after the other', () => {
   test('deployments and promotions never overlap and are never cut off in the middle', () => {
-    assert.deepEqual(workflows['deploy.yml'].concurrency, { group: 'deploy-staging', 'cancel-in-progress': false });
+    const deploying = "github.event.workflow_run.conclusion == 'success' && github.event.workflow_run.event == 'push'";
+    assert.deepEqual(workflows['deploy.yml'].concurrency, { group: `\${{ ${deploying} && 'deploy-staging' || format('nothing-{0}', github.run_id) }}`, 'cancel-in-progress': false });
     assert.deepEqual(workflows['promote.yml'].concurrency, { group: 'promote-production', 'cancel-in-progress': false });
   });
 
   test('a commit of main is verified to its end', () => {
+    assert.equal(workflows['ci.yml'].concurrency.group, "verify-${{ github.event_name == 'pull_request' && github.ref || github.sha }}");
     assert.equal(workflows['ci.yml'].concurrency['cancel-in-progress'], "${{ github.event_name == 'pull_request' }}");
   });
 });
