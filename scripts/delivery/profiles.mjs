@@ -8,7 +8,8 @@ export function profiles(variables) {
   const sections = ['staging', 'production'].flatMap((environment) => {
     const text = variables[`${environment.toUpperCase()}_URL`];
     if (!text) return [];
-    const url = URL.parse(text);
+    // URL.parse is younger than the Node of some runners.
+    const url = URL.canParse(text) ? new URL(text) : null;
     if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && url.hostname === '127.0.0.1'))) throw new Error(`${environment.toUpperCase()}_URL is not an https address`);
     return [`[${environment}]\nurl = ${JSON.stringify(url.href.replace(/\/$/, ''))}\nkey = { variable = "${environment.toUpperCase()}_KEY" }\n`];
   });

@@ -237,7 +237,16 @@ describe('the gate in front of production', () => {
     for (const environments of [{ production: bare }, {}]) {
       const { code, stderr } = await ask('gate.mjs', ['production'], { environments });
       assert.equal(code, 1);
-      assert.match(stderr, /protects nothing: (it has no required reviewers|it does not exist)/);
+      assert.match(stderr, /does not protect: (it has no required reviewers|it does not exist)/);
+      await service.stop();
+    }
+  });
+
+  test('one that chooses its branches lets main through, and nothing else', async () => {
+    const production = { ...guarded, deployment_branch_policy: { protected_branches: false, custom_branch_policies: true } };
+    for (const [chosen, expected] of [[[['branch', 'main']], ''], [[['branch', 'main'], ['branch', '*']], 'the branch "*"'], [[['tag', 'main']], 'the tag "main"']]) {
+      const { code, stderr } = await ask('gate.mjs', ['production'], { environments: { production }, policies: { production: chosen } });
+      assert.deepEqual([code, stderr.includes(`does not protect: ${expected} may deploy to it`)], expected ? [1, true] : [0, false], stderr);
       await service.stop();
     }
   });

@@ -38,8 +38,8 @@ export const guarded = {
   deployment_branch_policy: { protected_branches: true, custom_branch_policies: false },
 };
 
-/** A repository. `history` is main, oldest first; `deployments` and `verifications` as above; `environments` by name. */
-export async function github({ history = [], deployments = [], verifications = [], environments = {} } = {}) {
+/** A repository. `history` is main, oldest first; `deployments` and `verifications` as above; `environments` by name; `policies`: which [type, name] may deploy to one that says so. */
+export async function github({ history = [], deployments = [], verifications = [], environments = {}, policies = {} } = {}) {
   const made = [];
   const service = await serve(({ method, path, query, body }) => {
     const rest = path.replace(`/repos/${repository}/`, '');
@@ -72,6 +72,8 @@ export async function github({ history = [], deployments = [], verifications = [
       if (from < 0 || to < 0) return [404, { message: 'Not Found', documentation_url: 'https://docs.github.com/rest', status: '404' }];
       return [200, { status: to === from ? 'identical' : to < from ? 'behind' : 'ahead', ahead_by: Math.max(0, to - from), behind_by: Math.max(0, from - to), total_commits: 0 }];
     }
+    const [, chosen] = /^environments\/(.+)\/deployment-branch-policies$/.exec(rest) ?? [];
+    if (chosen) return [200, { total_count: 1, branch_policies: policies[chosen].map(([type, name]) => ({ id: (numbers += 1), node_id: 'GP_1', name, type })) }];
     const [, name] = /^environments\/(.+)$/.exec(rest) ?? [];
     if (name && environments[name]) return [200, environments[name]];
     return [404, { message: 'Not Found', documentation_url: 'https://docs.github.com/rest', status: '404' }];

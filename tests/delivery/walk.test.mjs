@@ -265,7 +265,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     environments.production = { ...guarded, protection_rules: [] };
     const { results, writes, log } = await promote('');
     assert.deepEqual([results, writes], [refused, []]);
-    assert.match(log, /protects nothing: it has no required reviewers/);
+    assert.match(log, /does not protect: it has no required reviewers/);
   });
 
   test('text from a person is never run', async () => {
