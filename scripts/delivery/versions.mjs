@@ -32,7 +32,7 @@ export function disagreement(before, commit) {
   if (runs === commit) return '';
   const known = isCommit(commit) ? `commit ${commit}` : 'nothing';
   const really = before ? `version ${before.version} (${before.message || 'without a message'})` : 'nothing';
-  return `By the records of deployments ${known} runs, by Cloudflare ${really}. Somebody deployed or rolled back by hand, or a deployment failed: what this page compares with is what the records say.`;
+  return `By the records of deployments ${known} runs, by Cloudflare ${really}. Somebody deployed, rolled back or put a secret by hand, or a deployment failed: what this page compares with is what the records say.`;
 }
 
 function wrangler(...words) {
