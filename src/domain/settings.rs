@@ -112,6 +112,8 @@ pub struct Settings {
     pub environment: Environment,
     /// `ACCOUNT_ID`: the only account in whose name the data plane answers.
     pub account: String,
+    /// `COMMIT`, optional: what was deployed.
+    pub commit: Option<String>,
     /// `STORES`: binding → store.
     pub stores: BTreeMap<String, StoreSettings>,
     /// `FLAG_BUDGET_MS`: longest wait for the flag.
@@ -157,6 +159,7 @@ impl Settings {
         Ok(Self {
             environment: Environment::parse(&required("ENVIRONMENT")?).ok_or_else(|| misconfigured("ENVIRONMENT"))?,
             account: required("ACCOUNT_ID")?,
+            commit: lookup("COMMIT").filter(|text| !text.is_empty()),
             stores,
             flag_budget: Duration::from_millis(number("FLAG_BUDGET_MS", DEFAULT_FLAG_BUDGET_MS, 1)?),
             flag_ttl_seconds: number("FLAG_TTL_SECONDS", DEFAULT_FLAG_TTL_SECONDS, MIN_FLAG_TTL_SECONDS)?,

@@ -64,6 +64,8 @@ pub struct Installation<'a> {
     caller: KnownCaller<'a>,
     /// The gateway's version.
     version: &'static str,
+    /// The commit that was deployed; null when the deployment did not say.
+    commit: Option<&'a str>,
     /// What it allows.
     limits: Limits,
 }
@@ -127,6 +129,7 @@ impl<'a> Installation<'a> {
                 Caller::Run(claim) => KnownCaller { name: &claim.owner, role: Role::Agent, run: Some(&claim.run) },
             },
             version: env!("CARGO_PKG_VERSION"),
+            commit: settings.commit.as_deref(),
             limits: Limits {
                 flag_budget_ms: u64::try_from(settings.flag_budget.as_millis()).unwrap_or(u64::MAX),
                 flag_ttl_seconds: settings.flag_ttl_seconds,

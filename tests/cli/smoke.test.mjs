@@ -65,6 +65,16 @@ describe('a healthy gateway', () => {
       assert.ok(names(said).includes('OTHER: untouched'));
     }));
 
+  test('is that of the commit that was deployed, or is waited for', async () => {
+    const commit = 'c'.repeat(40);
+    await withGateway({ vars: { COMMIT: commit } }, async ({ smoke, project }) => {
+      assert.equal((await smoke(['--commit', commit])).code, 0);
+      ends(await smoke(['--commit', 'd'.repeat(40), ...quick]), 'environment', new RegExp(`that of ${commit}, not of d{40}`), 2);
+      assert.match((await project.run(['env'])).stdout, /version \S+ \(c{10}\)/);
+    });
+    await withGateway({}, async ({ smoke }) => ends(await smoke(['--commit', commit, ...quick]), 'environment', /no commit that it knows/, 2));
+  });
+
   test('with a store that nobody may write to is well; nothing is written there', () => {
     const { STORES } = environmentSettings('staging').vars;
     const stores = { ...STORES, CACHE: { ...STORES.CACHE, policy: 'denied' }, FILES: { ...STORES.FILES, policy: 'dry_run' } };

@@ -160,7 +160,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     const { results, writes, calls: called, log } = await deploy(commit);
     assert.deepEqual(results, { decide: 'success', staging: 'success' }, log);
     assert.deepEqual(writes, ['staging migration 0001_control.sql', `${toml.name} deployed, commit ${commit}`]);
-    assert.deepEqual(called, ['staging smoke-staging smoke --url https://staging.example.com']);
+    assert.deepEqual(called, [`staging smoke-staging smoke --url https://staging.example.com --commit ${commit}`]);
     assert.deepEqual(endOf('staging'), [[0, 'success']]);
   });
 
@@ -226,7 +226,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     const { results, writes, calls: called, page, log } = await promote('', { drift: 1 });
     assert.deepEqual(results, { check: 'success', rehearse: 'success', production: 'success' }, log);
     assert.deepEqual(writes, ['production migration 0001_control.sql', 'production migration 0002_more.sql', `${toml.env.production.name} deployed, commit ${commit}`]);
-    assert.deepEqual(called, ['production agent-production rehearse target', ' agent-production drift --from staging --to production', 'production smoke-production smoke --url https://example.com']);
+    assert.deepEqual(called, ['production agent-production rehearse target', ' agent-production drift --from staging --to production', `production smoke-production smoke --url https://example.com --commit ${commit}`]);
     assert.deepEqual(endOf('production'), [[history.indexOf(commit), 'success']]);
     const titles = [...page.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
     assert.deepEqual(titles, [

@@ -72,7 +72,7 @@ describe('what is uploaded', { timeout: 300_000 }, () => {
     for (const name of ['staging', 'production']) {
       const api = await cloudflare();
       try {
-        const done = await wrangler(['deploy', '--message', 'commit abc', ...flags[name]], api.env);
+        const done = await wrangler(['deploy', '--message', 'commit abc', '--var', 'COMMIT:abc', ...flags[name]], api.env);
         assert.equal(done.code, 0, done.said);
         const [upload] = api.asked.filter(({ method, path: asked }) => method === 'PUT' && /\/workers\/scripts\/[^/]+$/.test(asked));
         sent[name] = { ...(await uploadOf(upload, upload.headers)), script: upload.path.split('/').at(-1), written: api.written() };
@@ -90,8 +90,8 @@ describe('what is uploaded', { timeout: 300_000 }, () => {
     }
   });
 
-  test('each gets the bindings and variables of its own section and no other', () => {
-    for (const name of ['staging', 'production']) assert.deepEqual(by(sent[name].metadata.bindings, 'name'), bindingsOf(sections[name]), name);
+  test('each gets the bindings and variables of its own section, the commit, and no other', () => {
+    for (const name of ['staging', 'production']) assert.deepEqual(by(sent[name].metadata.bindings, 'name'), by([...bindingsOf(sections[name]), { name: 'COMMIT', type: 'plain_text', text: 'abc' }], 'name'), name);
   });
 
   test('nothing of one environment is in the upload of the other', () => {

@@ -87,7 +87,7 @@ impl Env {
         notes(&mut found);
         let document = json!({
             "environment": gateway.environment, "url": gateway.url, "project": here.project.file, "well": found.troubles.is_empty(),
-            "gateway": {"version": about.get("version"), "account": about.get("account"), "limits": about.get("limits")},
+            "gateway": {"version": about.get("version"), "commit": about.get("commit"), "account": about.get("account"), "limits": about.get("limits")},
             "key": {"name": about.pointer("/caller/name"), "role": about.pointer("/caller/role"), "run": about.pointer("/caller/run"), "from": here.credential},
             "health": if health.status == 200 { "ok" } else { "failed" }, "ready": ready, "stores": stores,
             "problems": found.troubles.iter().map(|trouble| json!({"what": trouble.what, "remedy": trouble.remedy})).collect::<Vec<_>>(), "notes": found.notes,
@@ -215,7 +215,11 @@ fn shown(document: &Value) -> String {
     let role = if text(key, "role").is_empty() { "not accepted".to_owned() } else { format!("{} ({})", plain(text(key, "name")), text(key, "role")) };
     let version = match text(about, "version") {
         "" => String::new(),
-        version => format!(", version {version}, account {}", text(about, "account")),
+        version => {
+            let commit = text(about, "commit").chars().take(10).collect::<String>();
+            let commit = if commit.is_empty() { commit } else { format!(" ({})", plain(&commit)) };
+            format!(", version {version}{commit}, account {}", text(about, "account"))
+        }
     };
     let mut rows = vec![
         vec!["  Project".to_owned(), document.get("project").and_then(Value::as_str).unwrap_or("no dryrun.toml here or above").to_owned()],

@@ -28,12 +28,15 @@ The key is the variable DRYRUN_KEY, or that of dryrun.toml.
 
 Examples:
   dryrun smoke
-  DRYRUN_ENV=production DRYRUN_KEY=… dryrun smoke --url https://gateway.example.com --retries 12"
+  DRYRUN_ENV=production DRYRUN_KEY=… dryrun smoke --url https://gateway.example.com --commit $(git rev-parse HEAD)"
 )]
 pub struct Smoke {
     /// The gateway's address; that of dryrun.toml when it is left out
     #[arg(long)]
     url: Option<String>,
+    /// The commit that was deployed; an answer of another one is waited away
+    #[arg(long, value_name = "ID")]
+    commit: Option<String>,
     /// How often a step is tried again
     #[arg(long, default_value_t = 8)]
     retries: u32,
@@ -65,8 +68,13 @@ impl Smoke {
                 format!("A key of {environment} begins with drk_{environment}_."),
             ));
         }
-        let mut test =
-            Test { probe: Probe::new(&url, environment), key, steps: Steps::new(say, self.retries, self.within), word: format!("smoke-{}-{}", now(), std::process::id()) };
+        let mut test = Test {
+            probe: Probe::new(&url, environment),
+            key,
+            commit: self.commit.clone(),
+            steps: Steps::new(say, self.retries, self.within),
+            word: format!("smoke-{}-{}", now(), std::process::id()),
+        };
         test.make();
         let passed = test.steps.are_well();
         let steps: Vec<Value> = test.steps.made.iter().map(steps::Step::to_json).collect();
@@ -78,6 +86,7 @@ impl Smoke {
 struct Test {
     probe: Probe,
     key: String,
+    commit: Option<String>,
     steps: Steps,
     /// The id of the run, and what is written: nobody else's.
     word: String,
@@ -157,11 +166,19 @@ impl Test {
     }
 
     fn environment(&mut self) -> Option<(String, Vec<Store>)> {
-        let (probe, key) = (self.probe.clone(), self.key.clone());
+        let (probe, key, commit) = (self.probe.clone(), self.key.clone(), self.commit.clone());
         self.steps.make("environment", || {
             let told = probe.expect("/v1/environment", Some(&key), Sent::Get)?.body;
             if text(&told, "environment") != probe.environment.as_str() {
                 return Err(wrong(format!("The gateway says that it is {}, not {}.", text(&told, "environment"), probe.environment), "Correct the url, or DRYRUN_ENV."));
+            }
+            // A new version needs a while to be everywhere.
+            if let Some(commit) = commit.as_ref().filter(|commit| text(&told, "commit") != **commit) {
+                let other = Some(text(&told, "commit")).filter(|other| !other.is_empty()).unwrap_or_else(|| "no commit that it knows".to_owned());
+                return Err(Trouble::Wait(Failure::found(
+                    format!("The gateway that answers is that of {other}, not of {commit}."),
+                    "Look at what runs: wrangler deployments status. A deployment says its commit with --var COMMIT:<id>.",
+                )));
             }
             let stores: Vec<Store> = told
                 .get("stores")
