@@ -9,12 +9,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import puppeteer from 'puppeteer-core';
-import { startGateway } from '../e2e/harness/gateway.mjs';
 import { projectFolder } from '../e2e/harness/settings.mjs';
 import { openRun, reportOf } from '../e2e/helpers.mjs';
 import { openDoor } from './mcp/door.mjs';
 import { attack, fromWithin } from './mcp/hostile_page.mjs';
-import { legacy, modern, seed } from './mcp/support.mjs';
+import { legacy, modern, startDesk } from './mcp/support.mjs';
 
 const evil = 'evil.example';
 const put = { name: 'kv_put', arguments: { key: 'stolen', value: 'stolen' } };
@@ -30,9 +29,7 @@ describe('a hostile page in a real browser', () => {
   let untouched;
   let run;
   before(async () => {
-    gateway = await startGateway();
-    await seed(gateway);
-    untouched = await gateway.digest();
+    ({ gateway, untouched } = await startDesk());
     run = await openRun(gateway, { mode: 'live' });
     door = await openDoor(gateway);
     elsewhere = await serve('<!doctype html><title>hostile</title><body></body>');

@@ -11,9 +11,8 @@ import { after, before, describe, test } from 'node:test';
 import { Client as EarlierClient } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as EarlierTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { startGateway } from '../e2e/harness/gateway.mjs';
 import { openRun, reportOf } from '../e2e/helpers.mjs';
-import { assertResult, assertWorkIsReal, legacyVersions, modernVersion, outputValidators, seed, work } from './mcp/support.mjs';
+import { assertResult, assertWorkIsReal, legacyVersions, modernVersion, outputValidators, startDesk, work } from './mcp/support.mjs';
 
 const who = { name: 'test', version: '1' };
 const clients = [
@@ -27,9 +26,7 @@ for (const [name, version, newClient, Transport] of clients) {
     let gateway;
     let untouched;
     before(async () => {
-      gateway = await startGateway();
-      await seed(gateway);
-      untouched = await gateway.digest();
+      ({ gateway, untouched } = await startDesk());
     });
     after(() => gateway?.stop());
 
@@ -127,9 +124,7 @@ describe('the inspector', () => {
   let home;
   let untouched;
   before(async () => {
-    gateway = await startGateway();
-    await seed(gateway);
-    untouched = await gateway.digest();
+    ({ gateway, untouched } = await startDesk());
     run = await openRun(gateway);
     home = mkdtempSync(path.join(tmpdir(), 'dryrun-inspector-'));
   });

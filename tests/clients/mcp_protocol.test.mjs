@@ -2,9 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGateway } from '../e2e/harness/gateway.mjs';
 import { assertProblem, openRun, reportOf } from '../e2e/helpers.mjs';
-import { legacy, legacyVersions, modern, modernVersion, seed } from './mcp/support.mjs';
+import { legacy, legacyVersions, modern, modernVersion, startDesk } from './mcp/support.mjs';
 
 const versionKey = 'io.modelcontextprotocol/protocolVersion';
 const capabilitiesKey = 'io.modelcontextprotocol/clientCapabilities';
@@ -18,9 +17,7 @@ describe('the protocol at /mcp', () => {
   let run;
   let untouched;
   before(async () => {
-    gateway = await startGateway();
-    await seed(gateway);
-    untouched = await gateway.digest();
+    ({ gateway, untouched } = await startDesk());
     run = await openRun(gateway, { mode: 'live' });
   });
   after(() => gateway?.stop());

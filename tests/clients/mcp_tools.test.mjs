@@ -2,26 +2,23 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { startGateway } from '../e2e/harness/gateway.mjs';
 import { agentOf, openRun, reportOf } from '../e2e/helpers.mjs';
-import { assertResult, assertWorkIsReal, legacy, modern, outputValidators, seed, toolsOf, work } from './mcp/support.mjs';
+import { assertResult, assertWorkIsReal, legacy, modern, outputValidators, startDesk, toolsOf, work } from './mcp/support.mjs';
 
 const MiB = 1 << 20;
 
 describe('tools in a dry run', () => {
   let gateway;
-  let before0;
+  let untouched;
   before(async () => {
-    gateway = await startGateway();
-    await seed(gateway);
-    before0 = await gateway.digest();
+    ({ gateway, untouched } = await startDesk());
   });
   after(() => gateway?.stop());
   const dryRun = async () => {
     const run = await openRun(gateway);
     return { run, ...(await toolsOf(gateway, { token: run.token })) };
   };
-  const untouched = async () => assert.equal(await gateway.digest(), before0);
+  const assertUntouched = async () => assert.equal(await gateway.digest(), untouched);
 
   test('a whole piece of work is planned, reported and not written', async () => {
     const { run, done } = await dryRun();
@@ -34,7 +31,7 @@ describe('tools in a dry run', () => {
     assert.equal(status.mode, 'dry_run');
     assert.deepEqual(report, JSON.parse(JSON.stringify(await reportOf(gateway, run.id))));
     assert.deepEqual([report.summary.inserted, report.summary.updated, report.summary.deleted], [5, 2, 2]);
-    await untouched();
+    await assertUntouched();
   });
 
   test('positions in the journal are those of the answers', async () => {
@@ -93,7 +90,7 @@ describe('tools in a dry run', () => {
     await refused('r2_get', { key: 'nothing' }, 'object_not_found');
     await refused('r2_get', { key: 'notes/1.txt', offset: 1000 }, 'invalid_range');
     assert.equal((await done('run_status')).status.mode, 'dry_run');
-    await untouched();
+    await assertUntouched();
   });
 
   test('unknown arguments and those of another type are refused by their name', async () => {
@@ -158,7 +155,7 @@ describe('tools in a dry run', () => {
     assert.deepEqual(after.tables.filter(({ name }) => name !== 'notes'), before.tables, 'no trace of the gateway');
     assert.deepEqual((await done('d1_schema', { table: 'NOTES' })).tables, [notes]);
     assert.deepEqual((await done('d1_schema', { table: "x' OR 1=1 --" })).tables, []);
-    await untouched();
+    await assertUntouched();
   });
 
   test('lists come in pages that lead to each other', async () => {
@@ -207,7 +204,7 @@ describe('tools in a dry run', () => {
       await gateway.files.delete('big');
       await gateway.cache.delete('big');
     }
-    await untouched();
+    await assertUntouched();
   });
 
   test('without a run the tools answer what to do', async () => {
@@ -246,10 +243,7 @@ describe('tools in a dry run', () => {
 
 describe('tools in a live run', () => {
   let gateway;
-  before(async () => {
-    gateway = await startGateway();
-    await seed(gateway);
-  });
+  before(async () => void ({ gateway } = await startDesk()));
   after(() => gateway?.stop());
 
   test('a whole piece of work is written and says that it is real', async () => {

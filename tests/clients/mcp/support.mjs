@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/ajv';
+import { startGateway } from '../../e2e/harness/gateway.mjs';
 
 export const modernVersion = '2026-07-28';
 export const legacyVersions = ['2025-11-25', '2025-06-18', '2025-03-26'];
 
-/** A support desk: tables with a key, an index, a trigger and a view, one value and one object. */
-export async function seed(gateway) {
+/** A gateway in front of a support desk: tables with a key, an index, a trigger and a view, one value and one object. `untouched` is the digest of all that. */
+export async function startDesk() {
+  const gateway = await startGateway();
   await gateway.db.exec(`CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE, plan TEXT NOT NULL DEFAULT 'free', seats INTEGER CHECK (seats >= 0));
     CREATE TABLE tickets (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE, title TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open');
     CREATE TABLE log (id INTEGER PRIMARY KEY, line TEXT);
@@ -18,6 +20,7 @@ export async function seed(gateway) {
     INSERT INTO tickets (id, customer, title) VALUES (10, 1, 'Cannot log in'), (11, 2, 'Refund'), (12, 2, 'Typo')`);
   await gateway.cache.put('greeting', 'hello');
   await gateway.files.put('notes/1.txt', 'first note', { httpMetadata: { contentType: 'text/plain' }, customMetadata: { author: 'ada' } });
+  return { gateway, untouched: await gateway.digest() };
 }
 
 let ids = 0;
