@@ -25,6 +25,10 @@ pub enum Environment {
 impl Environment {
     /// What `DRYRUN_ENV` says; staging when it is not set.
     pub fn current() -> Outcome<Self> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        if let Some((name, meant)) = names.into_iter().find_map(|name| misspelt(&name).map(|meant| (name, meant))) {
+            return Err(Failure::configuration(format!("The variable {name} is not read; it looks like {meant}."), format!("Set {meant} instead, and unset {name}.")));
+        }
         match std::env::var("DRYRUN_ENV").as_deref() {
             Err(std::env::VarError::NotPresent) | Ok("staging") => Ok(Self::Staging),
             Ok("production") => Ok(Self::Production),
@@ -43,6 +47,17 @@ impl Environment {
             Self::Production => "production",
         }
     }
+}
+
+/// What a variable was meant to be that chooses an environment or its file, and that nobody reads.
+fn misspelt(name: &str) -> Option<&'static str> {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let known = match plain.as_str() {
+        "DRYRUNENV" | "DRYRUNENVS" | "DRYRUNENVIRONMENT" | "DRYRUNENVNAME" => "DRYRUN_ENV",
+        "DRYRUNCONFIG" | "DRYRUNCONFIGFILE" | "DRYRUNCONFIGPATH" => "DRYRUN_CONFIG",
+        _ => return None,
+    };
+    (name != known).then_some(known)
 }
 
 impl std::fmt::Display for Environment {
@@ -269,6 +284,37 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_was_meant_to_choose_the_environment_is_told() {
+        for name in ["DRYRUN_ENVIRONMENT", "DRY_RUN_ENV", "dryrun_env", "DRYRUNENV", "DryRun_Env", "DRYRUN_ENVS"] {
+            assert_eq!(misspelt(name), Some("DRYRUN_ENV"), "{name}");
+        }
+        for name in ["DRYRUN_CONFIG_FILE", "DRY_RUN_CONFIG"] {
+            assert_eq!(misspelt(name), Some("DRYRUN_CONFIG"), "{name}");
+        }
+        for name in ["DRYRUN_ENV", "DRYRUN_CONFIG", "DRYRUN_KEY", "DRYRUN_STAGING_KEY", "DRYRUN_RUN_ID", "DRYRUN_MCP_CONFIG", "DRY_RUN", "NODE_ENV", "ENVIRONMENT"] {
+            assert_eq!(misspelt(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_the_file_does_not_know_is_refused_at_every_level() {
+        let read = |text: &str| toml::from_str::<BTreeMap<Environment, Profile>>(text).is_ok();
+        assert!(read("[staging]\nurl = \"x\"\nkey = { variable = \"A\" }"));
+        for text in [
+            "[prod]\nurl = \"x\"\nkey = { variable = \"A\" }",
+            "[Staging]\nurl = \"x\"\nkey = { variable = \"A\" }",
+            "dry_run = true\n[staging]\nurl = \"x\"\nkey = { variable = \"A\" }",
+            "[staging]\nurl = \"x\"\ndry_run = true\nkey = { variable = \"A\" }",
+            "[staging]\nURL = \"x\"\nkey = { variable = \"A\" }",
+            "[staging]\nurl = \"x\"\nurl = \"y\"\nkey = { variable = \"A\" }",
+            "[staging]\nurl = \"x\"\nkey = { variable = \"A\", mode = \"live\" }",
+            "[staging]\nurl = \"x\"\nkey = { Variable = \"A\" }",
+        ] {
+            assert!(!read(text), "{text}");
+        }
+    }
 
     fn complaint(key: &str) -> String {
         toml::from_str::<BTreeMap<Environment, Profile>>(&format!("[staging]\nurl = \"x\"\nkey = {key}"))

@@ -10,6 +10,7 @@ use super::js;
 use crate::domain::credential::Keyring;
 use crate::domain::refusal::Problem;
 use crate::domain::settings::Settings;
+use crate::domain::strict::variables;
 
 /// A variable or secret as text; one that was configured as JSON comes as its JSON.
 pub fn lookup(env: &Env, name: &str) -> Option<String> {
@@ -20,11 +21,20 @@ pub fn lookup(env: &Env, name: &str) -> Option<String> {
     value.as_string().or_else(|| js_sys::JSON::stringify(&value).ok().and_then(|text| text.as_string()))
 }
 
+/// The names of variables and secrets: what is bound as text or JSON, and no store or object.
+fn variable_names(env: &Env) -> Vec<String> {
+    let of_json = |value: &JsValue| js_sys::Object::try_from(value).is_some_and(|object| object.constructor().name() == "Object" || js_sys::Array::is_array(value));
+    let members = js_sys::Object::try_from(env.as_ref()).map(js_sys::Object::entries).unwrap_or_default();
+    let entries = members.into_iter().map(|entry| js_sys::Array::from(&entry));
+    entries.filter(|entry| !entry.get(1).is_object() || of_json(&entry.get(1))).filter_map(|entry| entry.get(0).as_string()).collect()
+}
+
 /// Reads the configuration.
 pub fn settings(env: &Env) -> Result<Rc<Settings>, Problem> {
     if let Some(known) = SETTINGS.with_borrow(Clone::clone) {
         return Ok(known);
     }
+    variables::check(variable_names(env).iter().map(String::as_str))?;
     let parsed = Rc::new(Settings::parse(|name| lookup(env, name))?);
     SETTINGS.set(Some(parsed.clone()));
     Ok(parsed)

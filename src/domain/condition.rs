@@ -73,14 +73,113 @@ impl Condition {
     }
 }
 
-/// Reads a list of etags: `"a", "b"`, `*` or a bare one. Weak tags never match an object's strong one, and are kept as they are.
-pub fn etags(header: &str) -> Vec<String> {
-    header.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| tag.trim_matches('"').to_owned()).collect()
+/// The headers of a condition, as they were sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConditionHeaders<'h> {
+    /// `If-Match`.
+    pub matches: Option<&'h str>,
+    /// `If-None-Match`.
+    pub matches_none: Option<&'h str>,
+    /// `If-Unmodified-Since`.
+    pub unmodified_since: Option<&'h str>,
+    /// `If-Modified-Since`.
+    pub modified_since: Option<&'h str>,
 }
 
-/// The same where a weak tag matches as well: `If-None-Match` (RFC 9110, 13.1.2).
-pub fn weak_etags(header: &str) -> Vec<String> {
-    header.split(',').map(str::trim).flat_map(|tag| etags(tag.strip_prefix("W/").unwrap_or(tag))).collect()
+impl Condition {
+    /// Reads the headers of a condition. One that cannot be read is refused: HTTP would have a date that is none ignored (RFC 9110, 13.1.3), but
+    /// whoever sends a guard relies on it.
+    pub fn parse(headers: &ConditionHeaders<'_>) -> Result<Self, Problem> {
+        let tags = |name: &str, header: Option<&str>| header.map_or(Ok(Vec::new()), |header| etags(header).ok_or_else(|| unreadable(name, TAGS)));
+        let time = |name: &str, header: Option<&str>| header.map(|header| http_date(header).ok_or_else(|| unreadable(name, DATE))).transpose();
+        // Weak tags never match an object's strong one in If-Match, and count as strong ones in If-None-Match (RFC 9110, 13.1.1 and 13.1.2).
+        let strong = |tag: Tag| if tag.weak { format!("W/{}", tag.text) } else { tag.text };
+        Ok(Self {
+            matches: tags("If-Match", headers.matches)?.into_iter().map(strong).collect(),
+            matches_none: tags("If-None-Match", headers.matches_none)?.into_iter().map(|tag| tag.text).collect(),
+            uploaded_before: time("If-Unmodified-Since", headers.unmodified_since)?,
+            uploaded_after: time("If-Modified-Since", headers.modified_since)?,
+        })
+    }
+}
+
+const TAGS: &str = "Send entity tags such as \"9b2cf535f27731c974343645a3985328\", divided by commas, or * alone; or leave it out.";
+const DATE: &str = "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT, or leave it out.";
+
+fn unreadable(name: &str, remedy: &str) -> Problem {
+    Problem::new(Code::InvalidRequest, format!("The header {name} cannot be read, so the request is refused; nothing was read or written."), remedy)
+}
+
+struct Tag {
+    weak: bool,
+    text: String,
+}
+
+/// Reads a list of entity tags: `"a", W/"b"`, a bare one, or `*` alone. An empty tag and a quoted `*` are what comes of a mistake.
+fn etags(header: &str) -> Option<Vec<Tag>> {
+    if header.trim() == "*" {
+        return Some(vec![Tag { weak: false, text: "*".into() }]);
+    }
+    let mut tags = Vec::new();
+    let mut rest = header.trim();
+    while !rest.is_empty() {
+        // Empty entries of a list are nothing (RFC 9110, 5.6.1).
+        if let Some(after) = rest.strip_prefix(',') {
+            rest = after.trim_start();
+            continue;
+        }
+        let strong = rest.strip_prefix("W/");
+        let weak = strong.is_some();
+        let (text, after) = match strong.unwrap_or(rest).strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None if weak => return None,
+            None => rest.split_at(rest.find(',').unwrap_or(rest.len())),
+        };
+        let text = text.trim_end_matches([' ', '\t']);
+        let after = after.trim_start();
+        let is_tag = !text.is_empty() && text != "*" && text.chars().all(|character| character != '"' && character > ' ' && character != '\u{7f}');
+        if !is_tag || !(after.is_empty() || after.starts_with(',')) {
+            return None;
+        }
+        tags.push(Tag { weak, text: text.to_owned() });
+        rest = after;
+    }
+    (!tags.is_empty()).then_some(tags)
+}
+
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [(&str, u64); 12] =
+    [("Jan", 31), ("Feb", 28), ("Mar", 31), ("Apr", 30), ("May", 31), ("Jun", 30), ("Jul", 31), ("Aug", 31), ("Sep", 30), ("Oct", 31), ("Nov", 30), ("Dec", 31)];
+/// The first day of which there is a time in milliseconds. What was before is as long ago.
+const EPOCH_YEAR: u64 = 1970;
+
+/// Reads an HTTP date in the form that is sent today (RFC 9110, 5.6.7).
+pub fn http_date(text: &str) -> Option<Millis> {
+    let mut parts = text.trim().split(' ');
+    let mut next = || parts.next();
+    let (weekday, day, month, year, time, zone) = (next()?.strip_suffix(',')?, next()?, next()?, next()?, next()?, next()?);
+    if zone != "GMT" || next().is_some() {
+        return None;
+    }
+    let number = |text: &str, digits: usize| (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten();
+    let (day, year) = (number(day, 2)?, number(year, 4)?);
+    let month = MONTHS.iter().position(|(name, _)| *name == month)?;
+    let mut clock = time.split(':').map(|part| number(part, 2));
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let leaps = |year: u64| year / 4 - year / 100 + year / 400;
+    let is_leap = leaps(year) > leaps(year.saturating_sub(1));
+    let days_in = |index: usize, days: u64| days + u64::from(index == 1 && is_leap);
+    let fits = (1..=MONTHS.get(month).map_or(0, |(_, days)| days_in(month, *days))).contains(&day) && hour < 24 && minute < 60 && second <= 60 && clock.next().is_none();
+    if !fits || !DAYS.contains(&weekday) {
+        return None;
+    }
+    if year < EPOCH_YEAR {
+        return Some(0);
+    }
+    let before: u64 = MONTHS.iter().enumerate().take(month).map(|(index, (_, days))| days_in(index, *days)).sum();
+    let days = (year - EPOCH_YEAR) * 365 + leaps(year - 1) - leaps(EPOCH_YEAR - 1) + before + day - 1;
+    let named = usize::try_from(days % 7).ok().and_then(|index| DAYS.get(index));
+    (named == Some(&weekday)).then_some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000)
 }
 
 /// One range of bytes, as asked (RFC 9110, section 14).
@@ -184,12 +283,119 @@ mod tests {
         assert_eq!(Range::parse("bytes=0-1,3-4").unwrap(), None);
     }
 
+    fn parsed(name: &str, value: &str) -> Result<Condition, Problem> {
+        let mut headers = ConditionHeaders::default();
+        match name {
+            "If-Match" => headers.matches = Some(value),
+            "If-None-Match" => headers.matches_none = Some(value),
+            "If-Unmodified-Since" => headers.unmodified_since = Some(value),
+            _ => headers.modified_since = Some(value),
+        }
+        Condition::parse(&headers)
+    }
+
+    #[test]
+    fn lists_of_entity_tags_are_read_as_http_writes_them() {
+        for (header, tags) in [
+            ("\"abc\"", &["abc"][..]),
+            ("abc", &["abc"]),
+            ("*", &["*"]),
+            (" * ", &["*"]),
+            ("\"a\", \"b\",\"c\"", &["a", "b", "c"]),
+            ("a, b", &["a", "b"]),
+            ("\"a\", , \"b\",", &["a", "b"]),
+            ("\"a,b\"", &["a,b"]),
+            ("\"W/a\"", &["W/a"]),
+        ] {
+            assert_eq!(parsed("If-Match", header).unwrap().matches, tags, "{header}");
+            assert_eq!(parsed("If-None-Match", header).unwrap().matches_none, tags, "{header}");
+        }
+        assert_eq!(parsed("If-Match", "W/\"a\"").unwrap().matches, ["W/a"]);
+        assert_eq!(parsed("If-None-Match", "W/\"a\", \"b\"").unwrap().matches_none, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_guard_that_cannot_be_read_is_not_no_guard() {
+        for name in ["If-Match", "If-None-Match"] {
+            for header in [
+                "",
+                " ",
+                ",",
+                ", ,",
+                "\"",
+                "\"a",
+                "a\"",
+                "\"a\"b",
+                "\"a\" \"b\"",
+                "\"\"",
+                "W/\"\"",
+                "W/a",
+                "W/",
+                "w/\"a\"",
+                "*, \"a\"",
+                "\"a\", *",
+                "\"*\"",
+                "**x, *",
+                "a b",
+                "\"a b\"",
+                "\"a\tb\"",
+                "'a\"'",
+            ] {
+                let problem = parsed(name, header).expect_err(header);
+                assert!(problem.code == Code::InvalidRequest && problem.message.contains(name), "{header}: {problem}");
+            }
+        }
+        for name in ["If-Unmodified-Since", "If-Modified-Since"] {
+            for header in [
+                "",
+                " ",
+                "nonsense",
+                "now",
+                "0",
+                "1790000000",
+                "2026-11-20T00:00:00Z",
+                "Fri, 20 Nov 2026 00:00:00",
+                "Fri, 20 Nov 2026 00:00:00 UTC",
+                "Fri, 20 Nov 2026 00:00:00 +0000",
+                "Thu, 20 Nov 2026 00:00:00 GMT",
+                "Fri, 32 Nov 2026 00:00:00 GMT",
+                "Sun, 29 Feb 2026 00:00:00 GMT",
+                "Fri, 20 Nov 2026 24:00:00 GMT",
+                "Fri, 20 Nov 2026 00:60:00 GMT",
+                "Fri, 20 Nov 2026 00:00 GMT",
+                "Fri, 20 nov 2026 00:00:00 GMT",
+                "Fri, 20 Nov 26 00:00:00 GMT",
+                "Friday, 20-Nov-26 00:00:00 GMT",
+                "Fri Nov 20 00:00:00 2026",
+                "Fri, 20 Nov 2026 00:00:00 GMT, Fri, 20 Nov 2026 00:00:00 GMT",
+            ] {
+                let problem = parsed(name, header).expect_err(header);
+                assert!(problem.code == Code::InvalidRequest && problem.message.contains(name), "{header}: {problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn dates_are_read_to_the_second() {
+        for (text, at) in [
+            ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777_000),
+            ("Tue, 29 Feb 2000 23:59:59 GMT", 951_868_799_000),
+            ("Fri, 20 Nov 2026 00:00:00 GMT", 1_795_132_800_000),
+            ("Thu, 29 Feb 2024 12:00:00 GMT", 1_709_208_000_000),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400_000),
+            ("Fri, 31 Dec 1937 00:00:00 GMT", 0),
+        ] {
+            assert_eq!(http_date(text), Some(at), "{text}");
+        }
+    }
+
     #[test]
     fn conditions_follow_http() {
         let object = Some(("abc", 5_000));
         let check = |condition: Condition, object, expected| assert_eq!(condition.check(object), expected, "{condition:?}");
-        let matches = |tag: &str| Condition { matches: etags(tag), ..Condition::default() };
-        let none = |tag: &str| Condition { matches_none: etags(tag), ..Condition::default() };
+        let matches = |tag: &str| parsed("If-Match", tag).unwrap();
+        let none = |tag: &str| parsed("If-None-Match", tag).unwrap();
         check(matches("\"abc\""), object, Met::Yes);
         check(matches("\"x\", \"abc\""), object, Met::Yes);
         check(matches("*"), object, Met::Yes);
@@ -203,6 +409,6 @@ mod tests {
         check(Condition { uploaded_before: Some(6_000), ..Condition::default() }, object, Met::Yes);
         check(Condition { uploaded_after: Some(5_000), ..Condition::default() }, object, Met::NotModified);
         check(Condition { uploaded_after: Some(4_000), ..Condition::default() }, object, Met::Yes);
-        check(Condition { matches: etags("abc"), uploaded_before: Some(0), ..Condition::default() }, object, Met::Yes);
+        check(Condition { uploaded_before: Some(0), ..matches("abc") }, object, Met::Yes);
     }
 }

@@ -21,5 +21,6 @@ pub mod run;
 pub mod settings;
 pub mod sorted;
 pub mod statement;
+pub mod strict;
 pub mod tokens;
 pub mod volatile;

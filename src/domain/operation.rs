@@ -110,6 +110,7 @@ pub struct BoundStatement {
 /// One value of a bulk write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(deny_unknown_fields))]
 pub struct KeyItem {
     /// Its key.
     #[cfg_attr(test, schemars(length(min = 1, max = super::limits::MAX_KV_KEY_BYTES)))]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::refusal::{Code, Problem};
+use super::strict::json::{self, Shape};
 
 /// Where a gateway stands. Nothing is shared between two environments but the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -152,7 +153,10 @@ impl Settings {
             None => Ok(default),
             Some(text) => text.trim().parse::<u64>().ok().filter(|value| *value >= least).ok_or_else(|| misconfigured(name)),
         };
-        let stores: BTreeMap<String, StoreSettings> = serde_json::from_str(&required("STORES")?).map_err(|_| misconfigured("STORES"))?;
+        let stores = required("STORES")?;
+        // Of a policy that comes twice the last one would count.
+        json::check(stores.as_bytes(), &Shape::Data).map_err(|_| misconfigured("STORES"))?;
+        let stores: BTreeMap<String, StoreSettings> = serde_json::from_str(&stores).map_err(|_| misconfigured("STORES"))?;
         if stores.keys().any(|binding| matches!(binding.as_str(), "CONTROL" | "FLAGS" | "RUN" | "SHADOW")) {
             return Err(misconfigured("STORES"));
         }
@@ -234,6 +238,12 @@ mod tests {
             ("STORES", Some("[]")),
             ("STORES", Some(r#"{"FLAGS":{"kind":"kv","name":"f"}}"#)),
             ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","polcy":"denied"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","Policy":"denied"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","policy":"Denied"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","policy":"dry-run"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","policy":null}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","policy":"denied","policy":"live"}}"#)),
+            ("STORES", Some(r#"{"DB":{"kind":"d1","name":"f","policy":"denied"},"DB":{"kind":"d1","name":"f"}}"#)),
             ("FLAG_BUDGET_MS", Some("0")),
             ("FLAG_TTL_SECONDS", Some("59")),
             ("SHADOW_MAX_ROWS", Some("many")),

@@ -9,6 +9,7 @@ mod problem;
 mod request;
 mod router;
 mod shapes;
+mod takes;
 mod v1;
 
 use std::cell::Cell;
@@ -96,28 +97,41 @@ fn note(env: &Env, context: &Context, problem: &Problem) {
 }
 
 async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem> {
-    let asked = Asked::read(request)?;
+    let mut asked = Asked::read(request)?;
     if let Some(answer) = mcp::refuse_foreign(&asked)? {
         return Ok(answer);
     }
     let asked_dry = client_v4::asks_for_dry_run(&asked)?;
-    let route = match find(&asked.method, &asked.path) {
-        Ok(Route::Health) => return health::health(),
-        Ok(Route::Document) => return openapi::serve(),
-        Ok(Route::Ready) => return health::ready(gateway).await,
+    let (route, takes) = match find(&asked.method, &asked.path) {
+        Ok((route, takes)) => (Ok(route), takes),
+        Err(problem) if !asked_dry => return Err(problem),
+        Err(problem) => (Err(problem), &takes::REFUSED),
+    };
+    // Refused below, once it is known who asks: a run's report tells of it.
+    let understood = asked.understood_by(takes);
+    let route = match route {
+        Ok(Route::Health) => return understood.and_then(|()| health::health()),
+        Ok(Route::Document) => return understood.and_then(|()| openapi::serve()),
+        Ok(Route::Ready) => {
+            understood?;
+            return health::ready(gateway).await;
+        }
         Ok(Route::Receive(signed)) => {
             control::verify_environment(&gateway.env, &gateway.settings).await?;
-            return client_v4::transfer::receive(gateway, &signed, &asked, asked_dry).await;
+            return client_v4::transfer::receive(gateway, &signed, &asked, asked_dry, understood).await;
         }
         Ok(Route::Send(signed)) => {
             control::verify_environment(&gateway.env, &gateway.settings).await?;
-            return client_v4::transfer::send(gateway, &signed, asked_dry).await;
+            return client_v4::transfer::send(gateway, &signed, asked_dry, understood).await;
         }
-        Err(problem) if !asked_dry => return Err(problem),
         route => route,
     };
     control::verify_environment(&gateway.env, &gateway.settings).await?;
     let caller = authenticate(gateway, &asked)?;
+    let understood = match understood {
+        Ok(()) => asked.without_body().await,
+        refused => refused,
+    };
     if let Ok(Route::Data(data)) = route {
         let word = asked_dry.then(|| v1::named_run(&caller, &asked, None)).flatten();
         let early = matches!(data.action, Action::Describe(_) | Action::Import | Action::Export);
@@ -125,7 +139,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
             // Some of these are answered without the run's object.
             v1::take_word(gateway, &caller, run).await?;
         }
-        let answer = client_v4::serve(gateway, &caller, data, asked).await;
+        let answer = client_v4::serve(gateway, &caller, data, asked, understood).await;
         // The run's object takes the word with the operation; a request that did not get that far has said it all the same.
         if let (Err(_), Some(run)) = (&answer, word) {
             v1::take_word(gateway, &caller, &run).await?;
@@ -135,11 +149,16 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     if asked_dry && let Some(run) = v1::named_run(&caller, &asked, route.as_ref().ok()) {
         v1::take_word(gateway, &caller, &run).await?;
     }
-    match route? {
+    let route = route?;
+    if let Err(problem) = understood {
+        let stores = matches!(route, Route::Mcp);
+        return if stores { client_v4::account::refuse(gateway, &caller, "MCP", problem, &asked, asked_dry).await } else { Err(problem) };
+    }
+    match route {
         Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
         Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked).await,
         Route::Analytics => client_v4::account::no_analytics(),
-        Route::NotOffered(what) => client_v4::account::not_offered(gateway, &caller, &what, &asked, asked_dry).await,
+        Route::NotOffered(what) => client_v4::account::refuse(gateway, &caller, &what, Problem::not_offered(&what), &asked, asked_dry).await,
         Route::Environment => v1::environment(gateway, &caller),
         Route::OpenRun => v1::open(gateway, &caller, asked, asked_dry).await,
         Route::ListRuns => v1::list(gateway, &caller, &asked).await,

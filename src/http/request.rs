@@ -9,8 +9,11 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Url;
 use worker::Request;
 
+use super::takes;
 use crate::cloudflare::js;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::strict::json::{self, Shape};
+use crate::domain::strict::{Body, Sent, Takes};
 
 /// A request and what every handler wants to know of it.
 pub struct Asked {
@@ -20,13 +23,36 @@ pub struct Asked {
     pub path: String,
     url: Url,
     request: Request,
+    /// What its route understands.
+    takes: &'static Takes,
 }
 
 impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
         let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
-        Ok(Self { method: request.inner().method(), path: url.pathname(), url, request })
+        Ok(Self { method: request.inner().method(), path: url.pathname(), url, request, takes: &takes::REFUSED })
+    }
+
+    /// Says what its route understands, and refuses what it does not, as far as that shows without the body.
+    pub fn understood_by(&mut self, takes: &'static Takes) -> Result<(), Problem> {
+        self.takes = takes;
+        let headers: Vec<(String, String)> = self.request.headers().entries().collect();
+        let pairs = js_sys::Array::from(&self.url.search_params()).into_iter().map(|pair| js_sys::Array::from(&pair));
+        let queries: Option<Vec<(String, String)>> = pairs.map(|pair| Some((pair.get(0).as_string()?, pair.get(1).as_string()?))).collect();
+        takes.check(&Sent { method: &self.method, headers: &headers, queries: &queries.ok_or_else(Problem::internal)? })
+    }
+
+    /// Refuses a body where none is read.
+    pub async fn without_body(&mut self) -> Result<(), Problem> {
+        if self.takes.body != Body::None || matches!(self.method.as_str(), "GET" | "HEAD") {
+            return Ok(());
+        }
+        let refused = || Problem::new(Code::InvalidRequest, "This request takes no body, and one came; nothing was read or written.", "Leave the body out.");
+        let bytes = self.bytes(MAX_NO_BODY).await.map_err(|_| refused())?;
+        json::check(&bytes, &Shape::Object(&[]))?;
+        // Some clients send an empty object with each POST.
+        if matches!(bytes.trim_ascii(), b"" | b"{}" | b"null") { Ok(()) } else { Err(refused()) }
     }
 
     /// The path of a request, as [`Self::path`].
@@ -139,9 +165,24 @@ impl Asked {
             ));
         }
         let bytes = self.bytes(cap).await?;
-        Ok((parse_json(&bytes)?, bytes))
+        Ok((self.parse(&bytes)?, bytes))
+    }
+
+    /// Reads a body of the shape that the route declares. Without a declaration there is no way to a body's members.
+    pub fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Problem> {
+        let Body::Json(shape) = self.takes.body else { return Err(Problem::internal()) };
+        json::check(bytes, shape)?;
+        parse_json(bytes)
+    }
+
+    /// The fields that a form may have.
+    pub fn form_fields(&self) -> &'static [&'static str] {
+        if let Body::BytesOrForm(fields) = self.takes.body { fields } else { &[] }
     }
 }
+
+/// Longest body that is looked at where none is read.
+const MAX_NO_BODY: u64 = 64 << 10;
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {

@@ -87,7 +87,7 @@ pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Probl
 pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
     gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
-    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { super::request::parse_json::<Object<OpenRequest>>(&body)?.0 };
+    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { asked.parse::<Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),

@@ -141,9 +141,8 @@ fn pick(known: &mut Map<String, Value>, fields: &[String]) {
     }
 }
 
-/// Refuses what the gateway does not offer. A run's report tells of it.
-pub async fn not_offered(gateway: &Gateway, caller: &Caller, what: &str, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
-    let problem = Problem::not_offered(what);
+/// Refuses what belongs to no store. A run's report tells of it.
+pub async fn refuse(gateway: &Gateway, caller: &Caller, what: &str, problem: Problem, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
     let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
     // It is about no store that there is; the journal calls it the account.
     let settings = StoreSettings { kind: StoreKind::D1, name: "account".into(), id: None, policy: Policy::Live };

@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::Understood;
 use crate::cloudflare::wire::Payload;
 use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key};
-use crate::domain::operation::{Call, KeyCall, KeyItem, cut};
+use crate::domain::operation::{Call, KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::strict::json::{self, Shape, unknown};
 use crate::http::Gateway;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
@@ -91,9 +92,6 @@ async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Pro
     Ok(Understood { call, payload: Payload::Bytes(value), fingerprint })
 }
 
-/// Longest name of a field that a refusal repeats.
-const MAX_FIELD_CHARS: usize = 60;
-
 async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), Problem> {
     let invalid =
         |what: &str| Problem::new(Code::InvalidRequest, format!("{what}; nothing was written."), "Send the form fields value and, if wanted, metadata as one text of JSON.");
@@ -103,7 +101,10 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
             "value" => &mut value,
             "metadata" => &mut metadata,
             // A field like metadata[kind] is what some clients make of an object; dropping it would lose metadata without a word.
-            _ => return Err(invalid(&format!("The form field {} is not known", cut(&name, MAX_FIELD_CHARS)))),
+            _ => {
+                let (what, remedy) = unknown(&name, asked.form_fields());
+                return Err(Problem::new(Code::InvalidRequest, format!("The form field {what}; nothing was written."), remedy));
+            }
         };
         if place.replace(bytes).is_some() {
             return Err(invalid(&format!("The form field {name} came twice")));
@@ -112,16 +113,19 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
     let value = value.ok_or_else(|| invalid("The multipart body has no field value"))?;
     let metadata = match metadata.filter(|bytes| !bytes.is_empty()) {
         None => None,
-        Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?),
+        Some(bytes) => {
+            json::check(&bytes, &Shape::Data)?;
+            Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?)
+        }
     };
     Ok((value, metadata))
 }
 
 fn seconds(asked: &Asked, name: &str) -> Result<Option<u64>, Problem> {
-    asked.query(name).filter(|text| !text.is_empty()).map_or(Ok(None), |text| {
-        text.parse()
-            .map(Some)
-            .map_err(|_| Problem::new(Code::InvalidRequest, format!("{name} is not a whole number of seconds; nothing was written."), "Correct it, or leave it out."))
+    asked.query(name).map_or(Ok(None), |text| {
+        // No sign and no blanks: what is left empty was meant to be something.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        digits.map(Some).ok_or_else(|| Problem::new(Code::InvalidRequest, format!("{name} is not a whole number of seconds; nothing was written."), "Correct it, or leave it out."))
     })
 }
 
@@ -136,7 +140,10 @@ fn few(count: usize, most: usize) -> Result<(), Problem> {
 pub fn check(bytes: usize, metadata: Option<&Value>, expiration: Option<u64>, expiration_ttl: Option<u64>) -> Result<(), Problem> {
     check_value(bytes)?;
     check_metadata(metadata)?;
-    check_seconds(expiration.max(expiration_ttl))
+    if expiration.is_some() && expiration_ttl.is_some() {
+        return Err(Problem::new(Code::InvalidRequest, "expiration and expiration_ttl each say when the value ends; nothing was written.", "Send one of the two."));
+    }
+    check_seconds(expiration.or(expiration_ttl))
 }
 
 fn check_value(bytes: usize) -> Result<(), Problem> {

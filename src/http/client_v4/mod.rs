@@ -32,24 +32,30 @@ struct Understood {
     fingerprint: Vec<u8>,
 }
 
-/// Serves a request: which run, which store, what to do; then the run's object does it.
-pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked) -> Result<Response, Problem> {
+/// Serves a request: which run, which store, what to do; then the run's object does it, or notes that it was refused.
+pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked, understood: Result<(), Problem>) -> Result<Response, Problem> {
     account::require_account(gateway, &data.account)?;
     let asked_dry = asks_for_dry_run(&asked)?;
     if let Action::Describe(kind) = data.action {
         let store = gateway.settings.store(kind, &data.store)?;
+        understood?;
         return account::describe(gateway, caller, store, &asked, asked_dry).await;
     }
     let (run, actor) = acting(caller, &asked)?;
     let store = gateway.settings.store(kind(&data.action), &data.store)?;
-    match data.action {
-        Action::Import => return transfer::import(gateway, Party { run, actor, store, asked_dry }, &mut asked).await,
-        Action::Export => return transfer::export(gateway, Party { run, actor, store, asked_dry }, &mut asked).await,
-        _ => {}
+    let mut refusal = understood.err();
+    if refusal.is_none() && matches!(data.action, Action::Import | Action::Export) {
+        let party = || Party { run: run.clone(), actor: actor.clone(), store: store.clone(), asked_dry };
+        let sent = if data.action == Action::Import { transfer::read_import(&mut asked).await } else { transfer::read_export(&mut asked).await };
+        match sent {
+            Ok(step) => return transfer::serve(gateway, party(), step, &asked).await,
+            Err(problem) => refusal = Some(problem),
+        }
     }
-    let key = idempotency_key(&asked)?;
+    let key = if refusal.is_none() { idempotency_key(&asked)? } else { None };
     let wanted = data.action.clone();
     let understood = match kind(&wanted) {
+        _ if let Some(problem) = refusal => Err(problem.into()),
         _ if let Action::NotOffered(_, what) = &wanted => Err(Problem::not_offered(what).into()),
         StoreKind::D1 => d1::understand(gateway, &wanted, &mut asked).await,
         StoreKind::Kv => kv::understand(gateway, data.action, &mut asked).await.map_err(Refusal::from),

@@ -5,11 +5,12 @@ use serde::Deserialize;
 use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
-use crate::domain::condition::{Condition, Digest, Range, etags, weak_etags};
+use crate::domain::condition::{Condition, ConditionHeaders, Digest, Range};
 use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
 use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
+use crate::domain::strict::json::{self, Shape};
 use crate::http::request::{Asked, Object, decode, parse_json};
 use crate::http::router::Action;
 
@@ -78,6 +79,8 @@ fn described(asked: &Asked) -> Result<bool, Problem> {
     }
 }
 
+const FORM_SHAPE: Shape = Shape::Object(&[("http_metadata", Shape::Data), ("custom_metadata", Shape::Data)]);
+
 /// What a put says of its object.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,6 +101,7 @@ fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
         )
     };
     let text = decode(&header).map_err(|_| unread())?;
+    json::check(text.as_bytes(), &FORM_SHAPE)?;
     let Object(form): Object<Form> = parse_json(text.as_bytes()).map_err(|problem| Problem { code: problem.code, ..unread() })?;
     Ok(Some(form))
 }
@@ -132,14 +136,14 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
 }
 
 fn condition(asked: &Asked) -> Result<Condition, Problem> {
-    let tags = |name, read: fn(&str) -> Vec<String>| asked.header(name).map(|header| read(&header)).unwrap_or_default();
-    // A date that is not valid is ignored (RFC 9110, 13.1.3).
-    let time = |name| asked.header(name).and_then(|header| date(&header));
-    Ok(Condition {
-        matches: tags("If-Match", etags),
-        matches_none: tags("If-None-Match", weak_etags),
-        uploaded_before: time("If-Unmodified-Since"),
-        uploaded_after: time("If-Modified-Since"),
+    let header = |name| asked.header(name);
+    let (matches, matches_none) = (header("If-Match"), header("If-None-Match"));
+    let (unmodified_since, modified_since) = (header("If-Unmodified-Since"), header("If-Modified-Since"));
+    Condition::parse(&ConditionHeaders {
+        matches: matches.as_deref(),
+        matches_none: matches_none.as_deref(),
+        unmodified_since: unmodified_since.as_deref(),
+        modified_since: modified_since.as_deref(),
     })
 }
 

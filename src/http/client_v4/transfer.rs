@@ -15,7 +15,7 @@ use crate::domain::limits::{MAX_IMPORT_STATEMENTS, TRANSFER_SECONDS};
 use crate::domain::operation::{Access, BoundStatement, Call, DatabaseCall, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
-use crate::domain::settings::{Environment, Store};
+use crate::domain::settings::{Environment, Store, StoreKind};
 use crate::domain::statement::split_up_to;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
@@ -63,18 +63,63 @@ struct DumpOptions {
 /// Longest body of either.
 const MAX_BODY: u64 = 64 << 10;
 
-/// `init` answers where the file goes, `ingest` runs it and answers how that went; `poll` is the same once more. A file runs once.
-pub async fn import(gateway: &Gateway, party: Party, asked: &mut Asked) -> Result<Response, Problem> {
+/// What a request about a file wants.
+pub enum Step {
+    /// An address for a file with this MD5.
+    Announce(String),
+    /// To run a file, or to be told once more how that went.
+    Run(String),
+    /// To write the database down.
+    WriteDown(DatabaseCall),
+    /// To be told once more where the file of an export is.
+    Find(String),
+}
+
+/// Understands a step of an import.
+pub async fn read_import(asked: &mut Asked) -> Result<Step, Problem> {
     let (Object(import), _): (Object<Import>, _) = asked.json(MAX_BODY).await?;
     match import {
-        Import { action, etag: Some(md5), .. } if action == "init" && is_hex(&md5) => init(gateway, party, md5, asked).await,
-        Import { action, filename: Some(name), .. } if action == "ingest" => ingest(gateway, party, name.trim_end_matches(".sql")).await,
-        Import { action, current_bookmark: Some(file), .. } if action == "poll" => ingest(gateway, party, &file).await,
+        Import { action, etag: Some(md5), .. } if action == "init" && is_hex(&md5) => Ok(Step::Announce(md5)),
+        Import { action, filename: Some(name), .. } if action == "ingest" => named(name.trim_end_matches(".sql")),
+        Import { action, current_bookmark: Some(file), .. } if action == "poll" => named(&file),
         _ => Err(Problem::new(
             Code::InvalidRequest,
             "An import is {\"action\": \"init\", \"etag\": <MD5 of the file>}, then \"ingest\" with the filename, then \"poll\" with the current_bookmark; nothing was imported.",
             "Send one of the three.",
         )),
+    }
+}
+
+fn named(file: &str) -> Result<Step, Problem> {
+    if is_hex(file) {
+        return Ok(Step::Run(file.to_owned()));
+    }
+    Err(Problem::new(Code::InvalidRequest, "The import names no file of this run; nothing was imported.", "Use the filename that init answered."))
+}
+
+/// Understands a step of an export.
+pub async fn read_export(asked: &mut Asked) -> Result<Step, Problem> {
+    let (Object(export), _): (Object<Export>, _) = asked.json(MAX_BODY).await?;
+    if export.output_format.as_deref().is_some_and(|format| format != "polling") {
+        return Err(Problem::new(Code::InvalidRequest, "An export has the output_format polling; nothing was exported.", "Send \"output_format\": \"polling\"."));
+    }
+    match export.current_bookmark.filter(|file| !file.is_empty()) {
+        Some(file) if is_hex(&file) => Ok(Step::Find(file)),
+        Some(_) => Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one.")),
+        None => {
+            let Object(options) = export.dump_options.unwrap_or(Object(DumpOptions::default()));
+            Ok(Step::WriteDown(DatabaseCall::Export { no_schema: options.no_schema, no_data: options.no_data, tables: options.tables }))
+        }
+    }
+}
+
+/// Takes a step of an import or export. A file runs once.
+pub async fn serve(gateway: &Gateway, party: Party, step: Step, asked: &Asked) -> Result<Response, Problem> {
+    match step {
+        Step::Announce(md5) => init(gateway, party, md5, asked).await,
+        Step::Run(file) => ingest(gateway, party, &file).await,
+        Step::WriteDown(call) => export(gateway, party, call, asked).await,
+        Step::Find(file) => find(gateway, &party, &file, asked).await,
     }
 }
 
@@ -98,9 +143,6 @@ async fn open_run(gateway: &Gateway, party: &Party) -> Result<Run, Problem> {
 }
 
 async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response, Problem> {
-    if !is_hex(file) {
-        return Err(Problem::new(Code::InvalidRequest, "The import names no file of this run; nothing was imported.", "Use the filename that init answered."));
-    }
     let wanted = FetchFile { run: party.run.clone(), actor: party.actor.clone(), store: party.store.binding.clone(), direction: Direction::In, file: file.to_owned(), look: false };
     let bytes = fetch(gateway, &wanted).await?;
     let environment = gateway.settings.environment;
@@ -154,25 +196,19 @@ fn imported(receipt: &Receipt, environment: Environment, file: &str, count: usiz
         "result": {"num_queries": count, "final_bookmark": format!("{}/{position}", receipt.run), "meta": meta}}))
 }
 
-/// Writes the database down, as the run sees it, and answers where the file is. A poll names it again.
-pub async fn export(gateway: &Gateway, party: Party, asked: &mut Asked) -> Result<Response, Problem> {
-    let (Object(export), _): (Object<Export>, _) = asked.json(MAX_BODY).await?;
-    if export.output_format.as_deref().is_some_and(|format| format != "polling") {
-        return Err(Problem::new(Code::InvalidRequest, "An export has the output_format polling; nothing was exported.", "Send \"output_format\": \"polling\"."));
-    }
-    if let Some(file) = export.current_bookmark.as_ref().filter(|file| !file.is_empty()) {
-        if !is_hex(file) {
-            return Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one."));
-        }
-        let run = open_run(gateway, &party).await?;
-        let (store, direction) = (party.store.binding.clone(), Direction::Out);
-        fetch(gateway, &FetchFile { run: party.run.clone(), actor: party.actor.clone(), store, direction, file: file.clone(), look: true }).await?;
-        let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
-        let result = exported(gateway, &party, file, asked)?;
-        return answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment);
-    }
-    let Object(options) = export.dump_options.unwrap_or(Object(DumpOptions::default()));
-    let call = Call::Database(DatabaseCall::Export { no_schema: options.no_schema, no_data: options.no_data, tables: options.tables });
+/// Answers where the file of an earlier export is.
+async fn find(gateway: &Gateway, party: &Party, file: &str, asked: &Asked) -> Result<Response, Problem> {
+    let run = open_run(gateway, party).await?;
+    let (store, direction) = (party.store.binding.clone(), Direction::Out);
+    fetch(gateway, &FetchFile { run: party.run.clone(), actor: party.actor.clone(), store, direction, file: file.to_owned(), look: true }).await?;
+    let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
+    let result = exported(gateway, party, file, asked)?;
+    answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment)
+}
+
+/// Writes the database down, as the run sees it, and answers where the file is.
+async fn export(gateway: &Gateway, party: Party, call: DatabaseCall, asked: &Asked) -> Result<Response, Problem> {
+    let call = Call::Database(call);
     let operation = Operation { store: party.store.clone(), call };
     let execution = Execute { run: party.run.clone(), actor: party.actor.clone(), operation, asked_dry: party.asked_dry, idempotency: None };
     let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
@@ -201,9 +237,12 @@ fn address(gateway: &Gateway, party: &Party, file: String, md5: Option<String>, 
 }
 
 /// Takes in a file that `init` gave an address to. The address is the credential: clients send no other.
-pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
+pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked, asked_dry: bool, understood: Result<(), Problem>) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
     let md5 = claim.md5.clone().ok_or_else(|| wrong_way("sends"))?;
+    if let Err(problem) = understood {
+        return refuse(gateway, claim, &Action::Import, problem, asked_dry).await;
+    }
     take_word(gateway, &claim, asked_dry).await?;
     let actor = Actor { name: claim.owner, sees_all: false };
     let message = BringFile { run: claim.run.clone(), actor, store: claim.store, file: claim.file, md5: md5.clone() };
@@ -217,10 +256,13 @@ pub async fn receive(gateway: &Gateway, signed: &str, asked: &Asked, asked_dry: 
 }
 
 /// Answers a file that an export wrote.
-pub async fn send(gateway: &Gateway, signed: &str, asked_dry: bool) -> Result<Response, Problem> {
+pub async fn send(gateway: &Gateway, signed: &str, asked_dry: bool, understood: Result<(), Problem>) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
     if claim.md5.is_some() {
         return Err(wrong_way("fetches"));
+    }
+    if let Err(problem) = understood {
+        return refuse(gateway, claim, &Action::Export, problem, asked_dry).await;
     }
     take_word(gateway, &claim, asked_dry).await?;
     let actor = Actor { name: claim.owner, sees_all: false };
@@ -230,6 +272,16 @@ pub async fn send(gateway: &Gateway, signed: &str, asked_dry: bool) -> Result<Re
         response.headers().set(name, value).map_err(|_| Problem::internal())?;
     }
     Ok(response)
+}
+
+/// Refuses a request to a signed address. The report of the run that the address belongs to tells of it.
+async fn refuse(gateway: &Gateway, claim: TransferClaim, wanted: &Action, problem: Problem, asked_dry: bool) -> Result<Response, Problem> {
+    // An address may be older than the configuration.
+    let Ok(store) = gateway.settings.store(StoreKind::D1, &claim.store) else { return Err(problem) };
+    let operation = Operation { store, call: refused(wanted, problem.into()).call };
+    let execution = Execute { run: claim.run, actor: Actor { name: claim.owner, sees_all: false }, operation, asked_dry, idempotency: None };
+    let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
+    answer::respond(&receipt, answered, gateway.settings.environment)
 }
 
 fn wrong_way(verb: &str) -> Problem {

@@ -21,6 +21,7 @@ use crate::domain::operation::{Access, Call, KeyCall, ObjectCall, Operation, Row
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Run, RunId};
 use crate::domain::settings::{Store, StoreKind};
+use crate::domain::strict::json::unknown_member;
 use crate::http::client_v4::{self, Refusal, d1, kv, r2};
 use crate::http::request::{Asked, Object};
 use crate::http::{Gateway, v1};
@@ -28,12 +29,22 @@ use crate::http::{Gateway, v1};
 /// What a tool answered: the members of the result, and where it was carried out.
 pub type Called = (Teller, String);
 
+/// A call as it was sent.
+pub struct Wanted<'w> {
+    /// The tool.
+    pub tool: Tool,
+    /// The JSON of its arguments.
+    pub arguments: &'w str,
+    /// What came beside them and reads like a switch.
+    pub stray: Option<&'w str>,
+}
+
 /// Calls a tool. Whatever is wrong with the call itself is its result; the model reads it and can mend it.
-pub async fn call(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, tool: Tool, arguments: &str) -> Called {
+pub async fn call(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, wanted: &Wanted<'_>) -> Called {
     let nowhere = Teller::nowhere(gateway.settings.environment);
-    let called = match tool.kind() {
-        Some(kind) => operate(gateway, caller, asked, asked_dry, tool, kind, arguments).await,
-        None => tell(gateway, caller, asked, tool, arguments).await,
+    let called = match wanted.tool.kind() {
+        Some(kind) => operate(gateway, caller, asked, asked_dry, wanted, kind).await,
+        None => tell(gateway, caller, asked, wanted).await,
     };
     called.unwrap_or_else(|(teller, problem)| {
         gateway.note(&problem);
@@ -51,14 +62,16 @@ fn stopped(problem: Problem) -> Stopped {
 }
 
 /// The tools about stores.
-async fn operate(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, tool: Tool, kind: StoreKind, arguments: &str) -> Result<Called, Stopped> {
+async fn operate(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, wanted: &Wanted<'_>, kind: StoreKind) -> Result<Called, Stopped> {
+    let Wanted { tool, arguments, .. } = *wanted;
     let settings = &gateway.settings;
     let (run, actor) = client_v4::acting(caller, asked).map_err(stopped)?;
     let about = |problem| (Some(Teller::about(settings.environment, &run, None)), problem);
     let named = Named::read(arguments);
     let store = store(gateway, kind, named.store.as_deref()).map_err(about)?;
-    let (call, payload) = understand(tool, arguments).unwrap_or_else(|refusal| {
-        let (action, access) = wanted(tool);
+    let understood = without_stray(wanted).map_err(Refusal::from).and_then(|()| understand(tool, arguments));
+    let (call, payload) = understood.unwrap_or_else(|refusal| {
+        let (action, access) = journalled(tool);
         let refusal = Refusal { sql: refusal.sql.or(named.sql), ..refusal };
         (client_v4::refused_call(action, named.key.as_deref(), access, refusal), Payload::Bytes(Vec::new()))
     });
@@ -79,7 +92,8 @@ async fn operate(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: b
 }
 
 /// The tools about the run.
-async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, tool: Tool, arguments: &str) -> Result<Called, Stopped> {
+async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, wanted: &Wanted<'_>) -> Result<Called, Stopped> {
+    let Wanted { tool, arguments, .. } = *wanted;
     let environment = gateway.settings.environment;
     let run = match caller {
         // Operators work in no run, but may look at any.
@@ -93,12 +107,14 @@ async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, tool: Tool, arg
     let found: Run = v1::command(gateway, &run, &status).await.map_err(about)?;
     let teller = Teller::about(environment, &run, Some(found.mode));
     let about = |problem| (Some(teller.clone()), problem);
+    without_stray(wanted).map_err(about)?;
     if tool == Tool::RunStatus {
-        arguments_of(arguments, &[]).map_err(about)?;
+        // Clients that cannot call a tool without arguments make one up.
+        Fields::read(arguments).and_then(|fields| fields.without_switches()).map_err(invalid).map_err(about)?;
         let status = v1::described(&found).map_err(about)?;
         return Ok((teller.clone(), teller.done(false, Members::default().with("status", &status), None)));
     }
-    let moved = arguments_of(arguments, &["moved"]).and_then(|fields| fields.other::<bool>("moved", "truth value").map_err(invalid)).map_err(about)?;
+    let moved = arguments_of(arguments, &["moved"]).and_then(|fields| fields.truth("moved").map_err(invalid)).map_err(about)?;
     let report = |markdown| {
         let command = Command::Report { run: run.clone(), actor: actor.clone(), markdown, moved: moved.unwrap_or_default() };
         let run: RunId = run.clone();
@@ -117,7 +133,7 @@ fn store(gateway: &Gateway, kind: StoreKind, named: Option<&str>) -> Result<Stor
 }
 
 /// What the journal calls a call that cannot be understood, and whether it could have changed something.
-fn wanted(tool: Tool) -> (&'static str, Access) {
+fn journalled(tool: Tool) -> (&'static str, Access) {
     match tool {
         Tool::D1Query => ("SQL", Access::Write),
         Tool::D1Schema => ("SQL", Access::Read),
@@ -140,7 +156,7 @@ impl Named {
     fn read(arguments: &str) -> Self {
         let fields = Fields::read(arguments).unwrap_or_default();
         let text = |name| fields.text(name).ok().flatten().map(Cow::into_owned);
-        Self { store: text("store"), key: text("key"), sql: text("sql") }
+        Self { store: text("store").filter(|store| !store.is_empty()), key: text("key"), sql: text("sql") }
     }
 }
 
@@ -149,10 +165,17 @@ fn invalid(why: impl std::fmt::Display) -> Problem {
     Problem::new(Code::InvalidRequest, format!("The arguments do not have the expected form ({why}); nothing was read or written."), "Compare them with the tool's inputSchema.")
 }
 
+/// Refuses what reads like a switch and stands where none is read.
+fn without_stray(wanted: &Wanted<'_>) -> Result<(), Problem> {
+    wanted.stray.map_or(Ok(()), |name| Err(unknown_member(name, &[])))
+}
+
 /// Reads arguments of these names.
 fn arguments_of<'a>(json: &'a str, names: &[&str]) -> Result<Fields<'a>, Problem> {
     let fields = Fields::read(json).map_err(invalid)?;
     fields.only(names).map_err(invalid)?;
+    // One that cannot be read names no store, and the usual one is not meant.
+    fields.text("store").map_err(invalid)?;
     Ok(fields)
 }
 
@@ -260,9 +283,14 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
 /// Either `sql` with `params`, or `batch`: the body of a request of the data plane.
 fn query(arguments: &str) -> Result<Call, Refusal> {
     let fields = arguments_of(arguments, &["store", "sql", "params", "batch"])?;
+    let sql = fields.text("sql").map_err(invalid)?.map(Cow::into_owned);
     let batch: Option<Vec<Box<RawValue>>> = fields.other("batch", "list").map_err(invalid)?;
+    // Models fill in every argument that a tool has: what is empty beside the other one is not meant.
+    let batch = batch.filter(|batch| !batch.is_empty() || sql.is_none());
+    let sql = sql.filter(|sql| !sql.trim().is_empty() || batch.is_none());
+    let params = params_of(&fields)?.filter(|params| !params.is_empty() || batch.is_none());
     let batch = batch.map(|batch| batch.iter().map(|entry| statement(entry.get())).collect::<Result<Vec<_>, Problem>>()).transpose()?;
-    let body = d1::Body { sql: fields.text("sql").map_err(invalid)?.map(Cow::into_owned), params: params_of(&fields)?, batch };
+    let body = d1::Body { sql, params, batch };
     let sql = body.text();
     let statements = d1::read(body).map_err(|problem| Refusal { problem, sql })?;
     Ok(Call::Sql(SqlCall { statements, shape: RowShape::Objects }))

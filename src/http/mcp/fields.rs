@@ -10,6 +10,9 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::domain::strict::json::{self, Shape, quoted};
+use crate::domain::strict::names::switch;
+
 /// The members of an object, by name.
 #[derive(Debug, Default)]
 pub struct Fields<'a>(BTreeMap<String, &'a RawValue>);
@@ -55,11 +58,18 @@ impl<'a> Fields<'a> {
 
     /// Refuses members of other names, by their name.
     pub fn only(&self, names: &[&str]) -> Result<(), String> {
-        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
-            Some(name) if names.is_empty() => Err(format!("{} is unknown; there are none", quoted(name))),
-            Some(name) => Err(format!("{} is unknown; there are {}", quoted(name), names.join(", "))),
-            None => Ok(()),
-        }
+        let other = self.0.keys().find(|name| !names.contains(&name.as_str()));
+        other.map_or(Ok(()), |name| Err(unknown(name, names)))
+    }
+
+    /// Refuses only members whose names read like a switch of the gateway: others say nothing to it.
+    pub fn without_switches(&self) -> Result<(), String> {
+        self.switch().map_or(Ok(()), |name| Err(unknown(name, &[])))
+    }
+
+    /// A member whose name reads like a switch of the gateway.
+    pub fn switch(&self) -> Option<&str> {
+        self.0.keys().map(String::as_str).find(|name| switch(name).is_some())
     }
 
     /// A member as it was sent, `null` as well.
@@ -72,14 +82,22 @@ impl<'a> Fields<'a> {
         self.given(name).map(|value| text(value).ok_or_else(|| format!("{name} is no text"))).transpose()
     }
 
-    /// A member that is a whole number, not below 0.
+    /// A member that is a whole number, not below 0. Models write it as `10.0`, `1e1` and `"10"`, too.
     pub fn whole(&self, name: &str) -> Result<Option<u64>, String> {
-        self.given(name).map(|value| value.get().parse().map_err(|_| format!("{name} is no whole number"))).transpose()
+        self.given(name).map(|value| whole(value).ok_or_else(|| format!("{name} is no whole number"))).transpose()
+    }
+
+    /// A member that is true or false, also as a text.
+    pub fn truth(&self, name: &str) -> Result<Option<bool>, String> {
+        let truth = |value: &RawValue| value.get().trim_matches('"').parse().map_err(|_| format!("{name} is no truth value"));
+        self.given(name).map(truth).transpose()
     }
 
     /// A member of another form, which `what` describes.
     pub fn other<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
-        self.given(name).map(|value| serde_json::from_str(value.get()).map_err(|_| format!("{name} is no {what}"))).transpose()
+        let Some(value) = self.given(name) else { return Ok(None) };
+        json::check(value.get().as_bytes(), &Shape::Data).map_err(|problem| format!("in {name}: {}", problem.message))?;
+        serde_json::from_str(value.get()).map(Some).map_err(|_| format!("{name} is no {what}"))
     }
 
     /// A member that says something: `null` is none.
@@ -94,14 +112,31 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     if inside.contains('\\') { serde_json::from_str(value.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
 }
 
+/// Beyond it a number of JSON may not be the one that was meant.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
+fn whole(value: &RawValue) -> Option<u64> {
+    let given = value.get();
+    let digits = given.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(given);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return digits.parse().ok();
+    }
+    let number: f64 = serde_json::from_str(given).ok()?;
+    // Written without a fraction such a number has digits alone.
+    let exact = (0.0..=MAX_EXACT).contains(&number) && number.fract() == 0.0;
+    exact.then(|| format!("{:.0}", number.abs()).parse().ok()).flatten()
+}
+
+fn unknown(name: &str, names: &[&str]) -> String {
+    let (what, _) = json::unknown(name, names);
+    let how = switch(name).map(|switch| format!(" {}", switch.remedy())).unwrap_or_default();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    format!("{what}; there are {known}.{how}")
+}
+
 /// Whether a value is an object.
 pub fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
-}
-
-/// A name of the caller's, cut to what helps.
-pub fn quoted(name: &str) -> String {
-    format!("{:?}", name.chars().take(60).collect::<String>())
 }
 
 #[cfg(test)]
@@ -124,8 +159,8 @@ mod tests {
     #[test]
     fn unknown_and_double_members_are_refused_by_name() {
         let fields = Fields::read(r#"{"a":1,"__proto__":2}"#).unwrap();
-        assert_eq!(fields.only(&["a", "b"]), Err(r#""__proto__" is unknown; there are a, b"#.into()));
-        assert_eq!(fields.only(&[]), Err(r#""__proto__" is unknown; there are none"#.into()));
+        assert_eq!(fields.only(&["a", "b"]), Err(r#""__proto__" is unknown; there are a, b."#.into()));
+        assert_eq!(fields.only(&[]), Err(r#""__proto__" is unknown; there are none."#.into()));
         assert!(Fields::read(r#"{"a":1,"\u0061":2}"#).unwrap_err().starts_with(r#""a" comes twice"#));
         for json in ["[]", "1", "null", "\"a\""] {
             assert!(Fields::read(json).is_err(), "{json}");
@@ -134,9 +169,51 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_other_forms_are_not_whole() {
-        for json in ["-1", "1.0", "1e2", "\"1\"", "true", "99999999999999999999"] {
+    fn whole_numbers_are_taken_as_models_write_them() {
+        for (json, number) in
+            [("10", 10), ("10.0", 10), ("1e1", 10), ("1.5e1", 15), ("1E+2", 100), ("\"10\"", 10), ("0", 0), ("0.0", 0), ("-0.0", 0), ("18446744073709551615", u64::MAX)]
+        {
+            assert_eq!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().whole("a"), Ok(Some(number)), "{json}");
+        }
+        for json in [
+            "-1",
+            "-1.0",
+            "10.5",
+            "1e-1",
+            "true",
+            "99999999999999999999",
+            "1e300",
+            "9007199254740994.0",
+            "\"\"",
+            "\" 10\"",
+            "\"+10\"",
+            "\"-1\"",
+            "\"10.0\"",
+            "\"ten\"",
+            "[10]",
+            "{}",
+        ] {
             assert!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().whole("a").is_err(), "{json}");
         }
+        assert_eq!(Fields::read(r#"{"a":null}"#).unwrap().whole("a"), Ok(None));
+    }
+
+    #[test]
+    fn truth_values_are_taken_as_text_as_well() {
+        for (json, truth) in [("true", Ok(Some(true))), ("\"false\"", Ok(Some(false))), ("null", Ok(None)), ("\"yes\"", Err(())), ("1", Err(())), ("\"\"", Err(()))] {
+            assert_eq!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().truth("a").map_err(|_| ()), truth, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_reads_like_a_switch_is_refused_with_the_way_to_say_it() {
+        let fields = Fields::read(r#"{"random_string":"","dry_run":true}"#).unwrap();
+        for refused in [fields.only(&["random_string"]), fields.without_switches()] {
+            let why = refused.unwrap_err();
+            assert!(why.contains("\"dry_run\" has no effect here") && why.contains("Dry-Run: true"), "{why}");
+        }
+        assert_eq!(Fields::read(r#"{"random_string":"","_":null,"dummy":1}"#).unwrap().without_switches(), Ok(()));
+        assert_eq!(fields.other::<bool>("dry_run", "truth").unwrap(), Some(true));
+        assert!(Fields::read(r#"{"m":{"a":1,"a":2}}"#).unwrap().other::<serde_json::Value>("m", "JSON").unwrap_err().contains("comes twice"));
     }
 }

@@ -18,6 +18,7 @@ use super::Gateway;
 use super::request::Asked;
 use crate::domain::credential::Caller;
 use crate::domain::refusal::{Code, Problem};
+use calls::Wanted;
 use protocol::{Message, Method, Posted, Request, understand};
 use rpc::{Failure, RpcCode};
 use told::{Members, Teller};
@@ -131,7 +132,7 @@ impl Asker<'_> {
             Method::ListTools => (None, cacheable(Members::default().with_json("tools", &tools::list(settings)?))),
             Method::CallTool { name, arguments } => match Tool::find(name) {
                 Some(tool) => {
-                    let (teller, result) = calls::call(self.gateway, self.caller, self.asked, self.asked_dry, tool, arguments).await;
+                    let (teller, result) = calls::call(self.gateway, self.caller, self.asked, self.asked_dry, &Wanted { tool, arguments, stray: request.stray.as_deref() }).await;
                     (Some(teller), result)
                 }
                 None => {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::fields::{Fields, is_object, text};
 use super::rpc::{Failure, Id, RpcCode, is_too_deep};
+use crate::domain::strict::json;
 
 /// Versions whose requests stand for themselves.
 pub const MODERN: [&str; 1] = ["2026-07-28"];
@@ -77,6 +78,8 @@ pub struct Request<'a> {
     pub modern: bool,
     /// What it asks.
     pub method: Method<'a>,
+    /// A member of its parameters, or of `_meta`, that reads like a switch of the gateway and is none.
+    pub stray: Option<String>,
 }
 
 /// What can be asked.
@@ -149,7 +152,15 @@ fn one<'a>(json: &'a str, headers: &Headers) -> Result<Message<'a>, Failure> {
     let known = Known { method: &method, params: &params, meta: &meta, headers };
     let Some(id) = &id else { return known.notification().map(|()| Message::Notification) };
     let (modern, method) = known.request().map_err(named)?;
-    Ok(Message::Request(Request { id: id.clone(), modern, method }))
+    let stray = params.switch().or_else(|| meta.switch()).map(str::to_owned);
+    match stray {
+        // A call is refused by its result, which the model reads and the run's report tells of.
+        Some(name) if !matches!(method, Method::CallTool { .. }) => {
+            let failure = wrong("The parameters", json::unknown(&name, &[]).0);
+            Err(if modern { failure } else { failure.with_status(200) })
+        }
+        stray => Ok(Message::Request(Request { id: id.clone(), modern, method, stray })),
+    }
 }
 
 /// A message, its parts at hand.
@@ -387,6 +398,8 @@ mod tests {
         }
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, &list), "400 -32602");
         assert_eq!(said(&modern("ping", ""), &headers("2026-07-28", "ping", "")), "404 -32601");
+        assert_eq!(said(&modern("tools/list", r#","dry_run":true"#), &list), "400 -32602");
+        assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"dryRun":true,"progressToken":1}}}"#, &Headers::default()), "200 -32602");
         assert_eq!(said(&modern("initialize", ""), &headers("2026-07-28", "initialize", "")), "404 -32601");
         assert_eq!(said(&modern("tools/list", r#","cursor":"x""#), &list), "200 -32602");
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, &headers("2026-07-28", "initialize", "")), "400 -32020");

@@ -52,7 +52,7 @@ fn account() -> Vec<Operation> {
         stores(D1, "databases", "List databases", page("Database")).takes(&["page", "perPageOfAll", "name"]),
         stores(KV, "namespaces", "List namespaces", page("Namespace")).takes(&["page", "perPageOfAll", "name"]),
         stores(R2, "buckets", "List buckets", envelope(json!({"type": "object", "required": ["buckets"], "properties": {"buckets": list(shared("Bucket"))}}), None))
-            .takes(&["nameContains"]),
+            .takes(&["name", "nameContains"]),
         ask(KV, "namespace", "Read what is known of a namespace").refuses(&[OF_A_STORE]).takes(&["fields"]).answers(
             200,
             "The namespace.",
@@ -86,6 +86,8 @@ fn refused() -> Vec<Operation> {
     let store = |method, path: &str, id, summary| operation(method, path, id, "not offered", summary, "").secured().takes(&["runId", "idempotencyKey"]).refuses(&[REFUSED]);
     let mut graphql =
         operation("POST", "/client/v4/graphql", "analytics", "not offered", "Refused: analytics", "In plain text: wrangler would take JSON for figures of nothing.").secured();
+    // Whatever is sent is answered so, and never as JSON.
+    graphql.problems.retain(|code| *code != Code::NotOffered);
     graphql.answers = vec![super::document::Answer {
         status: 403,
         says: "`not_offered`, as text.",

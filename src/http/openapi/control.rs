@@ -116,10 +116,12 @@ fn runs(forms: &mut Forms) -> Vec<Operation> {
         operation("GET", "/v1/runs/{run}", "run", "runs", "Read a run", "").secured().refuses(&[NAMED_RUN]).answers(200, "The run.", &[], run.clone()),
         operation("POST", "/v1/runs/{run}/dry-run", "turnDry", "runs", "Turn a run dry", "At once, for good, in every store. Again, it changes nothing.")
             .secured()
+            .takes(&["idempotencyKey"])
             .refuses(&[NAMED_RUN])
             .answers(200, "The run, dry.", &[], run.clone()),
         operation("POST", "/v1/runs/{run}/close", "closeRun", "runs", "End a run", "Afterwards it neither reads nor writes; its report stays. Again, it changes nothing.")
             .secured()
+            .takes(&["idempotencyKey"])
             .refuses(&[NAMED_RUN])
             .answers(200, "The run, closed.", &[], run),
     ]

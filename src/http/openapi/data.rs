@@ -62,7 +62,7 @@ pub fn list(of: Value) -> Value {
     json!({"type": "array", "items": of})
 }
 
-/// An import or export. A header for repeated requests is not looked at: the file stands for the request.
+/// An import or export. A header for repeated requests is refused: the file stands for the request.
 fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str) -> Operation {
     operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON])
 }
@@ -149,7 +149,7 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
     let names = |most: usize| json!({"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "minLength": 1, "maxLength": 512}});
     let items = json!({"type": "array", "minItems": 1, "maxItems": MAX_KV_BULK_WRITE, "items": forms.request::<KeyItem>()});
     let wanted = json!({
-        "type": "object", "required": ["keys"],
+        "type": "object", "required": ["keys"], "additionalProperties": false,
         "properties": {"keys": names(MAX_KV_BULK_READ), "type": {"type": ["string", "null"], "enum": ["text", "json", null]}, "withMetadata": {"type": "boolean", "default": false}},
     });
     let found = json!({
@@ -165,10 +165,17 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
         )
     };
     vec![
-        on_store("PUT", &format!("{KV}/bulk"), "putValues", "KV", "Write many values", "Of a key that comes twice the last one counts.")
-            .body(true, json_content(items))
-            .refuses(&[KEY, JSON, WRITE])
-            .answers(200, "Written, or planned.", &WRITTEN, written.clone()),
+        on_store(
+            "PUT",
+            &format!("{KV}/bulk"),
+            "putValues",
+            "KV",
+            "Write many values",
+            "Of a key that comes twice the last one counts. An item has `expiration` or `expiration_ttl`, not both.",
+        )
+        .body(true, json_content(items))
+        .refuses(&[KEY, JSON, WRITE])
+        .answers(200, "Written, or planned.", &WRITTEN, written.clone()),
         delete("DELETE", "bulk", "deleteValues", "Delete many values"),
         delete("POST", "bulk/delete", "deleteValuesByPost", "Delete many values, by POST"),
         on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "").body(true, json_content(wanted)).refuses(&[KEY, JSON, PLANNED_BODY]).answers(

@@ -44,6 +44,8 @@ mod tests {
     use super::document::{document, operations};
     use super::problems::OF_NO_ROUTE;
     use crate::domain::refusal::Code;
+    use crate::domain::strict::Body;
+    use crate::domain::strict::json::Shape;
     use crate::http::router::routes;
 
     #[test]
@@ -67,12 +69,76 @@ mod tests {
     #[test]
     fn every_route_is_described_and_nothing_else() {
         // A parameter that takes the rest of the path has no form of its own in OpenAPI.
-        let mut routes: BTreeSet<String> = routes().map(|(method, path)| format!("{method} {}", path.replace("{*", "{"))).collect();
+        let mut routes: BTreeSet<String> = routes().map(|(method, path, _)| format!("{method} {}", path.replace("{*", "{"))).collect();
         // Nor have all other addresses: the introduction tells of them.
         assert!(routes.remove("* /client/v4/{rest}"));
         let described: BTreeSet<String> = operations().iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
         assert_eq!(operations().len(), described.len(), "a route is described twice");
         assert_eq!(described, routes);
+    }
+
+    /// Every name of a member of an object in a form, wherever it stands in it.
+    fn members(document: &Value, form: &Value, found: &mut BTreeSet<String>) {
+        match form {
+            Value::Object(form) => {
+                if let Some(Value::String(reference)) = form.get("$ref") {
+                    return members(document, document.pointer(reference.trim_start_matches('#')).unwrap(), found);
+                }
+                if let Some(Value::Object(properties)) = form.get("properties") {
+                    found.extend(properties.keys().cloned());
+                    assert_eq!(form.get("additionalProperties"), Some(&json!(false)), "an object of {:?} is open", properties.keys());
+                }
+                form.iter().filter(|(name, _)| *name != "examples").for_each(|(_, inner)| members(document, inner, found));
+            }
+            Value::Array(forms) => forms.iter().for_each(|form| members(document, form, found)),
+            _ => {}
+        }
+    }
+
+    fn members_of(shape: &Shape, found: &mut BTreeSet<String>) {
+        match shape {
+            Shape::Data => {}
+            Shape::List(of) => members_of(of, found),
+            Shape::Object(members) => members.iter().for_each(|(name, shape)| {
+                found.insert((*name).to_owned());
+                members_of(shape, found);
+            }),
+        }
+    }
+
+    #[test]
+    fn what_a_route_understands_is_what_is_described() {
+        let document = document();
+        let parameters = super::parts::parameters();
+        for operation in operations() {
+            let (_, _, takes) = routes().find(|(method, path, _)| *method == operation.method && path.replace("{*", "{") == operation.path).unwrap();
+            let reads = matches!(operation.method, "GET" | "HEAD");
+            let described = |wanted: &str| -> BTreeSet<String> {
+                let of_operation = parameters.iter().filter(|(id, _, place, ..)| operation.parameters.contains(id) && *place == wanted);
+                of_operation.map(|(_, name, ..)| name.to_ascii_lowercase()).collect()
+            };
+            if takes.body == Body::Refused {
+                continue;
+            }
+            let queries: BTreeSet<String> = takes.queries.iter().chain(takes.lists).map(|name| (*name).to_owned()).collect();
+            assert_eq!(described("query"), queries, "{}", operation.id);
+            let mut headers: BTreeSet<String> = takes.headers.iter().map(|name| (*name).to_owned()).chain(["dry-run".to_owned()]).collect();
+            // The header Cache-Control is described for all that is stored with an object.
+            let stored = ["content-type", "content-language", "content-disposition", "content-encoding", "expires", "x-amz-meta-*"];
+            headers.retain(|name| !stored.contains(&name.as_str()));
+            let mut told = described("header");
+            // Without effect on a read, and no mistake.
+            headers.retain(|name| !reads || name != "run-id");
+            told.retain(|name| !reads || !matches!(name.as_str(), "run-id" | "idempotency-key"));
+            assert_eq!(told, headers, "{}", operation.id);
+            if let (Body::Json(shape), Some(body)) = (takes.body, &operation.body) {
+                let (mut read, mut told) = (BTreeSet::new(), BTreeSet::new());
+                members_of(shape, &mut read);
+                members(&document, &body["content"]["application/json"]["schema"], &mut told);
+                assert_eq!(told, read, "{}", operation.id);
+            }
+            assert_eq!(operation.body.is_some(), takes.body != Body::None, "{}", operation.id);
+        }
     }
 
     #[test]

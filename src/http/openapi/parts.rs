@@ -16,6 +16,12 @@ const RUN_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 /// What names a file of an import or export.
 const FILE_PATTERN: &str = "^[0-9a-f]{32}$";
 
+/// A list of entity tags, or `*`.
+const TAGS_PATTERN: &str = "^(\\*|(W/)?\"[!#-)+-~]+\"(, (W/)?\"[!#-)+-~]+\")*)$";
+
+/// An HTTP date. Which days there are, and which day of the week each is, no pattern says: this one has days that are right.
+const DATE_PATTERN: &str = "^(Thu, 01 Jan 1970|Sun, 06 Nov 1994|Tue, 29 Feb 2000|Fri, 20 Nov 2026) ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9] GMT$";
+
 impl JsonSchema for RunId {
     fn schema_name() -> Cow<'static, str> {
         "RunId".into()
@@ -52,6 +58,8 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
     // A path cannot hold "." and "..": clients and servers take them for steps.
     let key = |most: usize| json!({"type": "string", "minLength": 1, "maxLength": most, "not": {"enum": [".", ".."]}});
     let seconds = || number(0, MAX_KV_SECONDS);
+    let tags = || json!({"type": "string", "pattern": TAGS_PATTERN});
+    let date = || json!({"type": "string", "pattern": DATE_PATTERN});
     vec![
         ("account", "account", "path", "The account that this gateway answers for.", text()),
         ("store", "store", "path", "A store by binding, configured name or id; `GET /v1/environment` lists them.", text()),
@@ -99,7 +107,7 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ("delimiter", "delimiter", "query", "Rolls up keys behind the prefix, up to this text.", text()),
         ("startAfter", "start_after", "query", "Only keys behind this one.", text()),
         ("expiration", "expiration", "query", "When the value ends, in seconds since the Unix epoch; at least a minute from now.", seconds()),
-        ("expirationTtl", "expiration_ttl", "query", "How long the value lives, in seconds; counts more than `expiration`.", number(60, MAX_KV_SECONDS)),
+        ("expirationTtl", "expiration_ttl", "query", "How long the value lives, in seconds. Not together with `expiration`.", number(60, MAX_KV_SECONDS)),
         (
             "objectFormWanted",
             "Object-Form",
@@ -109,10 +117,10 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ),
         ("objectForm", "Object-Form", "header", "`{\"http_metadata\": {…}, \"custom_metadata\": {…}}` as percent-encoded JSON, instead of headers of their own.", text()),
         ("range", "Range", "header", "One range of bytes; others are ignored, as HTTP allows.", text()),
-        ("ifMatch", "If-Match", "header", "Entity tags of which one must be the object's, or `*`.", text()),
-        ("ifNoneMatch", "If-None-Match", "header", "Entity tags of which none may be the object's, or `*`.", text()),
-        ("ifModifiedSince", "If-Modified-Since", "header", "An HTTP date. One that is not valid is ignored.", text()),
-        ("ifUnmodifiedSince", "If-Unmodified-Since", "header", "An HTTP date. One that is not valid is ignored.", text()),
+        ("ifMatch", "If-Match", "header", "Entity tags of which one must be the object's, or `*`.", tags()),
+        ("ifNoneMatch", "If-None-Match", "header", "Entity tags of which none may be the object's, or `*`.", tags()),
+        ("ifModifiedSince", "If-Modified-Since", "header", "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.", date()),
+        ("ifUnmodifiedSince", "If-Unmodified-Since", "header", "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.", date()),
         (
             "contentMd5",
             "Content-MD5",
@@ -196,6 +204,12 @@ fn object(members: Value, optional: &[&str]) -> Value {
     json!({"type": "object", "required": required, "properties": members})
 }
 
+/// The same object without any other member.
+fn closed(mut form: Value) -> Value {
+    form["additionalProperties"] = false.into();
+    form
+}
+
 /// Forms that no single type has: bodies that are one of two, and what passes through from the stores.
 pub fn schemas() -> Vec<(&'static str, Value)> {
     let sql = json!({"type": "string", "description": "One statement, or several without parameters. SQLite's dialect."});
@@ -204,6 +218,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         "description": "Values for `?` and `?NNN`, in order.",
     });
     let (text, whole) = (json!({"type": "string"}), json!({"type": "integer", "minimum": 0}));
+    let md5 = json!({"type": "string", "pattern": FILE_PATTERN, "description": "The MD5 of the file, in hex."});
     let cells = json!({"type": "array", "items": {"$ref": "#/components/schemas/SqlValue"}});
     let result = |rows: Value| {
         let properties = json!({"success": {"const": true}, "results": rows, "meta": {"$ref": "#/components/schemas/SqlMeta"}});
@@ -232,11 +247,11 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         (
             "SqlRequest",
             json!({
-                "type": "object",
+                "type": "object", "additionalProperties": false,
                 "properties": {
                     "sql": sql, "params": params,
                     "batch": {"type": "array", "minItems": 1, "maxItems": MAX_STATEMENTS, "description": "One statement an entry. All of them or none.", "items": {
-                        "type": "object", "required": ["sql"], "properties": {"sql": {"type": "string"}, "params": params},
+                        "type": "object", "required": ["sql"], "additionalProperties": false, "properties": {"sql": {"type": "string"}, "params": params},
                     }},
                 },
                 "oneOf": [{"required": ["sql"], "not": {"required": ["batch"]}}, {"required": ["batch"], "not": {"anyOf": [{"required": ["sql"]}, {"required": ["params"]}]}}],
@@ -295,9 +310,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
             json!({
                 "description": "A step of an import.",
                 "oneOf": [
-                    object(json!({"action": {"const": "init"}, "etag": {"type": "string", "pattern": FILE_PATTERN, "description": "The MD5 of the file, in hex."}}), &[]),
-                    object(json!({"action": {"const": "ingest"}, "filename": {"type": "string", "description": "As `init` answered it."}}), &[]),
-                    object(json!({"action": {"const": "poll"}, "current_bookmark": {"type": "string", "description": "As `ingest` answered it."}}), &[]),
+                    closed(object(json!({"action": {"const": "init"}, "etag": md5}), &[])),
+                    closed(object(json!({"action": {"const": "ingest"}, "filename": {"type": "string", "description": "As `init` answered it."}, "etag": md5}), &["etag"])),
+                    closed(object(json!({"action": {"const": "poll"}, "current_bookmark": {"type": "string", "description": "As `ingest` answered it."}}), &[])),
                 ],
             }),
         ),
@@ -315,10 +330,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         (
             "Export",
             json!({
-                "type": "object",
+                "type": "object", "additionalProperties": false,
                 "properties": {
                     "output_format": {"enum": ["polling", null]}, "current_bookmark": {"type": ["string", "null"], "pattern": format!("^$|{FILE_PATTERN}")},
-                    "dump_options": {"type": ["object", "null"], "properties": {
+                    "dump_options": {"type": ["object", "null"], "additionalProperties": false, "properties": {
                         "no_schema": {"type": "boolean", "default": false}, "no_data": {"type": "boolean", "default": false},
                         "tables": {"type": "array", "items": text, "description": "Only these; all when empty."},
                     }},

@@ -7,8 +7,9 @@ use crate::domain::refusal::Code;
 /// Codes that no described route answers, because they would be a bug of the gateway.
 pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 
-/// Any request: a header `Dry-Run` that is neither yes nor no, an installation that is not configured.
-pub const ANY: &[Code] = &[Code::InvalidRequest, Code::Misconfigured];
+/// Any request: a header `Dry-Run` that is neither yes nor no, a name that reads like a switch and is none, what would change the meaning of a
+/// request, an installation that is not configured.
+pub const ANY: &[Code] = &[Code::InvalidRequest, Code::NotOffered, Code::Misconfigured];
 
 /// Whoever must say who asks. A run that takes the word `Dry-Run: true` may not answer.
 pub const AUTHENTICATED: &[Code] = &[Code::Unauthenticated, Code::WrongEnvironment, Code::RunExpired, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];

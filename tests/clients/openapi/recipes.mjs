@@ -51,6 +51,12 @@ async function working(operation, world, run, content = insert, store = storeOf(
 
 const withHeaders = (request, headers) => ({ ...request, headers: { ...request.headers, ...headers } });
 const withParams = (request, params) => ({ ...request, params: { ...request.params, ...params } });
+/** The same request about another key, or with another body. */
+const another = ({ json, ...request }) => {
+  if (json === undefined) return withParams(request, { key: 'another' });
+  const wanted = typeof json[0] === 'string' ? ['another'] : Array.isArray(json) ? [{ ...json[0], value: 'another' }] : { ...json, sql: `${json.sql} ` };
+  return { ...request, json: wanted };
+};
 const at = (gateway) => async (operation, world) => world.send(operation, { ...(await plain(operation, world)), gateway: world[gateway] });
 const changed = (change) => async (operation, world) => world.send(operation, await change(await plain(operation, world), operation, world));
 const statement = (sql, params) => async (operation, world) => {
@@ -108,7 +114,8 @@ export const recipes = {
   },
   not_offered: changed((request, operation) => {
     if (operation.id === 'export') return withParams(request, { store: virtual });
-    return operation.id === 'bookmark' ? { ...request, query: { timestamp: '1' } } : request;
+    if (operation.id === 'bookmark') return { ...request, query: { timestamp: '1' } };
+    return operation.tag === 'not offered' ? request : withHeaders(request, { record: 'true' });
   }),
   // Which run.
   run_required: changed(({ token, ...request }) => ({ ...request, key: 'agent' })),
@@ -182,7 +189,8 @@ export const recipes = {
   idempotency_mismatch: async (operation, world) => {
     const request = withHeaders(await live(operation, world), { 'idempotency-key': `mismatch-${operation.id}` });
     await world.send(operation, request);
-    return world.send(operation, operation.id === 'openRun' ? { ...request, json: { labels: { other: 'terms' } } } : { ...request, query: { other: 'request' } });
+    if (operation.id === 'openRun') return world.send(operation, { ...request, json: { labels: { other: 'terms' } } });
+    return world.send(operation, another(request));
   },
   idempotency_running: async (operation, world) => {
     const request = withHeaders(await live(operation, world), { 'idempotency-key': 'running' });

@@ -48,7 +48,7 @@ export const requests = [
   put('soon', 'v', `?expiration=${Math.floor(Date.now() / 1000) + 5}`),
   put('short', 'v', '?expiration_ttl=59'),
   put('word', 'v', '?expiration_ttl=soon'),
-  put('both', 'v', `?expiration=${nextYear}&expiration_ttl=600`),
+  { ...put('both', 'v', `?expiration=${nextYear}&expiration_ttl=600`), status: 400 },
   put('k'.repeat(512), 'long key'),
   put('k'.repeat(513), 'too long a key'),
   put('.', 'dot'),

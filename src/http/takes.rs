@@ -1,0 +1,108 @@
+//! What each route understands besides its path; `router.rs` says which route takes what. Everything else is refused or passes by the rules of
+//! `domain::strict`, before any handler runs.
+
+use crate::domain::strict::json::Shape::{Data, List, Object};
+use crate::domain::strict::{Body, OF_OBJECTS, Takes};
+
+/// The path says it all.
+pub const NOTHING: Takes = Takes::NOTHING;
+
+/// The route refuses whatever comes, so that nothing of it can be misunderstood.
+pub const REFUSED: Takes = Takes { body: Body::Refused, ..NOTHING };
+
+// ---- The control plane
+
+pub const OPEN_RUN: Takes = Takes {
+    headers: &["idempotency-key"],
+    body: Body::Json(&Object(&[("id", Data), ("mode", Data), ("parent", Data), ("labels", Data), ("prompt_version", Data), ("expires_in", Data)])),
+    ..NOTHING
+};
+
+/// A second time it changes nothing, with or without a key that says so.
+pub const ONCE: Takes = Takes { headers: &["idempotency-key"], ..NOTHING };
+
+pub const LIST: Takes = Takes { queries: &["limit"], ..NOTHING };
+
+pub const REPORT: Takes = Takes { queries: &["format", "moved"], ..NOTHING };
+
+pub const HOOK_REPORT: Takes = Takes { body: Body::Json(&Object(&[("kind", Data), ("cause", Data), ("message", Data), ("agent", Data)])), ..NOTHING };
+
+/// Messages name their members by the rules of their protocol: `mcp/protocol.rs` and `mcp/calls.rs` refuse what is not understood.
+pub const MESSAGES: Takes = Takes { headers: &["run-id"], body: Body::Messages, ..NOTHING };
+
+// ---- The account, and files
+
+pub const PAGES: Takes = Takes { queries: &["page", "per_page"], ..NOTHING };
+
+pub const STORES: Takes = Takes { queries: &["page", "per_page", "name"], ..NOTHING };
+
+pub const BUCKETS: Takes = Takes { queries: &["name", "name_contains"], ..NOTHING };
+
+pub const DESCRIBE: Takes = Takes { lists: &["fields"], headers: &["run-id"], ..NOTHING };
+
+pub const FILE: Takes = Takes { body: Body::Bytes, ..NOTHING };
+
+// ---- Stores
+
+/// A read that its path says whole.
+pub const READ: Takes = Takes { headers: &["run-id"], ..NOTHING };
+
+/// A write that its path says whole.
+pub const WRITE: Takes = Takes { headers: &["run-id", "idempotency-key"], ..NOTHING };
+
+pub const SQL: Takes = Takes { body: Body::Json(&Object(&[("sql", Data), ("params", Data), ("batch", List(&Object(&[("sql", Data), ("params", Data)])))])), ..WRITE };
+
+/// The file stands for the request: a key for repeated requests would not be looked at.
+pub const IMPORT: Takes = Takes { body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])), ..READ };
+
+pub const EXPORT: Takes = Takes {
+    body: Body::Json(&Object(&[("output_format", Data), ("current_bookmark", Data), ("dump_options", Object(&[("no_schema", Data), ("no_data", Data), ("tables", Data)]))])),
+    ..READ
+};
+
+pub const BOOKMARK: Takes = Takes { queries: &["timestamp"], ..READ };
+
+pub const KEYS: Takes = Takes { queries: &["prefix", "limit", "cursor"], ..READ };
+
+pub const PUT_VALUE: Takes = Takes { queries: &["expiration", "expiration_ttl"], body: Body::BytesOrForm(&["value", "metadata"]), ..WRITE };
+
+pub const BULK_PUT: Takes =
+    Takes { body: Body::Json(&List(&Object(&[("key", Data), ("value", Data), ("base64", Data), ("expiration", Data), ("expiration_ttl", Data), ("metadata", Data)]))), ..WRITE };
+
+pub const BULK_DELETE: Takes = Takes { body: Body::Json(&List(&Data)), ..WRITE };
+
+pub const BULK_GET: Takes = Takes { body: Body::Json(&Object(&[("keys", Data), ("type", Data), ("withMetadata", Data)])), ..WRITE };
+
+/// S3's names of what other names are taken for here: a client that sends them would read the first page for ever.
+const OF_S3_LISTS: &[&str] = &["list-type", "max-keys", "continuation-token", "marker", "key-marker", "version-id-marker", "encoding-type", "versions", "uploads", "x-amz-*"];
+
+pub const OBJECTS: Takes = Takes { queries: &["prefix", "delimiter", "per_page", "cursor", "start_after"], not_offered: OF_S3_LISTS, ..READ };
+
+pub const HEAD_OBJECT: Takes =
+    Takes { headers: &["run-id", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"], not_offered: OF_OBJECTS, ..NOTHING };
+
+pub const GET_OBJECT: Takes = Takes { headers: &["run-id", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"], ..HEAD_OBJECT };
+
+pub const PUT_OBJECT: Takes = Takes {
+    headers: &[
+        "run-id",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "content-md5",
+        "x-amz-checksum-sha256",
+        "cf-r2-storage-class",
+        "object-form",
+        "content-type",
+        "content-language",
+        "content-disposition",
+        "content-encoding",
+        "cache-control",
+        "expires",
+        "x-amz-meta-*",
+    ],
+    body: Body::Bytes,
+    ..NOTHING
+};
