@@ -44,11 +44,15 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let (run, actor) = acting(caller, &asked)?;
     let store = gateway.settings.store(kind(&data.action), &data.store)?;
     let mut refusal = understood.err();
-    if refusal.is_none() && matches!(data.action, Action::Import | Action::Export) {
-        let party = || Party { run: run.clone(), actor: actor.clone(), store: store.clone(), asked_dry };
-        let sent = if data.action == Action::Import { transfer::read_import(&mut asked).await } else { transfer::read_export(&mut asked).await };
-        match sent {
-            Ok(step) => return transfer::serve(gateway, party(), step, &asked).await,
+    let party = || Party { run: run.clone(), actor: actor.clone(), store: store.clone(), asked_dry };
+    if refusal.is_none() && data.action == Action::Import {
+        match transfer::read(&mut asked).await {
+            Ok(import) => return transfer::import(gateway, party(), import, &asked).await,
+            Err(problem) => refusal = Some(problem),
+        }
+    } else if refusal.is_none() && data.action == Action::Export {
+        match transfer::read(&mut asked).await {
+            Ok(export) => return transfer::export(gateway, party(), export, &asked).await,
             Err(problem) => refusal = Some(problem),
         }
     }

@@ -1,6 +1,7 @@
 //! D1's import and export: files that go by addresses of their own, signed for one file and one hour.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use worker::Response;
 
@@ -29,8 +30,9 @@ pub struct Party {
     pub asked_dry: bool,
 }
 
+/// A step of an import.
 #[derive(Deserialize)]
-struct Import {
+pub struct Import {
     action: String,
     #[serde(default)]
     etag: Option<String>,
@@ -40,8 +42,9 @@ struct Import {
     current_bookmark: Option<String>,
 }
 
+/// A step of an export.
 #[derive(Deserialize)]
-struct Export {
+pub struct Export {
     #[serde(default)]
     output_format: Option<String>,
     #[serde(default)]
@@ -63,63 +66,23 @@ struct DumpOptions {
 /// Longest body of either.
 const MAX_BODY: u64 = 64 << 10;
 
-/// What a request about a file wants.
-pub enum Step {
-    /// An address for a file with this MD5.
-    Announce(String),
-    /// To run a file, or to be told once more how that went.
-    Run(String),
-    /// To write the database down.
-    WriteDown(DatabaseCall),
-    /// To be told once more where the file of an export is.
-    Find(String),
+/// Reads the body of an import or export.
+pub async fn read<T: DeserializeOwned>(asked: &mut Asked) -> Result<T, Problem> {
+    let (Object(body), _): (Object<T>, _) = asked.json(MAX_BODY).await?;
+    Ok(body)
 }
 
-/// Understands a step of an import.
-pub async fn read_import(asked: &mut Asked) -> Result<Step, Problem> {
-    let (Object(import), _): (Object<Import>, _) = asked.json(MAX_BODY).await?;
+/// `init` answers where the file goes, `ingest` runs it and answers how that went; `poll` is the same once more. A file runs once.
+pub async fn import(gateway: &Gateway, party: Party, import: Import, asked: &Asked) -> Result<Response, Problem> {
     match import {
-        Import { action, etag: Some(md5), .. } if action == "init" && is_hex(&md5) => Ok(Step::Announce(md5)),
-        Import { action, filename: Some(name), .. } if action == "ingest" => named(name.trim_end_matches(".sql")),
-        Import { action, current_bookmark: Some(file), .. } if action == "poll" => named(&file),
+        Import { action, etag: Some(md5), .. } if action == "init" && is_hex(&md5) => init(gateway, party, md5, asked).await,
+        Import { action, filename: Some(name), .. } if action == "ingest" => ingest(gateway, party, name.trim_end_matches(".sql")).await,
+        Import { action, current_bookmark: Some(file), .. } if action == "poll" => ingest(gateway, party, &file).await,
         _ => Err(Problem::new(
             Code::InvalidRequest,
             "An import is {\"action\": \"init\", \"etag\": <MD5 of the file>}, then \"ingest\" with the filename, then \"poll\" with the current_bookmark; nothing was imported.",
             "Send one of the three.",
         )),
-    }
-}
-
-fn named(file: &str) -> Result<Step, Problem> {
-    if is_hex(file) {
-        return Ok(Step::Run(file.to_owned()));
-    }
-    Err(Problem::new(Code::InvalidRequest, "The import names no file of this run; nothing was imported.", "Use the filename that init answered."))
-}
-
-/// Understands a step of an export.
-pub async fn read_export(asked: &mut Asked) -> Result<Step, Problem> {
-    let (Object(export), _): (Object<Export>, _) = asked.json(MAX_BODY).await?;
-    if export.output_format.as_deref().is_some_and(|format| format != "polling") {
-        return Err(Problem::new(Code::InvalidRequest, "An export has the output_format polling; nothing was exported.", "Send \"output_format\": \"polling\"."));
-    }
-    match export.current_bookmark.filter(|file| !file.is_empty()) {
-        Some(file) if is_hex(&file) => Ok(Step::Find(file)),
-        Some(_) => Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one.")),
-        None => {
-            let Object(options) = export.dump_options.unwrap_or(Object(DumpOptions::default()));
-            Ok(Step::WriteDown(DatabaseCall::Export { no_schema: options.no_schema, no_data: options.no_data, tables: options.tables }))
-        }
-    }
-}
-
-/// Takes a step of an import or export. A file runs once.
-pub async fn serve(gateway: &Gateway, party: Party, step: Step, asked: &Asked) -> Result<Response, Problem> {
-    match step {
-        Step::Announce(md5) => init(gateway, party, md5, asked).await,
-        Step::Run(file) => ingest(gateway, party, &file).await,
-        Step::WriteDown(call) => export(gateway, party, call, asked).await,
-        Step::Find(file) => find(gateway, &party, &file, asked).await,
     }
 }
 
@@ -143,10 +106,13 @@ async fn open_run(gateway: &Gateway, party: &Party) -> Result<Run, Problem> {
 }
 
 async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response, Problem> {
+    if !is_hex(file) {
+        return Err(Problem::new(Code::InvalidRequest, "The import names no file of this run; nothing was imported.", "Use the filename that init answered."));
+    }
     let wanted = FetchFile { run: party.run.clone(), actor: party.actor.clone(), store: party.store.binding.clone(), direction: Direction::In, file: file.to_owned(), look: false };
     let bytes = fetch(gateway, &wanted).await?;
     let environment = gateway.settings.environment;
-    let (call, count) = match read(bytes) {
+    let (call, count) = match read_file(bytes) {
         Ok(call) => {
             let count = call.statements.len();
             (Call::Sql(call), count)
@@ -170,7 +136,7 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
     answer::respond(&receipt, answered, environment)
 }
 
-fn read(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
+fn read_file(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Problem::new(Code::AmbiguousText, "The file is not UTF-8; nothing was imported.", "Send SQL as UTF-8; a dump of SQLite's own file format is no SQL."))?;
     let statements = split_up_to(&text, MAX_IMPORT_STATEMENTS).map_err(|problem| Refusal { problem, sql: Some(text) })?;
@@ -196,19 +162,24 @@ fn imported(receipt: &Receipt, environment: Environment, file: &str, count: usiz
         "result": {"num_queries": count, "final_bookmark": format!("{}/{position}", receipt.run), "meta": meta}}))
 }
 
-/// Answers where the file of an earlier export is.
-async fn find(gateway: &Gateway, party: &Party, file: &str, asked: &Asked) -> Result<Response, Problem> {
-    let run = open_run(gateway, party).await?;
-    let (store, direction) = (party.store.binding.clone(), Direction::Out);
-    fetch(gateway, &FetchFile { run: party.run.clone(), actor: party.actor.clone(), store, direction, file: file.to_owned(), look: true }).await?;
-    let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
-    let result = exported(gateway, party, file, asked)?;
-    answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment)
-}
-
-/// Writes the database down, as the run sees it, and answers where the file is.
-async fn export(gateway: &Gateway, party: Party, call: DatabaseCall, asked: &Asked) -> Result<Response, Problem> {
-    let call = Call::Database(call);
+/// Writes the database down, as the run sees it, and answers where the file is. A poll names it again.
+pub async fn export(gateway: &Gateway, party: Party, export: Export, asked: &Asked) -> Result<Response, Problem> {
+    if export.output_format.as_deref().is_some_and(|format| format != "polling") {
+        return Err(Problem::new(Code::InvalidRequest, "An export has the output_format polling; nothing was exported.", "Send \"output_format\": \"polling\"."));
+    }
+    if let Some(file) = export.current_bookmark.as_ref().filter(|file| !file.is_empty()) {
+        if !is_hex(file) {
+            return Err(Problem::new(Code::InvalidRequest, "The current_bookmark names no export; nothing was exported.", "Leave it out to begin a new one."));
+        }
+        let run = open_run(gateway, &party).await?;
+        let (store, direction) = (party.store.binding.clone(), Direction::Out);
+        fetch(gateway, &FetchFile { run: party.run.clone(), actor: party.actor.clone(), store, direction, file: file.clone(), look: true }).await?;
+        let receipt = Receipt { mode: Some(run.mode), ..Receipt::bare(party.run.clone()) };
+        let result = exported(gateway, &party, file, asked)?;
+        return answer::respond(&receipt, Ok(Answer::json(result.to_string())), gateway.settings.environment);
+    }
+    let Object(options) = export.dump_options.unwrap_or(Object(DumpOptions::default()));
+    let call = Call::Database(DatabaseCall::Export { no_schema: options.no_schema, no_data: options.no_data, tables: options.tables });
     let operation = Operation { store: party.store.clone(), call };
     let execution = Execute { run: party.run.clone(), actor: party.actor.clone(), operation, asked_dry: party.asked_dry, idempotency: None };
     let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
