@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import Cloudflare, { APIError } from 'cloudflare';
 import { readWranglerToml } from '../e2e/harness/settings.mjs';
-import { account, counting, dryRun, inBothModes, leavesTargetsAlone, startStage } from './support.mjs';
+import { account, counting, dryRun, inBothModes, leavesTargetsAlone, liveRun, startStage } from './support.mjs';
 import { caseNames, checkCase, startRefusals } from './refusals.mjs';
 
 const { DB, CACHE, FILES } = readWranglerToml().vars.STORES;
@@ -234,5 +234,37 @@ describe('the npm package cloudflare says why it was refused', () => {
     const error = await refused(client.post('/v1/runs', { body: { mode: 'live' } }));
     assert.deepEqual([error.status, error.error.code], [403, 'live_not_granted']);
     assert.match(error.errors[0].meta.remedy, /approver/);
+  });
+});
+
+// As a script or a model adds them, in a live run: what it believes to be a rehearsal is not made.
+describe('switches that are misspelt', () => {
+  const write = {
+    d1: (client, options) => all(client.d1.database.query(DB.id, { ...at, sql: "DELETE FROM customers" }, options)),
+    kv: (client, options) => client.kv.namespaces.values.update('there', { ...inNamespace, value: 'after' }, options),
+    r2: (client, options) => client.r2.buckets.objects.delete('there', { ...inBucket }, options),
+  };
+  const refused = (work, name) => assert.rejects(work, (error) => error instanceof APIError && error.status === 400 && error.errors[0].message.includes(name), name);
+
+  test('in CLOUDFLARE_CUSTOM_HEADERS, in the options and in the body of a call', async () => {
+    const { token } = await liveRun(stage);
+    await leavesTargetsAlone(stage, async () => {
+      for (const act of Object.values(write)) {
+        process.env.CLOUDFLARE_CUSTOM_HEADERS = 'X-Dry-Run: 1';
+        const withHeaders = clientOf(stage, token);
+        delete process.env.CLOUDFLARE_CUSTOM_HEADERS;
+        await refused(() => act(withHeaders), 'x-dry-run');
+        await refused(() => act(clientOf(stage, token), { headers: { 'Dry-Run-Mode': 'true' } }), 'dry-run-mode');
+        await refused(() => act(clientOf(stage, token), { query: { dry_run: true } }), 'dry_run');
+      }
+      await refused(() => all(clientOf(stage, token).d1.database.query(DB.id, { ...at, sql: 'DELETE FROM customers', dry_run: true })), 'dry_run');
+    });
+  });
+
+  test('others pass, and Dry-Run: true counts', async () => {
+    const { token } = await liveRun(stage);
+    await leavesTargetsAlone(stage, async () => {
+      for (const act of Object.values(write)) await act(clientOf(stage, token), { headers: { 'Dry-Run': 'true', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } });
+    });
   });
 });

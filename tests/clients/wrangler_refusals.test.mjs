@@ -82,23 +82,3 @@ describe('what the gateway does not offer is refused', () => {
     }
   }
 });
-
-describe('headers that CLOUDFLARE_API_HEADERS adds', () => {
-  const sent = [['d1', 'execute', 'DB', '--remote', '--command', 'UPDATE big SET n = 0'], ['kv', 'key', 'put', 'with-headers', 'x', '--remote', '--namespace-id', namespace.id], ['r2', 'object', 'put', `${bucket}/with-headers`, '--remote', '--file', 'note.txt']];
-  const withHeaders = (token, headers) => project.using(token, { env: { CLOUDFLARE_API_HEADERS: JSON.stringify(headers) } });
-
-  for (const args of sent) {
-    test(`a misspelt switch keeps wrangler ${args.slice(0, 3).join(' ')} from writing, in a live run`, async () => {
-      for (const name of ['X-Dry-Run', 'dry_run']) {
-        const { code, output } = await leavesTargetsAlone(refusals.small, () => withHeaders(refusals.live.token, { [name]: '1' })(...args));
-        assert.equal(code, 1, output);
-        assertShows(output, name.toLowerCase(), 'Dry-Run: true');
-      }
-    });
-  }
-
-  test('others pass, and Dry-Run: true counts', async () => {
-    const { code, output } = await leavesTargetsAlone(refusals.small, () => withHeaders(refusals.run.token, { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'Dry-Run': 'true' })(...sent[1]));
-    assert.equal(code, 0, output);
-  });
-});

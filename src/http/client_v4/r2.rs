@@ -56,9 +56,13 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     };
     let form = form(asked)?;
     let in_headers = || sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))));
+    let in_own_headers = asked.headers_under("x-amz-meta-");
+    if form.is_some() && !in_own_headers.is_empty() {
+        return Err(Problem::new(Code::InvalidRequest, "Metadata came both in Object-Form and in x-amz-meta-* headers; nothing was written.", "Send it in one of the two ways."));
+    }
     let (http_metadata, custom_metadata) = match form {
         Some(form) => (form.http_metadata, form.custom_metadata),
-        None => (in_headers(), sorted::map(asked.headers_under("x-amz-meta-"))),
+        None => (in_headers(), sorted::map(in_own_headers)),
     };
     let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
     check(&call)?;
