@@ -1,9 +1,12 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup build cli dev demo test test-native test-sql test-e2e test-clients test-cli test-delivery check bench clean
+.PHONY: help setup build cli dev demo test test-native test-sql test-e2e test-clients test-cli test-delivery check check-config bench clean
 
 # Node 22 of the project comes before the machine's own.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export WRANGLER_SEND_METRICS := false
+
+# Tests have a configuration of their own; a process of theirs that reads yours ends with an error.
+test-sql test-e2e test-clients test-cli test-delivery: export NODE_OPTIONS := --import="$(CURDIR)/tests/config/guard.mjs"
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +20,7 @@ build: ## Compile the Worker into build/
 cli: ## Compile the command dryrun into target/debug/dryrun
 	@scripts/cli
 
-dev: ## A staging gateway on http://127.0.0.1:8787 (PORT and STATE can be set)
+dev: ## A staging gateway on http://127.0.0.1:8787, as wrangler.toml says (PORT, STATE and CONFIG can be set)
 	@scripts/dev
 
 demo: build ## The whole story in the terminal
@@ -45,7 +48,7 @@ test-cli: build cli ## The command dryrun with real clients, in front of real ga
 	cargo test --locked -p dryrun
 	node --test --test-reporter=spec --test-timeout=600000 tests/cli/*.test.mjs
 
-test-delivery: build ## What decides about a deployment, and the workflows
+test-delivery: build cli ## What decides about a deployment, and the workflows
 	node --test --test-reporter=spec --test-timeout=600000 tests/delivery/*.test.mjs
 
 check: setup ## Formatting, lints on both targets, documentation
@@ -53,6 +56,9 @@ check: setup ## Formatting, lints on both targets, documentation
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --target wasm32-unknown-unknown --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+check-config: build ## Is wrangler.toml fit to be deployed? What is wrong, what is to do, and how
+	@scripts/check_config
 
 bench: build ## How long things take, next to doing them without the gateway
 	@node tests/bench/bench.mjs

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { projectFolder } from '../tests/e2e/harness/settings.mjs';
+import { configurationFile, projectFolder } from '../tests/e2e/harness/settings.mjs';
 
 // wrangler takes 2 to 5 seconds on two cores; a machine that compiles at the same time takes longer.
 const startBudget = 60_000;
@@ -18,7 +18,7 @@ export async function startGateway(folder) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(process.execPath, [
-    path.join(projectFolder, 'node_modules/wrangler/bin/wrangler.js'), 'dev', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0',
+    path.join(projectFolder, 'node_modules/wrangler/bin/wrangler.js'), 'dev', '--config', configurationFile, '--local', '--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0',
     '--persist-to', folder, '--env-file', file, '--show-interactive-dev-session=false',
   ], {
     cwd: projectFolder,

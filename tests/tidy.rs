@@ -9,19 +9,21 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(folder: &str) -> Vec<(String, String)> {
-    fn walk(path: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(path).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
+/// Finds the files with one of these extensions.
+fn walk(path: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "node_modules") {
+            walk(&path, extensions, found);
+        } else if path.extension().is_some_and(|extension| extensions.iter().any(|one| extension == *one)) {
+            found.push(path);
         }
     }
+}
+
+fn sources(folder: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    walk(&root().join(folder), &mut found);
+    walk(&root().join(folder), &["rs"], &mut found);
     found.sort();
     found.into_iter().map(|path| (path.strip_prefix(root()).unwrap().display().to_string(), fs::read_to_string(&path).unwrap())).collect()
 }
@@ -114,4 +116,63 @@ fn storage_md_names_every_table() {
         }
     }
     assert!(seen > 10, "only {seen} tables were found");
+}
+
+/// Files at the top that belong to whoever runs the gateway.
+const OWN: [&str; 4] = ["wrangler.toml", "dryrun.toml", ".dev.vars", ".env"];
+
+#[test]
+fn no_test_reads_the_configuration_of_whoever_runs_the_gateway() {
+    let mut files = Vec::new();
+    for folder in ["tests", "demo", "clients"] {
+        walk(&root().join(folder), &["rs", "mjs", "js", "ts", "py"], &mut files);
+    }
+    assert!(files.len() > 100, "only {} files were found", files.len());
+    // This file shows what it looks for.
+    for file in files.iter().filter(|file| !file.ends_with("tests/tidy.rs")) {
+        let text = fs::read_to_string(file).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            assert!(!reaches_the_top(line), "{} reads a file that is not the tests': {line}", file.display());
+        }
+    }
+    // What no line shows is met while the tests run: every Node process of theirs has the guard.
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let (_, guarded) = makefile.lines().filter_map(|line| line.split_once(": export NODE_OPTIONS")).map(|(targets, rest)| (rest, targets)).next().unwrap();
+    let mut target = "";
+    for line in makefile.lines() {
+        match line.strip_prefix('\t') {
+            Some(recipe) if recipe.contains("node --test") || recipe.contains("--test differential") || recipe.contains("--test sqllogictest") => {
+                assert!(guarded.split_whitespace().any(|name| name == target), "{target} runs tests without tests/config/guard.mjs");
+            }
+            Some(_) => {}
+            None => target = line.split(':').next().unwrap(),
+        }
+    }
+}
+
+/// Whether a line of code names one of those files at the top of the project.
+fn reaches_the_top(line: &str) -> bool {
+    OWN.iter().any(|name| {
+        line.match_indices(name).any(|(at, _)| {
+            let before = line.get(..at).unwrap().trim_end_matches(['\'', '"', '`']);
+            ["textOf(", "inProject(", "readFileSync(", "projectFolder, ", "root().join(", "../", "\"/"].iter().any(|reach| before.ends_with(reach))
+        })
+    })
+}
+
+#[test]
+fn a_line_that_reaches_the_top_is_known() {
+    for line in [
+        "parse(textOf('wrangler.toml'))",
+        "readFileSync(path.join(projectFolder, 'wrangler.toml'), 'utf8')",
+        "inProject('.dev.vars')",
+        "new URL('../../dryrun.toml', import.meta.url)",
+        "fs::read_to_string(root().join(\"wrangler.toml\"))",
+        "concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/wrangler.toml\")",
+    ] {
+        assert!(reaches_the_top(line), "{line}");
+    }
+    for line in ["path.join(projectFolder, 'tests/config/wrangler.toml')", "writeFileSync(path.join(project.folder, 'dryrun.toml'), text)", "{ 'wrangler.toml': toml }"] {
+        assert!(!reaches_the_top(line), "{line}");
+    }
 }

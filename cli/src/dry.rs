@@ -20,6 +20,74 @@ pub struct DryRun {
     path: String,
 }
 
+/// A D1 database behind a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// Its binding, which is the same in every environment.
+    pub binding: String,
+    /// Its name, which is not.
+    pub name: String,
+    /// Its id, likewise; empty when the gateway does not know it.
+    pub id: String,
+    /// What agents may do to it: `live`, `dry_run` or `denied`.
+    pub policy: String,
+}
+
+/// A gateway and the D1 databases behind it.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The gateway, with the credential that opens runs.
+    pub gateway: Gateway,
+    /// The account that clients name.
+    pub account: String,
+    /// The databases, by binding.
+    pub databases: Vec<Database>,
+}
+
+impl Site {
+    /// Asks the gateway which databases there are.
+    pub fn find(gateway: Gateway) -> Outcome<Self> {
+        let about = gateway.get("/v1/environment")?.body;
+        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let stores = about.get("stores").and_then(Value::as_array).into_iter().flatten();
+        let databases = stores.filter(|store| text(store, "kind") == "d1").map(|store| Database {
+            binding: text(store, "binding"),
+            name: text(store, "name"),
+            id: text(store, "id"),
+            policy: text(store, "policy"),
+        });
+        Ok(Self { account: text(&about, "account"), databases: databases.collect(), gateway })
+    }
+
+    /// The database that is named, by binding, name or id, or else the only one.
+    pub fn pick(&self, named: Option<&str>) -> Outcome<&Database> {
+        let environment = self.gateway.environment;
+        let usage = |message: String| {
+            let names = self.databases.iter().map(|database| database.binding.as_str()).collect::<Vec<_>>().join(", ");
+            let remedy = if names.is_empty() { "An operator must name one in STORES in wrangler.toml.".to_owned() } else { format!("Name one with --database: {names}.") };
+            Failure::new(Exit::Usage, "unknown_database", message, remedy)
+        };
+        match (named, self.databases.as_slice()) {
+            (_, []) => Err(usage(format!("The {environment} gateway has no D1 database; nothing was run."))),
+            (Some(name), _) => self.named(name).ok_or_else(|| usage(format!("The {environment} gateway has no database {name}; nothing was run."))),
+            (None, [only]) => Ok(only),
+            (None, several) => Err(usage(format!("The {environment} gateway has {} databases; nothing was run.", several.len()))),
+        }
+    }
+
+    /// A binding comes first: the name of one database may be the binding of another.
+    pub fn named(&self, text: &str) -> Option<&Database> {
+        let members: [fn(&Database) -> &str; 3] = [|one| &one.binding, |one| &one.name, |one| &one.id];
+        // An id that the gateway does not know is empty, and names nothing.
+        members.iter().filter(|_| !text.is_empty()).find_map(|member| self.databases.iter().find(|one| member(one) == text))
+    }
+
+    /// This gateway with one of its databases.
+    pub fn place(&self, database: &Database) -> Place {
+        Place { gateway: self.gateway.clone(), account: self.account.clone(), database: database.binding.clone() }
+    }
+}
+
 /// A gateway and one D1 database behind it.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -34,40 +102,55 @@ pub struct Place {
 impl Place {
     /// Asks the gateway which databases there are, and takes the one that is named, or the only one.
     pub fn find(gateway: Gateway, named: Option<&str>) -> Outcome<Self> {
-        let told = gateway.get("/v1/environment")?.body;
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let stores = told.get("stores").and_then(Value::as_array).cloned().unwrap_or_default();
-        let databases: Vec<&Value> = stores.iter().filter(|store| text(store, "kind") == "d1").collect();
-        let names = databases.iter().map(|store| text(store, "binding")).collect::<Vec<_>>().join(", ");
-        let known = |wanted: &str| databases.iter().find(|store| ["binding", "name", "id"].iter().any(|member| text(store, member) == wanted)).copied();
-        let usage = |message: String| Failure::new(Exit::Usage, "unknown_database", message, format!("Name one with --database: {names}."));
-        let chosen = match (named, databases.as_slice()) {
-            (Some(name), _) => known(name).ok_or_else(|| usage(format!("The {} gateway has no database {name}; nothing was run.", gateway.environment)))?,
-            (None, [only]) => only,
-            (None, _) => return Err(usage(format!("The {} gateway has {} databases; nothing was run.", gateway.environment, databases.len()))),
-        };
-        Ok(Self { account: text(&told, "account"), database: text(chosen, "binding"), gateway })
+        let site = Site::find(gateway)?;
+        let database = site.pick(named)?;
+        Ok(site.place(database))
     }
 
     /// Works in a dry run of its own, which is closed afterwards.
     pub fn rehearse<T>(&self, command: &str, work: impl FnOnce(&DryRun) -> Outcome<T>) -> Outcome<T> {
-        let opened = self.gateway.open_run(&json!({"mode": "dry_run", "labels": {"command": command}, "expires_in": LIFE}))?;
-        let text = |name: &str| opened.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        if text("mode") != "dry_run" {
-            return Err(Failure::unreachable("The gateway did not open a dry run; nothing was run.", "Look whether the url in dryrun.toml is that of the dry-run gateway."));
-        }
-        let path = format!("/client/v4/accounts/{}/d1/database/{}/raw", self.account, self.database);
-        let run = DryRun { id: text("id"), gateway: self.gateway.with(&text("token")), path };
-        let worked = work(&run);
-        let closed = run.gateway.close_run(&run.id);
-        let result = worked?;
-        closed.map_err(|failure| Failure {
-            message: format!("The dry run {} could not be closed: {}", run.id, failure.message),
-            remedy: format!("It reaches no store and ends by itself within {} minutes. {}", LIFE / 60, failure.remedy),
-            ..failure
-        })?;
-        Ok(result)
+        rehearse(&self.gateway, &self.account, command, |run| work(&run.database(&self.database)))
     }
+}
+
+/// An open dry run, in which every database of its gateway can be asked.
+pub struct Opened {
+    id: String,
+    gateway: Gateway,
+    account: String,
+}
+
+impl Opened {
+    /// The same run, at one database.
+    pub fn database(&self, binding: &str) -> DryRun {
+        let path = format!("/client/v4/accounts/{}/d1/database/{binding}/raw", self.account);
+        DryRun { id: self.id.clone(), gateway: self.gateway.clone(), path }
+    }
+}
+
+impl Site {
+    /// Works in a dry run of its own, which is closed afterwards.
+    pub fn rehearse<T>(&self, command: &str, work: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
+        rehearse(&self.gateway, &self.account, command, work)
+    }
+}
+
+fn rehearse<T>(gateway: &Gateway, account: &str, command: &str, work: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
+    let opened = gateway.open_run(&json!({"mode": "dry_run", "labels": {"command": command}, "expires_in": LIFE}))?;
+    let text = |name: &str| opened.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if text("mode") != "dry_run" {
+        return Err(Failure::unreachable("The gateway did not open a dry run; nothing was run.", "Look whether the url in dryrun.toml is that of the dry-run gateway."));
+    }
+    let run = Opened { id: text("id"), gateway: gateway.with(&text("token")), account: account.to_owned() };
+    let worked = work(&run);
+    let closed = run.gateway.close_run(&run.id);
+    let result = worked?;
+    closed.map_err(|failure| Failure {
+        message: format!("The dry run {} could not be closed: {}", run.id, failure.message),
+        remedy: format!("It reaches no store and ends by itself within {} minutes. {}", LIFE / 60, failure.remedy),
+        ..failure
+    })?;
+    Ok(result)
 }
 
 /// The rows of one statement.

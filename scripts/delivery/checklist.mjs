@@ -2,28 +2,22 @@
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { parse } from 'smol-toml';
+import { createCommand, judge, sectionsOf, storesOf } from './config_rules.mjs';
 import { fail, isMain } from './lib.mjs';
 
 const control = ['CONTROL', 'FLAGS'];
 const patience = 20_000;
 
-function sectionOf(environment) {
-  const toml = parse(readFileSync('wrangler.toml', 'utf8'));
-  return environment === 'staging' ? toml : toml.env[environment];
-}
 
 /** The commands, in order. */
 export function commands(environment, section) {
   const flag = environment === 'staging' ? '' : ` --env ${environment}`;
-  const { vars, d1_databases: databases = [], kv_namespaces: namespaces = [], r2_buckets: buckets = [] } = section;
   const purpose = (binding) => (control.includes(binding) ? 'the gateway\'s own' : 'agents work on it');
-  const titleOf = (binding) => vars.STORES[binding]?.name ?? `${section.name}-${binding.toLowerCase()}`;
   return [
     '# 1. The stores. Put each id that is printed into wrangler.toml, those of targets into STORES as well. Never one of the other environment.',
-    ...databases.map(({ binding, database_name: name }) => `wrangler d1 create ${name}    # ${binding}: ${purpose(binding)}`),
-    ...namespaces.map(({ binding }) => `wrangler kv namespace create ${titleOf(binding)}    # ${binding}: ${purpose(binding)}`),
-    ...buckets.map(({ binding, bucket_name: name }) => `wrangler r2 bucket create ${name}    # ${binding}: ${purpose(binding)}`),
-    '# and ACCOUNT_ID: wrangler whoami',
+    ...storesOf(section).map((store) => `${createCommand(section, store)}    # ${store.binding}: ${purpose(store.binding)}`),
+    '# and ACCOUNT_ID: wrangler whoami. Then look at the file:',
+    'make check-config',
     '',
     '# 2. The control database, and the marker that says where it belongs. The marker is written by hand, once.',
     `wrangler d1 migrations apply CONTROL --remote${flag}`,
@@ -48,15 +42,13 @@ export function commands(environment, section) {
 /** What was looked at: ok true, false, or null when it could not be looked at. */
 const result = (ok, what, remedy = '') => ({ ok, what, remedy });
 
-function inFile(environment, section, other) {
-  const ids = ({ d1_databases: databases = [], kv_namespaces: namespaces = [], r2_buckets: buckets = [] }) =>
-    [...databases.map(({ database_id: id }) => id), ...namespaces.map(({ id }) => id), ...buckets.map(({ bucket_name: name }) => name)];
-  const shared = ids(section).filter((id) => ids(other).includes(id));
-  return [
-    result(section.vars.ENVIRONMENT === environment, `wrangler.toml: ENVIRONMENT is ${section.vars.ENVIRONMENT}`, `It has to be ${environment}.`),
-    result(/^[0-9a-f]{32}$/.test(section.vars.ACCOUNT_ID), `wrangler.toml: ACCOUNT_ID is ${section.vars.ACCOUNT_ID}`, 'Put the id of your account there: wrangler whoami'),
-    result(shared.length === 0, `wrangler.toml: no store is shared with the other environment${shared.length > 0 ? `, but ${shared.join(', ')}` : ''}`, 'Create one for this environment alone.'),
-  ];
+/** What scripts/check_config says of the file, as far as it is about this environment. */
+function inFile(environment, toml, example) {
+  return judge(toml, example).flatMap(({ rule, findings }) => {
+    const here = findings.filter((finding) => finding.environment === undefined || finding.environment === environment);
+    const found = here.map(({ level, what, remedy }) => result(level === 'note' ? null : false, `wrangler.toml: ${what}`, remedy));
+    return found.length > 0 ? found : [result(true, `wrangler.toml: ${rule}`)];
+  });
 }
 
 async function inAccount(environment, section) {
@@ -130,12 +122,13 @@ async function atGateway(environment, section) {
 if (isMain(import.meta.url)) {
   const [environment, flag] = process.argv.slice(2);
   if (!['staging', 'production'].includes(environment) || (flag && flag !== '--check')) fail('the arguments are not understood', 'usage: checklist staging|production [--check]');
-  const section = sectionOf(environment);
+  const [toml, example] = ['wrangler.toml', 'tests/config/wrangler.toml'].map((file) => parse(readFileSync(file, 'utf8')));
+  const [, section] = sectionsOf(toml).find(([name]) => name === environment);
+  if (!section.vars) fail(`wrangler.toml has no variables for ${environment}`, 'Correct it first: make check-config');
   if (!flag) {
     console.log(commands(environment, section));
   } else {
-    const other = sectionOf(environment === 'staging' ? 'production' : 'staging');
-    const results = [...inFile(environment, section, other), ...(await inAccount(environment, section)), ...(await atGateway(environment, section))];
+    const results = [...inFile(environment, toml, example), ...(await inAccount(environment, section)), ...(await atGateway(environment, section))];
     for (const { ok, what, remedy } of results) console.log(`${ok === null ? '-     ' : ok ? 'ok    ' : 'FAILED'} ${what}${ok === false && remedy ? `\n         ${remedy}` : ''}`);
     const count = (wanted) => results.filter(({ ok }) => ok === wanted).length;
     console.log(`${count(true)} ok, ${count(false)} failed, ${count(null)} not looked at`);

@@ -50,21 +50,22 @@ const mayBeMissing = [/^routes?(\..*)?$/, /^account_id$/, /^(limits|observabilit
 
 const isOneOf = (patterns, path) => patterns.some((pattern) => pattern.test(path));
 
-/** Compares the environments. Answers { problems, differences }: rows of [path, staging, production]. */
+/** Compares the environments. Answers { shared, unlike, differences } and both kinds of `problems`; differences are rows of [path, staging, production]. */
 export function compareEnvironments(toml) {
   const [staging, production] = ['staging', 'production'].map((environment) => flat(toml, environment));
   const paths = [...new Set([...Object.keys(staging), ...Object.keys(production)])].sort();
-  const problems = [];
+  const shared = [];
+  const unlike = [];
   const differences = [];
   for (const path of paths) {
     const same = JSON.stringify(staging[path]) === JSON.stringify(production[path]);
     if (same) {
-      if (isOneOf(mustDiffer, path)) problems.push(`${path} is the same in both environments: ${JSON.stringify(staging[path])}`);
+      if (isOneOf(mustDiffer, path)) shared.push(`${path} is the same in both environments: ${JSON.stringify(staging[path])}`);
       continue;
     }
     const both = path in staging && path in production;
     const expected = (isOneOf(mustDiffer, path) || isOneOf(mayDiffer, path)) && (both || isOneOf(mayBeMissing, path));
-    if (!expected) problems.push(`${path} must be the same in both environments: staging ${JSON.stringify(staging[path]) ?? 'has none'}, production ${JSON.stringify(production[path]) ?? 'has none'}`);
+    if (!expected) unlike.push(`${path} must be the same in both environments: staging ${JSON.stringify(staging[path]) ?? 'has none'}, production ${JSON.stringify(production[path]) ?? 'has none'}`);
     differences.push([path, staging[path], production[path]]);
   }
   // A thing can be shared under two names as well.
@@ -72,9 +73,9 @@ export function compareEnvironments(toml) {
   const inProduction = new Map(identities(production).map(([path, value]) => [value, path]));
   for (const [path, value] of identities(staging)) {
     const other = inProduction.get(value);
-    if (other !== undefined && other !== path) problems.push(`${path} of staging is ${other} of production: ${JSON.stringify(value)}`);
+    if (other !== undefined && other !== path) shared.push(`${path} of staging is ${other} of production: ${JSON.stringify(value)}`);
   }
-  return { problems, differences };
+  return { problems: [...shared, ...unlike], shared, unlike, differences };
 }
 
 /** What of an environment is other than it was: rows of [path, before, after]. */

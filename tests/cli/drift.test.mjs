@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { startGateway } from '../e2e/harness/gateway.mjs';
+import { environmentSettings } from '../e2e/harness/settings.mjs';
 import { makeProject, twoEnvironments } from './helpers.mjs';
 
 let staging;
@@ -33,14 +35,16 @@ async function drift(here, there, args = ['--json']) {
 
 async function equal(here, there) {
   const said = await drift(here, there);
-  assert.deepEqual([said.code, said.json?.equal, said.json?.differences], [0, true, []], said.stdout + said.stderr);
+  const [only, ...more] = said.json?.databases ?? [];
+  assert.deepEqual([said.code, said.json?.equal, only?.database, only?.differences, more], [0, true, 'DB', [], []], said.stdout + said.stderr);
 }
 
 /** The one difference. */
 async function differ(here, there) {
   const said = await drift(here, there);
-  assert.deepEqual([said.code, said.json?.equal, said.json?.differences?.length], [1, false, 1], said.stdout + said.stderr);
-  const { kind, name, change, details, diff, columns } = said.json.differences[0];
+  const [only] = said.json?.databases ?? [];
+  assert.deepEqual([said.code, said.json?.equal, only?.differences?.length], [1, false, 1], said.stdout + said.stderr);
+  const { kind, name, change, details, diff, columns } = only.differences[0];
   return { what: `${change} ${kind} ${name}`, details, diff, columns };
 }
 
@@ -137,8 +141,9 @@ describe('the level of migrations', () => {
 
   test('pending, missing and out of order', async () => {
     const said = await drift(record('1.sql', '2.sql', '3.sql', '4.sql'), record('1.sql', '3.sql', 'hotfix.sql'));
-    const { pending, missing, out_of_order: odd, from, to } = said.json.migrations;
-    assert.deepEqual([said.code, said.json.differences, pending, missing], [1, [], ['2.sql', '4.sql'], ['hotfix.sql']]);
+    const [{ differences, migrations }] = said.json.databases;
+    const { pending, missing, out_of_order: odd, from, to } = migrations;
+    assert.deepEqual([said.code, differences, pending, missing], [1, [], ['2.sql', '4.sql'], ['hotfix.sql']]);
     assert.deepEqual(odd, ['2.sql is pending, but 3.sql, which came after it, is applied.']);
     assert.deepEqual([from.length, to.length], [4, 3]);
     assert.match((await drift('', '', [])).stdout, /^staging and production have the same schema, but not the same migrations\.[^]*pending in production: 2\.sql\n[^]*only in production: hotfix\.sql/);
@@ -146,7 +151,8 @@ describe('the level of migrations', () => {
 
   test('a side without any record', async () => {
     const said = await drift(record('1.sql'), '');
-    assert.deepEqual([said.code, said.json.migrations.pending, said.json.migrations.to], [1, ['1.sql'], null]);
+    const [{ migrations }] = said.json.databases;
+    assert.deepEqual([said.code, migrations.pending, migrations.to], [1, ['1.sql'], null]);
   });
 });
 
@@ -168,5 +174,83 @@ describe('what cannot be compared', () => {
       alone.remove();
       crossed.remove();
     }
+  });
+});
+
+describe('any number of databases', () => {
+  const pairs = [];
+  const folders = [];
+  after(async () => {
+    folders.forEach((each) => each.remove());
+    await Promise.all(pairs.flat().map((gateway) => gateway.stop()));
+  });
+
+  /** Two gateways with these databases besides (or, with `vars`, these stores), and drift between them. */
+  async function between(here, there) {
+    const pair = await Promise.all([['staging', here], ['production', there]].map(([environment, options]) => startGateway({ environment, proxied: false, ...options })));
+    pairs.push(pair);
+    const [one, other] = pair;
+    const place = makeProject({ staging: { url: one.url, key: one.keys.agent }, production: { url: other.url, key: other.keys.agent } });
+    folders.push(place);
+    return { one, other, drift: (...args) => place.run(['drift', ...args]) };
+  }
+  const stores = (environment, change) => {
+    const { STORES } = environmentSettings(environment).vars;
+    const changed = structuredClone(STORES);
+    change(changed);
+    return { vars: { STORES: changed } };
+  };
+  const runsOf = async (gateway) => (await gateway.api('/v1/runs', { key: 'agent' })).json.runs;
+
+  test('all of them are compared, by binding, in one closed dry run on each side', async () => {
+    const { one, other, drift } = await between({ databases: ['AUDIT'] }, { databases: ['AUDIT'] });
+    await one.audit.exec('CREATE TABLE entries (id INTEGER PRIMARY KEY, who TEXT)');
+    await other.audit.exec('CREATE TABLE entries (id INTEGER PRIMARY KEY)');
+    const said = await drift('--json');
+    assert.equal(said.code, 1, said.stderr);
+    assert.deepEqual(said.json.databases.map(({ database, equal, differences }) => [database, equal, differences.length]), [['AUDIT', false, 1], ['DB', true, 0]]);
+    for (const gateway of [one, other]) {
+      const runs = await runsOf(gateway);
+      assert.deepEqual(runs.map(({ mode, closed_at: closed }) => [mode, closed !== null]), [['dry_run', true]]);
+    }
+    assert.match((await drift()).stdout, /^1 of 2 databases differ between staging \(\+\) and production \(-\)\.\n\nAUDIT: 1 difference [^]*table entries: different\n[^]*\nDB: staging and production have the same schema and the same migrations\.\n/);
+    assert.match((await drift('--markdown')).stdout, /^## Schema drift\n\n\*\*1 of 2 databases[^]*### `AUDIT`\n[^]*#### `table entries: different`[^]*### `DB`\n/);
+    await other.audit.exec('ALTER TABLE entries ADD COLUMN who TEXT');
+    const equal = await drift();
+    assert.deepEqual([equal.code, equal.stdout.split('\n')[0]], [0, 'All 2 databases of staging and production have the same schema and the same migrations.'], equal.stdout);
+    await one.audit.exec('DROP TABLE entries');
+    // One that is named, by its binding or by what either side calls it.
+    for (const [name, code] of [['DB', 0], ['AUDIT', 1], [environmentSettings('staging').vars.STORES.DB.name, 0], [environmentSettings('production').vars.STORES.DB.id, 0], ['audit-database', 1]]) {
+      const only = await drift('--json', '--database', name);
+      assert.deepEqual([only.code, only.json.databases.length], [code, 1], `${name}: ${only.stderr}`);
+    }
+    const none = await drift('--database', 'OTHER');
+    assert.deepEqual([none.code, /no database OTHER[^]*AUDIT, DB/.test(none.stderr)], [2, true], none.stderr);
+  });
+
+  test('one that only one side has is named, and the others are compared', async () => {
+    const { drift } = await between({ databases: ['AUDIT'] }, { databases: ['LEDGER'] });
+    const said = await drift('--json');
+    assert.deepEqual([said.code, said.json.only_in_from, said.json.only_in_to, said.json.databases.map(({ database }) => database)], [1, ['AUDIT'], ['LEDGER'], ['DB']], said.stderr);
+    assert.match((await drift()).stdout, /^2 of 3 databases differ[^]*\nAUDIT: only in staging\n\nLEDGER: only in production\n\nDB: staging and/);
+    const named = await drift('--json', '--database', 'AUDIT');
+    assert.deepEqual([named.code, named.json.only_in_from, named.json.databases], [1, ['AUDIT'], []]);
+  });
+
+  test('one that may not be read is not said to be equal', async () => {
+    const { drift } = await between({}, stores('production', ({ DB }) => { DB.policy = 'denied'; }));
+    const said = await drift('--json');
+    assert.deepEqual([said.code, said.json.equal, said.json.not_compared], [1, false, [{ database: 'DB', denied_in: 'production' }]], said.stderr);
+    assert.match((await drift()).stdout, /could not be compared\.\n\nDB: not compared, because its policy in production is denied\n$/);
+  });
+
+  test('none on either side is nothing to compare, and none on one side is a difference', async () => {
+    const without = (environment) => stores(environment, (all) => { delete all.DB; });
+    const nowhere = await between(without('staging'), without('production'));
+    const said = await nowhere.drift();
+    assert.deepEqual([said.code, said.stdout], [0, 'Neither staging nor production has a D1 database: there is nothing to compare.\n'], said.stderr);
+    assert.deepEqual(await runsOf(nowhere.one), []);
+    const half = await between({}, without('production'));
+    assert.deepEqual([(await half.drift('--json')).json.only_in_from, (await half.drift()).code], [['DB'], 1]);
   });
 });

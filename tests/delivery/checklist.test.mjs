@@ -6,26 +6,31 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { startGateway, reads } from '../e2e/harness/gateway.mjs';
-import { environment as variables, inProject, newFolder, run, script, serve, textOf } from './helpers.mjs';
+import { adopters, configuration, inProject, newFolder, projectCopy, run, script, serve } from './helpers.mjs';
 
-const toml = parse(textOf('wrangler.toml'));
-const sections = { staging: toml, production: toml.env.production };
-const checklist = (words, env) => run(inProject('scripts/delivery/checklist'), words, { env });
-const PATH = `${inProject('node_modules/.bin')}:${variables.PATH}`;
+const sectionsIn = (text) => ({ staging: parse(text), production: parse(text).env.production });
+const sections = sectionsIn(configuration);
+// The one that the project comes with, and one with two databases, no R2 and no KV of its own.
+const copy = projectCopy();
+const other = projectCopy({ 'wrangler.toml': adopters });
+after(() => [copy, other].forEach((each) => each.remove()));
+const checklist = (words, env, { at } = copy) => run(at('scripts/delivery/checklist'), words, { env });
 
 describe('the commands', () => {
-  for (const [environment, other] of [['staging', 'production'], ['production', 'staging']]) {
-    test(`${environment}: every store is made and nothing of ${other} is named`, async () => {
-      const { code, stdout } = await checklist([environment]);
+  for (const [place, text, environment, elsewhere] of [
+    [copy, configuration, 'staging', 'production'], [copy, configuration, 'production', 'staging'], [other, adopters, 'staging', 'production'], [other, adopters, 'production', 'staging'],
+  ]) {
+    test(`${environment} of ${sectionsIn(text).staging.name}: every store is made and nothing of ${elsewhere} is named`, async () => {
+      const { code, stdout } = await checklist([environment], {}, place);
       assert.equal(code, 0);
-      const { d1_databases: databases, kv_namespaces: namespaces, r2_buckets: buckets } = sections[environment];
+      const { d1_databases: databases, kv_namespaces: namespaces, r2_buckets: buckets = [] } = sectionsIn(text)[environment];
       for (const { database_name: name } of databases) assert.match(stdout, new RegExp(`^wrangler d1 create ${name} `, 'm'));
       for (const { binding } of namespaces) assert.match(stdout, new RegExp(`^wrangler kv namespace create \\S+ +# ${binding}: `, 'm'));
       for (const { bucket_name: name } of buckets) assert.match(stdout, new RegExp(`^wrangler r2 bucket create ${name} `, 'm'));
       const about = stdout.split('\n').filter((line) => /^wrangler (d1 (migrations|execute)|deploy|secret)|\| wrangler/.test(line));
       assert.equal(about.length, 6);
       for (const line of about) assert.equal(line.includes('--env production'), environment === 'production', line);
-      assert.doesNotMatch(stdout, new RegExp(`'${other}'|drk_${other}|create \\S*${other}`));
+      assert.doesNotMatch(stdout, new RegExp(`'${elsewhere}'|drk_${elsewhere}|create \\S*${elsewhere}`));
     });
   }
 
@@ -36,10 +41,10 @@ describe('the commands', () => {
       const steps = stdout.split('\n').filter((line) => /^wrangler d1 (migrations|execute)/.test(line)).map((line) => line.replace('--remote', `--local --persist-to ${state}`));
       assert.equal(steps.length, 2);
       for (const line of steps) {
-        const { code, said } = await run('bash', ['-c', line], { env: { PATH, CI: 'true' } });
+        const { code, said } = await run('bash', ['-c', line], { cwd: copy.folder, env: copy.env });
         assert.equal(code, 0, said);
       }
-      const asked = await run('bash', ['-c', `wrangler d1 execute CONTROL --env production --local --persist-to ${state} --json --command "SELECT environment FROM environment_marker"`], { env: { PATH } });
+      const asked = await run('bash', ['-c', `wrangler d1 execute CONTROL --env production --local --persist-to ${state} --json --command "SELECT environment FROM environment_marker"`], { cwd: copy.folder, env: copy.env });
       assert.deepEqual(JSON.parse(asked.stdout)[0].results, [{ environment: 'production' }]);
     } finally {
       rmSync(state, { recursive: true, force: true });
@@ -82,7 +87,7 @@ describe('what is done, as the gateway says it', { timeout: 120_000 }, () => {
 
   test('every store answers, and the key and the stores are those of wrangler.toml', async () => {
     const { stdout } = await check();
-    for (const line of ['the gateway says that it is staging', 'the gateway reaches control', 'the gateway reaches flags', 'the gateway reaches DB', 'the gateway reaches CACHE', 'the gateway reaches FILES', "the gateway's stores are those of wrangler.toml", `the gateway answers for the account ${toml.vars.ACCOUNT_ID}`]) {
+    for (const line of ['the gateway says that it is staging', 'the gateway reaches control', 'the gateway reaches flags', 'the gateway reaches DB', 'the gateway reaches CACHE', 'the gateway reaches FILES', "the gateway's stores are those of wrangler.toml", `the gateway answers for the account ${sections.staging.vars.ACCOUNT_ID}`]) {
       assert.ok(stdout.includes(`ok     ${line}\n`), `${line}\n${stdout}`);
     }
     assert.match(stdout, /ok {5}the key is taken: operator, operator/);

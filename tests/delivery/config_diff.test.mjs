@@ -4,10 +4,9 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { changesOf, compareEnvironments, flat } from '../../scripts/delivery/config_diff.mjs';
-import { History, script, textOf } from './helpers.mjs';
+import { History, configuration as text, script } from './helpers.mjs';
 
-const text = textOf('wrangler.toml');
-/** wrangler.toml with one text replaced; fails when it is not there. */
+/** The configuration with one text replaced; fails when it is not there. */
 const edited = (from, to) => {
   assert.ok(text.includes(from), from);
   return text.replace(from, to);
@@ -19,7 +18,7 @@ const inProduction = (from, to) => {
   return text.replace(production, production.replace(from, to));
 };
 
-test("the project's own environments are as they should be, and their differences are shown", () => {
+test('the environments that the project comes with are as they should be, and their differences are shown', () => {
   const { problems: found, differences } = compareEnvironments(parse(text));
   assert.deepEqual(found, []);
   const paths = differences.map(([path]) => path);
@@ -119,5 +118,9 @@ describe('the script', () => {
     assert.match(stderr, /nothing was deployed/);
   });
 
-  test('reads the file as it is when no commit is named', async () => assert.equal((await script('config_diff.mjs', [])).code, 0));
+  test('reads the file as it is when no commit is named', async () => {
+    assert.equal((await ask()).code, 1);
+    history.write({ 'wrangler.toml': text });
+    assert.equal((await ask()).code, 0);
+  });
 });

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +12,10 @@ export const projectFolder = fileURLToPath(new URL('../..', import.meta.url)).re
 export const inProject = (file) => path.join(projectFolder, file);
 export const textOf = (file) => readFileSync(inProject(file), 'utf8');
 export const newFolder = (purpose) => mkdtempSync(path.join(tmpdir(), `dryrun-${purpose}-`));
+
+/** wrangler.toml as it comes with the project, and as somebody has it who set the gateway up. */
+export const configuration = textOf('tests/config/wrangler.toml').replaceAll('../../', '');
+export const adopters = textOf('tests/config/adopter.toml');
 
 // A test must not depend on how the machine or the workflow that it runs in is set up.
 const neutral = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(GIT_|GITHUB_|CLOUDFLARE_|DRYRUN_|WRANGLER_)/.test(name)));
@@ -89,6 +93,34 @@ export async function run(command, words, { cwd = projectFolder, env = {}, input
   const [code] = await once(child, 'close');
   return { code, stdout, stderr, said: stdout + stderr };
 }
+
+/**
+ * A copy of the project that is somebody else's: its wrangler.toml is the one of the example unless `files` says otherwise (null: no such file). What was
+ * installed and built is shared. `env` finds the programs; cargo works in the project itself, whose build is warm.
+ */
+export function projectCopy(files = {}) {
+  const folder = newFolder('copy');
+  const at = (name) => path.join(folder, name);
+  const shared = ['node_modules', '.tools', 'build', 'build-probe', 'target'];
+  const left = new Set([...shared, '.git', '.state', '.state-demo', '.wrangler', 'wrangler.toml', 'wrangler.json', 'wrangler.jsonc']);
+  const isLeft = (name) => left.has(name) || /^\.(env|dev\.vars)(\.|$)/.test(name);
+  cpSync(projectFolder, folder, { recursive: true, filter: (from) => from === projectFolder || path.dirname(from) !== projectFolder || !isLeft(path.basename(from)) });
+  for (const name of shared) symlinkSync(inProject(name), at(name));
+  for (const [name, text] of Object.entries({ 'wrangler.toml': configuration, ...files })) {
+    if (text === null) continue;
+    mkdirSync(path.dirname(at(name)), { recursive: true });
+    writeFileSync(at(name), text);
+  }
+  const bin = newFolder('bin');
+  writeFileSync(path.join(bin, 'cargo'), `#!/bin/sh\n${cargoInProject}\n`);
+  chmodSync(path.join(bin, 'cargo'), 0o755);
+  const PATH = `${bin}:${at('node_modules/.bin')}:${environment.PATH}`;
+  const remove = () => [folder, bin].forEach((each) => rmSync(each, { recursive: true, force: true }));
+  return { folder, at, env: { PATH, CI: 'true' }, remove };
+}
+
+/** A shell command in the place of cargo, wherever it is called. */
+export const cargoInProject = `cd '${projectFolder}' && PATH='${environment.PATH}' exec cargo "$@"`;
 
 /** Runs a delivery script; `outputs` and `page` are what it hands to the workflow. */
 export async function script(name, words, options = {}) {

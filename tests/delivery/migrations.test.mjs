@@ -5,7 +5,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { editedSince, namingProblems, plan } from '../../scripts/delivery/migrations.mjs';
-import { History, environment, inProject, newFolder, run, script } from './helpers.mjs';
+import { History, inProject, newFolder, projectCopy, run, script } from './helpers.mjs';
 
 const files = ['0001_control.sql', '0002_more.sql', '0003_most.sql'];
 const folders = [];
@@ -117,10 +117,12 @@ describe('what was deployed', () => {
 
 describe('a real database, by wrangler', { timeout: 120_000 }, () => {
   const state = keep(newFolder('control'));
+  const copy = projectCopy();
+  after(() => copy.remove());
   const place = ['--local', '--persist-to', state];
-  const wrangler = (...words) => run(inProject('node_modules/.bin/wrangler'), words, { env: { CI: 'true', PATH: `${inProject('node_modules/.bin')}:${environment.PATH}` } });
+  const wrangler = (...words) => run(inProject('node_modules/.bin/wrangler'), words, { cwd: copy.folder, env: copy.env });
   const applied = async (...words) => {
-    const { code, stdout, said } = await run(inProject('scripts/delivery/applied'), words);
+    const { code, stdout, said } = await run(copy.at('scripts/delivery/applied'), words);
     assert.equal(code, 0, said);
     return JSON.parse(stdout);
   };
@@ -148,7 +150,7 @@ describe('a real database, by wrangler', { timeout: 120_000 }, () => {
   });
 
   test('one that cannot be asked is a failure, not an empty list', async () => {
-    const { code, stdout, stderr } = await run(inProject('scripts/delivery/applied'), ['--remote'], { env: { CLOUDFLARE_API_TOKEN: 'x', CLOUDFLARE_ACCOUNT_ID: 'a'.repeat(32), CLOUDFLARE_API_BASE_URL: 'http://127.0.0.1:9/client/v4' } });
+    const { code, stdout, stderr } = await run(copy.at('scripts/delivery/applied'), ['--remote'], { env: { CLOUDFLARE_API_TOKEN: 'x', CLOUDFLARE_ACCOUNT_ID: 'a'.repeat(32), CLOUDFLARE_API_BASE_URL: 'http://127.0.0.1:9/client/v4' } });
     assert.notEqual(code, 0);
     assert.equal(stdout, '');
     assert.match(stderr, /could not be asked/);

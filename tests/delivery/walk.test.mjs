@@ -7,12 +7,13 @@ import { DatabaseSync } from 'node:sqlite';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'smol-toml';
-import { History, inProject, newFolder, serve, textOf } from './helpers.mjs';
+import { History, adopters, cargoInProject, inProject, newFolder, run, serve } from './helpers.mjs';
 import { github, guarded, verification, repository } from './recorded_github.mjs';
 import { Walk, evaluate } from './walk.mjs';
 
-const toml = parse(textOf('wrangler.toml'));
-const account = 'a'.repeat(32);
+// Two databases, an account and a domain for each environment: what a project has that was set up.
+const toml = parse(adopters);
+const accounts = { staging: toml.account_id, production: toml.env.production.account_id };
 const controlOf = ({ d1_databases: databases }) => databases.find(({ binding }) => binding === 'CONTROL').database_id;
 const control = { staging: controlOf(toml), production: controlOf(toml.env.production) };
 
@@ -23,11 +24,12 @@ async function cloudflare() {
   const writes = [];
   const nameOf = (id) => Object.keys(control).find((name) => control[name] === id);
   const service = await serve(({ method, path: asked, body, headers }) => {
-    const rest = asked.replace(`/client/v4/accounts/${account}/`, '');
+    const [, account, rest = asked] = /^\/client\/v4\/accounts\/(\w+)\/(.*)$/.exec(asked) ?? [];
     const ok = (result) => [200, { success: true, errors: [], messages: [], result }];
     const no = (status, code, message) => [status, { success: false, errors: [{ code, message }], messages: [], result: null }];
     const writing = (what) => {
-      if (!/^Bearer write-/.test(headers.authorization)) throw new Error(`${what} with ${headers.authorization}`);
+      const [, environment] = /^Bearer write-(\w+)$/.exec(headers.authorization) ?? [];
+      if (!environment || account !== accounts[environment]) throw new Error(`${what} with ${headers.authorization} in ${account}`);
       writes.push(what);
     };
     const [, id] = /^d1\/database\/([^/]+)\/query$/.exec(rest) ?? [];
@@ -61,6 +63,8 @@ async function cloudflare() {
     if (method === 'GET' && rest === 'workers/subdomain') return ok({ subdomain: 'acme' });
     if (method === 'GET' && part === 'settings') return ok({ bindings: [] });
     if (method === 'GET' && part === 'subdomain') return ok({ enabled: false, previews_enabled: false });
+    if (asked === '/client/v4/zones') return ok([{ id: 'zone', name: 'acme.dev' }]);
+    if (part === 'domains/changeset') return ok({ added: [], removed: [], updated: [], conflicting: [] });
     if (method === 'GET') return ok([]);
     return ok(part === 'subdomain' ? JSON.parse(body) : { id: 'x' });
   });
@@ -85,6 +89,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
   const history = [];
   const [deployments, verifications, environments] = [[], [], { production: guarded }];
   const walks = [];
+  let targets = 'MAIN_DB=target/main AUDIT_DB=target/audit';
   let api;
   let hub;
 
@@ -93,12 +98,16 @@ describe('a change on its way', { timeout: 600_000 }, () => {
   const first = {
     ...Object.fromEntries(readdirSync(inProject('scripts/delivery')).map((name) => [`scripts/delivery/${name}`, own(`scripts/delivery/${name}`)])),
     'scripts/common.sh': own('scripts/common.sh'), 'package.json': '{"type": "module"}', 'src/lib.rs': 'one', 'README.md': 'one',
-    'wrangler.toml': own('wrangler.toml').replace(/^\[build\]\ncommand.*\nwatch_dir.*\n/m, ''),
+    'scripts/check_config': own('scripts/check_config'), 'scripts/build': '#!/bin/sh\n', 'wrangler.toml': adopters, 'tests/config/wrangler.toml': own('tests/config/wrangler.toml'),
     'build/index.js': 'export class RunObject {}\nexport class ShadowObject {}\nexport default { fetch: () => new Response("") };\n',
     'migrations/0001_control.sql': 'CREATE TABLE runs (id TEXT PRIMARY KEY);',
   };
 
+  // What reads the variables is compiled once and not by every step.
+  const settings = inProject('target/debug/examples/settings');
   before(async () => {
+    const built = await run('bash', ['-c', cargoInProject, 'cargo', 'build', '--quiet', '--locked', '--example', 'settings']);
+    assert.equal(built.code, 0, built.said);
     api = await cloudflare();
     hub = await github({ history, deployments, verifications, environments });
     writeFileSync(calls, '');
@@ -113,7 +122,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
   /** A commit of main that was verified. */
   const merged = (files) => {
     origin.write(files);
-    for (const name of ['applied', 'checklist']) chmodSync(path.join(origin.folder, 'scripts/delivery', name), 0o755);
+    for (const name of ['delivery/applied', 'delivery/checklist', 'check_config', 'build']) chmodSync(path.join(origin.folder, 'scripts', name), 0o755);
     const commit = origin.commit({});
     history.push(commit);
     verifications.push(verification(commit, 'success'));
@@ -131,11 +140,14 @@ describe('a change on its way', { timeout: 600_000 }, () => {
         production: { CLOUDFLARE_API_TOKEN: 'write-production', SMOKE_KEY: 'smoke-production' },
       },
       variables: {
-        staging: { CLOUDFLARE_ACCOUNT_ID: account, GATEWAY_URL: 'https://staging.example.com' },
-        'production-preview': { PRODUCTION_ACCOUNT_ID: account, STAGING_ACCOUNT_ID: account, STAGING_URL: 'https://staging.example.com', PRODUCTION_URL: 'https://example.com', TARGET_MIGRATIONS: 'target' },
-        production: { CLOUDFLARE_ACCOUNT_ID: account, GATEWAY_URL: 'https://example.com' },
+        staging: { CLOUDFLARE_ACCOUNT_ID: accounts.staging, GATEWAY_URL: 'https://staging.example.com' },
+        'production-preview': {
+          PRODUCTION_ACCOUNT_ID: accounts.production, STAGING_ACCOUNT_ID: accounts.staging, STAGING_URL: 'https://staging.example.com', PRODUCTION_URL: 'https://example.com',
+          TARGET_MIGRATIONS: targets,
+        },
+        production: { CLOUDFLARE_ACCOUNT_ID: accounts.production, GATEWAY_URL: 'https://example.com' },
       },
-      instead: { make: 'exit 0', npm: 'exit 0', cargo: `mkdir -p target/release\nprintf '%s\\n' '#!/bin/bash' ${JSON.stringify(dryrun).replaceAll('$', '\\$').replaceAll('`', '\\`')} > target/release/dryrun\nchmod +x target/release/dryrun` },
+      instead: { make: 'exit 0', npm: 'exit 0', cargo: `if [ "$1" = run ]; then exec '${settings}'; fi\nmkdir -p target/release\nprintf '%s\\n' '#!/bin/bash' ${JSON.stringify(dryrun).replaceAll('$', '\\$').replaceAll('`', '\\`')} > target/release/dryrun\nchmod +x target/release/dryrun` },
     });
     walks.push(walk);
     return walk;
@@ -226,11 +238,11 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     const { results, writes, calls: called, page, log } = await promote('', { drift: 1 });
     assert.deepEqual(results, { check: 'success', rehearse: 'success', production: 'success' }, log);
     assert.deepEqual(writes, ['production migration 0001_control.sql', 'production migration 0002_more.sql', `${toml.env.production.name} deployed, commit ${commit}`]);
-    assert.deepEqual(called, ['production agent-production rehearse target', ' agent-production drift --from staging --to production', `production smoke-production smoke --url https://example.com --commit ${commit}`]);
+    assert.deepEqual(called, ['production agent-production rehearse --database MAIN_DB -- target/main', 'production agent-production rehearse --database AUDIT_DB -- target/audit', ' agent-production drift --from staging --to production', `production smoke-production smoke --url https://example.com --commit ${commit}`]);
     assert.deepEqual(endOf('production'), [[history.indexOf(commit), 'success']]);
     const titles = [...page.matchAll(/^## (.*)$/gm)].map(([, title]) => title);
     assert.deepEqual(titles, [
-      `${commit.slice(0, 10)} may go to production`, 'Configuration: ok', 'Migrations: ok', 'Rehearsal: ok', 'Drift of the schemas: look at this',
+      `${commit.slice(0, 10)} may go to production`, 'Configuration: ok', 'Setting up: ok', 'Migrations: ok', 'Rehearsal of MAIN_DB: ok', 'Rehearsal of AUDIT_DB: ok', 'Drift of the schemas: look at this',
       `${commit.slice(0, 10)} may go to production`, 'Smoke test of production: ok', 'How to roll back',
     ]);
     assert.match(page, /production: to apply, in this order:\n {2}0001_control\.sql\n {2}0002_more\.sql/);
@@ -251,6 +263,26 @@ describe('a change on its way', { timeout: 600_000 }, () => {
   test('a rehearsal that fails ends before anybody is asked', async () => {
     const { results, writes } = await promote('', { rehearse: 1 });
     assert.deepEqual([results, writes], [{ check: 'success', rehearse: 'failure', production: 'skipped' }, []]);
+  });
+
+  test('folders that do not say which database they are for end before anybody is asked', async () => {
+    const [before, bare] = [targets, 'target/main'];
+    targets = bare;
+    try {
+      const { results, writes, calls: called, log } = await promote('');
+      assert.deepEqual([results, writes, called], [{ check: 'success', rehearse: 'failure', production: 'skipped' }, [], []]);
+      assert.match(log, /does not say which database target\/main is for; wrangler\.toml has MAIN_DB, AUDIT_DB/);
+    } finally {
+      targets = before;
+    }
+  });
+
+  test('a configuration that is not set up is not deployed', async () => {
+    const left = adopters.replaceAll('7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a912', '5d0a3a52-6f0e-4c0b-9d57-1f4f2f0c6a01');
+    const { results, writes, page } = await deploy(merged({ 'wrangler.toml': left }));
+    assert.deepEqual([results.staging, writes], ['failure', []]);
+    assert.match(page, /TO DO! staging: the id of AUDIT_DB is that of the example/);
+    merged({ 'wrangler.toml': first['wrangler.toml'] });
   });
 
   test('a smoke test that fails in production is recorded, and the way back is on the page', async () => {

@@ -1,13 +1,13 @@
 // The README's tour, as it stands: a newcomer who types it gets what it promises.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { until } from './helpers.mjs';
 import { blocksOf, runToEnd, scriptOf, start, stepsOf } from './newcomer.mjs';
-import { projectFolder } from './harness/settings.mjs';
+import { configurationFile, projectFolder } from './harness/settings.mjs';
 import { freePort } from '../../demo/gateway.mjs';
 
 const startBudget = 90_000;
@@ -16,8 +16,8 @@ const commandBudget = 60_000;
 
 describe('the tour in the README', { timeout: 200_000 }, () => {
   const state = mkdtempSync(path.join(tmpdir(), 'dryrun-readme-'));
-  const keys = path.join(projectFolder, '.dev.vars');
-  const keysBefore = existsSync(keys) ? readFileSync(keys, 'utf8') : null;
+  // The tour sources ./.dev.vars in the project's folder; here that folder is one of the test's own, and the configuration is that of the tour.
+  const keys = path.join(state, '.dev.vars');
   const blocks = blocksOf('A tour in five minutes').filter(({ language }) => language === 'sh').map(({ text }) => text);
   let gateway;
   let tour;
@@ -27,19 +27,20 @@ describe('the tour in the README', { timeout: 200_000 }, () => {
 
   before(async () => {
     const port = await freePort();
-    gateway = start('scripts/dev', [], { env: { PORT: String(port), STATE: state } });
+    gateway = start('scripts/dev', [], { env: { PORT: String(port), STATE: state, CONFIG: configurationFile, DEV_VARS: keys } });
     await until(() => {
       assert.equal(gateway.ended, null, `scripts/dev ended: ${gateway.output}`);
       return answers(`http://127.0.0.1:${port}/health`);
     }, 'the gateway answers', startBudget).catch((error) => assert.fail(`${error.message}\n${gateway.output}`));
 
     api = `http://127.0.0.1:${port}`;
-    const shell = await runToEnd('bash', ['-c', scriptOf(blocks)], { env: { PORT: String(port) } }, tourBudget);
+    const shell = await runToEnd('bash', ['-c', scriptOf(blocks)], { cwd: state, env: { PORT: String(port) } }, tourBudget);
     tour = { ...shell, steps: stepsOf(shell.output) };
-    // The project's dryrun.toml names the port that `make dev` has without a PORT.
-    const profile = path.join(state, 'dryrun.toml');
-    writeFileSync(profile, readFileSync(path.join(projectFolder, 'dryrun.toml'), 'utf8').replace(':8787', `:${port}`));
-    command = await runToEnd('bash', ['-c', scriptOf([blocks[0], ...commandBlocks])], { env: { PORT: String(port), DRYRUN_CONFIG: profile } }, commandBudget);
+    writeFileSync(path.join(state, 'dryrun.toml'), `[staging]\nurl = "${api}"\nkey = { variable = "DEV_AGENT_KEY" }\n`);
+    // What the block finds in the project: the configuration, the command, and wrangler.
+    copyFileSync(configurationFile, path.join(state, 'wrangler.toml'));
+    for (const name of ['target', 'node_modules']) symlinkSync(path.join(projectFolder, name), path.join(state, name));
+    command = await runToEnd('bash', ['-c', scriptOf([blocks[0], ...commandBlocks])], { cwd: state, env: { PORT: String(port) } }, commandBudget);
   });
 
   after(async () => {
@@ -146,10 +147,9 @@ describe('the tour in the README', { timeout: 200_000 }, () => {
     assert.deepEqual(names.filter((name) => !name.startsWith('_cf_')), ['customers', 'noted']);
   });
 
-  test('leaves keys that were there as they were', () => {
-    const keysAfter = readFileSync(keys, 'utf8');
-    if (keysBefore === null) assert.match(keysAfter, /^DEV_AGENT_KEY=drk_staging_/m);
-    else assert.ok(keysAfter === keysBefore, '.dev.vars was changed');
+  test('makes keys that only their owner can read', () => {
+    assert.match(readFileSync(keys, 'utf8'), /^DEV_AGENT_KEY=drk_staging_/m);
+    assert.equal(statSync(keys).mode & 0o777, 0o600);
   });
 });
 

@@ -79,7 +79,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts a gateway with these variables over those of `wrangler.toml`, and waits until it listens.
+    /// Starts a gateway with these variables over those of `tests/config/wrangler.toml`, and waits until it listens.
     pub fn start(vars: &Value) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         assert!(root.join("build/index.js").exists(), "there is no compiled Worker: run make build first");

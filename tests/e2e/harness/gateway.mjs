@@ -16,9 +16,9 @@ export { both, onKey, reads, writes } from './wire.mjs';
 const roles = { agent: 'agent', agent2: 'agent', approver: 'approver', operator: 'operator' };
 
 /**
- * @param environment  'staging' or 'production': which part of wrangler.toml gives names, variables and bindings
+ * @param environment  'staging' or 'production': which part of tests/config/wrangler.toml gives names, variables and bindings
  * @param marker       what CONTROL says it belongs to; null leaves the marker out
- * @param vars         variables over those of wrangler.toml; undefined takes one away
+ * @param vars         variables over those of tests/config/wrangler.toml; undefined takes one away
  * @param secrets      secrets over the generated KEYS and TOKEN_SECRET; undefined takes one away
  * @param build        folder of the compiled Worker
  * @param modules      instead of `build`: { 'index.js': source, … }, the first is the entry
@@ -33,7 +33,7 @@ export async function startGateway({
 } = {}) {
   const folder = state ? path.resolve(state) : mkdtempSync(path.join(tmpdir(), 'dryrun-gateway-'));
   mkdirSync(folder, { recursive: true });
-  const settings = withDatabases(environmentSettings(environment), databases);
+  const settings = withDatabases(environmentSettings(environment), databases, environment);
   const keys = Object.fromEntries(Object.keys(roles).map((name) => [name, newKey(environment)]));
   const bindings = definedOnly({
     ...settings.vars,
@@ -121,9 +121,11 @@ export async function startGateway({
   return gateway;
 }
 
-function withDatabases(settings, databases) {
+function withDatabases(settings, databases, environment) {
+  // No id is in two environments.
+  const suffix = environment === 'staging' ? '' : `-${environment}`;
   const stores = databases.map((binding) => ({ binding, kind: 'd1', target: true }));
-  const known = Object.fromEntries(databases.map((binding) => [binding, { kind: 'd1', name: `${binding.toLowerCase()}-database`, id: `${binding.toLowerCase()}-id`, policy: 'live' }]));
+  const known = Object.fromEntries(databases.map((binding) => [binding, { kind: 'd1', name: `${binding.toLowerCase()}-database`, id: `${binding.toLowerCase()}-id${suffix}`, policy: 'live' }]));
   return { ...settings, stores: [...settings.stores, ...stores], vars: { ...settings.vars, STORES: { ...settings.vars.STORES, ...known } } };
 }
 

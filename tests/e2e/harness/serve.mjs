@@ -1,4 +1,4 @@
-// A gateway for tests that are not written in JavaScript. The first argument is JSON: { vars } over those of wrangler.toml, { build } another
+// A gateway for tests that are not written in JavaScript. The first argument is JSON: { vars } over those of tests/config/wrangler.toml, { build } another
 // folder of the compiled Worker. One line of JSON says where everything is; when stdin ends, so does the gateway.
 
 import { startGateway } from './gateway.mjs';

@@ -2,27 +2,24 @@
 
 mod compare;
 mod schema;
+mod show;
 
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
-use crate::dry::Place;
+use crate::dry::Site;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::markdown::{block, code};
 use crate::say::Say;
 use crate::settings::{Environment, Project};
-use crate::text::plain;
 
-use compare::{Difference, Level, Where, differences, level};
+use compare::{Difference, Level, differences, level};
 use schema::Side;
 
 /// Show where the schemas of two environments differ
 ///
-/// Tables, columns, indexes, views, triggers, foreign keys and applied migrations, read in dry runs. Blanks, comments, quotes and capitals that mean nothing are no difference.
+/// Tables, columns, indexes, views, triggers, foreign keys and applied migrations of every D1 database, read in dry runs. Blanks, comments, quotes and capitals that mean nothing are no difference.
 #[derive(clap::Args)]
-#[command(after_help = "It ends with 0 when both are equal and with 1 when they are not.
+#[command(after_help = "It ends with 0 when both are equal and with 1 when they are not, or when a database is only on one side.
 
 Examples:
   dryrun drift
@@ -34,7 +31,7 @@ pub struct Drift {
     /// The environment that is compared with it: what only it has is marked -
     #[arg(long, value_name = "ENVIRONMENT", default_value = "production")]
     to: Environment,
-    /// The database, by binding (the names and ids of the two are different); can be left out where there is only one
+    /// One database only, by binding, name or id; without it all of them are compared, by binding
     #[arg(long)]
     database: Option<String>,
     /// The table in which applied migrations are recorded
@@ -45,13 +42,41 @@ pub struct Drift {
     markdown: bool,
 }
 
+/// One database on both sides.
 struct Compared {
-    from: Environment,
-    to: Environment,
-    databases: (String, String),
+    database: String,
     differences: Vec<Difference>,
     level: Level,
     applied: (Option<Vec<String>>, Option<Vec<String>>),
+}
+
+impl Compared {
+    fn new(database: String, from: Side, to: Side) -> Self {
+        let applied = |side: &Side| side.applied.clone().unwrap_or_default();
+        Self { database, differences: differences(&from, &to), level: level(&applied(&from), &applied(&to)), applied: (from.applied, to.applied) }
+    }
+
+    fn is_equal(&self) -> bool {
+        self.differences.is_empty() && self.level.is_equal()
+    }
+}
+
+/// All databases of both sides.
+struct Drifted {
+    from: Environment,
+    to: Environment,
+    compared: Vec<Compared>,
+    only_in_from: Vec<String>,
+    only_in_to: Vec<String>,
+    /// Databases that one side does not let be read, with where that is.
+    denied: Vec<(String, Environment)>,
+}
+
+impl Drifted {
+    fn is_equal(&self) -> bool {
+        // What was not read is not known to be equal.
+        self.compared.iter().all(Compared::is_equal) && self.only_in_from.is_empty() && self.only_in_to.is_empty() && self.denied.is_empty()
+    }
 }
 
 impl Drift {
@@ -67,110 +92,55 @@ impl Drift {
         }
         let project = Project::find()?;
         // Both are known to be there before either is read.
-        let places = (self.place(&project, self.from, say)?, self.place(&project, self.to, say)?);
-        let read = |place: &Place| -> Outcome<Side> { place.rehearse("drift", |run| schema::read(run, &self.table)) };
-        let (from, to) = (read(&places.0)?, read(&places.1)?);
-        let compared = Compared {
-            from: self.from,
-            to: self.to,
-            databases: (places.0.database, places.1.database),
-            differences: differences(&from, &to),
-            level: level(from.applied.as_deref().unwrap_or_default(), to.applied.as_deref().unwrap_or_default()),
-            applied: (from.applied, to.applied),
-        };
-        let text = if self.markdown { compared.markdown() } else { compared.text() };
-        say.result(&compared.to_json(), &text);
-        Ok(if compared.is_equal() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Found as u8) })
+        let find = |environment| Site::find(crate::here::gateway(&project, environment, say)?);
+        let (from, to) = (find(self.from)?, find(self.to)?);
+        let drifted = self.compare(&from, &to)?;
+        let text = if self.markdown { drifted.markdown() } else { drifted.text() };
+        say.result(&drifted.to_json(), &text);
+        Ok(if drifted.is_equal() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Found as u8) })
     }
 
-    fn place(&self, project: &Project, environment: Environment, say: Say) -> Outcome<Place> {
-        Place::find(crate::here::gateway(project, environment, say)?, self.database.as_deref())
+    fn compare(&self, from: &Site, to: &Site) -> Outcome<Drifted> {
+        let bindings = match &self.database {
+            None => from.databases.iter().chain(&to.databases).map(|one| one.binding.clone()).collect(),
+            // Names and ids are those of one side, a binding is the same on both.
+            Some(name) => match from.named(name).or_else(|| to.named(name)) {
+                Some(database) => BTreeSet::from([database.binding.clone()]),
+                None => return from.pick(Some(name)).map(|_| Drifted::new(self.from, self.to)),
+            },
+        };
+        let mut drifted = Drifted::new(self.from, self.to);
+        let mut both = Vec::new();
+        let policy = |site: &Site, binding: &str| site.databases.iter().find(|one| one.binding == binding).map(|one| one.policy == "denied");
+        for binding in bindings {
+            match (policy(from, &binding), policy(to, &binding)) {
+                (Some(true), _) => drifted.denied.push((binding, self.from)),
+                (_, Some(true)) => drifted.denied.push((binding, self.to)),
+                (Some(false), Some(false)) => both.push(binding),
+                (Some(false), None) => drifted.only_in_from.push(binding),
+                (None, _) => drifted.only_in_to.push(binding),
+            }
+        }
+        if both.is_empty() {
+            return Ok(drifted);
+        }
+        let read = |site: &Site| {
+            site.rehearse("drift", |run| {
+                let side = |binding: &String| Ok((binding.clone(), schema::read(&run.database(binding), &self.table)?));
+                both.iter().map(side).collect::<Outcome<BTreeMap<String, Side>>>()
+            })
+        };
+        let (here, mut there) = (read(from)?, read(to)?);
+        for (binding, side) in here {
+            let other = there.remove(&binding).unwrap_or_default();
+            drifted.compared.push(Compared::new(binding, side, other));
+        }
+        Ok(drifted)
     }
 }
 
-impl Compared {
-    fn is_equal(&self) -> bool {
-        self.differences.is_empty() && self.level.is_equal()
-    }
-
-    fn verdict(&self) -> String {
-        let Self { from, to, differences, level, .. } = self;
-        match (differences.len(), level.is_equal()) {
-            (0, true) => format!("{from} and {to} have the same schema and the same migrations."),
-            (0, false) => format!("{from} and {to} have the same schema, but not the same migrations."),
-            (count, _) => format!("{count} {} between {from} (+) and {to} (-).", if count == 1 { "difference" } else { "differences" }),
-        }
-    }
-
-    fn levels(&self) -> Vec<String> {
-        let Self { from, to, level, applied, .. } = self;
-        let count = |list: &Option<Vec<String>>| match list {
-            None => "no record of migrations".to_owned(),
-            Some(names) => format!("{} applied{}", names.len(), names.last().map_or_else(String::new, |last| format!(", the last one {last}"))),
-        };
-        let mut lines = vec![format!("migrations of {from}: {}", count(&applied.0)), format!("migrations of {to}: {}", count(&applied.1))];
-        lines.extend(level.pending.iter().map(|name| format!("pending in {to}: {name}")));
-        lines.extend(level.missing.iter().map(|name| format!("only in {to}: {name}")));
-        lines.extend(level.out_of_order.iter().map(|what| format!("out of order: {what}")));
-        lines
-    }
-
-    fn title(&self, one: &Difference) -> String {
-        let of = if matches!(one.kind.as_str(), "index" | "trigger") { format!(" on {}", one.table) } else { String::new() };
-        let place = match one.place {
-            Where::From => format!("only in {}", self.from),
-            Where::To => format!("only in {}", self.to),
-            Where::Both => "different".to_owned(),
-        };
-        format!("{} {}{of}: {place}", one.kind, one.name)
-    }
-
-    fn text(&self) -> String {
-        let mut text = format!("{}\n", self.verdict());
-        for one in &self.differences {
-            let _ = writeln!(text, "\n{}", plain(&self.title(one)));
-            for detail in &one.details {
-                let _ = writeln!(text, "    {}", plain(detail));
-            }
-            for (sign, line) in &one.lines {
-                let _ = writeln!(text, "  {sign} {}", plain(line));
-            }
-        }
-        text.push('\n');
-        for line in self.levels() {
-            let _ = writeln!(text, "{}", plain(&line));
-        }
-        text
-    }
-
-    fn markdown(&self) -> String {
-        let mut text = format!("## Schema drift\n\n**{}**\n\n", self.verdict());
-        for line in self.levels() {
-            let _ = writeln!(text, "* {}", code(&line));
-        }
-        for one in &self.differences {
-            let _ = writeln!(text, "\n### {}\n", code(&self.title(one)));
-            let body = one.lines.iter().map(|(sign, line)| format!("{sign} {}\n", plain(line))).collect::<String>();
-            for detail in &one.details {
-                let _ = writeln!(text, "* {}", code(detail));
-            }
-            let _ = writeln!(text, "\n{}", block("diff", &body));
-        }
-        text
-    }
-
-    fn to_json(&self) -> Value {
-        let difference = |one: &Difference| {
-            let diff: Vec<String> = one.lines.iter().map(|(sign, line)| format!("{sign} {line}")).collect();
-            json!({"kind": one.kind, "name": one.name, "table": one.table, "change": one.place.as_str(), "details": one.details, "columns": one.columns, "diff": diff})
-        };
-        json!({
-            "equal": self.is_equal(), "from": self.from, "to": self.to, "databases": {"from": self.databases.0, "to": self.databases.1},
-            "differences": self.differences.iter().map(difference).collect::<Vec<_>>(),
-            "migrations": {
-                "from": self.applied.0, "to": self.applied.1,
-                "pending": self.level.pending, "missing": self.level.missing, "out_of_order": self.level.out_of_order,
-            },
-        })
+impl Drifted {
+    fn new(from: Environment, to: Environment) -> Self {
+        Self { from, to, compared: Vec::new(), only_in_from: Vec::new(), only_in_to: Vec::new(), denied: Vec::new() }
     }
 }

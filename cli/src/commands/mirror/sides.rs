@@ -1,9 +1,8 @@
 //! The two gateways and their databases.
 
-use serde_json::Value;
-
 use super::wire::{Source, Stop, Target};
 use crate::api::Gateway;
+use crate::dry::{Database, Site};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::here::gateway;
 use crate::say::Say;
@@ -13,10 +12,7 @@ use crate::settings::{Environment, Project};
 struct Side {
     gateway: Gateway,
     account: String,
-    binding: String,
-    name: String,
-    id: String,
-    policy: String,
+    database: Database,
 }
 
 /// Both.
@@ -43,15 +39,16 @@ impl Sides {
         }
         let source = Side::find(source, database)?;
         // The same binding on the other side, whatever its database is called there.
-        let target = Side::find(target, Some(&source.binding))?;
-        if !source.id.is_empty() && source.id == target.id {
+        let target = Side::find(target, Some(&source.database.binding))?;
+        if !source.database.id.is_empty() && source.database.id == target.database.id {
             return same("Both gateways have the same database");
         }
-        if target.policy != "live" {
+        let Database { binding, policy, .. } = &target.database;
+        if policy != "live" {
             return Err(Failure::new(
                 Exit::Refused,
                 "not_writable",
-                format!("The policy of {} in {to} is {}, so nothing can be written there. Nothing was.", target.binding, target.policy),
+                format!("The policy of {binding} in {to} is {policy}, so nothing can be written there. Nothing was."),
                 "Set the policy of that store to live in wrangler.toml, for the time of the mirror.",
             ));
         }
@@ -60,12 +57,12 @@ impl Sides {
 
     /// Opens a dry run where rows are read.
     pub fn open_source(&self, stop: &Stop) -> Outcome<Source> {
-        Source::open(&self.source.gateway, &self.source.account, &self.source.binding, self.target.gateway.environment.as_str(), stop.clone())
+        Source::open(&self.source.gateway, &self.source.account, &self.source.database.binding, self.target.gateway.environment.as_str(), stop.clone())
     }
 
     /// Opens a run where they are written.
     pub fn open_target(&self, live: bool, stop: &Stop) -> Outcome<Target> {
-        Target::open(&self.target.gateway, &self.target.account, &self.target.binding, live, self.source.gateway.environment.as_str(), stop.clone())
+        Target::open(&self.target.gateway, &self.target.account, &self.target.database.binding, live, self.source.gateway.environment.as_str(), stop.clone())
     }
 
     /// What is read, for people and for the state.
@@ -80,29 +77,13 @@ impl Sides {
 }
 
 impl Side {
-    fn find(gateway: Gateway, database: Option<&str>) -> Outcome<Self> {
-        let about = gateway.get("/v1/environment")?.body;
-        let part = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let stores: Vec<&Value> = about.get("stores").and_then(Value::as_array).into_iter().flatten().filter(|store| part(store, "kind") == "d1").collect();
-        let names = || stores.iter().map(|store| part(store, "binding")).collect::<Vec<_>>().join(", ");
-        let is = |store: &Value, wanted: &str| ["binding", "name", "id"].iter().any(|name| part(store, name) == wanted);
-        let found = match (database, stores.as_slice()) {
-            (Some(wanted), _) => stores.iter().find(|store| is(store, wanted)).copied(),
-            (None, [one]) => Some(*one),
-            (None, _) => None,
-        };
-        let Some(store) = found else {
-            let what = database.map_or_else(
-                || format!("The {} gateway has several databases", gateway.environment),
-                |wanted| format!("The {} gateway has no database {wanted}", gateway.environment),
-            );
-            return Err(Failure::new(Exit::Usage, "which_database", format!("{what}. Nothing was read or written."), format!("Name one with --database: {}.", names())));
-        };
-        let (account, binding, name, id, policy) = (part(&about, "account"), part(store, "binding"), part(store, "name"), part(store, "id"), part(store, "policy"));
-        Ok(Self { gateway, account, binding, name, id, policy })
+    fn find(gateway: Gateway, named: Option<&str>) -> Outcome<Self> {
+        let site = Site::find(gateway)?;
+        let database = site.pick(named)?.clone();
+        Ok(Self { gateway: site.gateway, account: site.account, database })
     }
 
     fn describe(&self) -> String {
-        format!("{} {} at {}", self.gateway.environment, self.name, self.gateway.url)
+        format!("{} {} at {}", self.gateway.environment, self.database.name, self.gateway.url)
     }
 }
