@@ -179,7 +179,9 @@ impl Settings {
     pub fn store(&self, kind: StoreKind, text: &str) -> Result<Store, Problem> {
         let of_kind = || self.stores.iter().filter(|(_, settings)| settings.kind == kind);
         of_kind()
-            .find(|(binding, settings)| *binding == text || settings.name == text || settings.id.as_deref() == Some(text))
+            .find(|(binding, _)| *binding == text)
+            // After all bindings: the name of one store may be the binding of another.
+            .or_else(|| of_kind().find(|(_, settings)| settings.name == text || settings.id.as_deref() == Some(text)))
             .map(|(binding, settings)| Store { binding: binding.clone(), settings: settings.clone() })
             .ok_or_else(|| {
                 let known: Vec<&str> = of_kind().map(|(binding, _)| binding.as_str()).collect();
@@ -260,6 +262,8 @@ mod tests {
         for text in ["DB", "desk", "u-1"] {
             assert_eq!(settings.store(StoreKind::D1, text).unwrap().binding, "DB");
         }
+        let crossed = r#"{"A":{"kind":"d1","name":"B"},"B":{"kind":"d1","name":"other"}}"#;
+        assert_eq!(with("STORES", Some(crossed)).unwrap().store(StoreKind::D1, "B").unwrap().binding, "B");
         let problem = settings.store(StoreKind::R2, "DB").unwrap_err();
         assert_eq!((problem.code, problem.remedy.as_str()), (Code::UnknownStore, "Use one of: none (binding, configured name or id)."));
     }

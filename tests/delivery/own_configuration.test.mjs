@@ -2,8 +2,12 @@
 // tests/tidy.rs looks at the rest: no line of a test names such a file, and every target of the Makefile that runs tests has the guard.
 
 import assert from 'node:assert/strict';
-import { after, describe, test } from 'node:test';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { freePort } from '../../demo/gateway.mjs';
+import { until } from '../e2e/helpers.mjs';
+import { start } from '../e2e/newcomer.mjs';
 import { adopters, inProject, projectCopy, run } from './helpers.mjs';
 
 describe('the guard', { timeout: 60_000 }, () => {
@@ -60,4 +64,43 @@ describe('a project with files of somebody else', { timeout: 300_000 }, () => {
       }
     });
   }
+});
+
+describe('make dev with a configuration of somebody else', { timeout: 180_000 }, () => {
+  const account = /ACCOUNT_ID = "(\w+)"/.exec(adopters)[1];
+  // A shell that is set to production, and a route: neither may lead anywhere but to this machine.
+  const copy = projectCopy({ 'wrangler.toml': adopters, '.env': 'CLOUDFLARE_ENV=production\nCLOUDFLARE_API_TOKEN=real\n' });
+  let gateway;
+  let url;
+  let keys;
+  before(async () => {
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    // Its own process reads its configuration: that is what it is for.
+    gateway = start(copy.at('scripts/dev'), [], { cwd: copy.folder, env: { ...copy.env, PORT: String(port), NODE_OPTIONS: '' } });
+    await until(() => {
+      assert.equal(gateway.ended, null, gateway.output);
+      return fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) }).then((response) => response.ok, () => false);
+    }, 'the gateway answers', 120_000).catch((error) => assert.fail(`${error.message}\n${gateway.output}`));
+    keys = Object.fromEntries([...readFileSync(copy.at('.dev.vars'), 'utf8').matchAll(/^(DEV_\w+)=(.*)$/gm)].map(([, name, value]) => [name, value]));
+  });
+  after(async () => {
+    await gateway?.stop();
+    copy.remove();
+  });
+  const ask = async (where, token, json) => {
+    const init = json ? { method: 'POST', body: JSON.stringify(json), headers: { 'content-type': 'application/json' } } : {};
+    return (await fetch(`${url}${where}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } })).json();
+  };
+
+  test('is their staging, with their stores and limits', async () => {
+    const about = await ask('/v1/environment', keys.DEV_AGENT_KEY);
+    assert.deepEqual([about.environment, about.account, about.stores.map(({ binding }) => binding), about.limits.shadow_max_rows], ['staging', account, ['AUDIT_DB', 'MAIN_DB'], 90]);
+  });
+
+  test('hands out addresses on this machine, though a route leads to their domain', async () => {
+    const { token } = await ask('/v1/runs', keys.DEV_AGENT_KEY, { mode: 'live' });
+    const { result } = await ask(`/client/v4/accounts/${account}/d1/database/MAIN_DB/import`, token, { action: 'init', etag: 'd41d8cd98f00b204e9800998ecf8427e' });
+    assert.ok(result.upload_url.startsWith(`${url}/`), result.upload_url);
+  });
 });
