@@ -5,59 +5,74 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parse } from 'smol-toml';
-import { judge, sectionsOf } from './config_rules.mjs';
+import { judge, sectionsOf, storesOf } from './config_rules.mjs';
 import { fail, isMain } from './lib.mjs';
 
+const [file, exampleFile] = ['wrangler.toml', 'tests/config/wrangler.toml'];
 const wrong = (what, remedy) => ({ level: 'wrong', what, remedy });
 const note = (what, remedy) => ({ level: 'note', what, remedy });
 
-/** What stands beside wrangler.toml and changes what wrangler does, or should not be kept with it. */
+/**
+ * Files beside wrangler.toml that change what wrangler does, or that hold what they should not.
+ *
+ * @param variables  the process's environment
+ * @param tracked    names of files in the repository
+ */
 export function neighbours(folder, variables, tracked) {
-  const others = ['wrangler.json', 'wrangler.jsonc', '.wrangler/deploy/config.json'].filter((name) => existsSync(path.join(folder, name)));
+  const instead = ['wrangler.json', 'wrangler.jsonc', '.wrangler/deploy/config.json'];
   const settings = readdirSync(folder).filter((name) => /^\.(env|dev\.vars)(\.|$)/.test(name)).sort();
-  const named = (name, pattern) => readFileSync(path.join(folder, name), 'utf8').split('\n').some((line) => pattern.test(line));
-  const production = (name) => `${name} sets CLOUDFLARE_ENV`;
+  const those = (pattern) => settings.filter((name) => pattern.test(readFileSync(path.join(folder, name), 'utf8')));
+  const toProduction = 'Remove it: a bare wrangler deploy would go there. Name production in the command: --env production';
   return [
-    ...others.map((name) => wrong(`there is ${name}, which wrangler takes in place of wrangler.toml`, 'Only wrangler.toml is judged here and supported. Take the other file away.')),
-    ...(variables.CLOUDFLARE_ENV ? [wrong(`CLOUDFLARE_ENV is set to ${variables.CLOUDFLARE_ENV}`, 'Unset it: a bare wrangler deploy would go there. Name production in the command: --env production')] : []),
-    ...settings.filter((name) => named(name, /^\s*(export\s+)?CLOUDFLARE_ENV\s*=/)).map((name) => wrong(production(name), 'Take the line away: a bare wrangler deploy would go there.')),
-    ...settings.filter((name) => named(name, /drk_production_/)).map((name) => wrong(`${name} holds a key of production`, 'Keep keys of production in a secrets manager, away from what agents can read.')),
-    ...settings.filter((name) => tracked.includes(name)).map((name) => wrong(`${name} is in the repository`, `Everybody who has the repository has its secrets: git rm --cached ${name}, and exchange them.`)),
-    ...settings.filter((name) => named(name, /^\s*(export\s+)?ENVIRONMENT\s*=/)).map((name) => note(`${name} sets ENVIRONMENT, over that of wrangler.toml on this machine`, 'Take the line away; make dev is staging.')),
+    ...instead.filter((name) => existsSync(path.join(folder, name))).map((name) =>
+      wrong(`wrangler reads ${name} instead of wrangler.toml`, 'Remove it: only wrangler.toml is supported.')),
+    ...(variables.CLOUDFLARE_ENV ? [wrong(`CLOUDFLARE_ENV is set to ${variables.CLOUDFLARE_ENV}`, toProduction)] : []),
+    ...those(/^\s*(export\s+)?CLOUDFLARE_ENV\s*=/m).map((name) => wrong(`${name} sets CLOUDFLARE_ENV`, toProduction)),
+    ...those(/drk_production_/).map((name) =>
+      wrong(`${name} holds a key of production`, 'Move it to a secrets manager, where agents cannot read it.')),
+    ...settings.filter((name) => tracked.includes(name)).map((name) =>
+      wrong(`${name} is in the repository`, `Remove it (git rm --cached ${name}) and replace the secrets in it.`)),
+    ...those(/^\s*(export\s+)?ENVIRONMENT\s*=/m).map((name) =>
+      note(`${name} sets ENVIRONMENT on this machine`, 'Remove it: make dev runs staging.')),
   ];
 }
 
 /** What the Worker's own code says of the variables of both environments. */
 export function variables(toml, { cwd = process.cwd() } = {}) {
   const sections = sectionsOf(toml);
-  const ran = spawnSync('cargo', ['run', '--quiet', '--locked', '--example', 'settings'], { cwd, encoding: 'utf8', input: JSON.stringify(sections.map(([, { vars = {} }]) => vars)) });
+  const input = JSON.stringify(sections.map(([, { vars = {} }]) => vars));
+  const ran = spawnSync('cargo', ['run', '--quiet', '--locked', '--example', 'settings'], { cwd, encoding: 'utf8', input });
   if (ran.error) throw ran.error;
   if (ran.status !== 0) throw new Error(`the Worker's settings cannot be asked: ${ran.stderr}`);
   return JSON.parse(ran.stdout).flatMap(({ problem, known }, at) => {
     const [environment, { vars = {} }] = sections[at];
     if (problem !== null) return [wrong(`${environment}: ${problem}`, 'See Configuration in README.md.')];
-    return Object.keys(vars).filter((name) => !known.includes(name)).map((name) => wrong(`${environment}: the gateway does not read ${name}`, `It reads ${known.join(', ')}.`));
+    const unread = Object.keys(vars).filter((name) => !known.includes(name));
+    return unread.map((name) => wrong(`${environment}: the gateway does not read ${name}`, `It reads ${known.join(', ')}.`));
   });
 }
 
-/** What wrangler itself would bind, without uploading anything. */
+/** What wrangler would bind, without uploading anything. */
 export function rehearsal(toml) {
   const out = mkdtempSync(path.join(tmpdir(), 'dryrun-check-'));
-  const { CLOUDFLARE_ENV: _, ...env } = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true', NO_COLOR: '1', FORCE_COLOR: '0' };
+  const env = { ...process.env, CLOUDFLARE_ENV: undefined, CI: 'true', NO_COLOR: '1', FORCE_COLOR: '0' };
   try {
     return sectionsOf(toml).flatMap(([environment, section]) => {
       const flags = environment === 'staging' ? [] : ['--env', environment];
-      const ran = spawnSync('wrangler', ['deploy', '--dry-run', '--outdir', path.join(out, environment), ...flags], { encoding: 'utf8', env });
+      const words = ['deploy', '--dry-run', '--outdir', path.join(out, environment), ...flags];
+      const ran = spawnSync('wrangler', words, { encoding: 'utf8', env });
       if (ran.error) throw ran.error;
-      if (ran.status !== 0) return [wrong(`${environment}: wrangler would not deploy it:\n${(ran.stderr + ran.stdout).trim()}`, 'Correct what wrangler names.')];
-      const bound = [...ran.stdout.matchAll(/^env\.(\w+) \((.*)\)\s{2,}(.+?)\s*$/gm)].map(([, binding]) => binding);
-      const meant = [
-        ...Object.keys(section.vars ?? {}), ...['d1_databases', 'kv_namespaces', 'r2_buckets'].flatMap((list) => (section[list] ?? []).map(({ binding }) => binding)),
-        ...(section.durable_objects?.bindings ?? []).map(({ name }) => name),
-      ];
+      if (ran.status !== 0) {
+        return [wrong(`${environment}: wrangler would not deploy this:\n${(ran.stderr + ran.stdout).trim()}`, 'Correct what wrangler names.')];
+      }
+      const bound = [...ran.stdout.matchAll(/^env\.(\w+) \(.*\)\s{2,}.+$/gm)].map(([, binding]) => binding);
+      const objects = (section.durable_objects?.bindings ?? []).map(({ name }) => name);
+      const meant = [...Object.keys(section.vars ?? {}), ...storesOf(section).map(({ binding }) => binding), ...objects];
       return [
-        ...bound.filter((binding) => !meant.includes(binding)).map((binding) => wrong(`${environment}: ${binding} is bound, and the gateway does not use it`, 'Take it away: what the Worker can reach it has to need.')),
-        ...meant.filter((binding) => !bound.includes(binding)).map((binding) => wrong(`${environment}: wrangler would not bind ${binding}`, 'Look at what wrangler deploy --dry-run says.')),
+        ...bound.filter((binding) => !meant.includes(binding)).map((binding) =>
+          wrong(`${environment}: ${binding} is bound, but the gateway does not use it`, 'Remove the binding.')),
+        ...meant.filter((binding) => !bound.includes(binding)).map((binding) =>
+          wrong(`${environment}: wrangler would not bind ${binding}`, 'Look at the output of wrangler deploy --dry-run.')),
       ];
     });
   } finally {
@@ -65,46 +80,68 @@ export function rehearsal(toml) {
   }
 }
 
-/** The judgement for people. `deploy` is the environment that is about to be deployed, or nothing. */
+/** The judgement for people. `deploy` is the environment that is about to be deployed, if any. */
 export function describe(judged, deploy) {
   const blocks = ({ level, environment }) => level === 'wrong' || (level === 'todo' && environment === deploy);
-  const label = (finding) => (finding.level === 'note' ? 'note  ' : finding.level === 'wrong' ? 'WRONG ' : blocks(finding) ? 'TO DO!' : 'TO DO ');
-  const lines = judged.flatMap(({ rule, findings }) => (findings.length === 0 ? [`ok     ${rule}`] : [
-    ...findings.map((finding) => `${label(finding)} ${finding.what.replaceAll('\n', '\n         ')}\n         ${finding.remedy}`),
-  ]));
+  const labels = { wrong: 'WRONG ', note: 'note  ', todo: 'TO DO ' };
+  const label = (finding) => (finding.level === 'todo' && blocks(finding) ? 'BLOCKS' : labels[finding.level]);
+  const indent = `\n${' '.repeat(9)}`;
+  const shown = (finding) => `${label(finding)} ${finding.what.replaceAll('\n', indent)}${indent}${finding.remedy}`;
+  const lines = judged.flatMap(({ rule, findings }) => (findings.length === 0 ? [`ok     ${rule}`] : findings.map(shown)));
   const all = judged.flatMap(({ findings }) => findings);
   const count = (level) => all.filter((finding) => finding.level === level).length;
   const passes = !all.some(blocks);
-  const verdict = passes
-    ? (count('todo') === 0 ? 'wrangler.toml is fit to be deployed.' : 'Nothing is wrong. What is to do blocks the deployment of that environment (scripts/check_config --deploy), and not make dev.')
-    : deploy ? `${deploy} is not to be deployed like this.` : 'wrangler.toml has to be corrected.';
-  return { passes, text: `${lines.join('\n')}\n\n${count('wrong')} wrong, ${count('todo')} to do, ${count('note')} to think of. ${verdict}` };
+  return { passes, text: [...lines, '', `${count('wrong')} wrong, ${count('todo')} to do, ${count('note')} notes. ${verdict()}`].join('\n') };
+
+  function verdict() {
+    if (!passes) return deploy ? `Do not deploy ${deploy}.` : `Correct ${file}.`;
+    if (count('todo') === 0) return `${file} is ready to be deployed.`;
+    return 'Nothing is wrong. What is to do blocks the deployment of its environment, but not make dev.';
+  }
 }
 
-function parsed(file) {
+function read(name) {
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return parse(readFileSync(name, 'utf8'));
   } catch (error) {
-    return fail(`${file} cannot be read: ${error.message}`, file === 'wrangler.toml' ? 'wrangler.json and wrangler.jsonc are not supported: the example is tests/config/wrangler.toml.' : undefined);
+    const remedy = 'wrangler.json and wrangler.jsonc are not supported.';
+    return fail(`${name} cannot be read: ${error.message}`, `Start with a copy of the example, ${exampleFile}. ${remedy}`);
   }
+}
+
+/** Judges by the rules; a file whose parts are of another type than the rules expect ends with that. */
+function judgement(toml, example) {
+  try {
+    return judge(toml, example);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return fail(`${file} does not have the form that wrangler expects: ${error.message}`, `Compare it with ${exampleFile}.`);
+  }
+}
+
+/** The names of the files in the repository, or null where git does not know. */
+function repository() {
+  const listed = spawnSync('git', ['ls-files', '-z'], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  return listed.status === 0 ? listed.stdout.split('\0') : null;
 }
 
 if (isMain(import.meta.url)) {
   const words = process.argv.slice(2);
   const deploy = words[0] === '--deploy' && words.length === 2 ? words[1] : undefined;
-  if (words.length > 0 && !['staging', 'production'].includes(deploy)) fail('the arguments are not understood', 'usage: scripts/check_config [--deploy staging|production]');
-  const [toml, example] = ['wrangler.toml', 'tests/config/wrangler.toml'].map(parsed);
-  const listed = spawnSync('git', ['ls-files', '-z'], { encoding: 'utf8', maxBuffer: 1 << 28 });
-  const tracked = listed.status === 0 ? listed.stdout.split('\0') : [];
-  const unlisted = listed.status === 0 ? [] : [note('git cannot say which files are in the repository', 'Look yourself that no .env or .dev.vars is.')];
+  if (words.length > 0 && !['staging', 'production'].includes(deploy)) {
+    fail('the arguments are not understood', 'usage: scripts/check_config [--deploy staging|production]');
+  }
+  const [toml, example] = [file, exampleFile].map(read);
+  const tracked = repository();
+  const unknown = tracked ? [] : [note('git does not list the files of the repository', 'Check that no .env and .dev.vars is in it.')];
   const judged = [
-    { rule: 'wrangler reads this file, and no other one changes what it does', findings: [...neighbours('.', process.env, tracked), ...unlisted] },
-    ...judge(toml, example),
+    { rule: 'wrangler reads this file, and no other file changes that', findings: [...neighbours('.', process.env, tracked ?? []), ...unknown] },
+    ...judgement(toml, example),
   ];
-  // Whatever asks others needs a file that has its parts.
+  // These ask others, who need a file with both of its parts.
   if (toml.env?.production) {
     judged.push({ rule: 'the Worker understands every variable', findings: variables(toml) });
-    if (!deploy) judged.push({ rule: 'wrangler would bind these stores and objects, and nothing else', findings: rehearsal(toml) });
+    if (!deploy) judged.push({ rule: 'wrangler would bind these stores and objects, and no others', findings: rehearsal(toml) });
   }
   const { passes, text } = describe(judged, deploy);
   console.log(text);

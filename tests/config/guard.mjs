@@ -1,5 +1,6 @@
-// What belongs to whoever runs the gateway is not read by a test: the Makefile loads this into every Node process of the tests, wrangler among them, and a
-// process that opens one of these files at the top of the project ends with this error. Tests have their own configuration in this folder.
+// No test reads a file that belongs to whoever runs the gateway. The Makefile loads this module into every Node process of the
+// tests, wrangler among them: a process that opens one of these files at the top of the project ends with an error. The tests'
+// own configuration is in this folder.
 
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -13,7 +14,8 @@ function refuse(target) {
   if (typeof target !== 'string' && !(target instanceof URL) && !Buffer.isBuffer(target)) return; // an open file
   const file = path.resolve(target instanceof URL ? fileURLToPath(target) : String(target));
   if (path.dirname(file) !== project || !own.test(path.basename(file)) || !fs.existsSync(file)) return;
-  throw new Error(`A test opens ${path.basename(file)}, which belongs to whoever runs the gateway. Use tests/config (see tests/config/guard.mjs).`);
+  const remedy = 'Use tests/config (see tests/config/guard.mjs).';
+  throw new Error(`A test opens ${path.basename(file)}, which belongs to whoever runs the gateway. ${remedy}`);
 }
 
 function guard(holder, names) {

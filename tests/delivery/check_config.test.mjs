@@ -36,54 +36,54 @@ const observed = '[observability.logs]\ninvocation_logs = false\n';
 
 /** What is broken → the text, the rule, the level and what is said. */
 const broken = {
-  'production is not there': [top, 'there is no other', 'wrong', /no \[env\.production\]/],
-  'a third environment': [adopters + otherEnvironment, 'there is no other', 'wrong', /\[env\.preview\]/],
-  'staging says that it is production': [inStaging('ENVIRONMENT = "staging"', 'ENVIRONMENT = "production"'), 'there is no other', 'wrong', /staging: ENVIRONMENT is production/],
-  'production says that it is staging': [inProduction('ENVIRONMENT = "production"', 'ENVIRONMENT = "staging"'), 'there is no other', 'wrong', /production: ENVIRONMENT is staging/],
-  'an environment that says nothing of itself': [inProduction('ENVIRONMENT = "production"\n', ''), 'there is no other', 'wrong', /ENVIRONMENT is missing/],
-  'no name for production': [inProduction('name = "acme-gate"\n', ''), 'a name of its own', 'wrong', /\[env\.production\]|no name/],
-  'one name for both Workers': [inProduction('name = "acme-gate"\n', 'name = "acme-gate-test"\n'), 'is in the other', 'wrong', /^name is the same/],
-  'a database of production in staging': [inStaging(ids.staging, ids.production).replaceAll(ids.staging, ids.production), 'is in the other', 'wrong', /MAIN_DB\.database_id is the same/],
-  'a database of production under another binding': [adopters.replaceAll('7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a912', ids.production), 'is in the other', 'wrong', /AUDIT_DB\.database_id of staging is vars\.STORES\.MAIN_DB\.id of production/],
-  'the flags of production in staging': [inStaging('7be3f0d21c444f0e9a6b20c1d7e5a914', 'e91c5a6088d74b1db1f2c0ffee5a0914'), 'is in the other', 'wrong', /FLAGS\.id is the same/],
+  'production is not there': [top, 'two environments', 'wrong', /\[env\.production\] is missing/],
+  'a third environment': [adopters + otherEnvironment, 'two environments', 'wrong', /\[env\.preview\] is unknown/],
+  'staging says that it is production': [inStaging('ENVIRONMENT = "staging"', 'ENVIRONMENT = "production"'), 'two environments', 'wrong', /staging: ENVIRONMENT is production/],
+  'production says that it is staging': [inProduction('ENVIRONMENT = "production"', 'ENVIRONMENT = "staging"'), 'two environments', 'wrong', /production: ENVIRONMENT is staging/],
+  'an environment that says nothing of itself': [inProduction('ENVIRONMENT = "production"\n', ''), 'two environments', 'wrong', /ENVIRONMENT is missing/],
+  'no name for production': [inProduction('name = "acme-gate"\n', ''), 'has a name', 'wrong', /production: the Worker has no name/],
+  'one name for both Workers': [inProduction('name = "acme-gate"\n', 'name = "acme-gate-test"\n'), 'share no name', 'wrong', /^name is the same/],
+  'a database of production in staging': [inStaging(ids.staging, ids.production).replaceAll(ids.staging, ids.production), 'share no name', 'wrong', /MAIN_DB\.database_id is the same/],
+  'a database of production under another binding': [adopters.replaceAll('7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a912', ids.production), 'share no name', 'wrong', /AUDIT_DB\.database_id of staging is vars\.STORES\.MAIN_DB\.id of production/],
+  'the flags of production in staging': [inStaging('7be3f0d21c444f0e9a6b20c1d7e5a914', 'e91c5a6088d74b1db1f2c0ffee5a0914'), 'share no name', 'wrong', /FLAGS\.id is the same/],
   'a database for previews that is production\'s': [inStaging('database_id = "7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a913"', `database_id = "7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a913"\npreview_database_id = "${ids.production}"`)
-    .replace('database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0913"', 'database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0913"\npreview_database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0999"'), 'is in the other', 'wrong', /preview_database_id of staging is/],
-  'a limit that production lacks': [inProduction('SHADOW_MAX_ROWS = "50000"\n', ''), 'the same bindings', 'wrong', /SHADOW_MAX_ROWS must be .*production has none/],
-  'two bindings of one database': [stagingDatabaseTwice(), 'no two stores', 'wrong', /two bindings are the same store: d1/],
-  'two databases of one name': [adopters.replaceAll('acme-audit-test', 'acme-main-test'), 'no two stores', 'wrong', /called the same: d1 acme-main-test/],
-  'a database that is named as another is bound': [adopters.replaceAll('"acme-audit-test"', '"MAIN_DB"'), 'no two stores', 'wrong', /called the same: d1 MAIN_DB/],
+    .replace('database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0913"', 'database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0913"\npreview_database_id = "e91c5a60-88d7-4b1d-b1f2-c0ffee5a0999"'), 'share no name', 'wrong', /preview_database_id of staging is/],
+  'a limit that production lacks': [inProduction('SHADOW_MAX_ROWS = "50000"\n', ''), 'have the same bindings', 'wrong', /SHADOW_MAX_ROWS must be .*production has none/],
+  'two bindings of one database': [stagingDatabaseTwice(), 'is bound once', 'wrong', /two bindings are the same store: d1/],
+  'two databases of one name': [adopters.replaceAll('acme-audit-test', 'acme-main-test'), 'is bound once', 'wrong', /have the same name: d1 acme-main-test/],
+  'a database that is named as another is bound': [adopters.replaceAll('"acme-audit-test"', '"MAIN_DB"'), 'is bound once', 'wrong', /have the same name: d1 MAIN_DB/],
   'no CONTROL': [inBothControl(''), 'CONTROL, FLAGS', 'wrong', /CONTROL is not bound/],
   'objects of another class': [inBoth('name = "SHADOW"\nclass_name = "ShadowObject"', 'name = "SHADOW"\nclass_name = "RunObject"'), 'CONTROL, FLAGS', 'wrong', /SHADOW is not bound to ShadowObject/],
   'objects of another Worker': [inBoth('class_name = "RunObject"', 'class_name = "RunObject"\nscript_name = "other"'), 'CONTROL, FLAGS', 'wrong', /another Worker/],
-  'a store that is bound and not described': [inBothStores('AUDIT_DB', null), 'STORES and the bindings', 'wrong', /AUDIT_DB \(d1_databases\) is bound and not in STORES/],
-  'a store that is described and not bound': [inBothStores('OTHER', '{ kind = "kv", name = "$-kv", id = "$-id" }'), 'STORES and the bindings', 'wrong', /OTHER is in STORES and not bound/],
-  'another id': [inStaging('name = "acme-main-test", id = "7be3f0d2', 'name = "acme-main-test", id = "8be3f0d2'), 'STORES and the bindings', 'wrong', /MAIN_DB: its id is 8be3.* and bound as 7be3/],
-  'another name': [inStaging('kind = "d1", name = "acme-main-test"', 'kind = "d1", name = "acme-old-test"'), 'STORES and the bindings', 'wrong', /MAIN_DB: its name is acme-old-test/],
-  'another kind': [inBoth('MAIN_DB = { kind = "d1"', 'MAIN_DB = { kind = "kv"'), 'STORES and the bindings', 'wrong', /MAIN_DB is of kind kv/],
-  'the gateway\'s own as a target': [inBothStores('CONTROL', '{ kind = "d1", name = "$-c", id = "$-id" }'), 'STORES and the bindings', 'wrong', /CONTROL is in STORES/],
-  'a class without SQLite': [inStaging('new_sqlite_classes = ["RunObject", "ShadowObject"]', 'new_sqlite_classes = ["RunObject"]'), 'in SQLite', 'wrong', /ShadowObject does not/],
-  'the migrations of CONTROL for a target': [inBoth('migrations_dir = "../acme-app/migrations"', 'migrations_dir = "./migrations"'), 'for CONTROL alone', 'wrong', /MAIN_DB would get/],
-  'other migrations for CONTROL': [inBoth('migrations_dir = "migrations"', 'migrations_dir = "sql"'), 'for CONTROL alone', 'wrong', /CONTROL are in sql/],
-  'a secret among the variables': [inBothVars('TOKEN_SECRET = "x"'), 'no secret', 'wrong', /TOKEN_SECRET looks like a secret/],
-  'a key under a harmless name': [inBothVars('GREETING = "drk_staging_abc"'), 'no secret', 'wrong', /GREETING looks like a secret/],
-  'another entry': [inStaging('main = "build/index.js"', 'main = "src/entry.js"'), 'scripts/build makes', 'wrong', /main is src\/entry\.js/],
-  'nothing that builds': [inStaging('command = "scripts/build"\n', ''), 'scripts/build makes', 'wrong', /not built first/],
-  previews: [inStaging('preview_urls = false', 'preview_urls = true'), 'no previews', 'wrong', /previews are not off/],
-  'previews that nobody turned off': [inStaging('preview_urls = false\n', ''), 'no previews', 'wrong', /previews are not off/],
-  'addresses in the log': [inStaging(observed, ''), 'requests are not', 'wrong', /logged with their addresses/],
-  'no log': [inStaging('[observability]\nenabled = true', '[observability]\nenabled = false'), 'requests are not', 'note', /not kept/],
-  'a remote store': [inBoth('binding = "AUDIT_DB"', 'binding = "AUDIT_DB"\nremote = true'), 'on local stores', 'wrong', /AUDIT_DB is remote/],
-  'one route for both': [bothRoutes('gate.acme.dev', 'gate.acme.dev'), 'no route of staging', 'wrong', /gate\.acme\.dev of the top level reaches/],
-  'a route that covers production': [bothRoutes('*.acme.dev/*', 'gate.acme.dev'), 'no route of staging', 'wrong', /\*\.acme\.dev/],
-  'a route that production takes from staging': [inProduction('routes = [{ pattern = "gate.acme.dev", custom_domain = true }]\n', ''), 'no route of staging', 'wrong', /takes those of the top level/],
-  'a route with a server behind it': [inProduction('custom_domain = true', 'zone_name = "acme.dev"'), 'no route of staging', 'note', /a server behind it/],
+  'a store that is bound and not described': [inBothStores('AUDIT_DB', null), 'STORES matches', 'wrong', /AUDIT_DB \(d1_databases\) is bound, but not in STORES/],
+  'a store that is described and not bound': [inBothStores('OTHER', '{ kind = "kv", name = "$-kv", id = "$-id" }'), 'STORES matches', 'wrong', /OTHER is in STORES, but not bound/],
+  'another id': [inStaging('name = "acme-main-test", id = "7be3f0d2', 'name = "acme-main-test", id = "8be3f0d2'), 'STORES matches', 'wrong', /MAIN_DB: STORES has the id 8be3\S+, its binding has 7be3/],
+  'another name': [inStaging('kind = "d1", name = "acme-main-test"', 'kind = "d1", name = "acme-old-test"'), 'STORES matches', 'wrong', /MAIN_DB: STORES has the name acme-old-test/],
+  'another kind': [inBoth('MAIN_DB = { kind = "d1"', 'MAIN_DB = { kind = "kv"'), 'STORES matches', 'wrong', /MAIN_DB: STORES has the kind kv, its binding is d1/],
+  'the gateway\'s own as a target': [inBothStores('CONTROL', '{ kind = "d1", name = "$-c", id = "$-id" }'), 'STORES matches', 'wrong', /CONTROL is in STORES/],
+  'a class without SQLite': [inStaging('new_sqlite_classes = ["RunObject", "ShadowObject"]', 'new_sqlite_classes = ["RunObject"]'), 'in SQLite', 'wrong', /ShadowObject does not store/],
+  'the migrations of CONTROL for a target': [inBoth('migrations_dir = "../acme-app/migrations"', 'migrations_dir = "./migrations"'), 'for CONTROL only', 'wrong', /MAIN_DB has the migrations of CONTROL/],
+  'other migrations for CONTROL': [inBoth('migrations_dir = "migrations"', 'migrations_dir = "sql"'), 'for CONTROL only', 'wrong', /CONTROL has the migrations of sql/],
+  'a secret among the variables': [inBothVars('TOKEN_SECRET = "x"'), 'no variable holds', 'wrong', /TOKEN_SECRET looks like a secret/],
+  'a key under a harmless name': [inBothVars('GREETING = "drk_staging_abc"'), 'no variable holds', 'wrong', /GREETING looks like a secret/],
+  'another entry': [inStaging('main = "build/index.js"', 'main = "src/entry.js"'), 'scripts/build builds', 'wrong', /main is src\/entry\.js/],
+  'nothing that builds': [inStaging('command = "scripts/build"\n', ''), 'scripts/build builds', 'wrong', /nothing is built/],
+  previews: [inStaging('preview_urls = false', 'preview_urls = true'), 'preview URLs', 'wrong', /preview URLs are on/],
+  'previews that nobody turned off': [inStaging('preview_urls = false\n', ''), 'preview URLs', 'wrong', /preview URLs are on/],
+  'addresses in the log': [inStaging(observed, ''), 'not logged', 'wrong', /logged with their addresses/],
+  'no log': [inStaging('[observability]\nenabled = true', '[observability]\nenabled = false'), 'not logged', 'note', /not kept/],
+  'a remote store': [inBoth('binding = "AUDIT_DB"', 'binding = "AUDIT_DB"\nremote = true'), 'no binding is remote', 'wrong', /AUDIT_DB is remote/],
+  'one route for both': [bothRoutes('gate.acme.dev', 'gate.acme.dev'), 'routes of staging', 'wrong', /gate\.acme\.dev of the top level reaches/],
+  'a route that covers production': [bothRoutes('*.acme.dev/*', 'gate.acme.dev'), 'routes of staging', 'wrong', /\*\.acme\.dev/],
+  'a route that production takes from staging': [inProduction('routes = [{ pattern = "gate.acme.dev", custom_domain = true }]\n', ''), 'routes of staging', 'wrong', /production inherits the routes/],
+  'a route with a server behind it': [inProduction('custom_domain = true', 'zone_name = "acme.dev"'), 'routes of staging', 'note', /has an origin behind it/],
   'another account than that of the path': [inStaging('account_id = "0a1b', 'account_id = "1a1b'), 'account_id', 'wrong', /staging: account_id is 1a1b/],
   'an account that production takes from staging': [inProduction('account_id = "f9e8d7c6b5a4938271605f4e3d2c1b0a"\n', ''), 'account_id', 'wrong', /production: account_id is 0a1b/],
-  'an id of the example': [adopters.replaceAll(ids.staging, example.d1_databases[0].database_id), 'are yours', 'todo', /staging: the id of MAIN_DB is that of the example/],
-  'an id that is none': [adopters.replaceAll(ids.production, 'PASTE-IT-HERE'), 'are yours', 'todo', /production: the id of MAIN_DB is none/],
-  'no id of a namespace': [inStaging('binding = "FLAGS"\nid = "7be3f0d21c444f0e9a6b20c1d7e5a914"', 'binding = "FLAGS"'), 'are yours', 'todo', /staging: the id of FLAGS is none of Cloudflare's: missing/],
-  'no account': [top.replaceAll('0a1b2c3d4e5f60718293a4b5c6d7e8f9', 'local') + production, 'are yours', 'todo', /staging: ACCOUNT_ID is local/],
-  'a host that is only an example': [inProduction('gate.acme.dev', 'gateway.example.com'), 'are yours', 'todo', /production: the route leads to gateway\.example\.com/],
+  'an id of the example': [adopters.replaceAll(ids.staging, example.d1_databases[0].database_id), 'are set up', 'todo', /staging: MAIN_DB has the id of the example/],
+  'an id that is none': [adopters.replaceAll(ids.production, 'PASTE-IT-HERE'), 'are set up', 'todo', /production: MAIN_DB has an id that is not/],
+  'no id of a namespace': [inStaging('binding = "FLAGS"\nid = "7be3f0d21c444f0e9a6b20c1d7e5a914"', 'binding = "FLAGS"'), 'are set up', 'todo', /staging: FLAGS has an id that is not .*\(none\)/],
+  'no account': [top.replaceAll('0a1b2c3d4e5f60718293a4b5c6d7e8f9', 'local') + production, 'are set up', 'todo', /staging: ACCOUNT_ID is local/],
+  'a host that is only an example': [inProduction('gate.acme.dev', 'gateway.example.com'), 'are set up', 'todo', /production: the route has the host gateway\.example\.com/],
 };
 
 function stagingDatabaseTwice() {
@@ -129,6 +129,11 @@ describe('a rule', () => {
   });
 });
 
+test('STORES as a text is told to be a table', () => {
+  const text = top.replace(/\[vars\.STORES\][^]*?\n\n/, '').replace('[vars]\n', `[vars]\nSTORES = '{"MAIN_DB": {}}'\n`) + production;
+  assert.match(found(text).flatMap(({ findings }) => findings).map(({ what }) => what).join('\n'), /staging: STORES is a text/);
+});
+
 describe('nothing is wrong', () => {
   const passes = {
     'with what somebody has who set it up': adopters,
@@ -172,7 +177,7 @@ describe('what stands beside the file', () => {
 
   test('is found where wrangler would do something else', () => {
     for (const name of ['wrangler.json', 'wrangler.jsonc', '.wrangler/deploy/config.json']) {
-      assert.deepEqual(beside({ [name]: '{}' }), [`wrong there is ${name}, which wrangler takes in place of wrangler.toml`]);
+      assert.deepEqual(beside({ [name]: '{}' }), [`wrong wrangler reads ${name} instead of wrangler.toml`]);
     }
     assert.match(beside({}, { environment: { CLOUDFLARE_ENV: 'production' } }).join(), /^wrong CLOUDFLARE_ENV is set to production$/);
     for (const name of ['.env', '.env.local', '.env.production']) assert.deepEqual(beside({ [name]: 'A=1\nexport CLOUDFLARE_ENV=production' }), [`wrong ${name} sets CLOUDFLARE_ENV`]);
@@ -181,7 +186,7 @@ describe('what stands beside the file', () => {
   test('is found where it holds what it should not', () => {
     assert.deepEqual(beside({ '.dev.vars': 'KEY=drk_production_x' }), ['wrong .dev.vars holds a key of production']);
     assert.deepEqual(beside({ '.dev.vars': 'KEY=drk_staging_x' }, { tracked: ['.dev.vars'] }), ['wrong .dev.vars is in the repository']);
-    assert.deepEqual(beside({ '.dev.vars': 'ENVIRONMENT=production' }), ['note .dev.vars sets ENVIRONMENT, over that of wrangler.toml on this machine']);
+    assert.deepEqual(beside({ '.dev.vars': 'ENVIRONMENT=production' }), ['note .dev.vars sets ENVIRONMENT on this machine']);
   });
 
   test('is left alone otherwise', () => {
@@ -221,7 +226,7 @@ describe('the judgement', () => {
     assert.equal(judgement(judged(todo)).passes, true);
     assert.equal(judgement(judged(todo), 'production').passes, true);
     assert.equal(judgement(judged(todo), 'staging').passes, false);
-    assert.match(judgement(judged(todo), 'staging').text, /^ok {5}one\nTO DO! staging: ACCOUNT_ID is local\n {9}wrangler whoami\n\n0 wrong, 1 to do, 0 to think of\. staging is not to be deployed/);
+    assert.match(judgement(judged(todo), 'staging').text, /^ok {5}one\nBLOCKS staging: ACCOUNT_ID is local\n {9}wrangler whoami\n\n0 wrong, 1 to do, 0 notes\. Do not deploy staging\.$/);
   });
 
   test('what is wrong blocks everything, and what is only to think of nothing', () => {
@@ -244,20 +249,20 @@ describe('the script, with wrangler\'s own rehearsal', { timeout: 600_000 }, () 
   test('takes what somebody has who set it up, and it may be deployed', async () => {
     const { code, stdout, said } = await checked({ 'wrangler.toml': adopters });
     assert.equal(code, 0, said);
-    assert.match(stdout, /^ok {5}wrangler would bind these stores and objects, and nothing else$/m);
-    assert.match(stdout, /0 wrong, 0 to do, .* wrangler\.toml is fit to be deployed\.$/m);
+    assert.match(stdout, /^ok {5}wrangler would bind these stores and objects, and no others$/m);
+    assert.match(stdout, /0 wrong, 0 to do, .* wrangler\.toml is ready to be deployed\.$/m);
   });
 
   test('finds a binding that no rule knows', async () => {
     const { code, stdout } = await checked({ 'wrangler.toml': adopters.replace('[vars]\n', '[[queues.producers]]\nbinding = "MAIL"\nqueue = "mail"\n\n[vars]\n') });
     assert.equal(code, 1);
-    assert.match(stdout, /WRONG {2}staging: MAIL is bound, and the gateway does not use it/);
+    assert.match(stdout, /WRONG {2}staging: MAIL is bound, but the gateway does not use it/);
   });
 
   test('before a deployment fails with what is not set up, and says it for make dev', async () => {
     for (const [words, code] of [[['--deploy', 'staging'], 1], [['--deploy', 'production'], 1]]) {
       const said = await checked({}, words);
-      assert.deepEqual([said.code, /TO DO! \w+: ACCOUNT_ID is local/.test(said.stdout)], [code, true], said.said);
+      assert.deepEqual([said.code, /BLOCKS \w+: ACCOUNT_ID is local/.test(said.stdout)], [code, true], said.said);
     }
     const ready = await checked({ 'wrangler.toml': adopters }, ['--deploy', 'production']);
     assert.equal(ready.code, 0, ready.said);
@@ -268,6 +273,8 @@ describe('the script, with wrangler\'s own rehearsal', { timeout: 600_000 }, () 
     assert.deepEqual([json.code, /wrangler\.jsonc are not supported/.test(json.stderr)], [1, true], json.said);
     const broken = await checked({ 'wrangler.toml': 'name = ' });
     assert.deepEqual([broken.code, /wrangler\.toml cannot be read/.test(broken.stderr)], [1, true], broken.said);
+    const odd = await checked({ 'wrangler.toml': adopters.replaceAll(/\[\[(.*)kv_namespaces\]\]/g, '[$1kv_namespaces]') }, ['--deploy', 'staging']);
+    assert.deepEqual([odd.code, /does not have the form/.test(odd.stderr)], [1, true], odd.said);
     for (const words of [['--deploy'], ['--deploy', 'prod'], ['--fix']]) assert.match((await checked({}, words)).stderr, /usage: scripts\/check_config/);
     const shell = await checked({ 'wrangler.toml': adopters }, ['--deploy', 'staging'], { CLOUDFLARE_ENV: 'production' });
     assert.deepEqual([shell.code, /CLOUDFLARE_ENV is set to production/.test(shell.stdout)], [1, true], shell.said);

@@ -281,7 +281,7 @@ describe('a change on its way', { timeout: 600_000 }, () => {
     const left = adopters.replaceAll('7be3f0d2-1c44-4f0e-9a6b-20c1d7e5a912', '5d0a3a52-6f0e-4c0b-9d57-1f4f2f0c6a01');
     const { results, writes, page } = await deploy(merged({ 'wrangler.toml': left }));
     assert.deepEqual([results.staging, writes], ['failure', []]);
-    assert.match(page, /TO DO! staging: the id of AUDIT_DB is that of the example/);
+    assert.match(page, /BLOCKS staging: AUDIT_DB has the id of the example/);
     merged({ 'wrangler.toml': first['wrangler.toml'] });
   });
 
