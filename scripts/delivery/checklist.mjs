@@ -15,7 +15,7 @@ export function commands(environment, section) {
   const purpose = (binding) => (control.includes(binding) ? 'the gateway\'s own' : 'agents work on it');
   return [
     '# 1. The stores. Put each id that is printed into wrangler.toml, those of targets into STORES as well. Never one of the other environment.',
-    ...storesOf(section).map((store) => `${createCommand(section, store)}    # ${store.binding}: ${purpose(store.binding)}`),
+    ...storesOf(section).map((store) => `${createCommand(environment, section, store)}    # ${store.binding}: ${purpose(store.binding)}`),
     '# and ACCOUNT_ID: wrangler whoami. Then look at the file:',
     'make check-config',
     '',

@@ -24,11 +24,15 @@ export function storesOf(section) {
   return Object.entries(kinds).flatMap(([list, kind]) => (section[list] ?? []).map((store) => ({ list, kind, ...store })));
 }
 
-/** The command that creates a store. */
-export function createCommand({ name, vars }, { list, binding, database_name: database, bucket_name: bucket }) {
-  if (list === 'd1_databases') return `wrangler d1 create ${database}`;
-  if (list === 'r2_buckets') return `wrangler r2 bucket create ${bucket}`;
-  return `wrangler kv namespace create ${vars?.STORES?.[binding]?.name ?? `${name}-${binding.toLowerCase()}`}`;
+/** The command that creates a store. Without --env wrangler takes the account_id of the top level, also for production's stores. */
+export function createCommand(environment, { name, vars }, { list, binding, database_name: database, bucket_name: bucket }) {
+  const title = vars?.STORES?.[binding]?.name ?? `${name}-${binding.toLowerCase()}`;
+  const commands = {
+    d1_databases: `wrangler d1 create ${database}`,
+    kv_namespaces: `wrangler kv namespace create ${title}`,
+    r2_buckets: `wrangler r2 bucket create ${bucket}`,
+  };
+  return `${commands[list]}${environment === 'staging' ? '' : ` --env ${environment}`}`;
 }
 
 const objectsOf = (section) => section.durable_objects?.bindings ?? [];
@@ -234,7 +238,7 @@ const setUp = each(({ environment, section, toml, example }) => {
   const ids = withId(section).flatMap((store) => {
     const id = idOf(store);
     const places = store.binding in ownStores ? 'wrangler.toml' : 'wrangler.toml, in both places';
-    const make = (what) => [todo(what, `Run ${createCommand(section, store)} and write the printed id into ${places}.`)];
+    const make = (what) => [todo(what, `Run ${createCommand(environment, section, store)} and write the printed id into ${places}.`)];
     if (placeholders.has(id)) return make(`${store.binding} has the id of the example`);
     return shapes[store.list].test(id ?? '') ? [] : make(`${store.binding} has an id that is not one of Cloudflare's: ${id ?? '(none)'}`);
   });

@@ -24,9 +24,10 @@ describe('the commands', () => {
       const { code, stdout } = await checklist([environment], {}, place);
       assert.equal(code, 0);
       const { d1_databases: databases, kv_namespaces: namespaces, r2_buckets: buckets = [] } = sectionsIn(text)[environment];
-      for (const { database_name: name } of databases) assert.match(stdout, new RegExp(`^wrangler d1 create ${name} `, 'm'));
-      for (const { binding } of namespaces) assert.match(stdout, new RegExp(`^wrangler kv namespace create \\S+ +# ${binding}: `, 'm'));
-      for (const { bucket_name: name } of buckets) assert.match(stdout, new RegExp(`^wrangler r2 bucket create ${name} `, 'm'));
+      const flag = environment === 'production' ? ' --env production' : '';
+      for (const { database_name: name } of databases) assert.match(stdout, new RegExp(`^wrangler d1 create ${name}${flag} +#`, 'm'));
+      for (const { binding } of namespaces) assert.match(stdout, new RegExp(`^wrangler kv namespace create \\S+${flag} +# ${binding}: `, 'm'));
+      for (const { bucket_name: name } of buckets) assert.match(stdout, new RegExp(`^wrangler r2 bucket create ${name}${flag} +#`, 'm'));
       const about = stdout.split('\n').filter((line) => /^wrangler (d1 (migrations|execute)|deploy|secret)|\| wrangler/.test(line));
       assert.equal(about.length, 6);
       for (const line of about) assert.equal(line.includes('--env production'), environment === 'production', line);
