@@ -58,12 +58,12 @@ pub async fn raise_for_panic(env: Env) {
 /// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken, the settings neither.
 async fn tell(env: Env, kind: Kind, run: Option<RunId>, cause: &str, message: &str, remedy: &str) {
     let now = js::now();
+    // Whoever is called reads it in a terminal, a log or a chat.
+    let (message, remedy) = (&*dryrun_text::line(message), &*dryrun_text::line(remedy));
     let home = environment::lookup(&env, "ENVIRONMENT");
     let run = run.map(|run| run.to_string());
-    worker::console_error!(
-        "{}",
-        json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": home, "run": run, "message": message, "at": now})
-    );
+    let told = json!({"level": "alert", "event": "alert", "kind": kind.as_str(), "cause": cause, "environment": home, "run": run, "message": message, "at": now});
+    worker::console_error!("{}", dryrun_text::json(&told.to_string()));
     let counted = control::count_alert(&env, kind.as_str(), cause, message, run.as_deref(), now).await;
     let count = match counted {
         Ok(count) => count,
@@ -76,7 +76,7 @@ async fn tell(env: Env, kind: Kind, run: Option<RunId>, cause: &str, message: &s
     let webhook = environment::lookup(&env, "ALERT_WEBHOOK_URL").filter(|url| !url.is_empty());
     let Some(url) = webhook.filter(|_| count == 1) else { return };
     let body = json!({"kind": kind.as_str(), "cause": cause, "environment": home, "run": run, "message": message, "remedy": remedy, "at": now});
-    let posted = js::within(WEBHOOK_LIMIT, post(&url, &body.to_string())).await;
+    let posted = js::within(WEBHOOK_LIMIT, post(&url, &dryrun_text::json(&body.to_string()))).await;
     if !matches!(posted, Some(Ok(200..=299))) {
         js::log("error", "alert_webhook_failed", &[("cause", cause)]);
     }

@@ -160,5 +160,5 @@ pub fn log(level: &str, event: &str, facts: &[(&str, &str)]) {
     for (name, value) in [("level", level), ("event", event)].iter().chain(facts) {
         line.insert((*name).to_owned(), (*value).into());
     }
-    worker::console_error!("{}", serde_json::Value::Object(line));
+    worker::console_error!("{}", dryrun_text::json(&serde_json::Value::Object(line).to_string()));
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use worker::{Context, Env};
+use worker::{Context, Env, Response};
 
 use super::environment::objects;
 use super::js::{self, Fetcher};
+use super::sql::Database;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::RunId;
 
@@ -26,6 +27,28 @@ pub fn run_name(run: &RunId) -> String {
 /// The name of a run's shadow of one database. A run's id has no slash.
 pub fn shadow_name(run: &RunId, store: &str) -> String {
     format!("{run}/{store}")
+}
+
+/// Where an object is asked whether it works.
+pub const READY: &str = "/ready";
+/// The object that is asked. No run and no shadow has a space in its name.
+const PROBE: &str = "health probe";
+
+/// Whether objects of this class answer and their storage can be read.
+pub async fn ping(env: &Env, class: &str) -> Result<(), Problem> {
+    let request = super::wire::request(READY, &())?;
+    send(env, class, PROBE, &request, COMMAND_LIMIT, None).await.map(|_| ())
+}
+
+/// Answers [`ping`]. Nothing is written, so the object that is asked keeps nothing.
+pub fn ready(database: &Database) -> worker::Result<Response> {
+    match database.run("SELECT 1", &[]) {
+        Ok(_) => Response::ok("ok"),
+        Err(error) => {
+            js::log("error", "object_not_ready", &[("why", &Problem::from(error).message)]);
+            Response::error("not ready", 503)
+        }
+    }
 }
 
 /// Sends a request to an object. With `keep` it is carried to its end even when the caller hangs up: cut off in the middle, a write would leave its run waiting. A new stub is made each time: after an exception the old one stays broken.

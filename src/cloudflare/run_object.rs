@@ -7,9 +7,10 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::environment;
 use super::js;
+use super::objects::{self, READY};
 use super::overlay::sweep;
 use super::run_world::{RunTurns, RunWorld, Turns};
-use super::sql::unreadable;
+use super::sql::{Database, unreadable};
 use super::wire::{self, Content};
 use crate::app::close_run::close_run;
 use crate::app::execute::{Executed, execute};
@@ -54,6 +55,7 @@ impl DurableObject for RunObject {
                 }
                 return answered(executed);
             }
+            READY => return objects::ready(&Database::of(&self.state)),
             "/fetch" => return answered(self.fetch_file(&mut request).await),
             "/bring" => {
                 let brought = self.bring_file(&mut request).await;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
+use super::objects::{self, READY};
 use super::run_world::Turns;
 use super::shadow::engine::Shadow;
 use super::shadow::{MovedRequest, ShadowRequest};
@@ -14,17 +15,21 @@ use crate::domain::refusal::Problem;
 /// A real SQLite in which a dry run's statements run. It holds copies and planned changes, never the journal: what agents send here can reach nothing else.
 #[durable_object]
 pub struct ShadowObject {
+    database: Database,
     shadow: Rc<Shadow>,
     turns: Rc<Turns>,
 }
 
 impl DurableObject for ShadowObject {
     fn new(state: State, env: Env) -> Self {
-        Self { shadow: Rc::new(Shadow::new(Database::of(&state), env)), turns: Turns::new() }
+        Self { database: Database::of(&state), shadow: Rc::new(Shadow::new(Database::of(&state), env)), turns: Turns::new() }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
+        if path == READY {
+            return objects::ready(&self.database);
+        }
         let reply = async {
             let text = request.text().await.map_err(|_| unreadable("request"))?;
             // Copying waits for D1, and meanwhile another statement could begin: one after the other.

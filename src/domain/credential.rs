@@ -230,6 +230,18 @@ impl Keyring {
         })
     }
 
+    /// Whether there is a key that opens runs.
+    pub fn can_open_runs(&self) -> Result<(), Problem> {
+        if self.keys.iter().any(|key| matches!(key.role, Role::Agent | Role::Approver)) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::Misconfigured,
+            "The gateway's secret KEYS has no key of an agent or approver, so nobody can open a run.",
+            "An operator must set it: see Credentials in the README.",
+        ))
+    }
+
     /// Signs a run's token.
     pub fn issue(&self, claim: &RunClaim) -> Result<String, Problem> {
         Ok(format!("drt_{}_{}", self.environment, self.sign("", claim)?))
@@ -294,6 +306,16 @@ mod tests {
     fn a_key_is_known_by_its_hash() {
         let caller = keyring(Environment::Staging).authenticate(KEY, 0).unwrap();
         assert_eq!(caller, Caller::Key { name: "desk".into(), role: Role::Agent });
+    }
+
+    #[test]
+    fn somebody_can_open_a_run_only_with_the_key_of_an_agent_or_approver() {
+        let can = |roles: &[&str]| {
+            let key = |role: &&str| format!(r#"{{"name":"{role}","role":"{role}","sha256":"{}"}}"#, "0".repeat(64));
+            let keys = format!("[{}]", roles.iter().map(key).collect::<Vec<_>>().join(","));
+            Keyring::parse(Environment::Staging, Some(&keys), None).unwrap().can_open_runs().is_ok()
+        };
+        assert_eq!([can(&[]), can(&["operator"]), can(&["operator", "agent"]), can(&["approver"])], [false, false, true, true]);
     }
 
     #[test]

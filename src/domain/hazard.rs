@@ -1,13 +1,13 @@
 //! What a reviewer should not overlook.
 
-use serde::Serialize;
+use dryrun_text::Words;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Change, Effect, Net, SCHEMA};
 use super::journal::{Entry, Outcome, Position};
-use super::markdown::code;
 use super::operation::Access;
 use super::run::{Mode, Run};
 use super::statement::split;
@@ -36,10 +36,9 @@ pub struct Hazard {
     /// Its kind.
     pub kind: HazardKind,
     /// What it is, for a person.
-    pub message: String,
-    /// The same for Markdown, with every name in a code span.
-    #[serde(skip)]
-    pub markdown: String,
+    #[serde(serialize_with = "as_text")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub message: Words,
     /// The operations that it comes from.
     pub operations: Vec<Position>,
 }
@@ -47,9 +46,9 @@ pub struct Hazard {
 /// Shortest object key that is looked for in rows; shorter ones are found in any text.
 const MIN_REFERENCE_CHARS: usize = 4;
 
-/// Makes a hazard. `say` is given a way to write a name: as it is, or as a code span that no name can leave.
-fn hazard(kind: HazardKind, operations: Vec<Position>, say: impl Fn(&dyn Fn(&str) -> String) -> String) -> Hazard {
-    Hazard { kind, message: say(&str::to_owned), markdown: say(&code), operations }
+/// Our own words and data, as one text.
+pub fn as_text<S: Serializer>(words: &Words, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(words)
 }
 
 /// Finds the hazards of a run, from its journal, its effects one by one, and their net.
@@ -58,28 +57,46 @@ pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], net
     let live: Vec<&Entry> = entries.iter().filter(|entry| entry.access == Access::Write && entry.mode == Some(Mode::Live)).collect();
     let written: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.position).collect();
     if run.mode == Mode::DryRun && !written.is_empty() {
-        let count = written.len();
-        hazards.push(hazard(HazardKind::LiveBeforeDry, written, |_| {
-            format!("{count} of this run's writes reached the real stores before it became a dry run, because {}.", run.cause.describe())
-        }));
+        let message =
+            Words::default().number(written.len()).say(" of this run's writes reached the real stores before it became a dry run, because ").and(run.cause.describe()).say(".");
+        hazards.push(Hazard { kind: HazardKind::LiveBeforeDry, message, operations: written });
     }
     let unknown: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Running).map(|entry| entry.position).collect();
     if !unknown.is_empty() {
-        hazards.push(hazard(HazardKind::OutcomeUnknown, unknown, |_| {
-            "A live write began and its end was never recorded: it may or may not have reached its store. Look there before trying again.".into()
-        }));
+        let message = Words::new(
+            "A live write was started and its outcome was not recorded: it may or may not have reached its store. \
+             Check the store before you retry.",
+        );
+        hazards.push(Hazard { kind: HazardKind::OutcomeUnknown, message, operations: unknown });
     }
     for entry in entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Done | Outcome::Skipped)) {
         if !entry.unbounded.is_empty() {
-            hazards.push(hazard(HazardKind::Unbounded, vec![entry.position], |name| {
-                let statements: Vec<String> = entry.unbounded.iter().map(|statement| name(statement)).collect();
-                format!("{} has no WHERE: it changes every row there is, also those that come later.", statements.join(", "))
-            }));
+            let statements = entry.unbounded.iter().map(|statement| verb_and_table(statement));
+            let verb = if entry.unbounded.len() == 1 { " has no WHERE: it" } else { " have no WHERE: each" };
+            let message = Words::default().join(statements, ", ").say(verb).say(" changes every row of its table, including rows that are added before this is made real.");
+            hazards.push(Hazard { kind: HazardKind::Unbounded, message, operations: vec![entry.position] });
         }
     }
     hazards.extend(cascades(entries, effects));
     hazards.extend(only_in_plan(nets));
     hazards
+}
+
+/// `DELETE users`, as the journal has it: the verb is ours, the table is data.
+fn verb_and_table(statement: &str) -> Words {
+    match statement.split_once(' ') {
+        Some((verb, table)) => self::verb(verb).say(" ").name(table),
+        None => Words::default().name(statement),
+    }
+}
+
+/// What a statement that can remove rows does.
+fn verb(action: &str) -> Words {
+    let known = ["DELETE", "UPDATE", "INSERT", "REPLACE", "DROP TABLE", "ALTER TABLE"];
+    match known.into_iter().find(|known| *known == action) {
+        Some(known) => Words::new(known),
+        None => Words::default().name(action),
+    }
 }
 
 /// Rows that vanish although no statement names their table: by a foreign key's action, or by a trigger.
@@ -98,10 +115,9 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
                 if removed.is_empty() {
                     return None;
                 }
-                Some(hazard(HazardKind::Cascade, vec![entry.position], |name| {
-                    let removed: Vec<String> = removed.iter().map(|(table, count)| format!("{} of {}", rows(*count), name(table))).collect();
-                    format!("{action} {} also removed {}.", name(&named), removed.join(" and "))
-                }))
+                let removed = removed.iter().map(|(table, count)| rows(*count).name(*table));
+                let message = verb(&action).say(" ").name(named).say(" also removed ").join(removed, " and ").say(".");
+                Some(Hazard { kind: HazardKind::Cascade, message, operations: vec![entry.position] })
             })
         })
         .collect()
@@ -121,8 +137,8 @@ fn named(entry: &Entry) -> Vec<(Option<u64>, String, String)> {
     (1..).zip(statements).filter_map(target).collect()
 }
 
-fn rows(count: usize) -> String {
-    if count == 1 { "1 row".into() } else { format!("{count} rows") }
+fn rows(count: usize) -> Words {
+    Words::default().number(count).say(if count == 1 { " row of " } else { " rows of " })
 }
 
 /// Planned objects of one store that planned changes name.
@@ -154,13 +170,22 @@ fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
     stores
         .into_iter()
         .map(|(store, Planned { keys, named_in, operations })| {
-            hazard(HazardKind::ObjectOnlyInPlan, operations.into_iter().collect(), |name| {
-                let shown: Vec<String> = keys.iter().take(MAX_NAMED).map(|key| name(key)).collect();
-                let rest = if keys.len() > MAX_NAMED { format!(" and {} more", keys.len() - MAX_NAMED) } else { String::new() };
-                let (noun, verb, them) = if keys.len() == 1 { ("The object", "exists", "it") } else { ("The objects", "exist", "them") };
-                let subjects: Vec<String> = named_in.iter().map(|subject| name(subject)).collect();
-                format!("{noun} {}{rest} in {} {verb} only in this plan, and planned changes of {} refer to {them}.", shown.join(", "), name(store), subjects.join(", "))
-            })
+            let name = |data: &&str| Words::default().name(*data);
+            let one = keys.len() == 1;
+            let mut message = Words::new(if one { "The object " } else { "The objects " });
+            message = message.join(keys.iter().take(MAX_NAMED).map(name), ", ");
+            if keys.len() > MAX_NAMED {
+                message = message.say(" and ").number(keys.len() - MAX_NAMED).say(" more");
+            }
+            let message = message
+                .say(" in ")
+                .name(store)
+                .say(if one { " exists" } else { " exist" })
+                .say(" only in this plan, and planned changes of ")
+                .join(named_in.iter().map(name), ", ")
+                .say(if one { " refer to it." } else { " refer to them." });
+            let operations = operations.into_iter().collect();
+            Hazard { kind: HazardKind::ObjectOnlyInPlan, message, operations }
         })
         .collect()
 }

@@ -1,14 +1,17 @@
 //! The report as Markdown, for terminals, pull requests and mail.
 //!
-//! Everything that comes from data is put into code spans, with line breaks and invisible characters made visible: a hostile row cannot draw a heading, a link or a table into the report.
+//! Data stands in code spans, and nothing else does: a hostile row cannot draw a heading, a link or a table into the
+//! report, mention anybody, or speak in the gateway's voice. See `crates/text`.
 
 use chrono::{Datelike as _, Timelike as _};
+use dryrun_text::cut as shorten;
+use dryrun_text::markdown::{cell, code, word};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 use super::effect::{Change, FieldDiff};
 use super::moved::Move;
-use super::report::{ChangeGroup, ChangeItem, Report};
+use super::report::{ChangeGroup, ChangeItem, Covered, NotCovered, Report};
 use super::run::{Millis, Mode, Phase};
 
 /// Most changed things shown of one table; the rest is counted. The JSON report has them all.
@@ -48,7 +51,10 @@ fn head(text: &mut String, report: &Report) {
     };
     line(text, format_args!("# {kind} {}\n", code(&run.id)));
     match run.mode {
-        Mode::DryRun if summary.live_writes == 0 => line(text, format_args!("**Nothing was written to {}.** This is what the run would have done.\n", run.environment)),
+        Mode::DryRun if summary.live_writes == 0 => {
+            let what = "This is what the run would have done in the stores behind this gateway.";
+            line(text, format_args!("**Nothing was written to {}.** {what}\n", run.environment));
+        }
         Mode::DryRun => line(
             text,
             format_args!("**{} reached {} before this became a dry run**; everything after that was only planned.\n", count(summary.live_writes, "write"), run.environment),
@@ -60,16 +66,20 @@ fn head(text: &mut String, report: &Report) {
         Phase::Closed => "closed",
         Phase::Expired => "expired",
     };
-    line(text, format_args!("| | |\n| --- | --- |\n| Run | {phase}, opened {} by {} |", time(run.opened_at), code(&run.owner)));
-    line(text, format_args!("| Mode | {}, because {} |", run.mode.as_str(), plain(&run.mode_because)));
+    line(text, format_args!("| | |\n| --- | --- |\n| Run | {phase}, opened {} by {} |", time(run.opened_at), cell(&run.owner)));
+    let mode = match run.mode {
+        Mode::DryRun => "dry run",
+        Mode::Live => "live",
+    };
+    line(text, format_args!("| Mode | {mode}, because {} |", run.mode_because.markdown()));
     if let Some(parent) = &run.parent {
-        line(text, format_args!("| Part of | {} |", code(parent)));
+        line(text, format_args!("| Part of | {} |", cell(parent)));
     }
     if let Some(version) = &run.prompt_version {
-        line(text, format_args!("| Prompt | {} |", code(version)));
+        line(text, format_args!("| Prompt | {} |", cell(version)));
     }
     if !run.labels.is_empty() {
-        let labels: Vec<String> = run.labels.iter().map(|(name, value)| code(&format!("{name}={value}"))).collect();
+        let labels: Vec<String> = run.labels.iter().map(|(name, value)| cell(&format!("{name}={value}"))).collect();
         line(text, format_args!("| Labels | {} |", labels.join(" ")));
     }
     line(text, format_args!("| Operations | {}: {}, {} |", summary.operations, count(summary.reads, "read"), count(summary.writes, "write")));
@@ -92,7 +102,7 @@ fn overview(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n| Store | What | Updated | Inserted | Deleted |\n| --- | --- | ---: | ---: | ---: |"));
     for group in &report.changes {
-        line(text, format_args!("| {} | {} | {} | {} | {} |", plain(&group.store), code(&group.subject), group.updated, group.inserted, group.deleted));
+        line(text, format_args!("| {} | {} | {} | {} | {} |", word(&group.store), cell(&group.subject), group.updated, group.inserted, group.deleted));
     }
 }
 
@@ -100,9 +110,9 @@ fn hazards(text: &mut String, report: &Report) {
     if report.hazards.is_empty() {
         return;
     }
-    line(text, format_args!("\n## Look at this first\n"));
+    line(text, format_args!("\n## Findings\n"));
     for hazard in report.hazards.iter().take(MAX_LINES) {
-        line(text, format_args!("- {}{}", hazard.markdown, steps(&hazard.operations)));
+        line(text, format_args!("- {}{}", hazard.message.markdown(), steps(&hazard.operations)));
     }
     more(text, report.hazards.len(), MAX_LINES);
 }
@@ -114,12 +124,12 @@ fn problems(text: &mut String, report: &Report) {
     line(text, format_args!("\n## Failed and refused ({})\n", report.problems.len()));
     for problem in report.problems.iter().take(MAX_LINES) {
         let why = code(&shorten(without_tail(&problem.message), MAX_ASKED_CHARS));
-        line(text, format_args!("- **Step {}** {} {} {}: {why}", problem.position, plain(&problem.store), plain(&problem.action), problem.outcome.as_str()));
+        line(text, format_args!("- **Step {}** {} {} {}: {why}", problem.position, word(&problem.store), code(&problem.action), problem.outcome.as_str()));
         if !problem.asked.is_empty() {
             line(text, format_args!("  - asked: {}", code(&shorten(&problem.asked, MAX_ASKED_CHARS))));
         }
         if !problem.remedy.is_empty() {
-            line(text, format_args!("  - remedy: {}", plain(&problem.remedy)));
+            line(text, format_args!("  - remedy: {}", code(&problem.remedy)));
         }
     }
     more(text, report.problems.len(), MAX_LINES);
@@ -140,7 +150,7 @@ fn changes(text: &mut String, report: &Report) {
         return;
     }
     for group in &report.changes {
-        line(text, format_args!("\n## {} {}: {}\n", plain(&group.store), code(&group.subject), counts(group)));
+        line(text, format_args!("\n## {} {}: {}\n", word(&group.store), code(&group.subject), counts(group)));
         // Deletions first: they are shown whatever else is left out.
         let (gone, other): (Vec<&ChangeItem>, Vec<&ChangeItem>) = group.items.iter().partition(|item| item.change == Change::Deleted);
         for item in gone.iter().chain(&other).take(MAX_ITEMS) {
@@ -213,7 +223,7 @@ fn skipped(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n## Skipped: accepted, but nothing changed ({})\n", report.skipped.len()));
     for skipped in report.skipped.iter().take(MAX_LINES) {
-        line(text, format_args!("- Step {} {} {}: {}", skipped.position, skipped.store, plain(&skipped.action), code(&shorten(&skipped.asked, MAX_ASKED_CHARS))));
+        line(text, format_args!("- Step {} {} {}: {}", skipped.position, word(&skipped.store), code(&skipped.action), code(&shorten(&skipped.asked, MAX_ASKED_CHARS))));
     }
     more(text, report.skipped.len(), MAX_LINES);
 }
@@ -231,7 +241,7 @@ fn moved(text: &mut String, report: &Report) {
             Move::Appeared => "appeared",
         };
         let planned = if row.planned { ", **and the run would write it**" } else { "" };
-        line(text, format_args!("- {} {} {} {what}{planned}", plain(&row.store), code(&row.table), code(&row.key)));
+        line(text, format_args!("- {} {} {} {what}{planned}", word(&row.store), code(&row.table), code(&row.key)));
         for field in &row.fields {
             line(text, format_args!("  - {}", diff(field)));
         }
@@ -245,20 +255,44 @@ fn moved(text: &mut String, report: &Report) {
 fn coverage(text: &mut String, report: &Report) {
     let coverage = &report.coverage;
     line(text, format_args!("\n## Coverage\n"));
-    if coverage.exact {
-        line(text, format_args!("Every operation was carried out exactly; nothing was approximated."));
+    let covered: Vec<&str> = coverage.covers.iter().map(|one| covered(*one)).collect();
+    let real: Vec<&str> = coverage.does_not_cover.iter().map(|one| not_covered(*one)).collect();
+    line(text, format_args!("- covered: {} through this gateway", covered.join(", ")));
+    line(text, format_args!("- not covered, and real also in a dry run: {}", real.join(", ")));
+    if report.summary.operations == 0 {
+        line(text, format_args!("- no store was accessed through this gateway"));
+    } else if coverage.exact {
+        line(text, format_args!("- no approximation is known in what is covered"));
     }
     for (reason, count) in &coverage.refused {
         line(text, format_args!("- refused {count} × {}", code(reason)));
     }
     for (what, operations) in coverage.volatile.iter().take(MAX_LINES) {
-        line(text, format_args!("- comes out differently each time: {}{}; the values shown are those of this run", code(what), steps(operations)));
+        line(text, format_args!("- not repeatable: {}{}; the values shown are those of this run", code(what), steps(operations)));
     }
     for (note, operations) in coverage.inexact.iter().take(MAX_LINES) {
-        line(text, format_args!("- not exact: {}{}", plain(note), steps(operations)));
+        line(text, format_args!("- approximated: {}{}", code(note), steps(operations)));
     }
     if coverage.live_without_images > 0 {
         line(text, format_args!("- {} live writes: their counts are known, their row images are not", coverage.live_without_images));
+    }
+}
+
+fn covered(what: Covered) -> &'static str {
+    match what {
+        Covered::D1 => "D1",
+        Covered::Kv => "KV",
+        Covered::R2 => "R2",
+    }
+}
+
+fn not_covered(what: NotCovered) -> &'static str {
+    match what {
+        NotCovered::Http => "HTTP requests",
+        NotCovered::Queues => "queues",
+        NotCovered::Email => "email",
+        NotCovered::DirectAccess => "stores reached without this gateway",
+        NotCovered::Other => "whatever else the agent does",
     }
 }
 
@@ -286,52 +320,6 @@ fn value(value: &Value) -> String {
     }
 }
 
-fn shorten(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-    }
-}
-
-/// Makes line breaks and characters that would not be seen, or would turn the text around, visible.
-fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => shown.push('⏎'),
-            '\r' => shown.push('␍'),
-            '\t' => shown.push(' '),
-            '\u{ad}' | '\u{61c}' | '\u{2060}'..='\u{2064}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                shown.push('�')
-            }
-            character if character.is_control() => shown.push('�'),
-            character => shown.push(character),
-        }
-    }
-    shown
-}
-
-/// A code span that its content cannot leave: the fence is longer than any run of backticks inside. A pipe would end a table's cell even there.
-pub(super) fn code(text: &str) -> String {
-    let text = visible(text).replace('|', "¦");
-    let longest = text.split(|character| character != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let pad = if text.is_empty() || text.starts_with('`') || text.ends_with('`') || text.trim() != text { " " } else { "" };
-    format!("{fence}{pad}{text}{pad}{fence}")
-}
-
-/// The gateway's own words, which may quote a name: everything with a meaning in Markdown or HTML is escaped.
-pub(super) fn plain(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in visible(text).chars() {
-        if matches!(character, '\\' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '#' | '!' | '&' | '~') {
-            escaped.push('\\');
-        }
-        escaped.push(character);
-    }
-    escaped
-}
-
 /// A time in UTC, to the second.
 fn time(at: Millis) -> String {
     let Some(time) = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis) else { return format!("{at} ms") };
@@ -339,22 +327,4 @@ fn time(at: Millis) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn data_cannot_leave_its_code_span() {
-        assert_eq!(code("a`b"), "``a`b``");
-        assert_eq!(code("``` \n# owned"), "```` ``` ⏎# owned ````");
-        assert_eq!(code("a | b\u{202e}x"), "`a ¦ b�x`");
-        assert_eq!(code(""), "`  `");
-        assert_eq!(plain("<script>[x](y)"), "\\<script\\>\\[x\\](y)");
-    }
-
-    #[test]
-    fn times_are_civil() {
-        assert_eq!(time(0), "1970-01-01 00:00:00 UTC");
-        assert_eq!(time(951_827_696_000), "2000-02-29 12:34:56 UTC");
-        assert_eq!(time(1_795_132_800_000), "2026-11-20 00:00:00 UTC");
-    }
-}
+mod tests;

@@ -2,6 +2,9 @@
 //!
 //! A [`Problem`] names its reason (a stable [`Code`]), what was not done, and what to do about it. Which HTTP status a code becomes is decided in `http::problem` alone.
 
+use std::borrow::Cow;
+
+use dryrun_text::{Words, line};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -293,22 +296,24 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a remedy.
+    /// A problem with a remedy. What they repeat of a request is made visible, because clients print them as they are.
     pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: remedy.into() }
+        Self { code, message: visible(message.into()), remedy: visible(remedy.into()) }
     }
 
-    /// What the store itself answered, in the store's own words.
+    /// What the store itself answered, in the store's own words: the same as without a gateway, to the letter.
     pub fn from_store(code: Code, message: impl Into<String>) -> Self {
-        Self::new(code, message, "")
+        Self { code, message: message.into(), remedy: String::new() }
     }
 
     /// Something that Cloudflare has and the gateway does not give to agents.
     pub fn not_offered(what: &str) -> Self {
+        // An address is the caller's; the rest are words of ours.
+        let what = if what.starts_with('/') { Words::default().name(what).to_string() } else { what.to_owned() };
         Self::new(
             Code::NotOffered,
             format!("The gateway does not offer {what}; nothing was done."),
-            "Agents get the rows, values and objects of the stores behind the gateway. Whoever runs the account does this, with credentials of its own.",
+            "Agents can only read and write data in the configured stores. Ask an account administrator to do this.",
         )
     }
 
@@ -322,9 +327,26 @@ impl Problem {
     }
 }
 
+fn visible(text: String) -> String {
+    if let Cow::Owned(visible) = line(&text) {
+        return visible;
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_repeats_nothing_that_is_not_seen_and_a_store_is_quoted_to_the_letter() {
+        let problem = Problem::new(Code::InvalidRequest, "no \u{202e}x\n\u{1b}[2J", "use \u{9b}y");
+        assert_eq!((problem.message.as_str(), problem.remedy.as_str()), ("no �x⏎�[2J", "use �y"));
+        assert_eq!(Problem::from_store(Code::SqlError, "no\u{202e}").message, "no\u{202e}");
+        let message = |what: &str| Problem::not_offered(what).message;
+        assert_eq!(message("/zones/1"), "The gateway does not offer /zones/1; nothing was done.");
+        assert_eq!(message("/a. Done"), "The gateway does not offer \"/a. Done\"; nothing was done.");
+    }
 
     #[test]
     fn every_code_is_read_as_it_is_written() {

@@ -1,17 +1,18 @@
 //! The report of a run: what a reviewer needs to understand it in a minute or two.
 
+use dryrun_text::Words;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::effect::{Change, Effect, FieldDiff, Net, net};
-use super::hazard::{Hazard, hazards};
+use super::hazard::{Hazard, as_text, hazards};
 use super::journal::{Entry, Outcome, Position};
 use super::moved::Movement;
 use super::operation::Access;
 use super::refusal::Code;
 use super::run::{Millis, Mode, Phase, Run};
-use super::settings::StoreKind;
+use super::settings::{Environment, StoreKind};
 
 /// Everything about a run, from its journal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,7 +33,7 @@ pub struct Report {
     /// Which copied rows the base has differently now; absent when it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved: Option<Movement>,
-    /// What the report does not say exactly.
+    /// What the report covers, what it does not, and what in it is not exact.
     pub coverage: Coverage,
     /// Every operation, in order.
     pub operations: Vec<Entry>,
@@ -47,11 +48,13 @@ pub struct RunSummary {
     /// Who opened it.
     pub owner: String,
     /// Where.
-    pub environment: String,
+    pub environment: Environment,
     /// Its mode.
     pub mode: Mode,
     /// Why it has that mode, in words.
-    pub mode_because: String,
+    #[serde(serialize_with = "as_text")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub mode_because: Words,
     /// Since when, in milliseconds.
     pub mode_since: Millis,
     /// Whether it still acts.
@@ -174,20 +177,69 @@ pub struct SkippedLine {
     pub asked: String,
 }
 
-/// What the report does not say exactly.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What is in a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Covered {
+    /// Reads and writes of D1 databases through this gateway.
+    D1,
+    /// Reads and writes of KV namespaces through this gateway.
+    Kv,
+    /// Reads and writes of R2 buckets through this gateway.
+    R2,
+}
+
+/// What is not in a report, and is real also in a dry run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NotCovered {
+    /// HTTP requests of the agent or program.
+    Http,
+    /// Messages that it puts into queues.
+    Queues,
+    /// Mail that it sends.
+    Email,
+    /// Stores that it reaches without this gateway.
+    DirectAccess,
+    /// Whatever else it does: files, processes, other services.
+    Other,
+}
+
+/// What a report covers, what it does not, and what in it is not exact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
-    /// True when every operation was carried out exactly.
+    /// What is in the report.
+    pub covers: &'static [Covered],
+    /// What is not in the report, and is real also in a dry run.
+    pub does_not_cover: &'static [NotCovered],
+    /// True when nothing is known that is not exact: no refused operation, no approximation, no live write without
+    /// row images.
     pub exact: bool,
     /// How often each reason refused an operation.
     pub refused: BTreeMap<String, usize>,
     /// What was not exact, with the operations.
     pub inexact: BTreeMap<String, Vec<Position>>,
-    /// What comes out differently each time it runs, with the operations. The changes are those of this time.
+    /// What depends on random numbers or the current time, with the operations. The changes are those of this run.
     pub volatile: BTreeMap<String, Vec<Position>>,
     /// Live writes whose row images are not known.
     pub live_without_images: usize,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Self {
+            covers: &[Covered::D1, Covered::Kv, Covered::R2],
+            does_not_cover: &[NotCovered::Http, NotCovered::Queues, NotCovered::Email, NotCovered::DirectAccess, NotCovered::Other],
+            exact: false,
+            refused: BTreeMap::new(),
+            inexact: BTreeMap::new(),
+            volatile: BTreeMap::new(),
+            live_without_images: 0,
+        }
+    }
 }
 
 /// Makes the report. `effects` are in the order in which they came about.
@@ -252,7 +304,7 @@ pub fn summarise(run: &Run, now: Millis) -> RunSummary {
     RunSummary {
         id: run.id.to_string(),
         owner: run.owner.clone(),
-        environment: run.environment.to_string(),
+        environment: run.environment,
         mode: run.mode,
         mode_because: run.cause.describe(),
         mode_since: run.mode_since,
@@ -274,7 +326,9 @@ fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
     let mut groups: Vec<ChangeGroup> = Vec::new();
     for Net { effect, operations } in nets {
         let Some(change) = effect.change() else { continue };
-        let Some(entry) = entries.iter().find(|entry| entry.store == effect.store) else { continue };
+        // By its operation: a refused request may have named a store that does not exist by the name of another one.
+        let is_its_own = |entry: &&Entry| operations.contains(&entry.position) && entry.store == effect.store;
+        let Some(entry) = entries.iter().find(is_its_own) else { continue };
         let known = groups.iter().position(|group| group.store == effect.store && group.subject == effect.subject);
         let index = known.unwrap_or_else(|| {
             groups.push(ChangeGroup {

@@ -1,5 +1,6 @@
 //! The run: one piece of an agent's work, with an id, an owner and one mode.
 
+use dryrun_text::Words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -98,7 +99,7 @@ impl Mode {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ModeCause {
-    /// The run was opened so.
+    /// It was requested when the run was opened.
     Opened,
     /// Its agent asked for a dry run, by `POST …/dry-run` or the header `Dry-Run: true`.
     Asked,
@@ -117,14 +118,14 @@ pub enum ModeCause {
 }
 
 impl ModeCause {
-    /// One sentence fragment for reports: "… because *it was opened so*".
-    pub fn describe(&self) -> String {
+    /// A fragment of a sentence for reports: "… because *its agent asked for a dry run*".
+    pub fn describe(&self) -> Words {
         match self {
-            Self::Opened => "it was opened so".into(),
-            Self::Asked => "its agent asked for a dry run".into(),
-            Self::Flag => "its flag was set in KV by somebody else".into(),
-            Self::Policy { store } => format!("the store {store} is under the policy dry_run"),
-            Self::Inherited { parent } => format!("its parent run {parent} is a dry run"),
+            Self::Opened => Words::new("it was requested when the run was opened"),
+            Self::Asked => Words::new("its agent asked for a dry run"),
+            Self::Flag => Words::new("its flag was set in KV by somebody else"),
+            Self::Policy { store } => Words::new("the store ").name(store).say(" is under the policy dry_run"),
+            Self::Inherited { parent } => Words::new("its parent run ").name(parent.as_str()).say(" is a dry run"),
         }
     }
 }

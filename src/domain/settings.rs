@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::operation::cut;
 use super::refusal::{Code, Problem};
 use super::strict::json::{self, Shape};
 
@@ -104,6 +105,18 @@ pub struct Store {
     pub binding: String,
     /// What is known of it.
     pub settings: StoreSettings,
+}
+
+/// Longest name of a store that does not exist; a journal keeps it.
+const MAX_UNKNOWN_CHARS: usize = 64;
+
+impl Store {
+    /// What a request named that is no store here. Nothing is done with it but to journal the refusal.
+    pub fn unknown(kind: StoreKind, named: &str) -> Self {
+        let binding = if named.is_empty() { "(not named)".into() } else { cut(named, MAX_UNKNOWN_CHARS) };
+        let settings = StoreSettings { kind, name: binding.clone(), id: None, policy: Policy::Denied };
+        Self { binding, settings }
+    }
 }
 
 /// The configuration of an installation, from its variables. See the table in the README.

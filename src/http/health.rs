@@ -8,7 +8,7 @@ use worker::Response;
 
 use super::Gateway;
 use super::shapes::{Health, Readiness};
-use crate::cloudflare::{control, environment, js};
+use crate::cloudflare::{control, environment, js, objects};
 use crate::domain::operation::RowShape;
 use crate::domain::refusal::Problem;
 use crate::domain::settings::StoreKind;
@@ -22,9 +22,20 @@ pub fn health() -> Result<Response, Problem> {
     Response::from_json(&Health { status: "ok" }).map_err(|_| Problem::internal())
 }
 
-/// Really asks every store, the gateway's own and the targets.
+/// Whether a person could open a run and work: really asks every store, the gateway's own and the targets, and the
+/// objects of runs and shadows; and looks whether there are keys and a secret to sign tokens with.
 pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
-    let mut names = vec![("control".to_owned(), Part::Control), ("flags".to_owned(), Part::Flags)];
+    let mut names = vec![
+        ("control".to_owned(), Part::Control),
+        ("flags".to_owned(), Part::Flags),
+        ("keys".to_owned(), Part::Keys),
+        ("token_secret".to_owned(), Part::TokenSecret),
+        ("runs".to_owned(), Part::Objects("RUN")),
+        ("shadows".to_owned(), Part::Objects("SHADOW")),
+    ];
+    if gateway.settings.stores.is_empty() {
+        names.push(("stores".to_owned(), Part::NoStores));
+    }
     names.extend(gateway.settings.stores.iter().map(|(binding, store)| (binding.clone(), Part::Store(binding.clone(), store.kind))));
     let checks = join_all(names.into_iter().map(|(name, part)| async move {
         let answered = matches!(js::within(LIMIT, check(gateway, part)).await, Some(Ok(())));
@@ -40,6 +51,11 @@ pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
 enum Part {
     Control,
     Flags,
+    Keys,
+    TokenSecret,
+    Objects(&'static str),
+    /// There is none to work in.
+    NoStores,
     Store(String, StoreKind),
 }
 
@@ -54,6 +70,10 @@ async fn check(gateway: &Gateway, part: Part) -> Result<(), Problem> {
             control::ping(&gateway.env).await?;
             control::verify_environment(&gateway.env, &gateway.settings).await
         }
+        Part::Keys => gateway.keyring.can_open_runs(),
+        Part::TokenSecret => gateway.keyring.can_issue(),
+        Part::NoStores => Err(Problem::internal()),
+        Part::Objects(class) => objects::ping(&gateway.env, class).await,
         Part::Flags => call("FLAGS".into(), "getWithMetadata", "get", probe()).await,
         Part::Store(name, StoreKind::Kv) => call(name, "getWithMetadata", "get", probe()).await,
         Part::Store(name, StoreKind::R2) => call(name, "createMultipartUpload", "head", probe()).await,

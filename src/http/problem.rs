@@ -186,7 +186,8 @@ pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::R
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
     let text = serde_json::to_string(&body(problem, environment))?;
-    Ok(Response::ok(text)?.with_status(face.status).with_headers(headers))
+    // A store's own words may repeat anything, and terminals show answers as they are.
+    Ok(Response::ok(dryrun_text::json(&text).into_owned())?.with_status(face.status).with_headers(headers))
 }
 
 #[cfg(test)]

@@ -155,10 +155,12 @@ pub struct Health {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Readiness {
-    /// `ready` when every part answered.
+    /// `ready` when every part answered: somebody can open a run and work.
     #[cfg_attr(test, schemars(extend("enum" = ["ready", "not ready"])))]
     pub status: &'static str,
-    /// `ok` or `failed` for the gateway's own stores (`control`, `flags`) and each target, by binding.
+    /// `ok` or `failed` for the gateway's own stores (`control`, `flags`), its secrets (`keys`: one of an agent or
+    /// approver is there; `token_secret`), its objects (`runs`, `shadows`), and each target, by binding; `stores`
+    /// when there is none.
     #[cfg_attr(test, schemars(extend("additionalProperties" = {"enum": ["ok", "failed"]})))]
     pub checks: Map<String, Value>,
 }

@@ -3,22 +3,27 @@
 use serde_json::{Map, Value, json};
 use worker::Response;
 
-use super::{Refusal, acting, operate, refused};
+use super::{acting, operate, refused_call};
 use crate::app::message::{Answer, Execute};
 use crate::cloudflare::js;
 use crate::domain::credential::Caller;
-use crate::domain::operation::{BoundStatement, Call, Operation, RowShape, SqlCall};
+use crate::domain::operation::{Access, BoundStatement, Call, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::settings::{Policy, Store, StoreKind, StoreSettings};
+use crate::domain::settings::{Store, StoreKind, StoreSettings};
 use crate::domain::statement::split;
 use crate::http::request::Asked;
-use crate::http::router::{Account, Action};
+use crate::http::router::Account;
 use crate::http::{Gateway, answer, v1};
 
 /// Answers a question about the account.
 pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {
     let name = format!("Dry-run gateway ({})", gateway.settings.environment);
     let own = json!({"id": gateway.settings.account, "name": name, "type": "standard", "settings": {"enforce_twofactor": false}});
+    if let Account::One(id) | Account::Stores(id, _) = &account
+        && let Err(problem) = require_account(gateway, id)
+    {
+        return unknown_account(gateway, caller, asked, problem).await;
+    }
     match account {
         Account::User => single(user(gateway, caller), &[]),
         Account::Token => {
@@ -32,15 +37,9 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: 
             single(json!({"id": identity(caller), "status": "active", "expires_on": expires}), &["This API Token is valid and active"])
         }
         Account::All => page(vec![own], asked),
-        Account::One(id) => {
-            require_account(gateway, &id)?;
-            single(own, &[])
-        }
+        Account::One(_) => single(own, &[]),
         Account::Memberships => page(vec![json!({"id": gateway.settings.account, "status": "accepted", "account": own, "roles": [role(caller)]})], asked),
-        Account::Stores(id, kind) => {
-            require_account(gateway, &id)?;
-            stores(gateway, kind, asked)
-        }
+        Account::Stores(_, kind) => stores(gateway, kind, asked),
     }
 }
 
@@ -144,11 +143,27 @@ fn pick(known: &mut Map<String, Value>, fields: &[String]) {
 /// Refuses what belongs to no store. A run's report tells of it.
 pub async fn refuse(gateway: &Gateway, caller: &Caller, what: &str, problem: Problem, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
     let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
-    // It is about no store that there is; the journal calls it the account.
-    let settings = StoreSettings { kind: StoreKind::D1, name: "account".into(), id: None, policy: Policy::Live };
-    let understood = refused(&Action::NotOffered(StoreKind::D1, what.to_owned()), Refusal { problem, sql: None });
-    let operation = Operation { store: Store { binding: "account".into(), settings }, call: understood.call };
-    let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, understood.payload).await?;
+    let call = refused_call(what, None, Access::Write, problem.into());
+    journal(gateway, Execute { run, actor, operation: of_account(call), asked_dry, idempotency: None }, None).await
+}
+
+/// Refuses a question about an account that is not this one. It needs no run, so a run that has ended changes nothing.
+async fn unknown_account(gateway: &Gateway, caller: &Caller, asked: &Asked, problem: Problem) -> Result<Response, Problem> {
+    let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
+    let call = refused_call("account", None, Access::Read, problem.clone().into());
+    let execution = Execute { run, actor, operation: of_account(call), asked_dry: false, idempotency: None };
+    journal(gateway, execution, Some(problem)).await
+}
+
+/// It is about no store that there is; the journal calls it the account.
+fn of_account(call: Call) -> Operation {
+    Operation { store: Store::unknown(StoreKind::D1, "account"), call }
+}
+
+/// Has a refusal journalled by its run, and answers it. `instead` is answered whatever the run says.
+pub async fn journal(gateway: &Gateway, refused: Execute, instead: Option<Problem>) -> Result<Response, Problem> {
+    let (receipt, answered) = operate(gateway, refused, super::Payload::Bytes(Vec::new())).await?;
+    let answered = instead.map_or(answered, Err);
     answer::respond(&receipt, answered, gateway.settings.environment)
 }
 

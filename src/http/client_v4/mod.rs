@@ -21,7 +21,7 @@ use crate::domain::credential::{Caller, Role, forbidden};
 use crate::domain::operation::{Access, Call, Operation, RefusedCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::RunId;
-use crate::domain::settings::StoreKind;
+use crate::domain::settings::{Store, StoreKind};
 use transfer::Party;
 
 /// What a request of the data plane was understood as.
@@ -34,15 +34,17 @@ struct Understood {
 
 /// Serves a request: which run, which store, what to do; then the run's object does it, or notes that it was refused.
 pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked, understood: Result<(), Problem>) -> Result<Response, Problem> {
-    account::require_account(gateway, &data.account)?;
     let asked_dry = asks_for_dry_run(&asked)?;
-    if let Action::Describe(kind) = data.action {
-        let store = gateway.settings.store(kind, &data.store)?;
+    let found = account::require_account(gateway, &data.account);
+    let store = match found.and_then(|()| gateway.settings.store(kind(&data.action), &data.store)) {
+        Ok(store) => store,
+        Err(problem) => return unknown(gateway, caller, &data, &asked, asked_dry, problem).await,
+    };
+    if let Action::Describe(_) = data.action {
         understood?;
         return account::describe(gateway, caller, store, &asked, asked_dry).await;
     }
     let (run, actor) = acting(caller, &asked)?;
-    let store = gateway.settings.store(kind(&data.action), &data.store)?;
     let mut refusal = understood.err();
     let party = || Party { run: run.clone(), actor: actor.clone(), store: store.clone(), asked_dry };
     if refusal.is_none() && data.action == Action::Import {
@@ -70,6 +72,23 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
     let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency }, understood.payload).await?;
     answer::respond(&receipt, answered, gateway.settings.environment)
+}
+
+/// Refuses a request for a store or an account that is not here. Its run's report tells of it: a run that named nothing
+/// but wrong stores must not look like one that had nothing to do.
+async fn unknown(gateway: &Gateway, caller: &Caller, data: &Data, asked: &Asked, asked_dry: bool, problem: Problem) -> Result<Response, Problem> {
+    let (run, actor) = match acting(caller, asked) {
+        Ok(party) => party,
+        // A store is described without a run, too; all else needs one whatever it names here.
+        Err(no_run) if problem.code == Code::UnknownStore && !matches!(data.action, Action::Describe(_)) => {
+            return Err(no_run);
+        }
+        Err(_) => return Err(problem),
+    };
+    let instead = matches!(data.action, Action::Describe(_)).then(|| problem.clone());
+    let call = refused(&data.action, problem.into()).call;
+    let operation = Operation { store: Store::unknown(kind(&data.action), &data.store), call };
+    account::journal(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, instead).await
 }
 
 /// Has the run's object carry out an operation.

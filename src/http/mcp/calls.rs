@@ -68,12 +68,16 @@ async fn operate(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: b
     let (run, actor) = client_v4::acting(caller, asked).map_err(stopped)?;
     let about = |problem| (Some(Teller::about(settings.environment, &run, None)), problem);
     let named = Named::read(arguments);
-    let store = store(gateway, kind, named.store.as_deref()).map_err(about)?;
-    let understood = without_stray(wanted).map_err(Refusal::from).and_then(|()| understand(tool, arguments));
-    let (call, payload) = understood.unwrap_or_else(|refusal| {
+    let found = without_stray(wanted).map_err(Refusal::from).and_then(|()| store(gateway, kind, named.store.as_deref()).map_err(Refusal::from));
+    let understood = found.and_then(|store| Ok((store, understand(tool, arguments)?)));
+    // Whatever is refused is in the run's report, a store that does not exist as well.
+    let (store, (call, payload)) = understood.unwrap_or_else(|refusal| {
         let (action, access) = journalled(tool);
         let refusal = Refusal { sql: refusal.sql.or(named.sql), ..refusal };
-        (client_v4::refused_call(action, named.key.as_deref(), access, refusal), Payload::Bytes(Vec::new()))
+        let call = client_v4::refused_call(action, named.key.as_deref(), access, refusal);
+        let known = store(gateway, kind, named.store.as_deref());
+        let store = known.unwrap_or_else(|_| Store::unknown(kind, named.store.as_deref().unwrap_or_default()));
+        (store, (call, Payload::Bytes(Vec::new())))
     });
     let operation = Operation { store, call };
     let wrote = operation.access() == Access::Write;

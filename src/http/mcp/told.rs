@@ -97,7 +97,7 @@ impl Teller {
         let Members(json) = self.common(false, &notice).with("error", &json!({"code": code, "message": message, "remedy": remedy}));
         let structured = format!("{{{json}}}");
         let said = format!("{}: {message} {remedy}", code.as_str());
-        result(&structured, &[&structured, said.trim_end(), &notice], true)
+        result(&structured, &[&structured, &dryrun_text::line(said.trim_end()), &notice], true)
     }
 
     fn common(&self, ok: bool, notice: &str) -> Members {
@@ -121,13 +121,15 @@ impl Teller {
             }
             (Some(run), Some(Mode::Live)) if wrote => format!("Live run {run}: this was written to {environment} and is real."),
             (Some(run), Some(Mode::Live)) => format!("Live run {run}: what it writes to {environment} is real."),
-            (Some(run), None) => format!("Run {run} in {environment}: its mode was not asked, because nothing came of this."),
+            (Some(run), None) => format!("Run {run} ({environment}): the call failed before the run's mode was checked."),
         }
     }
 }
 
 fn result(structured: &str, texts: &[&str], is_error: bool) -> String {
-    let content: Vec<_> = texts.iter().map(|text| json!({"type": "text", "text": text})).collect();
+    // A model would read what a person does not see: the text has the same JSON with such characters escaped.
+    let seen = |text| if text == structured { dryrun_text::json(text) } else { dryrun_text::lines(text) };
+    let content: Vec<_> = texts.iter().map(|text| json!({"type": "text", "text": seen(*text)})).collect();
     let Members(json) = Members::default().with("content", &content).with_json("structuredContent", structured).with("isError", &is_error);
     json
 }
@@ -168,6 +170,18 @@ mod tests {
         assert_eq!(result["isError"], true);
         assert_eq!(result["structuredContent"]["error"], json!({"code": "store_denied", "message": "No.", "remedy": "Ask."}));
         assert_eq!((&result["structuredContent"]["dry_run"], &result["content"][1]["text"]), (&Value::Null, &"store_denied: No. Ask.".into()));
+    }
+
+    #[test]
+    fn text_holds_nothing_that_a_person_would_not_see_and_has_the_same_value() {
+        let hidden = "a\u{e0041}\u{202e}\u{9b}b";
+        let result = read(&teller(Some(Mode::DryRun)).done(false, Members::default().with("value", &hidden), None));
+        let text = result["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("a\\udb40\\udc41\\u202e\\u009bb"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(text).unwrap()["value"], hidden);
+        assert_eq!(result["structuredContent"]["value"], hidden);
+        let failed = read(&teller(None).failed(&Problem::from_store(Code::SqlError, "no\u{202e}\nx")));
+        assert_eq!(failed["content"][1]["text"], "sql_error: no�⏎x");
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn health(forms: &mut Forms) -> Vec<Operation> {
             &[],
             json_content(forms.answer::<Health>()),
         ),
-        operation("GET", "/health/ready", "ready", "health", "Whether every store answers", "Really asks each: the gateway's own and the targets.")
+        operation("GET", "/health/ready", "ready", "health", "Whether somebody can open a run and work", "Really asks every store and object, and looks whether there are keys.")
             .answers(200, "Everything answered.", &[], ready.clone())
             .answers(503, "Something did not answer, or the gateway is `misconfigured`.", &[], ready),
         operation("GET", "/openapi.json", "document", "health", "This document", "").answers(
