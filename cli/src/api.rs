@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 use ureq::http::Response;
 use ureq::{Agent, Body};
@@ -115,7 +116,7 @@ impl Gateway {
         }
         let part = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
         match (part("code"), part("detail")) {
-            (Some(code), Some(detail)) => Err(Failure::new(Exit::Refused, &code, detail, part("remedy").unwrap_or_default())),
+            (Some(code), Some(detail)) => Err(Failure::new(Exit::Refused, &line(&code), line(&detail), line(&part("remedy").unwrap_or_default()))),
             _ => Err(not_understood(&format!("{path} ({})", answer.status))),
         }
     }

@@ -29,12 +29,26 @@ pub struct Failure {
     pub message: String,
     /// What to do about it; empty when the message says it all.
     pub remedy: String,
+    /// More of the message, a line each: the message itself is one line, whatever data it repeats.
+    pub reasons: Vec<String>,
+    /// More of the remedy, likewise.
+    pub lines: Vec<String>,
 }
 
 impl Failure {
     /// A failure with a remedy.
     pub fn new(exit: Exit, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), remedy: remedy.into() }
+        Self { exit, code: code.to_owned(), message: message.into(), remedy: remedy.into(), reasons: Vec::new(), lines: Vec::new() }
+    }
+
+    /// The same with more of the message.
+    pub fn with_reasons(self, reasons: impl IntoIterator<Item = String>) -> Self {
+        Self { reasons: reasons.into_iter().collect(), ..self }
+    }
+
+    /// The same with more of the remedy: lines to copy.
+    pub fn with_lines(self, lines: impl IntoIterator<Item = String>) -> Self {
+        Self { lines: lines.into_iter().collect(), ..self }
     }
 
     /// The configuration is missing or not valid.
@@ -54,7 +68,12 @@ impl Failure {
 
     /// As JSON.
     pub fn to_json(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message, "remedy": self.remedy, "exit": self.exit as i32}})
+        let all = |first: &str, more: &[String]| {
+            let more: String = more.iter().map(|line| format!("\n{line}")).collect();
+            format!("{first}{more}")
+        };
+        let (message, remedy) = (all(&self.message, &self.reasons), all(&self.remedy, &self.lines));
+        json!({"error": {"code": self.code, "message": message, "remedy": remedy, "exit": self.exit as i32}})
     }
 }
 

@@ -6,7 +6,6 @@ mod dry;
 mod failure;
 mod here;
 mod hook;
-mod markdown;
 mod say;
 mod settings;
 mod statements;
@@ -93,28 +92,38 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
 /// A command line that is not valid, or a question for help. Whoever asks for JSON gets it before the command line is understood.
 fn not_valid(error: &clap::Error) -> ExitCode {
     let asked = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
-    if !asked || !error.use_stderr() {
+    if !error.use_stderr() {
         // Whoever closed the pipe does not want to hear it.
         let _ = error.print();
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
     }
     let text = error.render().to_string();
+    if !asked {
+        Say::new(false).note(text.trim_end());
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+    }
     let text = text.trim().trim_start_matches("error: ");
     let (message, remedy) = text.split_once("\n\n").unwrap_or((text, "For more information, try '--help'."));
     let (say, failure) = (Say::new(true), Failure::new(Exit::Usage, "usage", message, remedy));
     // Standard output of exec is the command's.
     if std::env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")).is_some_and(|word| word == "exec") {
-        say.note(&failure.to_json().to_string())
+        say.result_aside(&failure.to_json(), "")
     } else {
         say.failure(&failure)
     }
     ExitCode::from(Exit::Usage as u8)
 }
 
+/// The same error about the command line with each of its words in one line: the error repeats them.
+fn in_lines(error: clap::Error) -> clap::Error {
+    let words = std::env::args_os().map(|word| dryrun_text::line(&word.to_string_lossy()).into_owned());
+    if error.use_stderr() { Arguments::try_parse_from(words).err().unwrap_or(error) } else { error }
+}
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return not_valid(&error),
+        Err(error) => return not_valid(&in_lines(error)),
     };
     let say = Say::new(arguments.json);
     run(arguments.command, say).unwrap_or_else(|failure: Failure| {

@@ -1,7 +1,11 @@
 //! How results are said: for people, or as one JSON document on standard output. Everything else goes to standard error.
+//!
+//! Nothing else of this program writes to a terminal. What is said for people has no control characters but line feeds,
+//! and JSON has such characters escaped, whatever data is in it.
 
 use std::io::{IsTerminal as _, Write as _};
 
+use dryrun_text::{line, lines};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -26,32 +30,44 @@ impl Say {
 
     /// Says the result of a command: `text` to people, `value` to programs.
     pub fn result(self, value: &Value, text: &str) {
-        let said = if self.json { value.to_string() } else { text.trim_end().to_owned() };
+        let said = if self.json { json(value) } else { lines(text.trim_end()).into_owned() };
         // Whoever closed the pipe does not want to hear it.
         let _ = writeln!(std::io::stdout(), "{said}");
     }
 
+    /// Says the result of a command whose standard output is not ours.
+    pub fn result_aside(self, value: &Value, text: &str) {
+        if self.json {
+            let _ = writeln!(std::io::stderr(), "{}", json(value));
+        } else {
+            self.note(text);
+        }
+    }
+
     /// Says what goes on.
     pub fn note(self, text: &str) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", lines(text));
     }
 
     /// Says something that must not be missed.
     pub fn warn(self, text: &str) {
-        let line = "!".repeat(72);
-        let _ = writeln!(std::io::stderr(), "{line}\n{text}\n{line}");
+        let rule = "!".repeat(72);
+        let _ = writeln!(std::io::stderr(), "{rule}\n{}\n{rule}", lines(text));
     }
 
     /// Says why a command failed.
     pub fn failure(self, failure: &Failure) {
         if self.json {
-            let _ = writeln!(std::io::stdout(), "{}", failure.to_json());
+            let _ = writeln!(std::io::stdout(), "{}", json(&failure.to_json()));
             return;
         }
-        let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+        let mut said = vec![format!("error: {}", line(&failure.message))];
+        said.extend(failure.reasons.iter().map(|reason| format!("  {}", line(reason))));
         if !failure.remedy.is_empty() {
-            let _ = writeln!(std::io::stderr(), "  {}", failure.remedy);
+            said.push(format!("  {}", line(&failure.remedy)));
         }
+        said.extend(failure.lines.iter().map(|more| line(more).into_owned()));
+        let _ = writeln!(std::io::stderr(), "{}", said.join("\n"));
     }
 
     /// A bar for long work; nothing where nobody would see it.
@@ -65,4 +81,9 @@ impl Say {
         }
         bar
     }
+}
+
+/// A JSON document as one line that a terminal can be trusted with.
+pub fn json(value: &Value) -> String {
+    dryrun_text::json(&value.to_string()).into_owned()
 }

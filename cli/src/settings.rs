@@ -175,7 +175,7 @@ fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
     });
     let output = told.recv_timeout(patience.min(SILENCE)).or_else(|_| {
         if patience > SILENCE {
-            let _ = writeln!(std::io::stderr(), "Waiting for the command for the key: {program}");
+            let _ = writeln!(std::io::stderr(), "Waiting for the command for the key: {}", dryrun_text::line(program));
         }
         told.recv_timeout(patience.saturating_sub(SILENCE))
     });
@@ -272,10 +272,8 @@ impl Project {
                     format!("{wher}: this project has NO STAGING, and nothing falls back to production by itself."),
                     "Add [staging] to it, or say that you mean production: DRYRUN_ENV=production dryrun …",
                 ),
-                _ => Failure::configuration(
-                    format!("{wher}."),
-                    format!("Write one: [{environment}]\n  url = \"https://…\"\n  key = {{ variable = \"DRYRUN_{}_KEY\" }}", environment.as_str().to_uppercase()),
-                ),
+                _ => Failure::configuration(format!("{wher}."), format!("Write one: [{environment}]"))
+                    .with_lines(["  url = \"https://…\"".to_owned(), format!("  key = {{ variable = \"DRYRUN_{}_KEY\" }}", environment.as_str().to_uppercase())]),
             }
         })
     }

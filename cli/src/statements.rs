@@ -228,11 +228,7 @@ pub fn layout(sql: &str) -> Vec<String> {
 /// In one line, at most so many characters.
 pub fn brief(sql: &str, most: usize) -> String {
     let line = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-    let line = crate::text::plain(&line);
-    match line.char_indices().nth(most) {
-        None => line,
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-    }
+    dryrun_text::cut(&dryrun_text::line(&line), most).into_owned()
 }
 
 /// A name as SQL takes it, whatever is in it.

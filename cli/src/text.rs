@@ -1,10 +1,16 @@
-//! Small things about words: what a JSON answer says, times, and text from data that a terminal can be trusted with.
+//! Small things about words: what a JSON answer says, numbers, times, columns.
 
+use dryrun_text::line;
 use serde_json::Value;
 
 /// A text out of an object; empty when it is not there.
 pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The same, to be shown in a line.
+pub fn shown(value: &Value, name: &str) -> String {
+    line(text(value, name)).into_owned()
 }
 
 /// A number out of an object; zero when it is not there.
@@ -15,27 +21,6 @@ pub fn number(value: &Value, name: &str) -> u64 {
 /// A list out of an object; empty when it is not there.
 pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Text from data in one line: characters that move the cursor, turn the text around or are not seen are made visible, so that a row cannot draw over what stands around it.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '\n' | '\r' => '⏎',
-            '\t' => ' ',
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '�',
-            character if character.is_control() => '�',
-            character => character,
-        })
-        .collect()
-}
-
-/// At most so many characters.
-pub fn cut(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        None => text.to_owned(),
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-    }
 }
 
 /// A number with its noun: `1 step`, `2 steps`.
@@ -77,12 +62,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_from_data_cannot_move_the_cursor_or_turn_around() {
-        assert_eq!(plain("a\u{1b}[2Jb\r\nc\td\u{202e}e\u{9b}f"), "a�[2Jb⏎⏎c d�e�f");
-        assert_eq!(plain("grün ✓ 日本"), "grün ✓ 日本");
-    }
-
-    #[test]
     fn times_are_utc_to_the_second() {
         assert_eq!(time(1_795_179_782_725), "2026-11-20 13:03:02 UTC");
         assert_eq!(time(u64::MAX), "18446744073709551615 ms");
@@ -92,11 +71,5 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell_and_lines_end_without_blanks() {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
         assert_eq!(table(&[row(&["a", "long", ""]), row(&["bbb", "é"])]), "a    long\nbbb  é\n");
-    }
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(cut("héllo", 2), "hé…");
-        assert_eq!(cut("hé", 2), "hé");
     }
 }

@@ -97,8 +97,8 @@ describe('what is not well is said with its remedy', () => {
       const ended = await dryrun({ staging: profile(staging) });
       assert.equal(ended.code, 1, ended.stdout);
       assert.match(ended.stdout, /FILES failed/);
-      assert.match(ended.stdout, /^NOT WELL: FILES does not answer the gateway\.\n {2}An operator must look at the binding FILES of the gateway/m);
-      assert.match(ended.stdout, /^NOT WELL: flags does not answer the gateway\.\n {2}An operator must look at the binding FLAGS: does its KV namespace exist\?$/m);
+      assert.match(ended.stdout, /^PROBLEM: FILES does not answer the gateway\.\n {2}An operator must look at the binding FILES of the gateway/m);
+      assert.match(ended.stdout, /^PROBLEM: flags does not answer the gateway\.\n {2}An operator must look at the binding FLAGS: does its KV namespace exist\?$/m);
       assert.doesNotMatch(ended.stdout, /All is well/);
       const { json } = await dryrun({ staging: profile(staging) }, ['env', '--json']);
       assert.deepEqual([json.well, json.problems.map(({ what }) => what)], [false, ['flags does not answer the gateway.', 'FILES does not answer the gateway.']]);
@@ -113,7 +113,7 @@ describe('what is not well is said with its remedy', () => {
     try {
       const ended = await dryrun({ staging: profile(staging) });
       assert.equal(ended.code, 1);
-      assert.match(ended.stdout, /^NOT WELL: OTHER was not read: .+$/m);
+      assert.match(ended.stdout, /^PROBLEM: OTHER was not read: .+$/m);
       assert.match(ended.stdout, /3 tables, migrated to 0002_tickets\.sql/);
     } finally {
       staging.heal('OTHER');
@@ -124,7 +124,7 @@ describe('what is not well is said with its remedy', () => {
     const ended = await dryrun({ staging: { url: staging.url, key: 'drk_staging_unknown' } });
     assert.equal(ended.code, 1);
     assert.match(ended.stdout, /^ {2}Key +not accepted, from the variable TEST_STAGING_KEY$/m);
-    assert.match(ended.stdout, /^NOT WELL: The gateway does not say what it is: No valid credential.*\n {2}Send Authorization/m);
+    assert.match(ended.stdout, /^PROBLEM: The gateway does not say what it is: No valid credential.*\n {2}Send Authorization/m);
   });
 
   test('a gateway that does not answer', async (t) => {
@@ -142,7 +142,7 @@ describe('what is not well is said with its remedy', () => {
     try {
       const ended = await dryrun({ staging: profile(crossed) });
       assert.equal(ended.code, 1);
-      assert.match(ended.stdout, /NOT WELL: control does not answer/);
+      assert.match(ended.stdout, /PROBLEM: control does not answer/);
       assert.match(ended.stdout, /its CONTROL database belongs to production: the bindings are crossed/);
     } finally {
       await crossed.stop();
@@ -223,7 +223,7 @@ describe('where the key comes from', () => {
       const open = await withFile(mode);
       assert.equal(open.code, 1);
       assert.match(open.stderr, /^!{72}\nOTHERS ON THIS MACHINE CAN READ THE KEY: \S+key has mode 6\d\d\.\nchmod 600 \S+key\n!{72}$/m);
-      assert.match(open.stdout, /NOT WELL: OTHERS ON THIS MACHINE/);
+      assert.match(open.stdout, /PROBLEM: OTHERS ON THIS MACHINE/);
     }
   });
 

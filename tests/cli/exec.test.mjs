@@ -53,11 +53,11 @@ describe('a real wrangler', () => {
     const ended = await exec(['--', 'npx', 'wrangler', 'd1', 'execute', 'DB', '--remote', '--command', 'DELETE FROM customers']);
     assert.equal(ended.code, 0, ended.stderr);
     assert.match(ended.stdout, /Executed 1 command|Executed 1 query/i, ended.stdout);
-    assert.match(ended.stderr, /^Environment: staging\nGateway: +http:\/\/127\.0\.0\.1:\d+\nRun: +run_\w+ \(dry run: nothing will be written\)$/m);
+    assert.match(ended.stderr, /^Environment: staging\nGateway: +http:\/\/127\.0\.0\.1:\d+\nRun: +run_\w+ \(dry run\)\nCovered: +D1, KV and R2 through this gateway: nothing is written there\nNot covered: HTTP requests, queues, email and whatever else the command does are real$/m);
     assert.match(ended.stderr, /1 operation \(0 reads, 1 write\)$/m);
     assert.match(ended.stderr, /^ {2}DB customers: 2 deleted$/m);
-    assert.match(ended.stderr, /^ {2}LOOK: .*DELETE.*\(step 1\)$/m);
-    assert.match(ended.stderr, /^Nothing was written to staging\.\nAll of it: dryrun report run_\w+$/m);
+    assert.match(ended.stderr, /^ {2}FINDING: .*DELETE.*\(step 1\)$/m);
+    assert.match(ended.stderr, /^Nothing was written to staging through the gateway\.\nFull report: dryrun report run_\w+$/m);
     assert.equal(await gateway.digest(), digest);
     assert.deepEqual(await gateway.db.all('SELECT * FROM customers'), customers);
     assert.equal(await phaseOf(runIdIn(ended.stderr)), 'closed');
@@ -129,7 +129,7 @@ describe('the environment of the command', () => {
     assert.match(token, /^drt_staging_/);
     const expected = {
       CLOUDFLARE_API_BASE_URL: `${gateway.url}/client/v4`, CLOUDFLARE_BASE_URL: `${gateway.url}/client/v4`, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_ACCOUNT_ID: 'local',
-      DRYRUN_ENV: 'staging', DRYRUN_RUN_ID: id, DRYRUN_URL: gateway.url, DRYRUN_TOKEN: token, DRYRUN_MCP_CONFIG: file, ...harmless,
+      DRY_RUN: '1', DRYRUN_ENV: 'staging', DRYRUN_RUN_ID: id, DRYRUN_URL: gateway.url, DRYRUN_TOKEN: token, DRYRUN_MCP_CONFIG: file, ...harmless,
     };
     for (const [name, value] of Object.entries(expected)) assert.equal(env[name], value, name);
     const left = Object.entries(env).filter(([, value]) => value.includes('real') || value.includes('drk_'));
@@ -386,7 +386,7 @@ describe('in production', () => {
     const ended = await there(production.keys.agent, ['--', 'sh', '-c', 'echo $DRYRUN_ENV']);
     assert.deepEqual([ended.code, ended.stdout], [0, 'production\n']);
     assert.match(ended.stderr, /^Environment: production$/m);
-    assert.match(ended.stderr, /^Nothing was written to production\.$/m);
+    assert.match(ended.stderr, /^Nothing was written to production through the gateway\.$/m);
   });
 
   test('an approver’s --live cannot be missed', async () => {

@@ -139,7 +139,7 @@ describe('inside of a run', () => {
     assert.match(step, /^Step 1: DB SELECT: done \(live\)$/);
     assert.equal(read, 'It only read.');
     assert.deepEqual([JSON.parse(closed).id, JSON.parse(closed).phase], [id, 'closed']);
-    assert.match(ended.stderr, /Nothing was written to staging\./);
+    assert.match(ended.stderr, /Nothing was written to staging through the gateway\./);
   });
 });
 

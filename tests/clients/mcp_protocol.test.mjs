@@ -37,7 +37,8 @@ describe('the protocol at /mcp', () => {
     assert.ok(Number.isInteger(ttlMs) && ttlMs >= 0);
     const { name, version } = meta['io.modelcontextprotocol/serverInfo'];
     assert.deepEqual([name, typeof version], ['dryrun-gateway', 'string']);
-    for (const word of ['dry run', 'own writes', 'approved', 'refusal', 'WHERE', 'run_report', 'staging', 'DB']) assert.ok(instructions.includes(word), word);
+    for (const word of ['dry run', 'own writes', 'nothing is written', 'is real', 'refusal', 'WHERE', 'run_report', 'staging', 'DB']) assert.ok(instructions.includes(word), word);
+    assert.doesNotMatch(instructions, /approv/i, 'nothing is promised that is not there');
   });
 
   test('tools/list is the same in both eras, every time, and says how long it holds', async () => {

@@ -125,6 +125,53 @@ describe('what is not offered', () => {
     }
   });
 
+  test('so is every store and account that is not here, by whatever route, over REST and MCP', async () => {
+    const inAccount = (name) => [
+      ['POST', `${root}/accounts/${name}/d1/database/STORE/query`, { sql: 'DELETE FROM things' }], ['POST', `${root}/accounts/${name}/d1/database/STORE/raw`, { sql: 'SELECT 1' }],
+      ['POST', `${root}/accounts/${name}/d1/database/STORE/import`, { action: 'init', etag: '0'.repeat(32) }], ['POST', `${root}/accounts/${name}/d1/database/STORE/export`, { output_format: 'polling' }],
+      ['GET', `${root}/accounts/${name}/d1/database/STORE`], ['GET', `${root}/accounts/${name}/d1/database/STORE/time_travel/bookmark`],
+      ['GET', `${root}/accounts/${name}/storage/kv/namespaces/STORE/values/k`], ['PUT', `${root}/accounts/${name}/storage/kv/namespaces/STORE/values/k`, 'v'], ['DELETE', `${root}/accounts/${name}/storage/kv/namespaces/STORE/values/k`],
+      ['GET', `${root}/accounts/${name}/storage/kv/namespaces/STORE/keys`], ['PUT', `${root}/accounts/${name}/storage/kv/namespaces/STORE/bulk`, [{ key: 'k', value: 'v' }]], ['GET', `${root}/accounts/${name}/storage/kv/namespaces/STORE`],
+      ['GET', `${root}/accounts/${name}/r2/buckets/STORE/objects/k`], ['PUT', `${root}/accounts/${name}/r2/buckets/STORE/objects/k`, 'v'], ['DELETE', `${root}/accounts/${name}/r2/buckets/STORE/objects/k`],
+      ['GET', `${root}/accounts/${name}/r2/buckets/STORE/objects`], ['GET', `${root}/accounts/${name}/r2/buckets/STORE`],
+    ];
+    const hostile = '__evil__ www.evil.example';
+    const calls = [
+      ...inAccount('local').map((call) => ['unknown_store', ...call]), ...inAccount('somebody').map((call) => ['unknown_account', ...call]),
+      ['unknown_account', 'GET', `${root}/accounts/somebody`], ['unknown_account', 'GET', `${root}/accounts/somebody/d1/database`], ['unknown_account', 'GET', `${root}/accounts/somebody/r2/buckets`],
+    ];
+    const tools = [['d1_query', { sql: 'DELETE FROM things' }], ['d1_schema', {}], ['kv_get', { key: 'k' }], ['kv_put', { key: 'k', value: 'v' }], ['kv_delete', { key: 'k' }], ['kv_list', {}], ['r2_get', { key: 'k' }], ['r2_put', { key: 'k', value: 'v' }], ['r2_delete', { key: 'k' }], ['r2_list', {}]];
+    for (const mode of ['dry_run', 'live']) {
+      const own = await openRun(gateway, { mode });
+      const digest = await gateway.digest();
+      for (const [code, method, path, body] of calls) {
+        const content = typeof body === 'object' ? { json: body } : body === undefined ? {} : { body };
+        const answer = await gateway.api(path.replace('STORE', encodeURIComponent(hostile)), { token: own.token, method, ...content });
+        assertProblem(answer, 404, code, { about: `${method} ${path}` });
+        assert.ok(answer.headers.get('operation') > 0, `${method} ${path}`);
+      }
+      for (const [name, args] of tools) {
+        const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: { ...args, store: hostile } } };
+        const { json } = await gateway.api('/mcp', { token: own.token, json: message, headers: { accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2025-06-18' } });
+        assert.deepEqual([json.result.structuredContent.error.code, json.result.structuredContent.operation > 0], ['unknown_store', true], name);
+      }
+      assert.equal(await gateway.digest(), digest);
+      const { operations, problems, summary, changes, coverage } = await reportOf(gateway, own.id);
+      assert.deepEqual([operations.length, problems.length, summary.refused, changes], [calls.length + tools.length, operations.length, operations.length, []]);
+      assert.deepEqual([coverage.exact, Object.keys(coverage.refused)], [false, ['unknown_account', 'unknown_store']]);
+      assert.ok(operations.every(({ outcome, store, kind }, index) => outcome === 'refused' && (store === hostile || index >= calls.length - 3) && ['d1', 'kv', 'r2'].includes(kind)), JSON.stringify(operations.map(({ store }) => store)));
+      const { text } = await gateway.api(`/v1/runs/${own.id}/report?format=markdown`, { token: own.token });
+      assert.ok(text.includes(`\`${hostile}\``) && !text.replaceAll(/`[^`]*`/g, '').includes('evil'), text);
+    }
+  });
+
+  test('a name of another kind of store does not lend that kind to what the run changes', async () => {
+    const own = await openRun(gateway);
+    assertProblem(await gateway.api(`${account}/storage/kv/namespaces/DB/values/k`, { token: own.token }), 404, 'unknown_store');
+    await gateway.api(`${account}/d1/database/DB/query`, { token: own.token, json: { sql: 'CREATE TABLE made (id INTEGER PRIMARY KEY); INSERT INTO made VALUES (1)' } });
+    assert.deepEqual((await reportOf(gateway, own.id)).changes.map(({ store, kind }) => [store, kind]), [['DB', 'd1'], ['DB', 'd1']]);
+  });
+
   test('needs no run to be refused, but a credential', async () => {
     assertProblem(await ask(`${account}/d1/database`, { key: 'agent', json: { name: 'x' } }), 403, 'not_offered');
     assertProblem(await gateway.api(`${account}/d1/database`, { json: { name: 'x' } }), 401, 'unauthenticated');

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { startGateway } from './harness/gateway.mjs';
 import { agentOf, assertProblem, openRun, paths, reportOf, until } from './helpers.mjs';
@@ -187,6 +188,7 @@ describe('a gateway whose secrets are missing', () => {
             assertProblem(await gateway.api(path, { ...options, headers: authorization }), status, code, { about: `${credential} ${path}` });
           }
         }
+        assert.deepEqual(await notReady(gateway), 'TOKEN_SECRET' in secrets ? ['keys', 'token_secret'] : ['keys']);
       } finally {
         await gateway.stop();
       }
@@ -199,6 +201,7 @@ describe('a gateway whose secrets are missing', () => {
       try {
         assertProblem(await gateway.api('/v1/runs', { key: 'agent', json: { id: 'ghost', mode: 'live' } }), 503, 'misconfigured');
         assertProblem(await gateway.api('/v1/runs/ghost', { key: 'operator' }), 404, 'unknown_run');
+        assert.deepEqual(await notReady(gateway), ['token_secret']);
         for (const guess of ['', 'short', 'undefined', 'null']) {
           const token = signed({ r: 'work', o: 'agent', x: Date.now() + 60_000 }, { secret: guess });
           assertProblem(await gateway.api(paths.value('x'), { token, method: 'PUT', body: 'x' }), 401, 'unauthenticated', { about: guess });
@@ -209,6 +212,56 @@ describe('a gateway whose secrets are missing', () => {
     });
   }
 });
+
+describe('a gateway in which nobody could work is not ready', () => {
+  const operator = { name: 'operator', role: 'operator', sha256: '0'.repeat(64) };
+  const broken = (name) => ({
+    'index.js': `import worker, * as objects from './real.js';
+      export default worker;
+      class Broken { fetch() { throw new Error('broken on purpose'); } }
+      export const RunObject = ${name === 'runs'} ? Broken : objects.RunObject;
+      export const ShadowObject = ${name === 'shadows'} ? Broken : objects.ShadowObject;`,
+    ...Object.fromEntries(readdirSync('build').filter((file) => /\.(js|wasm)$/.test(file)).map((file) => [file === 'index.js' ? 'real.js' : file, readFileSync(`build/${file}`)])),
+  });
+  const cases = [
+    ['only an operator has a key', { secrets: { KEYS: JSON.stringify([operator]) } }, ['keys']],
+    ['there is no store', { vars: { STORES: '{}' } }, ['stores']],
+    ['the objects of runs do not work', { modules: broken('runs') }, ['runs']],
+    ['the objects of shadows do not work', { modules: broken('shadows') }, ['shadows']],
+  ];
+  for (const [name, options, parts] of cases) {
+    test(name, async () => {
+      const gateway = await startGateway(options);
+      try {
+        assert.deepEqual(await notReady(gateway), parts);
+        assert.deepEqual((await gateway.api('/health')).json, { status: 'ok' });
+      } finally {
+        await gateway.stop();
+      }
+    });
+  }
+
+  for (const variable of ['ACCOUNT_ID', 'STORES', 'ENVIRONMENT']) {
+    test(`without ${variable} it says which variable it is`, async () => {
+      const gateway = await startGateway({ vars: { [variable]: undefined } });
+      try {
+        const answer = await gateway.api('/health/ready');
+        assertProblem(answer, 503, 'misconfigured');
+        assert.match(answer.json.detail, new RegExp(variable));
+      } finally {
+        await gateway.stop();
+      }
+    });
+  }
+});
+
+/** The parts that are not ready. */
+async function notReady(gateway) {
+  const { status, json } = await gateway.api('/health/ready');
+  const failed = Object.entries(json.checks).filter(([, state]) => state !== 'ok').map(([part]) => part);
+  assert.deepEqual([status, json.status], failed.length ? [503, 'not ready'] : [200, 'ready']);
+  return failed;
+}
 
 describe('a gateway whose bindings are crossed', () => {
   const cases = [

@@ -44,7 +44,7 @@ describe('the demo', () => {
 
   shows('reports what was skipped', /skipped/i, /PW-2019-0044/);
 
-  shows('points at rows that name objects of the plan, and at a change without a WHERE', /exists? only in (this|the) plan/, /`UPDATE tags` has no WHERE/);
+  shows('points at rows that name objects of the plan, and at a change without a WHERE', /exists? only in (this|the) plan/, /UPDATE `tags` has no WHERE/);
 
   test('lets nothing of a hostile ticket into the layout of the report', () => {
     const report = output.slice(output.indexOf('# Dry run'));

@@ -86,7 +86,7 @@ describe('turning dry', () => {
   test('turning a dry run dry again keeps its first reason', async () => {
     const run = await openRun(gateway);
     const { mode_since: since } = await statusOf(gateway, run);
-    assert.equal((await turnDry(gateway, run)).json.mode_because, 'it was opened so');
+    assert.equal((await turnDry(gateway, run)).json.mode_because, 'it was requested when the run was opened');
     assert.equal((await statusOf(gateway, run)).mode_since, since);
   });
 

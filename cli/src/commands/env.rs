@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 
 use crate::api::Gateway;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::here::{Here, global_keys_in};
 use crate::say::Say;
-use crate::text::{count, list, number, plain, table, text};
+use crate::text::{count, list, number, shown as shown_of, table, text};
 
 /// Show which environment this is, and whether everything is well
 ///
@@ -115,6 +116,19 @@ fn readiness(gateway: &Gateway, found: &mut Found) -> Value {
                 "An operator must look at the binding CONTROL: are its migrations applied, and does its marker name this environment? See Environments in the README.".to_owned()
             }
             "flags" => "An operator must look at the binding FLAGS: does its KV namespace exist?".to_owned(),
+            "keys" | "token_secret" => {
+                let secret = name.to_uppercase();
+                found.trouble(
+                    format!("The gateway's secret {secret} is missing or not valid, so nobody can open a run."),
+                    format!("An operator must set {secret}: see Credentials in the README."),
+                );
+                continue;
+            }
+            "runs" | "shadows" => {
+                format!("An operator must look at the Durable Objects that hold {name}: are RUN and SHADOW bound?")
+            }
+            // Told of with the stores.
+            "stores" => continue,
             _ => format!("An operator must look at the binding {name} of the gateway: does the store exist, and is it the one that STORES in wrangler.toml names?"),
         };
         found.trouble(format!("{name} does not answer the gateway."), remedy);
@@ -212,26 +226,26 @@ fn wrangler_logins() -> Vec<PathBuf> {
 fn shown(document: &Value) -> String {
     let mut said = format!("Environment: {}\n", text(document, "environment"));
     let (about, key) = (document.get("gateway").unwrap_or(&Value::Null), document.get("key").unwrap_or(&Value::Null));
-    let role = if text(key, "role").is_empty() { "not accepted".to_owned() } else { format!("{} ({})", plain(text(key, "name")), text(key, "role")) };
+    let role = if text(key, "role").is_empty() { "not accepted".to_owned() } else { format!("{} ({})", shown_of(key, "name"), shown_of(key, "role")) };
     let version = match text(about, "version") {
         "" => String::new(),
         version => {
             let commit = text(about, "commit").chars().take(10).collect::<String>();
-            let commit = if commit.is_empty() { commit } else { format!(" ({})", plain(&commit)) };
-            format!(", version {version}{commit}, account {}", text(about, "account"))
+            let commit = if commit.is_empty() { commit } else { format!(" ({})", line(&commit)) };
+            format!(", version {}{commit}, account {}", line(version), shown_of(about, "account"))
         }
     };
     let mut rows = vec![
-        vec!["  Project".to_owned(), document.get("project").and_then(Value::as_str).unwrap_or("no dryrun.toml here or above").to_owned()],
-        vec!["  Gateway".to_owned(), format!("{}{version}", text(document, "url"))],
-        vec!["  Key".to_owned(), format!("{role}, from {}", text(key, "from"))],
+        vec!["  Project".to_owned(), line(document.get("project").and_then(Value::as_str).unwrap_or("no dryrun.toml here or above")).into_owned()],
+        vec!["  Gateway".to_owned(), format!("{}{version}", shown_of(document, "url"))],
+        vec!["  Key".to_owned(), format!("{role}, from {}", shown_of(key, "from"))],
     ];
     if !text(key, "run").is_empty() {
-        rows.push(vec!["  Run".to_owned(), text(key, "run").to_owned()]);
+        rows.push(vec!["  Run".to_owned(), shown_of(key, "run")]);
     }
     rows.push(vec!["  Health".to_owned(), text(document, "health").to_owned()]);
     let checks = document.pointer("/ready/checks").and_then(Value::as_object);
-    let checks: Vec<String> = checks.into_iter().flatten().map(|(name, state)| format!("{name} {}", state.as_str().unwrap_or_default())).collect();
+    let checks: Vec<String> = checks.into_iter().flatten().map(|(name, state)| line(&format!("{name} {}", state.as_str().unwrap_or_default())).into_owned()).collect();
     rows.push(vec!["  Ready".to_owned(), if checks.is_empty() { "not known".to_owned() } else { checks.join(", ") }]);
     if let Some(limits) = about.get("limits").filter(|limits| limits.is_object()) {
         rows.push(vec!["  Limits".to_owned(), said_limits(limits)]);
@@ -242,16 +256,16 @@ fn shown(document: &Value) -> String {
         let _ = write!(said, "Stores\n{}", table(&stores));
     }
     for note in list(document, "notes").iter().filter_map(Value::as_str) {
-        let _ = writeln!(said, "Note: {note}");
+        let _ = writeln!(said, "Note: {}", line(note));
     }
     let troubles = list(document, "problems");
     if troubles.is_empty() {
         said.push_str("All is well.\n");
     }
     for trouble in troubles {
-        let _ = writeln!(said, "NOT WELL: {}", plain(text(trouble, "what")));
+        let _ = writeln!(said, "PROBLEM: {}", shown_of(trouble, "what"));
         if !text(trouble, "remedy").is_empty() {
-            let _ = writeln!(said, "  {}", text(trouble, "remedy"));
+            let _ = writeln!(said, "  {}", shown_of(trouble, "remedy"));
         }
     }
     said
@@ -260,10 +274,10 @@ fn shown(document: &Value) -> String {
 fn said_store(store: &Value) -> Vec<String> {
     let contents = match (store.get("tables").and_then(Value::as_u64), store.get("migration").and_then(Value::as_str)) {
         (None, _) => String::new(),
-        (Some(tables), Some(migration)) => format!("{}, migrated to {}", count(tables, "table"), plain(migration)),
+        (Some(tables), Some(migration)) => format!("{}, migrated to {}", count(tables, "table"), line(migration)),
         (Some(tables), None) => format!("{}, no migrations", count(tables, "table")),
     };
-    vec![format!("  {}", text(store, "binding")), text(store, "kind").to_owned(), plain(text(store, "name")), text(store, "policy").to_owned(), contents]
+    vec![format!("  {}", shown_of(store, "binding")), shown_of(store, "kind"), shown_of(store, "name"), shown_of(store, "policy"), contents]
 }
 
 fn said_limits(limits: &Value) -> String {

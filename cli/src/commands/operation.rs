@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use dryrun_text::{cut, line};
 use serde_json::{Map, Value};
 
-use crate::text::{cut, list, mode, number, plain, text};
+use crate::text::{list, mode, number, shown as told, text};
 
 /// Longest statement or value that is shown; the JSON has all of it.
 const MAX_CHARS: usize = 400;
@@ -12,17 +13,17 @@ const MAX_CHARS: usize = 400;
 /// Writes it down.
 pub fn shown(document: &Value) -> String {
     let step = document.get("operation").unwrap_or(&Value::Null);
-    let subject = step.get("subject").and_then(Value::as_str).map(|subject| format!(" {}", plain(subject))).unwrap_or_default();
+    let subject = step.get("subject").and_then(Value::as_str).map(|subject| format!(" {}", line(subject))).unwrap_or_default();
     let how = match step.get("mode").and_then(Value::as_str) {
-        Some(decided) => format!("{} ({})", text(step, "outcome"), mode(decided)),
-        None => text(step, "outcome").to_owned(),
+        Some(decided) => format!("{} ({})", told(step, "outcome"), line(mode(decided))),
+        None => told(step, "outcome"),
     };
-    let mut said = format!("Step {}: {} {}{subject}: {how}\n", number(step, "position"), text(step, "store"), plain(text(step, "action")));
+    let mut said = format!("Step {}: {} {}{subject}: {how}\n", number(step, "position"), told(step, "store"), told(step, "action"));
     asked(&mut said, step.get("request").unwrap_or(&Value::Null));
     if let Some(problem) = step.get("problem").filter(|problem| problem.is_object()) {
-        let _ = writeln!(said, "  {}: {}", text(problem, "code"), plain(text(problem, "message")));
+        let _ = writeln!(said, "  {}: {}", told(problem, "code"), told(problem, "message"));
         if !text(problem, "remedy").is_empty() {
-            let _ = writeln!(said, "  {}", plain(text(problem, "remedy")));
+            let _ = writeln!(said, "  {}", told(problem, "remedy"));
         }
     }
     let effects = list(document, "effects");
@@ -50,7 +51,7 @@ fn asked(said: &mut String, request: &Value) {
     let statements = list(request, "statements");
     for statement in statements {
         let params = statement.get("params").map(|params| format!("  ← {}", value(params))).unwrap_or_default();
-        let _ = writeln!(said, "  {}{params}", cut(&plain(text(statement, "sql")), MAX_CHARS));
+        let _ = writeln!(said, "  {}{params}", cut(&told(statement, "sql"), MAX_CHARS));
     }
     if statements.is_empty() && request.as_object().is_some_and(|request| !request.is_empty()) {
         let _ = writeln!(said, "  {}", value(request));
@@ -66,7 +67,7 @@ fn change(said: &mut String, effect: &Value) {
     };
     let key = effect.get("label").or_else(|| effect.get("key")).and_then(Value::as_str).unwrap_or_default();
     let statement = effect.get("statement").and_then(Value::as_u64).map(|statement| format!(" (statement {statement})")).unwrap_or_default();
-    let _ = writeln!(said, "{word} {} {}{statement}", plain(text(effect, "subject")), plain(key));
+    let _ = writeln!(said, "{word} {} {}{statement}", told(effect, "subject"), line(key));
     let none = Map::new();
     let (before, after) = (before.unwrap_or(&none), after.unwrap_or(&none));
     let fields = before.keys().chain(after.keys().filter(|field| !before.contains_key(*field)));
@@ -76,12 +77,12 @@ fn change(said: &mut String, effect: &Value) {
             (Some(only), None) | (None, Some(only)) => value(only),
             (None, None) => String::new(),
         };
-        let _ = writeln!(said, "  {}: {shown}", plain(field));
+        let _ = writeln!(said, "  {}: {shown}", line(field));
     }
 }
 
 fn value(value: &Value) -> String {
-    cut(&plain(&value.to_string()), MAX_CHARS)
+    cut(&line(&value.to_string()), MAX_CHARS).into_owned()
 }
 
 #[cfg(test)]

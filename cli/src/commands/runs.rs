@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 
 use super::operation;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::here::Here;
 use crate::say::Say;
-use crate::text::{list, mode, number, plain, table, text, time};
+use crate::text::{list, mode, number, shown, table, text, time};
 
 /// List runs, newest first
 ///
@@ -99,11 +100,12 @@ impl Runs {
 
 fn row(run: &Value) -> Vec<String> {
     let labels = run.get("labels").and_then(Value::as_object).into_iter().flatten();
-    let mut more: Vec<String> = labels.map(|(name, value)| plain(&format!("{name}={}", value.as_str().unwrap_or_default()))).collect();
+    let mut more: Vec<String> = labels.map(|(name, value)| line(&format!("{name}={}", value.as_str().unwrap_or_default())).into_owned()).collect();
     if let Some(parent) = run.get("parent").and_then(Value::as_str) {
-        more.insert(0, format!("below {parent}"));
+        more.insert(0, format!("below {}", line(parent)));
     }
-    vec![text(run, "id").to_owned(), mode(text(run, "mode")).to_owned(), text(run, "phase").to_owned(), time(number(run, "opened_at")), plain(text(run, "owner")), more.join(" ")]
+    let mode = line(mode(text(run, "mode"))).into_owned();
+    vec![shown(run, "id"), mode, shown(run, "phase"), time(number(run, "opened_at")), shown(run, "owner"), more.join(" ")]
 }
 
 impl Report {
@@ -143,7 +145,7 @@ impl TurnDry {
         let here = Here::find(say)?;
         let id = here.run_id(self.run.as_deref())?;
         let run = here.gateway.post(&format!("/v1/runs/{id}/dry-run"), &json!({}))?.body;
-        say.result(&run, &format!("The run {id} is a dry run, because {}. It writes nothing any more.", plain(text(&run, "mode_because"))));
+        say.result(&run, &format!("The run {id} is a dry run, because {}. It writes nothing any more.", shown(&run, "mode_because")));
         Ok(())
     }
 }
@@ -167,9 +169,9 @@ impl Alerts {
         let alerts = list(&answer.body, "alerts");
         let mut lines = String::new();
         for alert in alerts {
-            let run = alert.get("run").and_then(Value::as_str).map(|run| format!(", run {run}")).unwrap_or_default();
-            let _ = writeln!(lines, "{}  {} × {} ({}{run})", time(number(alert, "last_at")), number(alert, "count"), text(alert, "cause"), text(alert, "kind").replace('_', " "));
-            let _ = writeln!(lines, "  {}", plain(text(alert, "message")));
+            let run = alert.get("run").and_then(Value::as_str).map(|run| format!(", run {}", line(run))).unwrap_or_default();
+            let _ = writeln!(lines, "{}  {} × {} ({}{run})", time(number(alert, "last_at")), number(alert, "count"), shown(alert, "cause"), shown(alert, "kind").replace('_', " "));
+            let _ = writeln!(lines, "  {}", shown(alert, "message"));
         }
         say.result(&answer.body, if alerts.is_empty() { "There are no alerts." } else { &lines });
         Ok(())

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
+use dryrun_text::line;
+use dryrun_text::markdown::{block, code};
 use serde_json::{Value, json};
 
 use super::compare::{Difference, Where};
 use super::{Compared, Drifted};
-use crate::markdown::{block, code};
 use crate::settings::Environment;
-use crate::text::plain;
 
 /// The two environments, from and to.
 type Sides = (Environment, Environment);
@@ -41,27 +41,27 @@ impl Compared {
 
     fn text(&self, sides: Sides, text: &mut String) {
         for one in &self.differences {
-            let _ = writeln!(text, "\n{}", plain(&title(one, sides)));
+            let _ = writeln!(text, "\n{}", line(&title(one, sides)));
             for detail in &one.details {
-                let _ = writeln!(text, "    {}", plain(detail));
+                let _ = writeln!(text, "    {}", line(detail));
             }
-            for (sign, line) in &one.lines {
-                let _ = writeln!(text, "  {sign} {}", plain(line));
+            for (sign, shown) in &one.lines {
+                let _ = writeln!(text, "  {sign} {}", line(shown));
             }
         }
         text.push('\n');
-        for line in self.levels(sides) {
-            let _ = writeln!(text, "{}", plain(&line));
+        for level in self.levels(sides) {
+            let _ = writeln!(text, "{}", line(&level));
         }
     }
 
     fn markdown(&self, sides: Sides, level: &str, text: &mut String) {
-        for line in self.levels(sides) {
-            let _ = writeln!(text, "* {}", code(&line));
+        for level in self.levels(sides) {
+            let _ = writeln!(text, "* {}", code(&level));
         }
         for one in &self.differences {
             let _ = writeln!(text, "\n{level} {}\n", code(&title(one, sides)));
-            let body = one.lines.iter().map(|(sign, line)| format!("{sign} {}\n", plain(line))).collect::<String>();
+            let body = one.lines.iter().map(|(sign, shown)| format!("{sign} {}\n", line(shown))).collect::<String>();
             for detail in &one.details {
                 let _ = writeln!(text, "* {}", code(detail));
             }
@@ -135,11 +135,11 @@ impl Drifted {
             return text;
         }
         let mut text = format!("{}\n", self.verdict());
-        for line in self.others() {
-            let _ = writeln!(text, "\n{}", plain(&line));
+        for other in self.others() {
+            let _ = writeln!(text, "\n{}", line(&other));
         }
         for one in &self.compared {
-            let _ = writeln!(text, "\n{}: {}", plain(&one.database), one.verdict(sides));
+            let _ = writeln!(text, "\n{}: {}", line(&one.database), one.verdict(sides));
             one.text(sides, &mut text);
         }
         text

@@ -10,15 +10,17 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+use dryrun_text::line;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use super::hook::TESTED;
 use crate::api::Gateway;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::here::{Here, global_keys_in};
 use crate::say::Say;
 use crate::settings::Environment;
-use crate::text::{list, plain, text};
+use crate::text::{list, shown, text};
 use child::{Ended, Guard};
 use variables::{Hiding, MCP_FILE, S3_FILES};
 
@@ -35,7 +37,9 @@ use variables::{Hiding, MCP_FILE, S3_FILES};
   dryrun exec --live -- node import.mjs
   dryrun exec --keep 'AWS_*' -- agent          its model is reached with these
 
-The command gets: CLOUDFLARE_API_BASE_URL, CLOUDFLARE_BASE_URL, CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID, DRYRUN_ENV, DRYRUN_RUN_ID, DRYRUN_URL, DRYRUN_TOKEN, DRYRUN_MCP_CONFIG.
+Covered are D1, KV and R2 through the gateway. Whatever else the command does is real: HTTP requests, queues, email. A program can look at DRY_RUN and leave that out itself.
+
+The command gets: DRY_RUN (1 in a dry run, 0 in a live one, as the run was when it began), CLOUDFLARE_API_BASE_URL, CLOUDFLARE_BASE_URL, CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID, DRYRUN_ENV, DRYRUN_RUN_ID, DRYRUN_URL, DRYRUN_TOKEN, DRYRUN_MCP_CONFIG.
 
 Exit codes: that of the command, 128 and its number when a signal ended it · 126 it could not be started · 127 it was not found · before it is started: 2 usage · 3 configuration · 4 the gateway refused · 5 it does not answer")]
 pub struct Exec {
@@ -86,7 +90,7 @@ impl Exec {
         match self.perform(say) {
             // Standard output is the command's, so that a failure goes where the summary goes.
             Err(failure) if say.is_json() => {
-                say.note(&failure.to_json().to_string());
+                say.result_aside(&failure.to_json(), "");
                 Ok(ExitCode::from(failure.exit as u8))
             }
             outcome => outcome,
@@ -116,7 +120,7 @@ impl Exec {
             let above = here.gateway.get(&format!("/v1/runs/{}", here.run_id(None)?))?.body;
             let is_live = text(&above, "mode") == "live";
             if self.live && !is_live {
-                say.note(&format!("The run {} above is a dry run, so this is one too, whatever --live says.", parent.id));
+                say.note(&format!("The run {} above is a dry run, so this is one too, whatever --live says.", line(&parent.id)));
             }
             live = is_live && !self.dry;
         }
@@ -142,17 +146,17 @@ impl Exec {
         let gateway = &here.gateway;
         let environment = gateway.environment.as_str();
         if text(run, "phase") != "open" {
-            let message = format!("The run {} is {} already; nothing was run.", text(run, "id"), text(run, "phase"));
+            let message = format!("The run {} is already {}; nothing was run.", shown(run, "id"), shown(run, "phase"));
             return Went::Failed(Failure::new(Exit::Refused, "run_closed", message, "Leave --id out, or take another one."));
         }
         say.note(&summary::head(environment, &gateway.url, run));
         if gateway.environment == Environment::Production && text(run, "mode") == "live" {
-            say.warn("LIVE IN PRODUCTION: what this command writes is written.");
+            say.warn("LIVE IN PRODUCTION: what this command writes is real.");
         }
         if let Some(signal) = guard.came() {
             return Went::Ended(Ended::Signal(signal));
         }
-        let given = variables::Run { url: &gateway.url, environment, account, id: text(run, "id"), token: text(run, "token") };
+        let given = variables::Run { url: &gateway.url, environment, account, id: text(run, "id"), token: text(run, "token"), dry: text(run, "mode") != "live" };
         let folder = match lend(&given) {
             Ok(folder) => folder,
             Err(error) => {
@@ -181,12 +185,13 @@ impl Exec {
             command.env_remove(name);
         });
         let readable = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+        command.env_remove(TESTED);
         let given = variables::given(run, folder);
         let mut told = Vec::new();
         for name in hiding.names(readable) {
             command.env_remove(&name);
             if !given.contains_key(name.as_str()) && !S3_FILES.contains(&name.as_str()) {
-                told.push(plain(&name));
+                told.push(line(&name).into_owned());
             }
         }
         command.envs(&given);
@@ -197,17 +202,20 @@ impl Exec {
             say.note(&format!("Hidden:      {}", told.join(", ")));
         }
         for (file, variable) in global_keys_in(&std::env::current_dir().unwrap_or_default()) {
-            say.note(&format!("Note: {} sets {variable}, which wrangler prefers to the run's token, so the gateway will refuse wrangler. Take the line out.", file.display()));
+            say.note(&format!(
+                "Note: {} sets {variable}, which wrangler prefers to the run's token, so the gateway will refuse wrangler. Take the line out.",
+                line(&file.display().to_string())
+            ));
         }
     }
 
     /// Closes the run and says what it came to.
     fn finish(&self, here: &Here, inside: &Gateway, run: &Value, went: Went, say: Say) -> Outcome<ExitCode> {
-        let id = text(run, "id");
+        let (id, told_id) = (text(run, "id"), shown(run, "id"));
         // The token ends with its run; the key that opened it does not.
         let ask = |question: &dyn Fn(&Gateway) -> Outcome<Value>| question(inside).or_else(|failure| if here.run.is_some() { Err(failure) } else { question(&here.gateway) });
         if let Err(failure) = ask(&|gateway| gateway.close_run(id)) {
-            say.note(&format!("dryrun: the run {id} was not closed: {} It ends by itself; to close it: dryrun close {id}", failure.message));
+            say.note(&format!("dryrun: the run {told_id} was not closed: {} It ends by itself; to close it: dryrun close {told_id}", failure.message));
         }
         let ended = match went {
             Went::Ended(ended) => ended,
@@ -220,24 +228,25 @@ impl Exec {
             Ok(report) => {
                 let below = below.unwrap_or_default();
                 let document = summary::document(&report, &below, ended.exit());
-                say.note(&if say.is_json() { document.to_string() } else { format!("\n{}", summary::shown(&report, &below).trim_end()) });
+                say.result_aside(&document, &format!("\n{}", summary::shown(&report, &below).trim_end()));
             }
-            Err(failure) if say.is_json() => say.note(&json!({"run": {"id": id}, "report_error": failure.to_json().get("error"), "exit": ended.exit()}).to_string()),
-            Err(failure) => say.note(&format!("\ndryrun: the report of {id} cannot be shown now: {} Later: dryrun report {id}", failure.message)),
+            Err(failure) => say.result_aside(
+                &json!({"run": {"id": id}, "report_error": failure.to_json().get("error"), "exit": ended.exit()}),
+                &format!("\ndryrun: the report of {told_id} cannot be shown now: {} Later: dryrun report {told_id}", failure.message),
+            ),
         }
         Ok(ExitCode::from(ended.exit()))
     }
 
     fn not_started(&self, id: &str, error: &std::io::Error, say: Say) -> ExitCode {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
-        let program = plain(self.command.first().map_or("", String::as_str));
+        let program = line(self.command.first().map_or("", String::as_str));
         let (message, remedy) =
-            (format!("The command {program} cannot be started: {error}. The run {id} is closed; it did nothing."), "Look whether it is installed, and in PATH.");
-        if say.is_json() {
-            say.note(&json!({"error": {"code": "not_started", "message": message, "remedy": remedy, "exit": exit}, "run": {"id": id}}).to_string());
-        } else {
-            say.note(&format!("error: {message}\n  {remedy}"));
-        }
+            (format!("The command {program} cannot be started: {error}. The run {} is closed; it did nothing.", line(id)), "Look whether it is installed, and in PATH.");
+        say.result_aside(
+            &json!({"error": {"code": "not_started", "message": message, "remedy": remedy, "exit": exit}, "run": {"id": id}}),
+            &format!("error: {message}\n  {remedy}"),
+        );
         ExitCode::from(exit)
     }
 }

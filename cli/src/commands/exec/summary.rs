@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use dryrun_text::{cut, line};
 use serde_json::{Value, json};
 
-use crate::text::{count, cut, list, mode, number, plain, text};
+use crate::text::{count, list, mode, number, shown as told, text};
 
 /// Most steps that are told of; the report has all.
 const MAX_STEPS: usize = 10;
@@ -16,21 +17,21 @@ pub fn shown(report: &Value, below: &[String]) -> String {
     let (run, summary) = (report.get("run").unwrap_or(&Value::Null), report.get("summary").unwrap_or(&Value::Null));
     let of = |name: &str| number(summary, name);
     let not_done: String = ["skipped", "failed", "refused"].iter().filter(|name| of(name) > 0).map(|name| format!(", {} {name}", of(name))).collect();
-    let mut said = format!("Run {}: {} ({}, {}){not_done}\n", text(run, "id"), count(of("operations"), "operation"), count(of("reads"), "read"), count(of("writes"), "write"));
+    let mut said = format!("Run {}: {} ({}, {}){not_done}\n", told(run, "id"), count(of("operations"), "operation"), count(of("reads"), "read"), count(of("writes"), "write"));
     if of("operations") == 0 && below.is_empty() {
-        said.push_str("  It asked no store for anything. (wrangler does so only with --remote.)\n");
+        said.push_str("  No store was accessed through the gateway. (wrangler uses it only with --remote.)\n");
     }
     let groups = list(report, "changes");
     for group in groups {
-        let _ = writeln!(said, "  {} {}: {}", text(group, "store"), plain(text(group, "subject")), counts(group));
+        let _ = writeln!(said, "  {} {}: {}", told(group, "store"), told(group, "subject"), counts(group));
     }
     for hazard in list(report, "hazards") {
-        let _ = writeln!(said, "  LOOK: {}{}", plain(text(hazard, "message")), steps(list(hazard, "operations")));
+        let _ = writeln!(said, "  FINDING: {}{}", told(hazard, "message"), steps(list(hazard, "operations")));
     }
     let problems = list(report, "problems");
     for problem in problems.iter().take(MAX_STEPS) {
-        let short = |name: &str| cut(&plain(text(problem, name)), MAX_CHARS);
-        let _ = writeln!(said, "  step {} {} {} {}: {}", number(problem, "position"), text(problem, "store"), short("action"), text(problem, "outcome"), short("message"));
+        let short = |name: &str| cut(&told(problem, name), MAX_CHARS).into_owned();
+        let _ = writeln!(said, "  step {} {} {} {}: {}", number(problem, "position"), short("store"), short("action"), short("outcome"), short("message"));
         if !text(problem, "asked").is_empty() {
             let _ = writeln!(said, "    asked: {}", short("asked"));
         }
@@ -42,20 +43,20 @@ pub fn shown(report: &Value, below: &[String]) -> String {
         let _ = writeln!(said, "  … and {} more", problems.len() - MAX_STEPS);
     }
     if !below.is_empty() {
-        let _ = writeln!(said, "  {} below it, with reports of their own: {}", count(below.len() as u64, "run"), below.join(", "));
+        let _ = writeln!(said, "  {} below it, with reports of their own: {}", count(below.len() as u64, "run"), line(&below.join(", ")));
     }
     let _ = writeln!(said, "{}", reached(run, summary));
-    let _ = writeln!(said, "All of it: dryrun report {}", text(run, "id"));
+    let _ = writeln!(said, "Full report: dryrun report {}", told(run, "id"));
     said
 }
 
 /// Whether anything reached the real stores.
 fn reached(run: &Value, summary: &Value) -> String {
-    let (environment, live) = (text(run, "environment"), number(summary, "live_writes"));
+    let (environment, live) = (told(run, "environment"), number(summary, "live_writes"));
     match (text(run, "mode"), live) {
-        ("dry_run", 0) => format!("Nothing was written to {environment}."),
-        ("dry_run", live) => format!("ATTENTION: {} reached {environment} before this became a dry run; nothing was written after that.", count(live, "write")),
-        (_, 0) => format!("This was a live run, and nothing was written to {environment}."),
+        ("dry_run", 0) => format!("Nothing was written to {environment} through the gateway."),
+        ("dry_run", live) => format!("WARNING: {} reached {environment} before this became a dry run; nothing was written through the gateway after that.", count(live, "write")),
+        (_, 0) => format!("This was a live run, and nothing was written to {environment} through the gateway."),
         (_, live) => format!("{} reached {environment}.", count(live, "write")),
     }
 }
@@ -91,13 +92,24 @@ pub fn document(report: &Value, below: &[String], exit: u8) -> Value {
 
 /// The head of a run, before its command starts.
 pub fn head(environment: &str, url: &str, run: &Value) -> String {
-    let parent = run.get("parent").and_then(Value::as_str).map(|parent| format!(", below {parent}")).unwrap_or_default();
+    let parent = run.get("parent").and_then(Value::as_str).map(|parent| format!(", below {}", line(parent))).unwrap_or_default();
     let what = match text(run, "mode") {
-        "dry_run" => "dry run: nothing will be written",
-        "live" => "LIVE: writes are real",
+        "dry_run" => "dry run",
+        "live" => "LIVE",
         other => mode(other),
     };
-    format!("Environment: {environment}\nGateway:     {url}\nRun:         {} ({what}{parent})", text(run, "id"))
+    let covered = match text(run, "mode") {
+        "live" => "D1, KV and R2 through this gateway: recorded, and written for real",
+        _ => "D1, KV and R2 through this gateway: nothing is written there",
+    };
+    format!(
+        "Environment: {environment}\nGateway:     {}\nRun:         {} ({}{parent})\n\
+         Covered:     {covered}\n\
+         Not covered: HTTP requests, queues, email and whatever else the command does are real",
+        line(url),
+        told(run, "id"),
+        line(what),
+    )
 }
 
 #[cfg(test)]
@@ -110,9 +122,9 @@ mod tests {
 
     #[test]
     fn whether_anything_was_written_is_said_in_every_case() {
-        assert_eq!(run("dry_run", 0), "Nothing was written to staging.");
-        assert_eq!(run("dry_run", 2), "ATTENTION: 2 writes reached staging before this became a dry run; nothing was written after that.");
-        assert_eq!(run("live", 0), "This was a live run, and nothing was written to staging.");
+        assert_eq!(run("dry_run", 0), "Nothing was written to staging through the gateway.");
+        assert_eq!(run("dry_run", 2), "WARNING: 2 writes reached staging before this became a dry run; nothing was written through the gateway after that.");
+        assert_eq!(run("live", 0), "This was a live run, and nothing was written to staging through the gateway.");
         assert_eq!(run("live", 1), "1 write reached staging.");
     }
 }

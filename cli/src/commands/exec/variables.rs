@@ -21,6 +21,8 @@ pub struct Run<'a> {
     pub id: &'a str,
     /// Its token.
     pub token: &'a str,
+    /// Whether it is a dry run. Anything but a live run is one.
+    pub dry: bool,
 }
 
 /// The variables that lead to the gateway. `folder` is private to this run.
@@ -32,6 +34,8 @@ pub fn given(run: &Run<'_>, folder: &Path) -> BTreeMap<&'static str, String> {
         ("CLOUDFLARE_BASE_URL", api),
         ("CLOUDFLARE_API_TOKEN", run.token.to_owned()),
         ("CLOUDFLARE_ACCOUNT_ID", run.account.to_owned()),
+        // For the program itself: what goes past the gateway is real, and it may leave that out.
+        ("DRY_RUN", if run.dry { "1" } else { "0" }.to_owned()),
         ("DRYRUN_ENV", run.environment.to_owned()),
         ("DRYRUN_RUN_ID", run.id.to_owned()),
         ("DRYRUN_URL", run.url.to_owned()),
@@ -146,6 +150,13 @@ fn leads_past(value: &str) -> bool {
 mod tests {
     use super::*;
     use crate::settings::{Environment, Profile};
+
+    #[test]
+    fn a_program_can_see_whether_it_is_in_a_dry_run() {
+        let run = |dry| Run { url: "u", environment: "staging", account: "a", id: "r", token: "t", dry };
+        let variable = |dry| given(&run(dry), Path::new("/tmp")).get("DRY_RUN").cloned();
+        assert_eq!([variable(true).as_deref(), variable(false).as_deref()], [Some("1"), Some("0")]);
+    }
 
     fn hidden(project: &Project, keep: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
         let keep: Vec<String> = keep.iter().map(|name| (*name).to_owned()).collect();

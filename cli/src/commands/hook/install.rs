@@ -51,7 +51,7 @@ impl Install {
         written.push('\n');
         let told = |changed: bool, backup: Option<&Path>| json!({"agent": self.agent.as_str(), "file": file, "command": line, "changed": changed, "backup": backup});
         if self.print {
-            say.result(&after, &written);
+            say.result(&after, &dryrun_text::json(&written));
             return Ok(ExitCode::SUCCESS);
         }
         if after == before {

@@ -9,6 +9,8 @@ mod test;
 
 use std::process::ExitCode;
 
+pub use guard::TESTED;
+
 use crate::failure::Outcome;
 use crate::hook::call::Agent;
 use crate::say::Say;

@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use dryrun_text::line as shown;
 use serde_json::{Value, json};
 
+use super::guard::TESTED;
 use super::settings::{installed, path};
 use crate::failure::{Failure, Outcome};
 use crate::hook::call::Agent;
@@ -15,7 +17,7 @@ use crate::settings::Project;
 
 /// Prove that the installed hook blocks, allows, and blocks when it fails
 ///
-/// Runs the very command lines that stand in the settings, of the project and of the user. Nothing else is started, and nothing is sent to the gateway.
+/// Runs the command lines that are in the settings, of the project and of the user. Nothing else is started, nothing is sent to the gateway, and nobody is alerted.
 #[derive(clap::Args)]
 pub struct Test {
     /// The agent; all whose settings hold the hook when left out
@@ -54,7 +56,7 @@ impl Test {
         }
         let mut proofs = Vec::new();
         for (agent, file, command) in &found {
-            say.note(&format!("{}: {}\n  {command}", agent.as_str(), file.display()));
+            say.note(&format!("{}: {}\n  {}", agent.as_str(), shown(&file.display().to_string()), shown(command)));
             let before = proofs.len();
             prove(*agent, command, &mut proofs);
             for proof in proofs.iter().skip(before) {
@@ -81,7 +83,7 @@ impl Test {
 fn line(proof: &Proof) -> String {
     match &proof.went {
         Ok(()) => format!("  ok      {}", proof.what),
-        Err(why) => format!("  FAILED  {}: {why}", proof.what),
+        Err(why) => format!("  FAILED  {}: {}", proof.what, shown(why)),
     }
 }
 
@@ -183,7 +185,7 @@ impl Ended {
 
 fn shell(command: &str, gateway: Option<&str>) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", command]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell.args(["-c", command]).env(TESTED, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(url) = gateway {
         let api = format!("{url}/client/v4");
         shell.envs([

@@ -41,7 +41,7 @@ impl Job {
     /// A bar for a table, already as far as its rows.
     fn bar(&self, table: &str, verb: &str, rows: u64, done: u64) -> ProgressBar {
         let bar = self.say.bar(rows);
-        bar.set_message(format!("{verb} {table}"));
+        bar.set_message(dryrun_text::line(&format!("{verb} {table}")).into_owned());
         bar.set_position(done);
         bar
     }

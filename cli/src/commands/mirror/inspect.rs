@@ -214,15 +214,16 @@ fn has_values(value: &Value) -> bool {
 
 /// The failure that stops a mirror: it prints the lines to add.
 pub fn refuse(suspects: &[Suspect], file: &str) -> Failure {
-    let mut message = format!(
-        "{} that {} personal, and {file} says nothing about. Nothing was written.",
-        if suspects.len() == 1 { "There is a column" } else { "There are columns" },
-        if suspects.len() == 1 { "looks" } else { "look" }
-    );
-    for suspect in suspects {
-        let _ = write!(message, "\n  {}.{}: {}", suspect.table, suspect.column, suspect.why);
-    }
-    Failure::new(Exit::Found, "personal_data", message, format!("Add rules to {file}; \"keep\" says that a column is not personal:\n\n{}", lines(suspects)))
+    let message = if suspects.len() == 1 {
+        format!("A column looks personal, and {file} has no rule for it. Nothing was written.")
+    } else {
+        format!("{} columns look personal, and {file} has no rule for them. Nothing was written.", suspects.len())
+    };
+    let why = suspects.iter().map(|one| format!("{}.{}: {}", one.table, one.column, one.why));
+    let remedy = format!("Add rules to {file}; \"keep\" says that a column is not personal:");
+    let rules = lines(suspects);
+    let rules = [""].into_iter().chain(rules.lines()).map(str::to_owned);
+    Failure::new(Exit::Found, "personal_data", message, remedy).with_reasons(why).with_lines(rules)
 }
 
 /// The failure in the middle, when a value turns up that the sample did not show.
@@ -232,8 +233,9 @@ pub fn refuse_late(table: &str, column: &str, key: &str, file: &str, unlisted: U
         Exit::Found,
         "personal_data",
         format!("{table}.{column} holds {} in the row with the key {key}, and {file} says nothing about it. This row and those after it were not written.", unlisted.what),
-        format!("Add a rule to {file}, or \"keep\" if it is not personal, and begin anew with --restart:\n\n{}", lines(&[suspect])),
+        format!("Add a rule to {file}, or \"keep\" if it is not personal, and begin anew with --restart:"),
     )
+    .with_lines(lines(&[suspect]).lines().map(str::to_owned))
 }
 
 /// The lines of scrub.toml for some columns.

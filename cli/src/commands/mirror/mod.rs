@@ -291,7 +291,7 @@ impl Mirror {
         };
         for closed in [job.source.close(), job.target.close()] {
             if let Err(failure) = closed {
-                say.note(&format!("A run could not be closed; it ends by itself: {}", failure.message));
+                say.note(&format!("A run could not be closed; it ends by itself: {}", dryrun_text::line(&failure.message)));
             }
         }
         summary::done(&outcome?, &found, sides, &job, elapsed(began), say);
@@ -332,7 +332,7 @@ impl Mirror {
         let again = failure.remedy.contains("--restart");
         let remedy = match (failure.remedy.is_empty(), again) {
             (true, _) => how,
-            (false, true) => format!("{}{}", failure.remedy, if triggers.is_empty() { String::new() } else { format!("\n {triggers}") }),
+            (false, true) => format!("{}{triggers}", failure.remedy),
             (false, false) => format!("{} {how}", failure.remedy),
         };
         Failure { remedy, ..failure }

@@ -39,9 +39,10 @@ pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, r
         return Err(Failure::new(
             Exit::Refused,
             "schemas_differ",
-            format!("The schemas differ. Of the target:\n  {}\nNothing was written.", different.join("\n  ")),
-            "Bring them together with migrations, or let the mirror drop and make again what differs: --schema",
-        ));
+            "The schemas differ. Nothing was written. Of the target:",
+            "Bring them together with migrations, or let the mirror drop and recreate what differs: --schema",
+        )
+        .with_reasons(different));
     }
     let stays = |name: &String| !referring.contains(name);
     let mut changes = Changes { further: further.iter().filter(|name| stays(name)).cloned().collect(), made: missing, ..Changes::default() };

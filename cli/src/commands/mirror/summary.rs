@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 
 use super::Found;
@@ -42,7 +43,7 @@ pub fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
             json!({"name": plan.table.name, "rows": rows, "scrubbed": plan.scrubbed().map(|(_, column, _)| column).collect::<Vec<_>>()})
         })
         .collect();
-    let (mut rows, mut text) = (0, format!("Would copy from {}\n             to {}\n\n", sides.source_name(), sides.target_name()));
+    let (mut rows, mut text) = (0, format!("Would copy from {}\n             to {}\n\n", line(&sides.source_name()), line(&sides.target_name())));
     for table in &tables {
         rows += table.get("rows").and_then(Value::as_u64).unwrap_or_default();
         let _ = writeln!(text, "  {}", row(table));
@@ -75,13 +76,13 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
         tables.len(),
         grouped(rows),
         megabytes(bytes),
-        sides.source_name(),
-        sides.target_name(),
+        line(&sides.source_name()),
+        line(&sides.target_name()),
         took.as_secs_f64(),
         job.source.requests() + job.target.requests(),
     );
     if !moved.is_empty() {
-        let _ = writeln!(text, "Since they were copied, rows changed at the source in: {}. The target has them as they were.", moved.join(", "));
+        let _ = writeln!(text, "Since they were copied, rows changed at the source in: {}. The target has them as they were.", line(&moved.join(", ")));
     }
     text.push_str(&changes(found, false));
     let value = json!({
@@ -96,7 +97,7 @@ fn row(table: &Value) -> String {
     let scrubbed: Vec<&str> = table.get("scrubbed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
     let scrubbed = if scrubbed.is_empty() { String::new() } else { format!("   scrubbed: {}", scrubbed.join(", ")) };
-    format!("{name:32} {:>12} rows{scrubbed}", grouped(part("rows")))
+    line(&format!("{name:32} {:>12} rows{scrubbed}", grouped(part("rows")))).into_owned()
 }
 
 fn schema_json(found: &Found) -> Value {
@@ -119,7 +120,7 @@ fn changes(found: &Found, planned: bool) -> String {
         let (shown, more) = names.split_at(names.len().min(SHOWN));
         if !shown.is_empty() {
             let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            let _ = writeln!(text, "{sentence}: {}{more}.", shown.join(", "));
+            let _ = writeln!(text, "{sentence}: {}{more}.", line(&shown.join(", ")));
         }
     }
     text

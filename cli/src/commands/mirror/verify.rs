@@ -41,9 +41,10 @@ impl Job {
             return Ok(verified);
         }
         Err(Failure::found(
-            format!("The mirror is not what it should be:\n  {}", wrong.join("\n  ")),
+            "The mirror is not what it should be:",
             "Somebody or something else wrote to the target meanwhile, or this is a defect. Begin anew with --restart while nobody works there.",
-        ))
+        )
+        .with_reasons(wrong))
     }
 
     /// The inner error is a difference.
@@ -51,7 +52,7 @@ impl Job {
         let name = &plan.table.name;
         let progress = self.state.table(name);
         let bar = self.say.bar(progress.rows * 2);
-        bar.set_message(format!("check {name}"));
+        bar.set_message(dryrun_text::line(&format!("check {name}")).into_owned());
         let replaced: Vec<usize> = plan.scrubbed().filter(|(_, _, rule)| rule.makes_new_values()).map(|(place, ..)| place).collect();
         let mut known: HashSet<[u8; 16]> = HashSet::new();
         let mut source = RowsDigest::default();

@@ -329,7 +329,7 @@ impl Stage<'_> {
             let name = verb(&told.statement);
             let rows: u64 = told.touched.values().map(|touched| touched.inserted + touched.updated + touched.deleted).sum();
             if *unbounded {
-                warnings.push(format!("line {line}: {name} has no WHERE: it goes through every row there is then, also those that come until it is applied."));
+                warnings.push(format!("line {line}: {name} has no WHERE: it changes every row of its table, including rows that are added before it is applied."));
             }
             let figures = |table: &Option<String>| table.as_deref().and_then(|table| profiles.get(&lower(table))).and_then(|(was, _)| was.as_ref()).map(|was| was.rows);
             if let (Action::AddColumn { column, required: true }, Some(table)) = (action, table) {

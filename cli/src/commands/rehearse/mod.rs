@@ -112,7 +112,7 @@ impl Rehearse {
         let mut stage = Stage { run, base, known: BTreeMap::new(), accepted, record: self.table.clone() };
         let bar = say.bar(files.len() as u64);
         for file in &files {
-            bar.set_message(file.name.clone());
+            bar.set_message(dryrun_text::line(&file.name).into_owned());
             let stopped = rehearsal.files.last().is_some_and(|last: &Rehearsed| last.ending != file::Ending::Done);
             let record = matches!(found, Found::Folder(_)).then(|| format!("INSERT INTO {} (name)\nvalues ({});", identifier(&self.table), literal(&file.name)));
             rehearsal.files.push(if stopped { Rehearsed::not_run(&file.name) } else { stage.rehearse(&file.name, &file.text, record.as_deref())? });

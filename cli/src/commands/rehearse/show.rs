@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
+use dryrun_text::line;
+use dryrun_text::markdown::{cell, code};
 use serde_json::{Value, json};
 
 use super::Rehearsal;
 use super::file::{Ending, Rehearsed, Told, Touched};
 use super::judge::plural;
 use super::keys::Keys;
-use crate::markdown::code;
 use crate::statements::brief;
-use crate::text::plain;
 
 /// Longest statement in a line.
 const BRIEF: usize = 96;
@@ -94,12 +94,12 @@ fn keys(rehearsal: &Rehearsal) -> Vec<String> {
 
 /// For people.
 pub fn text(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("Rehearsed against {} ({}), where nothing was written.\n", rehearsal.environment, rehearsal.database);
+    let mut text = format!("Rehearsed against {} ({}), where nothing was written.\n", rehearsal.environment, line(&rehearsal.database));
     if !rehearsal.applied.is_empty() {
         let _ = writeln!(text, "{} applied before, {} pending.", rehearsal.applied.len(), rehearsal.files.len());
     }
     for note in &rehearsal.notes {
-        let _ = writeln!(text, "! {}", plain(note));
+        let _ = writeln!(text, "! {}", line(note));
     }
     for file in &rehearsal.files {
         let sign = if file.passes() {
@@ -110,48 +110,48 @@ pub fn text(rehearsal: &Rehearsal) -> String {
             "✗"
         };
         let time = if file.ending == Ending::NotRun { String::new() } else { format!(" · {} ms", file.millis) };
-        let _ = writeln!(text, "\n{sign} {}  {}{time}", plain(&file.name), ending(file));
+        let _ = writeln!(text, "\n{sign} {}  {}{time}", line(&file.name), ending(file));
         for told in written(file) {
-            let line = format!("line {}", told.statement.line);
-            let _ = writeln!(text, "    {line:9} {:8} {}", word(told), brief(&told.statement.text, BRIEF));
+            let place = format!("line {}", told.statement.line);
+            let _ = writeln!(text, "    {place:9} {:8} {}", word(told), brief(&told.statement.text, BRIEF));
             let touched = touched(told);
             if !touched.is_empty() {
-                let _ = writeln!(text, "    {:9} {:8} → {}", "", "", plain(&touched));
+                let _ = writeln!(text, "    {:9} {:8} → {}", "", "", line(&touched));
             }
         }
         if let Some((message, remedy)) = problem(file) {
-            let _ = writeln!(text, "    ✗ {}", plain(&message));
+            let _ = writeln!(text, "    ✗ {}", line(&message));
             if !remedy.is_empty() {
-                let _ = writeln!(text, "      {remedy}");
+                let _ = writeln!(text, "      {}", line(&remedy));
             }
             text.push_str("      The file is one batch: nothing of it would stay, and what comes after it would not run.\n");
         }
         for finding in &file.findings {
-            let _ = writeln!(text, "    ✗ {}", plain(&finding.message));
+            let _ = writeln!(text, "    ✗ {}", line(&finding.message));
         }
         for warning in &file.warnings {
-            let _ = writeln!(text, "    ! {}", plain(warning));
+            let _ = writeln!(text, "    ! {}", line(warning));
         }
         if !file.counts.is_empty() {
             let counts: Vec<String> = file.counts.iter().map(|(table, before, after)| format!("{table} {}", rows(*before, *after))).collect();
-            let _ = writeln!(text, "    tables: {}", plain(&counts.join(" · ")));
+            let _ = writeln!(text, "    tables: {}", line(&counts.join(" · ")));
         }
     }
     text.push('\n');
-    for line in keys(rehearsal) {
+    for broken in keys(rehearsal) {
         let sign = if matches!(rehearsal.keys, Keys::Broken(_)) { '✗' } else { '!' };
-        let _ = writeln!(text, "{sign} {}", plain(&line));
+        let _ = writeln!(text, "{sign} {}", line(&broken));
     }
-    let _ = writeln!(text, "{}", verdict(rehearsal, plain));
+    let _ = writeln!(text, "{}", verdict(rehearsal, |name| line(name).into_owned()));
     if !rehearsal.files.is_empty() {
-        let _ = writeln!(text, "Every row that would change: DRYRUN_ENV={} dryrun report {}", rehearsal.environment, rehearsal.run);
+        let _ = writeln!(text, "Every row that would change: DRYRUN_ENV={} dryrun report {}", rehearsal.environment, line(&rehearsal.run));
     }
     text
 }
 
 /// For the summary of a CI job.
 pub fn markdown(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, code));
+    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, |name| code(name)));
     for note in rehearsal.notes.iter().cloned().chain(keys(rehearsal)) {
         let _ = writeln!(text, "\n* {}", code(&note));
     }
@@ -183,12 +183,12 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
         }
         for told in written(file) {
             let touched = touched(told);
-            let touched = if touched.is_empty() { String::new() } else { code(&touched) };
-            let _ = writeln!(text, "| {} | {} | {} | {touched} |", told.statement.line, code(&brief(&told.statement.text, BRIEF)), word(told));
+            let touched = if touched.is_empty() { String::new() } else { cell(&touched) };
+            let _ = writeln!(text, "| {} | {} | {} | {touched} |", told.statement.line, cell(&brief(&told.statement.text, BRIEF)), word(told));
         }
     }
     if !rehearsal.files.is_empty() {
-        let _ = writeln!(text, "\nNothing was written. Every row that would change: `DRYRUN_ENV={} dryrun report {}`", rehearsal.environment, rehearsal.run);
+        let _ = writeln!(text, "\nNothing was written. Every row that would change: {}", code(&format!("DRYRUN_ENV={} dryrun report {}", rehearsal.environment, rehearsal.run)));
     }
     text
 }

@@ -6,13 +6,13 @@ mod steps;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::say::Say;
 use crate::settings::{Environment, Project};
 use crate::text::now;
-use crate::text::plain;
 
 use probe::{Probe, Reply, Sent, Trouble, refusal};
 use steps::Steps;
@@ -336,15 +336,15 @@ impl Test {
         for step in &self.steps.made {
             let tries = if step.tries > 1 { format!(", {} tries", step.tries) } else { String::new() };
             let sign = if step.failure.is_none() { '✓' } else { '✗' };
-            let line = format!("{sign} {:width$}  {:>5} ms{tries}  {}", step.name, step.millis, plain(&step.detail));
-            let _ = writeln!(lines, "{}", line.trim_end());
+            let shown = format!("{sign} {:width$}  {:>5} ms{tries}  {}", line(&step.name), step.millis, line(&step.detail));
+            let _ = writeln!(lines, "{}", shown.trim_end());
             if let Some(failure) = &step.failure {
-                let _ = writeln!(lines, "    {}\n    {}", plain(&failure.message), plain(&failure.remedy));
+                let _ = writeln!(lines, "    {}\n    {}", line(&failure.message), line(&failure.remedy));
             }
         }
         let failed: Vec<&str> = self.steps.made.iter().filter(|step| step.failure.is_some()).map(|step| step.name.as_str()).collect();
         let _ =
-            writeln!(lines, "{}", if failed.is_empty() { "All is well.".to_owned() } else { format!("FAILED: {}. What would have followed was not tried.", failed.join(", ")) });
+            writeln!(lines, "{}", if failed.is_empty() { "All is well.".to_owned() } else { format!("FAILED: {}. The steps after it were not tried.", line(&failed.join(", "))) });
         lines
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dryrun_text::line;
 use serde_json::{Value, json};
 
 use super::probe::Trouble;
@@ -68,7 +69,7 @@ impl Steps {
                 Err(Trouble::End(failure)) => break (None, Some(failure), String::new()),
                 Err(Trouble::Wait(failure)) => match next_pause(tries, self.retries, self.ends.saturating_sub(now())) {
                     Some(pause) => {
-                        self.say.note(&format!("{name}: {} Trying again in {:.1} s ({tries} of {}).", failure.message, pause.as_secs_f64(), self.retries));
+                        self.say.note(&format!("{}: {} Trying again in {:.1} s ({tries} of {}).", line(name), line(&failure.message), pause.as_secs_f64(), self.retries));
                         std::thread::sleep(pause);
                     }
                     None => break (None, Some(failure), String::new()),
