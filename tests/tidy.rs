@@ -63,6 +63,23 @@ fn bindings_do_not_know_requests() {
 }
 
 #[test]
+fn what_shows_text_knows_nothing_else() {
+    names_none_of("crates/text/src", &PLATFORM);
+    let manifest = fs::read_to_string(root().join("crates/text/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("\n[dependencies]"), "crates/text has dependencies");
+}
+
+#[test]
+fn only_one_file_of_the_command_writes_what_is_data_to_a_terminal() {
+    // Hooks answer agents, completions are a script, and two say fixed words before `Say` is at hand.
+    let others = ["cli/src/commands/hook/answer.rs", "cli/src/main.rs", "cli/src/commands/exec/child.rs", "cli/src/settings.rs"];
+    for (file, text) in sources("cli/src") {
+        let writes = ["stdout()", "stderr()", "println!", "eprint"].iter().any(|name| code(&text).contains(name));
+        assert_eq!(writes, file == "cli/src/say.rs" || others.contains(&file.as_str()), "{file}");
+    }
+}
+
+#[test]
 fn nothing_leaks_internals_or_fails_open() {
     names_none_of("src", &["respond_with_errors", "pass_through_on_exception", ".one(", "SqlCursor::"]);
 }
@@ -77,7 +94,7 @@ fn only_one_file_picks_status_codes() {
 
 #[test]
 fn a_file_is_one_idea_long() {
-    for (file, text) in [sources("src"), sources("cli/src")].concat() {
+    for (file, text) in [sources("src"), sources("cli/src"), sources("crates/text/src")].concat() {
         let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
         assert!(lines <= 450, "{file} has {lines} lines before its tests");
     }

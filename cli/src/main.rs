@@ -1,4 +1,4 @@
-//! `dryrun`: from an agent's shell to a promoted production, through the dry-run gateway.
+//! `dryrun`: runs agents and programs through the dry-run gateway, and shows what they did or would do.
 
 mod api;
 mod commands;
@@ -18,7 +18,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::{Exit, Failure, Outcome};
 use say::Say;
 
-/// Rehearse what agents do to D1, KV and R2, look at it, and promote it.
+/// Rehearse what agents and programs do to D1, KV and R2, and see what it would change.
 #[derive(Parser)]
 #[command(name = "dryrun", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
 struct Arguments {
@@ -29,9 +29,9 @@ struct Arguments {
     command: Command,
 }
 
-const EXIT_CODES: &str = "The environment is the variable DRYRUN_ENV: staging when it is not set, or production. How its gateway is reached says dryrun.toml.
+const EXIT_CODES: &str = "The environment is the variable DRYRUN_ENV: staging when it is not set, or production. The gateway's address is read from dryrun.toml.
 
-Exit codes: 0 done · 1 what was looked at is not as it should be · 2 the command line is not valid (of a hook: the tool call is blocked) · 3 the configuration is missing or not valid · 4 the gateway refused · 5 the gateway could not be reached. exec ends with the code of its command.";
+Exit codes: 0 done · 1 something was found: a failed check, a difference, a rehearsal that would not pass · 2 the command line is not valid (of a hook: the tool call is blocked) · 3 the configuration is missing or not valid · 4 the gateway refused · 5 the gateway could not be reached. exec ends with the code of its command.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -52,7 +52,7 @@ describe('when all is well', () => {
     assert.match(ended.stdout, /^Environment: staging$/m);
     assert.match(ended.stdout, /^ {2}Key +agent \(agent\), from the variable TEST_STAGING_KEY$/m);
     assert.match(ended.stdout, /^ {2}Gateway +http:\/\/127\.0\.0\.1:\d+, version \d+\.\d+\.\d+, account local$/m);
-    assert.match(ended.stdout, /^ {2}Ready +control ok, flags ok, CACHE ok, DB ok, FILES ok, OTHER ok$/m);
+    assert.match(ended.stdout, /^ {2}Ready +control ok, flags ok, keys ok, token_secret ok, runs ok, shadows ok, CACHE ok, DB ok, FILES ok, OTHER ok$/m);
     assert.match(ended.stdout, /^ {2}DB +d1 +support-desk-staging +live +3 tables, migrated to 0002_tickets\.sql$/m);
     assert.match(ended.stdout, /^ {2}OTHER +d1 +other-database +live +0 tables, no migrations$/m);
     assert.match(ended.stdout, /^ {2}FILES +r2 +support-desk-files-staging +live$/m);

@@ -121,7 +121,7 @@ describe('the environment of the command', () => {
       SOME_OTHER_NAME: gateway.keys.approver, CLOUDFLARE_CUSTOM_HEADERS: 'Authorization: real',
     };
     const harmless = { AWS_REGION: 'auto', GITHUB_TOKEN: 'theirs' };
-    const ended = await exec(['--', ...look], { env: { ...real, ...harmless } });
+    const ended = await exec(['--', ...look], { env: { ...real, ...harmless, DRY_RUN: '0', DRYRUN_HOOK_TEST: '1' } });
     assert.equal(ended.code, 0, ended.stderr);
     const { env, file, mcp, mode, folder, empty } = ended.json;
     const id = runIdIn(ended.stderr);
@@ -135,7 +135,7 @@ describe('the environment of the command', () => {
     const left = Object.entries(env).filter(([, value]) => value.includes('real') || value.includes('drk_'));
     assert.deepEqual(left, []);
     for (const name of Object.keys(real)) assert.ok(!(name in env) || name in expected || name === 'AWS_SHARED_CREDENTIALS_FILE', name);
-    assert.deepEqual(['TEST_STAGING_KEY' in env, 'SOME_OTHER_NAME' in env, empty], [false, false, '']);
+    assert.deepEqual(['TEST_STAGING_KEY' in env, 'SOME_OTHER_NAME' in env, 'DRYRUN_HOOK_TEST' in env, empty], [false, false, false, '']);
     assert.match(ended.stderr, /^Hidden: .*AWS_PROFILE, .*SOME_OTHER_NAME, TEST_STAGING_KEY, TOKEN_SECRET$/m);
     assert.deepEqual(mcp, { mcpServers: { dryrun: { type: 'http', url: `${gateway.url}/mcp`, headers: { Authorization: `Bearer ${token}` } } } });
     assert.deepEqual([mode, folder], [0o600, 0o700]);
@@ -280,7 +280,7 @@ describe('a run that goes wrong while the command runs', () => {
     assert.equal((await exec(args)).stdout, 'ran\n');
     const again = await exec(args);
     assert.deepEqual([again.code, again.stdout], [4, '']);
-    assert.match(again.stderr, /error: The run once is closed already; nothing was run\.\n {2}Leave --id out/);
+    assert.match(again.stderr, /error: The run once is already closed; nothing was run\.\n {2}Leave --id out/);
   });
 });
 
@@ -302,7 +302,7 @@ describe('the terms of the run', () => {
   test('--live writes for real in staging, and says so', async () => {
     const ended = await exec(['--live', '--', 'wrangler', 'd1', 'execute', 'DB', '--remote', '--command', 'CREATE TABLE made_live (a)']);
     assert.equal(ended.code, 0, ended.stderr);
-    assert.match(ended.stderr, /\(LIVE: writes are real\)/);
+    assert.match(ended.stderr, /^Run: .*\(LIVE\)\nCovered: .*written for real$/m);
     assert.match(ended.stderr, /^1 write reached staging\.$/m);
     assert.equal((await gateway.db.all("SELECT name FROM sqlite_master WHERE name = 'made_live'")).length, 1);
   });
@@ -390,8 +390,9 @@ describe('in production', () => {
   });
 
   test('an approver’s --live cannot be missed', async () => {
-    const ended = await there(production.keys.approver, ['--live', '--', 'true']);
-    assert.equal(ended.code, 0, ended.stderr);
+    const ended = await there(production.keys.approver, ['--live', '--', 'sh', '-c', 'echo $DRY_RUN']);
+    assert.deepEqual([ended.code, ended.stdout], [0, '0\n'], ended.stderr);
+    assert.match(ended.stderr, /^Covered: +D1, KV and R2 through this gateway: recorded, and written for real\nNot covered: /m);
     assert.match(ended.stderr, /^!{72}\nLIVE IN PRODUCTION: .*\n!{72}$/m);
     assert.equal((await reportOf(production, runIdIn(ended.stderr))).run.mode, 'live');
   });

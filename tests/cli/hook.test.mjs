@@ -512,7 +512,7 @@ describe('install', () => {
     assert.ok(!JSON.stringify(list).includes('/old/place'));
   }));
 
-  test('hook test proves it on the spot, and finds what does not hold', { timeout: 120_000 }, () => withProject(async ({ folder, run }) => {
+  test('hook test proves it on the spot, and finds what does not hold', { timeout: 120_000 }, () => withProject(async ({ folder, home, run }) => {
     assert.match((await run('test')).stderr, /The hook is in no settings/);
     assert.equal((await run('test')).code, 1);
     for (const agent of agents) await run('install', agent);
@@ -531,7 +531,14 @@ describe('install', () => {
 
     writeFileSync(file, readFileSync(file, 'utf8').replace(binary, '/nowhere/dryrun'));
     assert.match((await run('test', 'codex')).stderr, /FAILED {2}allows a harmless command/);
-    // A proof alerts nobody.
+    // A proof alerts nobody, whatever breaks in it, and a broken hook fails the proofs.
+    assert.deepEqual(await alertsOf(), alerts);
+    await run('install', 'codex');
+    const broken = await start(binary, ['hook', 'test', 'codex'], { cwd: folder, env: { ...bare(home), DRYRUN_HOOK_PANICS: '1' } });
+    assert.match(broken.stderr, /FAILED {2}allows a harmless command: .*Nobody was alerted: this is a test of the hook\./);
+    assert.equal(broken.code, 1);
+    writeFileSync(path.join(folder, 'dryrun.toml'), 'not [ valid');
+    assert.equal((await run('test', 'codex')).code, 3);
     assert.deepEqual(await alertsOf(), alerts);
   }));
 });
