@@ -70,7 +70,8 @@ fn short(text: &str) -> String {
 
 /// One line in which everything is seen, without anything that looks like a key or a token of a gateway.
 fn plain(message: &str) -> String {
-    let line: String = dryrun_text::line(message.trim()).chars().take(MAX_MESSAGE_CHARS).collect();
+    let message = message.trim().replace(['\n', '\r', '\t'], " ");
+    let line: String = dryrun_text::line(&message).chars().take(MAX_MESSAGE_CHARS).collect();
     let mut said = String::new();
     let mut rest = line.trim();
     while let Some((before, after)) = first_of(rest, &["drk_", "drt_"]) {
@@ -125,6 +126,6 @@ mod tests {
     #[test]
     fn a_message_holds_no_credential_and_is_one_line() {
         let said = parse("hook_failure", "panic", "drt_staging_abc.def-1, Bearer drk_production_x\nand\u{1b}[31m more", "codex").unwrap().message;
-        assert_eq!(said, "codex of triage-agent: …, Bearer …⏎and�[31m more");
+        assert_eq!(said, "codex of triage-agent: …, Bearer … and�[31m more");
     }
 }
