@@ -151,7 +151,7 @@ pub fn text(rehearsal: &Rehearsal) -> String {
 
 /// For the summary of a CI job.
 pub fn markdown(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, |name| code(name)));
+    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, code));
     for note in rehearsal.notes.iter().cloned().chain(keys(rehearsal)) {
         let _ = writeln!(text, "\n* {}", code(&note));
     }
