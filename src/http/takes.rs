@@ -52,12 +52,12 @@ pub const WRITE: Takes = Takes { headers: &["run-id", "idempotency-key"], ..NOTH
 
 pub const SQL: Takes = Takes { body: Body::Json(&Object(&[("sql", Data), ("params", Data), ("batch", List(&Object(&[("sql", Data), ("params", Data)])))])), ..WRITE };
 
-/// The file stands for the request: a key for repeated requests would not be looked at.
-pub const IMPORT: Takes = Takes { body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])), ..READ };
+/// The file stands for the request and runs once, with or without a key that says so.
+pub const IMPORT: Takes = Takes { body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])), ..WRITE };
 
 pub const EXPORT: Takes = Takes {
     body: Body::Json(&Object(&[("output_format", Data), ("current_bookmark", Data), ("dump_options", Object(&[("no_schema", Data), ("no_data", Data), ("tables", Data)]))])),
-    ..READ
+    ..WRITE
 };
 
 pub const BOOKMARK: Takes = Takes { queries: &["timestamp"], ..READ };

@@ -46,6 +46,7 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     }
     let (run, actor) = acting(caller, &asked)?;
     let mut refusal = understood.err();
+    let key = if refusal.is_none() { idempotency_key(&asked)? } else { None };
     let party = || Party { run: run.clone(), actor: actor.clone(), store: store.clone(), asked_dry };
     if refusal.is_none() && data.action == Action::Import {
         match transfer::read(&mut asked).await {
@@ -58,7 +59,6 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
             Err(problem) => refusal = Some(problem),
         }
     }
-    let key = if refusal.is_none() { idempotency_key(&asked)? } else { None };
     let wanted = data.action.clone();
     let understood = match kind(&wanted) {
         _ if let Some(problem) = refusal => Err(problem.into()),

@@ -62,9 +62,9 @@ pub fn list(of: Value) -> Value {
     json!({"type": "array", "items": of})
 }
 
-/// An import or export. A header for repeated requests is refused: the file stands for the request.
+/// An import or export. The file stands for the request: a key for repeated requests is taken and changes nothing.
 fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str) -> Operation {
-    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON])
+    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON, KEYED])
 }
 
 fn databases() -> Vec<Operation> {
