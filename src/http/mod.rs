@@ -160,6 +160,9 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         let stores = matches!(route, Route::Mcp);
         return if stores { client_v4::account::refuse(gateway, &caller, "MCP", problem, &asked, asked_dry).await } else { Err(problem) };
     }
+    if takes.headers.contains(&"idempotency-key") {
+        client_v4::idempotency_key(&asked)?;
+    }
     match route {
         Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
         Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked).await,

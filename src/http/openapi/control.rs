@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
-use super::problems::{INDEX, JSON, NAMED_RUN, OPENING, ROLES};
+use super::problems::{INDEX, JSON, KEYED, NAMED_RUN, OPENING, ROLES};
 use crate::cloudflare::ledger::OperationChanges;
 use crate::domain::hook_failure::HookReport;
 use crate::domain::refusal::Code;
@@ -117,12 +117,12 @@ fn runs(forms: &mut Forms) -> Vec<Operation> {
         operation("POST", "/v1/runs/{run}/dry-run", "turnDry", "runs", "Turn a run dry", "At once, for good, in every store. Again, it changes nothing.")
             .secured()
             .takes(&["idempotencyKey"])
-            .refuses(&[NAMED_RUN])
+            .refuses(&[NAMED_RUN, KEYED])
             .answers(200, "The run, dry.", &[], run.clone()),
         operation("POST", "/v1/runs/{run}/close", "closeRun", "runs", "End a run", "Afterwards it neither reads nor writes; its report stays. Again, it changes nothing.")
             .secured()
             .takes(&["idempotencyKey"])
-            .refuses(&[NAMED_RUN])
+            .refuses(&[NAMED_RUN, KEYED])
             .answers(200, "The run, closed.", &[], run),
     ]
 }
