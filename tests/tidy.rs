@@ -121,7 +121,8 @@ fn storage_md_names_every_table() {
     let mut texts = sources("src");
     texts.push(("migrations".into(), fs::read_to_string(root().join("migrations/0001_control.sql")).unwrap()));
     let mut seen = 0;
-    for (file, text) in texts {
+    // Tests make tables of their own.
+    for (file, text) in texts.into_iter().filter(|(file, _)| !file.contains("/tests")) {
         let text = text.split("#[cfg(test)]").next().unwrap().replace("IF NOT EXISTS ", "");
         for part in text.split("CREATE TABLE ").skip(1) {
             let name: String = part.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect();

@@ -2,6 +2,7 @@
 
 pub mod close_run;
 pub mod execute;
+pub mod export;
 pub mod message;
 pub mod open_run;
 pub mod ports;

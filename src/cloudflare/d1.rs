@@ -21,6 +21,7 @@ use crate::domain::journal::Outcome;
 use crate::domain::operation::{RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::statement::Kind;
+use crate::domain::store_error::{Attempt, Verdict, of_d1, unanswered};
 
 /// D1 ends a call after 30 s by itself (<https://developers.cloudflare.com/d1/platform/limits/>).
 const LIMIT: Duration = Duration::from_secs(35);
@@ -92,18 +93,9 @@ fn failure(why: String) -> Failure {
     match why.find(BROKEN_FOREIGN_KEY) {
         // At the commit, its words stand behind others about the database that was rolled back.
         Some(_) => Failure::Sql(BROKEN_FOREIGN_KEY.into()),
-        None if is_sql_error(&why) => Failure::Sql(why),
+        None if of_d1(&why) == Verdict::Statement => Failure::Sql(why),
         None => Failure::Unclear(why),
     }
-}
-
-/// Whether an error text is SQLite's own, after which the whole batch is undone. Anything else says nothing about what happened.
-pub fn is_sql_error(text: &str) -> bool {
-    text.contains(": SQLITE_")
-        || text.contains("FOREIGN KEY constraint failed")
-        || ["Wrong number of parameter bindings", "SQL code did not contain a statement", "No SQL statements detected", "not authorized", "To execute a transaction"]
-            .iter()
-            .any(|known| text.starts_with(known))
 }
 
 /// One result of a batch, its rows unparsed.
@@ -128,17 +120,16 @@ pub fn is_guarded(problem: &Problem) -> bool {
 
 /// Carries a call out on the real database. In a dry run it can only be one of reads, and a guard stands before them.
 pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool) -> Result<Done<C, P>, Problem> {
+    let is_read = call.statements.iter().all(|one| one.statement.kind == Kind::Read);
+    let attempt = if is_read { Attempt::Read } else { Attempt::Write };
     let guard: Option<(&str, &[Value])> = dry.then_some((GUARD, &[]));
     let statements: Vec<(&str, &[Value])> = guard.into_iter().chain(call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice()))).collect();
     let text = send(env, database, &statements, call.shape).await.map_err(|failure| match failure {
         Failure::Sql(why) => Problem::from_store(Code::SqlError, why),
         Failure::Problem(problem) => problem,
-        Failure::Unclear(why) => {
-            js::log("error", "d1_unclear", &[("database", database), ("why", &why)]);
-            if call.statements.iter().all(|one| one.statement.kind == Kind::Read) { unread(database) } else { unavailable(database) }
-        }
+        Failure::Unclear(why) => failed(database, attempt, &why),
     })?;
-    let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unavailable(database))?;
+    let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unanswered(database, attempt))?;
     if dry && !results.is_empty() {
         results.remove(0);
     }
@@ -162,10 +153,11 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
 /// The bookmark of the state that the database is in now (<https://developers.cloudflare.com/d1/best-practices/read-replication/>).
 pub async fn bookmark(env: &Env, database: &str) -> Result<String, Problem> {
     let asked = async {
-        let session = js::call(&binding(env, database, "withSession")?, "withSession", &[JsValue::from_str("first-primary")]).await.map_err(|_| unread(database))?;
-        let statement = js::call(&session, "prepare", &[JsValue::from_str("SELECT 1")]).await.map_err(|_| unread(database))?;
-        js::call(&statement, "run", &[]).await.map_err(|_| unread(database))?;
-        let bookmark = js::call(&session, "getBookmark", &[]).await.map_err(|_| unread(database))?;
+        let failed = |error: JsValue| failed(database, Attempt::Read, &js::message(&error));
+        let session = js::call(&binding(env, database, "withSession")?, "withSession", &[JsValue::from_str("first-primary")]).await.map_err(failed)?;
+        let statement = js::call(&session, "prepare", &[JsValue::from_str("SELECT 1")]).await.map_err(failed)?;
+        js::call(&statement, "run", &[]).await.map_err(failed)?;
+        let bookmark = js::call(&session, "getBookmark", &[]).await.map_err(failed)?;
         bookmark.as_string().ok_or_else(|| unread(database))
     };
     js::within(LIMIT, asked).await.unwrap_or_else(|| Err(unread(database)))
@@ -189,14 +181,14 @@ pub fn outcome(call: &SqlCall, figures: &[Figures]) -> (Outcome, Value) {
 
 /// The problem of a store that could not be read.
 pub fn unread(store: &str) -> Problem {
-    Problem::new(Code::StoreUnavailable, format!("The store {store} could not be read; nothing was changed."), "Try again.")
+    unanswered(store, Attempt::Read)
 }
 
-/// The problem of a database that gave no clear answer.
-pub fn unavailable(store: &str) -> Problem {
-    Problem::new(
-        Code::StoreUnavailable,
-        format!("The store {store} gave no clear answer; a write may or may not have reached it."),
-        "Look at the store before you send it again; with an Idempotency-Key a repetition is refused instead of carried out twice.",
-    )
+/// What is answered after an error. One that says what happened is told, any other goes to the log.
+fn failed(database: &str, attempt: Attempt, why: &str) -> Problem {
+    let verdict = of_d1(why);
+    if verdict == Verdict::Unknown {
+        js::log("error", "d1_unclear", &[("database", database), ("why", why)]);
+    }
+    verdict.problem(database, attempt, why)
 }

@@ -11,7 +11,6 @@ use worker::{Env, State};
 
 use super::alerts;
 use super::control;
-use super::export::Wanted;
 use super::ledger::Plan;
 use super::overlay::{Overlay, ShadowRecord};
 use super::shadow::{MovedRequest, PlannedRow, ShadowAnswer, ShadowReply, ShadowRequest};
@@ -20,6 +19,7 @@ use super::wire::{self, Content, Payload};
 use super::{d1, flag, js, kv, objects, r2};
 use crate::app::message::{Answer, Command, Vouched};
 use crate::app::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Ledger as _, Stores, Surroundings};
+use crate::domain::dump::Wanted;
 use crate::domain::effect::{Effect, SCHEMA, net};
 use crate::domain::gate::{Ancestors, Flag};
 use crate::domain::journal::{Entry, Outcome, Position};
@@ -226,7 +226,7 @@ impl Stores for RunWorld {
         match &operation.call {
             Call::Sql(call) => d1::perform(&self.env, store, call, false).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, None)?.perform(call, &in_memory(payload)?).await,
-            Call::Object(call) => r2::Bucket::new(&self.env, store, None)?.perform(call, payload).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, None)?.perform(call, payload).await,
             Call::Database(_) => Err(Problem::internal()),
             Call::Refused(call) => Err(call.problem.clone()),
         }
@@ -237,7 +237,7 @@ impl Stores for RunWorld {
         match &operation.call {
             Call::Sql(call) => self.in_shadow(store, call).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await,
-            Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(true))?.rehearse(call, payload).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, self.overlay(true))?.rehearse(call, payload).await,
             Call::Database(_) => Err(Problem::internal()),
             Call::Refused(call) => Err(call.problem.clone()),
         }
@@ -264,7 +264,7 @@ impl Stores for RunWorld {
                 Ok(Done::read(json!({ "bookmark": bookmark })))
             }
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
-            Call::Object(call) => r2::Bucket::new(&self.env, store, self.overlay(dry))?.read(call).await,
+            Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, self.overlay(dry))?.read(call).await,
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }

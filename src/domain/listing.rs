@@ -1,4 +1,4 @@
-//! Lists of keys in a dry run: the base's entries with the run's own on top, in order, page by page.
+//! Lists of keys and objects: where a page ended, and in a dry run the base's entries with the run's own on top, in order.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,31 +8,61 @@ use std::collections::BTreeMap;
 use super::refusal::{Code, Problem};
 use super::sorted;
 
-/// Where a page of a dry run's list ended. Opaque to callers; it is only good for the same list.
+/// Where a page of a list ended. Opaque to callers; it is only good for the same list.
+///
+/// Live and dry runs give the same kind, so that a cursor that no list gave is refused alike, and a list goes on when its run turns dry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cursor {
-    /// The base's own cursor of the page in which the last one ended.
+    /// The store's own cursor: of the page in which the last one ended, or, where `next` says so, of what follows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<String>,
-    /// The last key that was answered.
-    pub after: String,
+    base: Option<String>,
+    /// Whether the store's own cursor leads behind the last page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    next: bool,
+    /// The last entry that was answered.
+    after: String,
 }
 
 impl Cursor {
-    const PREFIX: &'static str = "dry.";
+    const PREFIX: &'static str = "at.";
+
+    /// Behind a page of the store's own, after which the store goes on at `base`.
+    pub fn behind(base: String, after: String) -> Self {
+        Self { base: Some(base), next: true, after }
+    }
+
+    /// Behind an entry of a page of the store that began at `base`.
+    pub fn within(base: Option<String>, after: String) -> Self {
+        Self { base, next: false, after }
+    }
 
     /// The cursor as text.
     pub fn encode(&self) -> String {
         format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(serde_json::to_string(self).unwrap_or_default()))
     }
 
-    /// Reads a cursor that a dry run's list gave.
+    /// Reads a cursor that a list gave.
     pub fn decode(text: &str) -> Result<Self, Problem> {
         text.strip_prefix(Self::PREFIX)
             .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
             .and_then(|bytes| serde_json::from_str(std::str::from_utf8(&bytes).ok()?).ok())
-            .ok_or_else(|| Problem::new(Code::InvalidRequest, "The cursor is not one of this list; nothing was read.", "Start the list again without a cursor."))
+            .ok_or_else(not_of_this_list)
     }
+
+    /// The store's own cursor, and the last entry before what is wanted.
+    pub fn in_view(self) -> (Option<String>, String) {
+        (self.base, self.after)
+    }
+
+    /// The store's own cursor, where the store itself is to go on. A dry run's own entries can end a page where no page of the store ends.
+    pub fn in_the_store(self) -> Result<String, Problem> {
+        self.base.filter(|_| self.next).ok_or_else(not_of_this_list)
+    }
+}
+
+fn not_of_this_list() -> Problem {
+    Problem::new(Code::InvalidRequest, "The cursor is not one of this list; nothing was read.", "Start the list again without a cursor.")
 }
 
 /// Entries of one base page that a dry run still sees, with the run's own in between.
@@ -86,11 +116,23 @@ mod tests {
 
     #[test]
     fn a_cursor_of_somewhere_else_is_refused() {
-        let cursor = Cursor { base: Some("x".into()), after: "k/é".into() };
-        assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
-        for text in ["", "dry.", "dry.!!", "AAAA"] {
-            assert!(Cursor::decode(text).is_err());
+        for cursor in [Cursor::behind("x".into(), "k/é".into()), Cursor::within(Some("x".into()), "k".into()), Cursor::within(None, String::new())] {
+            assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
         }
+        let encoded = |json: &str| format!("at.{}", URL_SAFE_NO_PAD.encode(json));
+        let nonsense = ["", "at.", "at.!!", "AAAA", "%00", &encoded("{}"), &encoded("[]"), &encoded(r#"{"after":1}"#), &encoded(r#"{"after":"","other":1}"#)];
+        for text in nonsense {
+            assert_eq!(Cursor::decode(text).unwrap_err().code, Code::InvalidRequest, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_when_its_run_turns_dry_and_never_the_other_way_round() {
+        let live = Cursor::behind("x".into(), "k".into());
+        assert_eq!(live.clone().in_the_store().unwrap(), "x");
+        assert_eq!(live.in_view(), (Some("x".into()), "k".into()));
+        assert!(Cursor::within(Some("x".into()), "k".into()).in_the_store().is_err());
+        assert!(Cursor::within(None, "k".into()).in_the_store().is_err());
     }
 
     proptest! {

@@ -2,8 +2,10 @@
 //!
 //! Nothing here performs I/O, asks for the time or draws random numbers; those come in as arguments. Nothing here knows which platform the gateway runs on.
 
+pub mod arguments;
 pub mod condition;
 pub mod credential;
+pub mod dump;
 pub mod effect;
 pub mod gate;
 pub mod hazard;
@@ -14,6 +16,7 @@ pub mod listing;
 pub mod markdown;
 pub mod moved;
 pub mod operation;
+pub mod quoting;
 pub mod reach;
 pub mod refusal;
 pub mod report;
@@ -21,6 +24,7 @@ pub mod run;
 pub mod settings;
 pub mod sorted;
 pub mod statement;
+pub mod store_error;
 pub mod strict;
 pub mod tokens;
 pub mod volatile;

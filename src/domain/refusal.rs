@@ -63,6 +63,8 @@ pub enum Code {
     NotModified,
     InvalidRange,
     BadDigest,
+    StoreRefused,
+    StoreBusy,
     // Our own failures.
     ReadThatWrites,
     EnvironmentMismatch,
@@ -123,6 +125,8 @@ impl Code {
             Self::NotModified => "not_modified",
             Self::InvalidRange => "invalid_range",
             Self::BadDigest => "bad_digest",
+            Self::StoreRefused => "store_refused",
+            Self::StoreBusy => "store_busy",
             Self::ReadThatWrites => "read_that_writes",
             Self::EnvironmentMismatch => "environment_mismatch",
             Self::EnvironmentUnverified => "environment_unverified",
@@ -135,7 +139,7 @@ impl Code {
     }
 
     /// Every code, for whoever needs to go through them.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 55] = [
         Self::ReadThatWrites,
         Self::Unauthenticated,
         Self::WrongEnvironment,
@@ -182,6 +186,8 @@ impl Code {
         Self::NotModified,
         Self::InvalidRange,
         Self::BadDigest,
+        Self::StoreRefused,
+        Self::StoreBusy,
         Self::EnvironmentMismatch,
         Self::EnvironmentUnverified,
         Self::Misconfigured,
@@ -215,6 +221,8 @@ impl Code {
             | Self::NotModified
             | Self::InvalidRange
             | Self::BadDigest
+            | Self::StoreRefused
+            | Self::StoreBusy
             | Self::StoreUnavailable => Blame::Store,
             Self::Unauthenticated
             | Self::WrongEnvironment

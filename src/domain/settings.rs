@@ -142,6 +142,8 @@ pub struct Settings {
     pub shadow_max_bytes: u64,
     /// `OVERLAY_MAX_BYTES`: bytes of planned values and objects that a run keeps.
     pub overlay_max_bytes: u64,
+    /// `R2_METADATA_MAX_BYTES`: custom metadata that a bucket takes for one object.
+    pub r2_metadata_max_bytes: u64,
     /// `MAX_BODY_BYTES`: longest request body that is held in memory.
     pub max_body_bytes: u64,
 }
@@ -155,6 +157,8 @@ const DEFAULT_SHADOW_WHOLE_ROWS: u64 = 1_000;
 const DEFAULT_SHADOW_MAX_ROWS: u64 = 50_000;
 const DEFAULT_SHADOW_MAX_BYTES: u64 = 32 << 20;
 const DEFAULT_OVERLAY_MAX_BYTES: u64 = 32 << 20;
+/// What each R2 takes: in production it is four times that, in the local simulator it is not. A dry run must not promise what the bucket refuses.
+const DEFAULT_R2_METADATA_MAX_BYTES: u64 = 2_048;
 /// KV's longest value is 25 MiB (<https://developers.cloudflare.com/kv/platform/limits/>); the rest is for a multipart frame.
 const DEFAULT_MAX_BODY_BYTES: u64 = (25 << 20) + (64 << 10);
 
@@ -184,6 +188,7 @@ impl Settings {
             shadow_max_rows: number("SHADOW_MAX_ROWS", DEFAULT_SHADOW_MAX_ROWS, 0)?,
             shadow_max_bytes: number("SHADOW_MAX_BYTES", DEFAULT_SHADOW_MAX_BYTES, 0)?,
             overlay_max_bytes: number("OVERLAY_MAX_BYTES", DEFAULT_OVERLAY_MAX_BYTES, 0)?,
+            r2_metadata_max_bytes: number("R2_METADATA_MAX_BYTES", DEFAULT_R2_METADATA_MAX_BYTES, 0)?,
             max_body_bytes: number("MAX_BODY_BYTES", DEFAULT_MAX_BODY_BYTES, 1)?,
         })
     }

@@ -71,6 +71,8 @@ pub fn face_of(code: Code) -> Face {
         Code::NotModified => face(304, 10031, false),
         Code::InvalidRange => face(416, 10039, false),
         Code::BadDigest => face(400, 10037, false),
+        Code::StoreRefused => face(403, 1000740, false),
+        Code::StoreBusy => face(503, 1000741, true),
         Code::ReadThatWrites => face(403, 1000728, false),
         Code::EnvironmentMismatch => face(503, 1000721, false),
         Code::EnvironmentUnverified => face(503, 1000722, true),

@@ -30,6 +30,13 @@ pub struct Asked {
 impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
+        if is_resolved_elsewhere(&request.inner().url()) {
+            return Err(Problem::new(
+                Code::KeyInvalid,
+                "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it spells; nothing was read or written.",
+                "Percent-encode the key as one segment (%2F, %5C). No address can name the keys \".\" and \"..\".",
+            ));
+        }
         let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
         Ok(Self { method: request.inner().method(), path: url.pathname(), url, request, takes: &takes::REFUSED })
     }
@@ -184,6 +191,19 @@ impl Asked {
 /// Longest body that is looked at where none is read.
 const MAX_NO_BODY: u64 = 64 << 10;
 
+/// Whether an address of the data plane means another path than it spells: what follows `..` would be read or written in
+/// place of the key that was sent. What a client or the platform resolved before, nobody can see here.
+fn is_resolved_elsewhere(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest);
+    let is_dots = |segment: &str| {
+        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+        plain == "." || plain == ".."
+    };
+    let keys = path.split_once("/client/v4/").map(|(_, rest)| rest).unwrap_or_default();
+    keys.contains('\\') || keys.split('/').any(is_dots)
+}
+
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|_| Problem::new(Code::InvalidJson, "The body is not UTF-8; nothing was read or written.", "Send valid JSON in UTF-8."))?;
@@ -230,5 +250,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
 
         deserializer.deserialize_map(Members(PhantomData)).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_means_what_it_spells() {
+        for path in ["a/../b", "a/./b", ".", "..", "%2e", "%2E%2e/x", ".%2e", "x\\y", "..?q", ".#f"] {
+            assert!(is_resolved_elsewhere(&format!("https://gateway/client/v4/objects/{path}")), "{path}");
+        }
+        assert!(!is_resolved_elsewhere("https://gateway/%2e%2e/v1/x"));
+        for path in ["a/b", "...", "a..b", "..a", "a%2F..%2Fb", "a//b", "", "a%5Cb", "a?x=../..", "a?x=\\"] {
+            assert!(!is_resolved_elsewhere(&format!("https://gateway/client/v4/objects/{path}")), "{path}");
+        }
     }
 }

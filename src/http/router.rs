@@ -6,6 +6,7 @@ use matchit::{Params, Router};
 
 use super::request::decode;
 use super::takes;
+use crate::domain::limits::{kv_key, r2_key};
 use crate::domain::operation::cut;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::StoreKind;
@@ -150,7 +151,7 @@ const ROUTES: &[(&str, &str, &Takes, Build)] = &[
     ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::PUT_OBJECT, |parts| parts.data(Action::PutObject(parts.text("key")?))),
     ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::WRITE, |parts| parts.data(Action::DeleteObject(parts.text("key")?))),
     // Everything else that Cloudflare's API has.
-    (ANY, "/client/v4/{*rest}", &takes::REFUSED, |parts| no(&cut(&format!("/{}", parts.text("rest")?), MAX_NAMED_CHARS))),
+    (ANY, "/client/v4/{*rest}", &takes::REFUSED, |parts| other(&parts.text("rest")?)),
 ];
 
 /// Longest address that a refusal repeats.
@@ -160,6 +161,16 @@ const ANY: &str = "*";
 
 fn no(what: &str) -> Result<Route, Problem> {
     Ok(Route::NotOffered(what.to_owned()))
+}
+
+/// What nothing else answers. A client that resolves the key `.` while it makes an address leaves none in it.
+fn other(rest: &str) -> Result<Route, Problem> {
+    match rest.split('/').collect::<Vec<_>>().as_slice() {
+        ["accounts", _, "storage", "kv", "namespaces", _, "values" | "metadata", ""] => kv_key("")?,
+        ["accounts", _, "r2", "buckets", _, "objects", ""] => r2_key("")?,
+        _ => {}
+    }
+    no(&cut(&format!("/{rest}"), MAX_NAMED_CHARS))
 }
 
 struct Parts<'k, 'v>(Params<'k, 'v>);

@@ -53,6 +53,8 @@ const groups = {
     ['a list as a parameter', query({ sql: 'SELECT ?', params: [['a']] }), 400, 'invalid_request'],
     ['bytes that are none', query({ sql: 'SELECT ?', params: [[256]] }), 400, 'invalid_request'],
     ['101 parameters', query({ sql: `SELECT ${many(101, () => '?').join()}`, params: many(101, (index) => index) }), 400, 'too_many_parameters'],
+    ['33 arguments of a function', query({ sql: `SELECT json_object(${many(34, (index) => `'k${index}'`).join()})` }), 400, 'statement_too_long'],
+    ['33 arguments of a function in a batch', query({ batch: [{ sql: insert }, { sql: `INSERT INTO notes (text) VALUES (coalesce(${many(33, () => 'NULL').join()}))` }] }), 400, 'statement_too_long'],
     ['101 parameters in a batch', query({ batch: [{ sql: insert }, { sql: 'SELECT 1', params: many(101, () => null) }] }), 400, 'too_many_parameters'],
     ['parameters for several statements', query({ sql: 'SELECT ?; SELECT ?', params: [1, 2] }), 400, 'invalid_request'],
     ['several statements in an entry of a batch', query({ batch: [{ sql: `${insert}; ${insert}` }] }), 400, 'invalid_request'],
@@ -75,6 +77,11 @@ const groups = {
       [`bulk delete of ${JSON.stringify(key).slice(0, 9)}`, bulkDelete(['seed', key]), 400, 'key_invalid'],
       [`bulk read of ${JSON.stringify(key).slice(0, 9)}`, bulkGet({ keys: [key] }), 400, 'key_invalid'],
     ]),
+    ['a KV prefix of 513 bytes', [paths.kv(`keys?prefix=${'x'.repeat(513)}`)], 400, 'key_invalid'],
+    ['a KV prefix of 257 letters of two bytes', [paths.kv(`keys?prefix=${encodeURIComponent('é'.repeat(257))}`)], 400, 'key_invalid'],
+    // A client that resolves the key `.` while it makes the address leaves none.
+    ...['GET', 'PUT', 'DELETE'].flatMap((method) => [[`${method} of a KV key that is a dot`, [paths.value('.'), { method }], 400, 'key_invalid'], [`${method} of an object that is a dot`, [paths.object('.'), { method }], 400, 'key_invalid']]),
+    ['the metadata of a KV key that is a dot', [paths.kv('metadata/.')], 400, 'key_invalid'],
     ['an R2 key of 1,025 bytes', putObject('x'.repeat(1025)), 400, 'key_invalid'],
     ['reading such an object', [paths.object('x'.repeat(1025))], 400, 'key_invalid'],
     ['a key that is not UTF-8', [`${paths.kv('values')}/%FF`, { method: 'PUT', body: 'in' }], 400, 'invalid_request'],
@@ -102,10 +109,9 @@ const groups = {
   'pages and times': [
     ...['0', '9', '1001', '-1', '1.5', 'ten', '99999999999999999999', '%00'].map((limit) => [`keys?limit=${limit}`, [paths.kv(`keys?limit=${limit}`)], 400, 'invalid_request']),
     ...['0', '1001', '-1', 'x', '99999999999999999999'].map((limit) => [`objects?per_page=${limit}`, [paths.objects(`?per_page=${limit}`)], 400, 'invalid_request']),
-    ...['garbage', '%00', 'AAAA', 'x'.repeat(3000)].flatMap((cursor) => [
-      // Live, the cursor is the store's own and so is its judgement.
-      [`keys?cursor=${cursor.slice(0, 9)}`, [paths.kv(`keys?cursor=${cursor}`)], 400, 'invalid_request', { modes: ['dry'] }],
-      [`objects?cursor=${cursor.slice(0, 9)}`, [paths.objects(`?cursor=${cursor}`)], 400, 'invalid_request', { modes: ['dry'] }],
+    ...['garbage', '%00', 'AAAA', 'x'.repeat(3000), `at.${Buffer.from('{}').toString('base64url')}`].flatMap((cursor) => [
+      [`keys?cursor=${cursor.slice(0, 9)}`, [paths.kv(`keys?cursor=${cursor}`)], 400, 'invalid_request'],
+      [`objects?cursor=${cursor.slice(0, 9)}`, [paths.objects(`?cursor=${cursor}`)], 400, 'invalid_request'],
     ]),
     ...['expiration=soon', 'expiration=1', 'expiration=-1', 'expiration=1.5', 'expiration_ttl=59', 'expiration_ttl=0', 'expiration_ttl=x', 'expiration_ttl=99999999999999999999', 'expiration=99999999999999999999', 'expiration_ttl=2147483648', 'expiration=999999999999'].map(
       (time) => [`put?${time}`, [paths.value('k', `?${time}`), { method: 'PUT', body: 'in' }], 400, 'invalid_request']),
@@ -121,6 +127,8 @@ const groups = {
     ['a form without a boundary', put('k', { headers: { 'content-type': 'multipart/form-data' }, body: 'x' }), 400, 'invalid_request'],
     ['a form in chunks', () => put('k', { headers: form({}).headers, body: Readable.from([form({ value: 'v' }).body]) }), 411, 'length_required'],
     ['an object in chunks', () => putObject('k', {}, Readable.from(['in'])), 411, 'length_required'],
+    ['object metadata over the 2,048 bytes that every R2 takes', putObject('k', { 'x-amz-meta-a': 'x'.repeat(1_024), 'x-amz-meta-b': 'x'.repeat(1_024) }), 400, 'invalid_request'],
+    ['object metadata with a character beyond Latin-1', putObject('k', { 'object-form': encodeURIComponent(JSON.stringify({ custom_metadata: { a: `${'x'.repeat(1_100)}€` } })) }), 400, 'invalid_request'],
     ['object metadata over 8,192 bytes', putObject('k', { 'x-amz-meta-a': 'x'.repeat(4_100), 'x-amz-meta-b': 'x'.repeat(4_100) }), 400, 'invalid_request'],
     ['a storage class that there is not', putObject('k', { 'cf-r2-storage-class': 'Nope' }), 400, 'invalid_request'],
     ['If-Match with etags of which none is there', putObject('k', { 'if-match': '"a", "b"' }), 412, 'precondition_failed', { remedy: false }],
@@ -249,6 +257,22 @@ test('a Content-Length that is no number never becomes an object', async () => {
     assert.ok(status >= 400, `${length} ${status} ${text}`);
   }
   await assertUnharmed(digest);
+});
+
+test('an address that means another key than it spells reads and writes nothing', async () => {
+  const digest = await gateway.digest();
+  for (const token of Object.values(tokens)) {
+    for (const key of ['.', '%2e', '%2E%2e', 'a/%2e%2e/seed', 'a/%2e/seed', 'seed%2f/%2e%2e/seed', 'x\\y', 'x\\..\\seed']) {
+      for (const root of [paths.kv('values'), paths.objects()]) {
+        for (const [method, body] of [['GET', ''], ['PUT', 'x'], ['DELETE', '']]) assertProblem(await rawly(method, `${root}/${key}`, token, [`Content-Length: ${body.length}`], body), 400, 'key_invalid', { about: `${method} ${root}/${key}` });
+      }
+    }
+  }
+  await assertUnharmed(digest);
+  // Percent-encoded as one segment, the same characters are a key like any other.
+  const agent = agentOf(gateway, tokens.dry);
+  assert.equal((await agent.putObject('a/../b', 'odd')).status, 200);
+  assert.equal((await agent.getObject('a/../b')).text, 'odd');
 });
 
 test('an upload that breaks off leaves nothing', async () => {

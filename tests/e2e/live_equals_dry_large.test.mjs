@@ -8,6 +8,7 @@ import { startPair } from './live_equals_dry/pair.mjs';
 const schema = `
   CREATE TABLE blobs (id INTEGER PRIMARY KEY, b BLOB);
   CREATE TABLE texts (id INTEGER PRIMARY KEY, t TEXT);
+  CREATE TABLE pairs (a, b);
   CREATE TABLE odd_texts (id INTEGER PRIMARY KEY, t TEXT);
   INSERT INTO blobs VALUES (1, x'01'), (2, zeroblob(1500000));
   INSERT INTO texts VALUES (1, ''), (2, replace(hex(zeroblob(900000)), '00', 'é'));
@@ -25,7 +26,13 @@ const requests = [
   query('UPDATE odd_texts SET id = id + 10'),
   lengths('odd_texts', 't'),
   { ...query('INSERT INTO texts (t) VALUES (?)', ['t'.repeat(1_900_000)]), name: 'a text of 1.9 MB' },
-  { ...query('INSERT INTO texts (t) VALUES (?)', ['t'.repeat(2_100_000)]), name: 'a text of 2.1 MB' },
+  { ...query('INSERT INTO texts (t) VALUES (?)', ['t'.repeat(2_100_000)]), name: 'a text of 2.1 MB', status: 400 },
+  { ...query('SELECT ? IS NULL', ['é'.repeat(1_000_001)]), name: 'a text of 2,000,002 bytes', status: 400 },
+  { ...query('SELECT ? IS NULL', [Array(2_000_001).fill(7)]), name: 'a BLOB of 2,000,001 bytes', status: 400 },
+  { ...query('SELECT length(?) AS n', ['t'.repeat(2_000_000)]), name: 'a text of 2,000,000 bytes', status: 200 },
+  { ...query('SELECT length(?) AS n', [Array(2_000_000).fill(7)]), name: 'a BLOB of 2,000,000 bytes', status: 200 },
+  { name: 'a text of 2.1 MB in a batch', sql: [], path: paths.d1(), json: { batch: [{ sql: 'DELETE FROM texts' }, { sql: 'SELECT ? IS NULL', params: ['t'.repeat(2_100_000)] }] }, status: 400 },
+  { ...query("INSERT INTO pairs VALUES (replace(hex(zeroblob(600000)), '00', 'x' || 'y'), zeroblob(1100000))"), name: 'a row of 2.3 MB', status: 400 },
   { name: 'a batch of 2.7 MB', sql: [], path: paths.d1(), json: { batch: values('x', 'y', 'z') } },
   query('INSERT INTO blobs (b) VALUES (zeroblob(1900000))'),
   query('INSERT INTO blobs (b) VALUES (zeroblob(3000000))'),

@@ -11,7 +11,6 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
-use super::d1::{unavailable, unread};
 use super::environment::binding;
 use super::js;
 use super::ledger::Plan;
@@ -19,6 +18,7 @@ use super::overlay::{Overlay, Seen};
 use super::wire::Content;
 use crate::app::ports::Done;
 use crate::domain::refusal::Problem;
+use crate::domain::store_error::{Attempt, Verdict, of_kv};
 
 /// Longest wait for one call of KV outside the guard.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -71,18 +71,17 @@ impl<'a> Namespace<'a> {
     }
 
     async fn call(&self, method: &str, arguments: &[JsValue]) -> Result<JsValue, Problem> {
-        match js::within(LIMIT, js::call(&self.kv, method, arguments)).await {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => {
-                js::log("error", "kv_failed", &[("store", self.store), ("method", method), ("why", &js::message(&error))]);
-                Err(self.unclear(method))
-            }
-            None => Err(self.unclear(method)),
+        let attempt = if matches!(method, "put" | "delete") { Attempt::Write } else { Attempt::Read };
+        let error = match js::within(LIMIT, js::call(&self.kv, method, arguments)).await {
+            Some(Ok(value)) => return Ok(value),
+            Some(Err(error)) => js::message(&error),
+            None => "no answer in time".to_owned(),
+        };
+        let verdict = of_kv(&error);
+        if verdict == Verdict::Unknown {
+            js::log("error", "kv_failed", &[("store", self.store), ("method", method), ("why", &error)]);
         }
-    }
-
-    fn unclear(&self, method: &str) -> Problem {
-        if matches!(method, "put" | "delete") { unavailable(self.store) } else { unread(self.store) }
+        Err(verdict.problem(self.store, attempt, &error))
     }
 
     fn seen(&self, key: &str) -> Result<Seen<KeyForm>, Problem> {

@@ -8,12 +8,12 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use super::{Found, KeyForm, KvDone, Listed, Namespace, to_value};
 use crate::app::message::Answer;
 use crate::app::ports::Done;
-use crate::cloudflare::d1::unavailable;
+use crate::cloudflare::d1::unread;
 use crate::cloudflare::js;
 use crate::cloudflare::overlay::Seen;
 use crate::cloudflare::wire::{Content, header_text};
 use crate::domain::journal::Outcome;
-use crate::domain::limits::MAX_PAGE;
+use crate::domain::limits::{MAX_PAGE, kv_prefix};
 use crate::domain::listing::{Cursor, merge};
 use crate::domain::operation::KeyCall;
 use crate::domain::refusal::{Code, Problem};
@@ -57,7 +57,7 @@ impl Namespace<'_> {
         if !base.is_empty() {
             let list: Array = base.iter().map(|key| JsValue::from_str(key)).collect();
             let answer = self.call("getWithMetadata", &[list.into(), JsValue::from_str("text")]).await?;
-            let map: JsMap = answer.dyn_into().map_err(|_| unavailable(self.store))?;
+            let map: JsMap = answer.dyn_into().map_err(|_| unread(self.store))?;
             for key in base {
                 let entry = map.get(&JsValue::from_str(key));
                 let value = js::text_member(&entry, "value").map(String::into_bytes);
@@ -89,16 +89,22 @@ impl Namespace<'_> {
     }
 
     async fn list(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<KvDone, Problem> {
+        kv_prefix(prefix)?;
+        let start = cursor.map(Cursor::decode).transpose()?;
         let (keys, next) = match &self.overlay {
-            None => self.list_base(prefix, limit, cursor).await?,
+            None => {
+                let at = start.map(Cursor::in_the_store).transpose()?;
+                let (keys, next) = self.list_base(prefix, limit, at.as_deref()).await?;
+                let last = keys.last().map(|(key, _)| key.clone()).unwrap_or_default();
+                (keys, next.map(|next| Cursor::behind(next, last).encode()))
+            }
             Some(overlay) => {
                 let own = overlay.under::<KeyForm>(self.store, prefix)?;
                 let own = sorted::map(own.into_iter().map(|(key, form)| {
                     let alive = form.filter(|form| !self.is_over(form.expiration));
                     (key, alive.map(|form| Listed { expiration: form.expiration, metadata: form.metadata }))
                 }));
-                let start = cursor.map(Cursor::decode).transpose()?.unwrap_or_default();
-                let (mut after, mut base_cursor) = (start.after.clone(), start.base);
+                let (mut base_cursor, mut after) = start.unwrap_or_default().in_view();
                 let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
                 let mut keys: Vec<(String, Listed)> = Vec::new();
                 loop {
@@ -112,7 +118,7 @@ impl Namespace<'_> {
                     }
                     keys.append(&mut merged);
                     if keys.len() == wanted && (more_here || base_next.is_some()) {
-                        break (keys, Some(Cursor { base: base_cursor, after }.encode()));
+                        break (keys, Some(Cursor::within(base_cursor, after).encode()));
                     }
                     match base_next {
                         Some(next) => base_cursor = Some(next),
@@ -135,7 +141,7 @@ impl Namespace<'_> {
             js::set(&options, "cursor", &JsValue::from_str(cursor));
         }
         let answer = self.call("list", &[options.into()]).await?;
-        let keys: Array = js::member(&answer, "keys").dyn_into().map_err(|_| unavailable(self.store))?;
+        let keys: Array = js::member(&answer, "keys").dyn_into().map_err(|_| unread(self.store))?;
         let listed = keys.iter().map(|key| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since the epoch")]
             let expiration = js::number_member(&key, "expiration").map(|at| at as u64);

@@ -11,17 +11,16 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::JsValue;
 
-use super::{KeyForm, KvDone, Namespace};
+use super::{KeyForm, KvDone, Namespace, to_value};
 use crate::app::message::Answer;
 use crate::app::ports::Done;
-use crate::cloudflare::d1::unavailable;
 use crate::cloudflare::js;
 use crate::cloudflare::ledger::Plan;
 use crate::cloudflare::overlay::{Body, Kept, Planned, Seen};
 use crate::cloudflare::wire::Content;
 use crate::domain::effect::{Effect, Image};
 use crate::domain::journal::Outcome;
-use crate::domain::limits::MIN_KV_TTL_SECONDS;
+use crate::domain::limits::{MIN_KV_TTL_SECONDS, kv_metadata};
 use crate::domain::operation::{KeyCall, KeyItem, cut};
 use crate::domain::refusal::{Code, Problem};
 
@@ -56,23 +55,28 @@ impl Namespace<'_> {
                         Ok(())
                     }
                 });
-                self.bulk(items.iter().map(|item| item.key.as_str()), join_all(puts).await)
+                Self::bulk(items.iter().map(|item| item.key.as_str()), join_all(puts).await)
             }
             KeyCall::DeleteMany { keys } => {
                 let deletes = keys.iter().map(|key| async { self.call("delete", &[JsValue::from_str(key)]).await.map(|_| ()) });
-                self.bulk(keys.iter().map(String::as_str), join_all(deletes).await)
+                Self::bulk(keys.iter().map(String::as_str), join_all(deletes).await)
             }
             KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => Err(Problem::internal()),
         }
     }
 
-    /// The answer of a bulk write: the keys that were not written are named, and when none was, that is a failure.
-    fn bulk<'k>(&self, keys: impl Iterator<Item = &'k str>, done: Vec<Result<(), Problem>>) -> Result<KvDone, Problem> {
-        let failed: Vec<String> = keys.zip(&done).filter(|(_, done)| done.is_err()).map(|(key, _)| key.to_owned()).collect();
-        if !done.is_empty() && failed.len() == done.len() {
-            return Err(unavailable(self.store));
+    /// The answer of a bulk write: the keys that were not written are named. When none was, that is a failure, and where
+    /// one key may have been written after all, so may all of them.
+    fn bulk<'k>(keys: impl Iterator<Item = &'k str>, done: Vec<Result<(), Problem>>) -> Result<KvDone, Problem> {
+        let count = done.len();
+        let failed: Vec<(String, Problem)> = keys.zip(done).filter_map(|(key, done)| Some((key.to_owned(), done.err()?))).collect();
+        if failed.len() == count {
+            let is_unclear = |(_, problem): &&(String, Problem)| problem.code == Code::StoreUnavailable;
+            if let Some((_, problem)) = failed.iter().find(is_unclear).or(failed.first()) {
+                return Err(problem.clone());
+            }
         }
-        let result = BulkWritten::of(done.len() - failed.len(), failed)?;
+        let result = BulkWritten::of(count - failed.len(), failed.into_iter().map(|(key, _)| key).collect())?;
         Ok(write_done(Answer::json(result.to_string()), Outcome::Done, result))
     }
 
@@ -84,6 +88,7 @@ impl Namespace<'_> {
                 js::set(&options, name, &JsValue::from_f64(seconds as f64));
             }
         }
+        as_stored(metadata)?;
         if let Some(metadata) = metadata {
             js::set(&options, "metadata", &to_js(metadata));
         }
@@ -96,6 +101,7 @@ impl Namespace<'_> {
             .iter()
             .map(|item| {
                 self.expiry(item.expiration, item.expiration_ttl)?;
+                as_stored(item.metadata.as_ref())?;
                 if item.base64 {
                     STANDARD.decode(&item.value).map_err(|_| {
                         Problem::new(Code::InvalidRequest, format!("The value of {} is not valid base64; nothing was written.", item.key), "Encode it, or leave base64 out.")
@@ -127,7 +133,7 @@ impl Namespace<'_> {
             KeyCall::Put { key, expiration, expiration_ttl, metadata } => {
                 let size = payload.len();
                 let at = self.expiry(*expiration, *expiration_ttl)?;
-                let (effect, plan) = self.plan_put(key, payload, at, metadata.clone()).await?;
+                let (effect, plan) = self.plan_put(key, payload, at, metadata.as_ref()).await?;
                 Ok(planned(Answer::json("{}"), Outcome::Done, json!({ "size": size }), vec![(effect, plan)]))
             }
             KeyCall::Delete { key } => {
@@ -139,7 +145,7 @@ impl Namespace<'_> {
                 let mut pieces: Vec<(Effect, Planned)> = Vec::new();
                 for (item, bytes) in items.iter().zip(self.values(items)?) {
                     let at = self.expiry(item.expiration, item.expiration_ttl)?;
-                    pieces.push(self.plan_put(&item.key, bytes, at, item.metadata.clone()).await?);
+                    pieces.push(self.plan_put(&item.key, bytes, at, item.metadata.as_ref()).await?);
                 }
                 let result = BulkWritten::of(items.len(), Vec::new())?;
                 Ok(planned(Answer::json(result.to_string()), Outcome::Done, result, pieces))
@@ -169,7 +175,8 @@ impl Namespace<'_> {
         }
     }
 
-    async fn plan_put(&self, key: &str, bytes: Vec<u8>, expiration: Option<u64>, metadata: Option<Value>) -> Result<(Effect, Planned), Problem> {
+    async fn plan_put(&self, key: &str, bytes: Vec<u8>, expiration: Option<u64>, metadata: Option<&Value>) -> Result<(Effect, Planned), Problem> {
+        let metadata = as_stored(metadata)?;
         let before = self.before(key).await?;
         let after = Some(image(&bytes, metadata.as_ref(), expiration));
         let form = KeyForm { size: u64::try_from(bytes.len()).unwrap_or(u64::MAX), expiration, metadata };
@@ -197,7 +204,7 @@ impl Namespace<'_> {
 pub struct BulkWritten {
     /// Keys that were written or deleted.
     successful_key_count: usize,
-    /// Keys that were not; try them again.
+    /// Keys that were not, or of which the store did not say so; try them again.
     unsuccessful_keys: Vec<String>,
 }
 
@@ -205,6 +212,13 @@ impl BulkWritten {
     fn of(successful_key_count: usize, unsuccessful_keys: Vec<String>) -> Result<Value, Problem> {
         serde_json::to_value(Self { successful_key_count, unsuccessful_keys }).map_err(|_| Problem::internal())
     }
+}
+
+/// Metadata as KV keeps it. It passes through JavaScript, which has other numbers and another order of members.
+fn as_stored(metadata: Option<&Value>) -> Result<Option<Value>, Problem> {
+    let stored = metadata.and_then(|metadata| to_value(&to_js(metadata)));
+    kv_metadata(stored.as_ref())?;
+    Ok(stored)
 }
 
 fn to_js(value: &Value) -> JsValue {

@@ -17,13 +17,14 @@ use form::ObjectForm;
 use crate::app::message::Answer;
 use crate::app::ports::Done;
 use crate::cloudflare::environment::binding;
+use crate::cloudflare::js;
 use crate::cloudflare::ledger::Plan;
 use crate::cloudflare::overlay::{Overlay, Seen};
 use crate::cloudflare::wire::Content;
-use crate::cloudflare::{d1, js};
-use crate::domain::condition::{bad_digest, invalid_range};
 use crate::domain::journal::Outcome;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::settings::Settings;
+use crate::domain::store_error::{Attempt, Verdict, of_r2};
 
 /// Longest wait for one call without a body.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -37,14 +38,8 @@ pub struct Bucket<'a> {
     r2: JsValue,
     store: &'a str,
     overlay: Option<Overlay<'a>>,
-}
-
-fn not_found() -> Problem {
-    Problem::from_store(Code::ObjectNotFound, "The specified key does not exist.")
-}
-
-fn precondition_failed() -> Problem {
-    Problem::from_store(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold; nothing was written.")
+    /// Most bytes of custom metadata that it takes for an object.
+    metadata_max_bytes: u64,
 }
 
 fn not_modified() -> Problem {
@@ -53,31 +48,25 @@ fn not_modified() -> Problem {
 
 impl<'a> Bucket<'a> {
     /// The bucket behind a binding.
-    pub fn new(env: &Env, store: &'a str, overlay: Option<Overlay<'a>>) -> Result<Self, Problem> {
-        Ok(Self { r2: binding(env, store, "createMultipartUpload")?, store, overlay })
+    pub fn new(env: &Env, store: &'a str, settings: &Settings, overlay: Option<Overlay<'a>>) -> Result<Self, Problem> {
+        Ok(Self { r2: binding(env, store, "createMultipartUpload")?, store, overlay, metadata_max_bytes: settings.r2_metadata_max_bytes })
     }
 
     async fn call(&self, method: &str, arguments: &[JsValue], limit: Duration) -> Result<JsValue, Problem> {
         match js::within(limit, js::call(&self.r2, method, arguments)).await {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => Err(self.failed(method, &js::message(&error))),
-            None => Err(self.unclear(method)),
+            None => Err(self.failed(method, "no answer in time")),
         }
     }
 
-    /// R2 ends its error texts with the number of the error in brackets.
     fn failed(&self, method: &str, why: &str) -> Problem {
-        for (number, problem) in [("(10039)", invalid_range as fn() -> Problem), ("(10037)", bad_digest), ("(10031)", precondition_failed), ("(10007)", not_found)] {
-            if why.contains(number) {
-                return problem();
-            }
+        let attempt = if matches!(method, "put" | "delete") { Attempt::Write } else { Attempt::Read };
+        let verdict = of_r2(why);
+        if verdict == Verdict::Unknown {
+            js::log("error", "r2_failed", &[("store", self.store), ("method", method), ("why", why)]);
         }
-        js::log("error", "r2_failed", &[("store", self.store), ("method", method), ("why", why)]);
-        self.unclear(method)
-    }
-
-    fn unclear(&self, method: &str) -> Problem {
-        if matches!(method, "put" | "delete") { d1::unavailable(self.store) } else { d1::unread(self.store) }
+        verdict.problem(self.store, attempt, why)
     }
 
     fn seen(&self, key: &str) -> Result<Seen<ObjectForm>, Problem> {

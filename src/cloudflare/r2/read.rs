@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 
 use super::form::{ObjectForm, ObjectLine, only_if, range_to_js};
-use super::{Bucket, LIMIT, R2Done, done, not_found, not_modified, precondition_failed};
+use super::{Bucket, LIMIT, R2Done, done, not_modified};
 use crate::app::message::Answer;
 use crate::cloudflare::js;
 use crate::cloudflare::overlay::Seen;
@@ -20,6 +20,7 @@ use crate::domain::limits::MAX_PAGE;
 use crate::domain::listing::{Cursor, merge, rolled_up};
 use crate::domain::operation::ObjectCall;
 use crate::domain::refusal::Problem;
+use crate::domain::store_error::{object_not_found, precondition_failed};
 
 impl Bucket<'_> {
     /// Reads.
@@ -27,7 +28,7 @@ impl Bucket<'_> {
         match call {
             ObjectCall::Get { key, range, condition, described } => self.get(key, *range, condition, *described).await,
             ObjectCall::Head { key, condition, described } => {
-                let form = self.head(key).await?.ok_or_else(not_found)?;
+                let form = self.head(key).await?.ok_or_else(object_not_found)?;
                 hold(&form, condition)?;
                 let mut headers = form.headers(key, *described);
                 headers.push(("content-length".into(), form.size.to_string()));
@@ -40,7 +41,7 @@ impl Bucket<'_> {
 
     async fn get(&self, key: &str, range: Option<Range>, condition: &Condition, described: bool) -> Result<R2Done, Problem> {
         match self.seen(key)? {
-            Seen::Removed => Err(not_found()),
+            Seen::Removed => Err(object_not_found()),
             Seen::Written(form, kept) => {
                 hold(&form, condition)?;
                 let part = range.map(|range| range.resolve(form.size)).transpose()?;
@@ -65,7 +66,7 @@ impl Bucket<'_> {
         }
         let object = self.call("get", &[JsValue::from_str(key), options.into()], LIMIT).await?;
         if object.is_null() {
-            return Err(not_found());
+            return Err(object_not_found());
         }
         let form = ObjectForm::from_js(&object);
         hold(&form, condition)?;
@@ -75,14 +76,12 @@ impl Bucket<'_> {
     }
 
     async fn list(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<R2Done, Problem> {
+        let start = cursor.map(Cursor::decode).transpose()?;
         let (objects, prefixes, next) = match &self.overlay {
-            None => {
-                let page = self.list_base(prefix, delimiter, limit, cursor, start_after).await?;
-                (page.objects, page.prefixes, page.next)
-            }
+            None => self.list_store(prefix, delimiter, limit, start, start_after).await?,
             Some(overlay) => {
                 let own = overlay.under::<ObjectForm>(self.store, prefix)?;
-                self.list_view(&own, prefix, delimiter, limit, cursor, start_after).await?
+                self.list_view(&own, prefix, delimiter, limit, start, start_after).await?
             }
         };
         let count = objects.len() + prefixes.len();
@@ -93,6 +92,30 @@ impl Bucket<'_> {
         Ok(read_done(answer, json!({ "count": count })))
     }
 
+    /// The list of a live run. R2 may answer fewer entries than there is room for, with metadata as few as a hundred; a page is filled up.
+    async fn list_store(&self, prefix: &str, delimiter: Option<&str>, limit: u32, start: Option<Cursor>, start_after: Option<&str>) -> Result<Listed, Problem> {
+        let mut at = start.map(Cursor::in_the_store).transpose()?;
+        let (mut objects, mut prefixes): (Vec<(String, ObjectForm)>, Vec<String>) = (Vec::new(), Vec::new());
+        loop {
+            let count = u32::try_from(objects.len() + prefixes.len()).unwrap_or(limit);
+            let mut page = self.list_base(prefix, delimiter, limit.saturating_sub(count), at.as_deref(), start_after).await?;
+            let is_empty = page.objects.is_empty() && page.prefixes.is_empty();
+            objects.append(&mut page.objects);
+            prefixes.append(&mut page.prefixes);
+            let is_full = objects.len() + prefixes.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+            match page.next {
+                None => return Ok((objects, prefixes, None)),
+                // A page without entries that is not the last one says only where to go on; the caller may decide whether to.
+                Some(next) if is_full || is_empty => {
+                    let last = objects.last().map(|(key, _)| key.clone()).max(prefixes.last().map(|rolled| behind(rolled)));
+                    let cursor = Cursor::behind(next, last.unwrap_or_default());
+                    return Ok((objects, prefixes, Some(cursor.encode())));
+                }
+                Some(next) => at = Some(next),
+            }
+        }
+    }
+
     /// The list of a dry run: the base is read without the delimiter, so that a rolled-up prefix stands exactly when an object is left under it; what is rolled up already is skipped by starting behind it.
     async fn list_view(
         &self,
@@ -100,10 +123,10 @@ impl Bucket<'_> {
         prefix: &str,
         delimiter: Option<&str>,
         limit: u32,
-        cursor: Option<&str>,
+        start: Option<Cursor>,
         start_after: Option<&str>,
-    ) -> Result<(Vec<(String, ObjectForm)>, Vec<String>, Option<String>), Problem> {
-        let start = cursor.map(Cursor::decode).transpose()?.map(|cursor| cursor.after).or_else(|| start_after.map(str::to_owned));
+    ) -> Result<Listed, Problem> {
+        let start = start.map(|cursor| cursor.in_view().1).or_else(|| start_after.map(str::to_owned));
         let mut after = start.unwrap_or_default();
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let (mut objects, mut prefixes): (Vec<(String, ObjectForm)>, Vec<String>) = (Vec::new(), Vec::new());
@@ -118,12 +141,11 @@ impl Bucket<'_> {
                     continue;
                 }
                 if objects.len() + prefixes.len() == wanted {
-                    return Ok((objects, prefixes, Some(Cursor { base: None, after }.encode())));
+                    return Ok((objects, prefixes, Some(Cursor::within(None, after).encode())));
                 }
                 if let Some(rolled) = rolled_up(&key, prefix, delimiter) {
                     prefixes.push(rolled.to_owned());
-                    // Behind every key that begins so: no character sorts after this one.
-                    after = format!("{rolled}\u{10ffff}");
+                    after = behind(rolled);
                     skipped = true;
                 } else {
                     after.clone_from(&key);
@@ -160,6 +182,14 @@ impl Bucket<'_> {
         Ok(Page { objects, prefixes, next: js::text_member(&answer, "cursor").filter(|_| truncated) })
     }
 }
+
+/// Behind every key that begins so: no character sorts after this one.
+fn behind(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
+}
+
+/// Objects, what the delimiter rolled up, and the cursor of the next page.
+type Listed = (Vec<(String, ObjectForm)>, Vec<String>, Option<String>);
 
 /// Where a page of objects ended.
 #[derive(Serialize)]

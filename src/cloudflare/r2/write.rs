@@ -11,7 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::ReadableStream;
 
 use super::form::{ObjectForm, http_metadata_to_js, only_if};
-use super::{BODY_LIMIT, Bucket, LIMIT, R2Done, done, precondition_failed};
+use super::{BODY_LIMIT, Bucket, LIMIT, R2Done, done};
 use crate::app::message::Answer;
 use crate::app::ports::Done;
 use crate::cloudflare::js;
@@ -21,14 +21,17 @@ use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Digest, Met, bad_digest};
 use crate::domain::effect::Effect;
 use crate::domain::journal::Outcome;
+use crate::domain::limits::r2_metadata;
 use crate::domain::operation::ObjectCall;
 use crate::domain::refusal::{Code, Problem};
+use crate::domain::store_error::precondition_failed;
 
 impl Bucket<'_> {
     /// Makes a write real. The body streams through without being held.
     pub async fn perform(&self, call: &ObjectCall, payload: Payload) -> Result<R2Done, Problem> {
         match call {
             ObjectCall::Put { key, length, condition, digest, http_metadata, custom_metadata, storage_class } => {
+                r2_metadata(custom_metadata, self.metadata_max_bytes)?;
                 let options = Object::new();
                 js::set(&options, "httpMetadata", &http_metadata_to_js(http_metadata));
                 let pairs: Array = custom_metadata.iter().map(|(name, value)| Array::of2(&JsValue::from_str(name), &JsValue::from_str(value))).collect();
@@ -70,6 +73,7 @@ impl Bucket<'_> {
     pub async fn rehearse(&self, call: &ObjectCall, payload: Payload) -> Result<R2Done, Problem> {
         match call {
             ObjectCall::Put { key, length, condition, digest, http_metadata, custom_metadata, storage_class } => {
+                r2_metadata(custom_metadata, self.metadata_max_bytes)?;
                 let before = self.head(key).await?;
                 // On a write either way of not holding is a failed precondition.
                 if condition.check(before.as_ref().map(|form| (form.etag.as_str(), form.uploaded))) != Met::Yes {

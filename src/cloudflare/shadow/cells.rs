@@ -1,18 +1,10 @@
 //! SQL expressions that write a row down exactly, and identifiers.
 
-/// An identifier, quoted.
-pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+pub use crate::domain::quoting::{identifier, literal};
 
 /// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the base may have lost a column that the shadow still has.
 pub fn surely(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
-}
-
-/// A text literal.
-pub fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 /// Longest text or blob that an image keeps whole, in bytes.

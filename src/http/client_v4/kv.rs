@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Understood;
 use crate::cloudflare::wire::Payload;
-use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_METADATA_BYTES, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key};
+use crate::domain::limits::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key, kv_metadata};
 use crate::domain::operation::{Call, KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::strict::json::{self, Shape, unknown};
@@ -139,7 +139,7 @@ fn few(count: usize, most: usize) -> Result<(), Problem> {
 /// Checks what comes with a value against KV's limits.
 pub fn check(bytes: usize, metadata: Option<&Value>, expiration: Option<u64>, expiration_ttl: Option<u64>) -> Result<(), Problem> {
     check_value(bytes)?;
-    check_metadata(metadata)?;
+    kv_metadata(metadata)?;
     if expiration.is_some() && expiration_ttl.is_some() {
         return Err(Problem::new(Code::InvalidRequest, "expiration and expiration_ttl each say when the value ends; nothing was written.", "Send one of the two."));
     }
@@ -151,13 +151,6 @@ fn check_value(bytes: usize) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(Code::BodyTooLarge, "The value is larger than KV's 25 MiB; nothing was written.", "Put it into R2, and its key into KV."))
-}
-
-fn check_metadata(metadata: Option<&Value>) -> Result<(), Problem> {
-    if metadata.is_none_or(|metadata| metadata.to_string().len() <= MAX_KV_METADATA_BYTES) {
-        return Ok(());
-    }
-    Err(Problem::new(Code::InvalidRequest, "The metadata is larger than KV's 1,024 bytes; nothing was written.", "Put it into the value."))
 }
 
 fn check_seconds(seconds: Option<u64>) -> Result<(), Problem> {

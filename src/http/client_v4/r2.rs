@@ -6,7 +6,7 @@ use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Condition, ConditionHeaders, Digest, Range};
-use crate::domain::limits::{self, MAX_R2_METADATA_BYTES, MAX_R2_OBJECT_BYTES, r2_key};
+use crate::domain::limits::{self, MAX_R2_OBJECT_BYTES, R2_METADATA_BYTES, r2_key, r2_metadata};
 use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall, cut};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
@@ -130,9 +130,7 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
     if http_metadata.get("expires").is_some_and(|expires| !is_spelled_out(expires)) {
         return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
     }
-    if custom_metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_R2_METADATA_BYTES {
-        return Err(Problem::new(Code::InvalidRequest, "The metadata is larger than R2's 8,192 bytes; nothing was written.", "Put it into an object of its own."));
-    }
+    r2_metadata(custom_metadata, R2_METADATA_BYTES)?;
     if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
         return Err(Problem::new(Code::InvalidRequest, "R2 has no storage class of that name; nothing was written.", "Use Standard or InfrequentAccess."));
     }

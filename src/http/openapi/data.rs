@@ -112,7 +112,7 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
         },
     });
     vec![
-        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.").takes(&["prefix", "limitKeys", "cursor"]).answers(
+        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.").takes(&["prefix", "limitKeys", "cursor"]).refuses(&[KEY]).answers(
             200,
             "A page of keys.",
             &DONE,

@@ -45,7 +45,7 @@ pub const OF_A_STORE: &[Code] = &[Code::UnknownAccount, Code::UnknownStore];
 pub const IN_A_RUN: &[Code] = &[Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden];
 
 /// What reaches a store.
-pub const REACHING: &[Code] = &[Code::StoreDenied, Code::StoreUnavailable];
+pub const REACHING: &[Code] = &[Code::StoreDenied, Code::StoreUnavailable, Code::StoreRefused, Code::StoreBusy];
 
 /// A header that stands for a request.
 pub const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];

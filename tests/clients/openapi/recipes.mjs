@@ -84,6 +84,20 @@ async function meanwhile(world, store, predicate, kind, work) {
 /** In a run of its own, live: nothing of it was planned, so its stores are really asked. */
 const live = async (operation, world) => working(operation, world, await world.live());
 
+/** A no of each kind of store that says what happened, as its binding gets it. */
+const noes = {
+  refused: {
+    D1: { body: { success: false, error: 'D1_ERROR: Exceeded maximum DB size.' } },
+    KV: '403',
+    R2: { status: 403, body: '', headers: { 'cf-r2-error': JSON.stringify({ version: 0, v4code: 10003, message: 'Access Denied' }) } },
+  },
+  busy: { D1: { body: { success: false, error: 'D1 DB is overloaded. Requests queued for too long.' } }, KV: '429', R2: '429' },
+};
+const whileTheStoreSays = async (no, operation, world) => {
+  const request = await live(operation, world);
+  return meanwhile(world, storeOf(operation), null, noes[no][operation.tag], () => world.send(operation, request));
+};
+
 /** By code: (operation, world) => answer. */
 export const recipes = {
   // Who asks.
@@ -162,6 +176,7 @@ export const recipes = {
   }),
   key_invalid: changed((request, operation) => {
     const bodies = { putValues: [{ key: '', value: '' }], deleteValues: [''], deleteValuesByPost: [''], getValues: { keys: [''] } };
+    if (operation.id === 'keys') return { ...request, query: { prefix: 'x'.repeat(513) } };
     return operation.id in bodies ? { ...request, json: bodies[operation.id] } : withParams(request, { key: 'x'.repeat(1_025) });
   }),
   // Statements.
@@ -217,6 +232,8 @@ export const recipes = {
     const request = isInARun(operation) ? await live(operation, world) : { ...(await plain(operation, world)), query: { moved: 'true' } };
     return meanwhile(world, storeOf(operation) ?? 'DB', null, 'reset', () => world.send(operation, request));
   },
+  store_refused: (operation, world) => whileTheStoreSays('refused', operation, world),
+  store_busy: (operation, world) => whileTheStoreSays('busy', operation, world),
   key_not_found: changed((request) => withParams(request, { key: 'nothing' })),
   object_not_found: changed((request) => withParams(request, { key: 'nothing' })),
   precondition_failed: changed((request) => withHeaders(request, { 'if-match': '"another"' })),

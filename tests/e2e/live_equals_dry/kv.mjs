@@ -27,6 +27,17 @@ const bulkGet = (json) => kv(`bulk get ${JSON.stringify(json).slice(0, 60)}`, 'b
 const lists = ['', '?limit=10', '?prefix=item%3A&limit=10', '?prefix=item%3A1', '?prefix=own', '?prefix=nothing', '?limit=1000'].map(list);
 const readAll = ['text', 'bytes', 'expiring', 'a/b?c&d=%41 ü', 'item:00', 'item:07', 'own:05', 'nothing', '\u{10348}'].flatMap((key) => [get(key), metadata(key)]);
 
+/** Any JSON is metadata, also what counts as nothing elsewhere. */
+const ofAnyKind = ['""', 'null', '0', 'false', '[]', '{}', '" "', '"null"', '-0', '[-0.0, 1.0]', '1e300', '9007199254740993', '{"b":1,"10":2,"2":3}', '{"a":1,"a":2}', '{"":""}', '{"__proto__":1}', '[null]', '"\\u0000"', '"é☃\u{1f600}"'];
+const metadataOf = (json) => {
+  const key = `metadata ${json}`;
+  return [put(key, undefined, '', multipart({ value: 'v', metadata: json })), get(key), metadata(key), bulkGet({ keys: [key], withMetadata: true })];
+};
+const every = (...lists) => lists.reduce((all, list) => all.flatMap((one) => list.map((other) => [...one, other])), [[]]);
+const manyLists = every(['', 'item:', 'item:1', 'own', 'metadata', 'bulk:', 'k', '\uffee'], [10, 11, 1000]).map(([prefix, limit]) => list(`?prefix=${encodeURIComponent(prefix)}&limit=${limit}`));
+/** Cursors that no list gave. The store's own are none either: they tell nothing of what the run planned. */
+const noCursors = ['garbage', 'AAAA', 'at.', 'at.e30', Buffer.from('item:05').toString('base64'), '%00', '-'].map((cursor) => kv(`keys?cursor=${cursor}`, `keys?cursor=${encodeURIComponent(cursor)}`));
+
 export const requests = [
   ...readAll,
   ...lists,
@@ -52,6 +63,23 @@ export const requests = [
   put('k'.repeat(512), 'long key'),
   put('k'.repeat(513), 'too long a key'),
   put('.', 'dot'),
+  ...ofAnyKind.flatMap(metadataOf),
+  put('metadata of 1,024 bytes', undefined, '', multipart({ value: 'x', metadata: JSON.stringify('m'.repeat(1_022)) })),
+  put('metadata of 1,025 bytes', undefined, '', multipart({ value: 'x', metadata: JSON.stringify('m'.repeat(1_023)) })),
+  put('metadata in é', undefined, '', multipart({ value: 'x', metadata: JSON.stringify('é'.repeat(512)) })),
+  put('', 'no key'),
+  put('..', 'two dots'),
+  put('...', 'three dots'),
+  get('...'),
+  ...['.', '..', '', 'k'.repeat(513)].flatMap((key) => [
+    get(key), metadata(key), remove(key), kv('bulk', 'bulk', { method: 'PUT', json: [{ key: 'good', value: 'x' }, { key, value: 'x' }] }),
+    kv('bulk', 'bulk', { method: 'DELETE', json: ['text', key] }), bulkGet({ keys: ['text', key] }),
+  ]),
+  ...['59', '60', '0', '-1', '1.5', '2147483647', '2147483648', '99999999999999999999'].map((ttl) => put('lives', 'v', `?expiration_ttl=${ttl}`)),
+  ...['0', '1', '-1', '1e12', '2147483647', '2147483648', String(nextYear)].map((at) => put('ends', 'v', `?expiration=${at}`)),
+  ...noCursors,
+  ...[512, 513].map((length) => kv(`keys?prefix of ${length}`, `keys?prefix=${'p'.repeat(length)}`)),
+  kv('keys?prefix of 514 in é', `keys?prefix=${encodeURIComponent('é'.repeat(257))}`),
   put('large', Buffer.alloc(1 << 20, 'ab')),
   get('large'),
   ...Array.from({ length: 15 }, (_, index) => put(`own:${number(index)}`, `own ${index}`)),
@@ -85,6 +113,7 @@ export const requests = [
   bulkGet({ keys: [] }),
   bulkGet({ keys: Array.from({ length: 101 }, (_, index) => `k${index}`) }),
   bulkGet({ keys: ['text'], type: 'stream' }),
+  ...manyLists,
   ...lists,
   kv('a key with an open slash', 'values/open/slash', { method: 'PUT', body: 'v' }),
   get('open/slash'),

@@ -49,6 +49,28 @@ const lists = [
   '?start_after=b/3.txt', '?start_after=b/3.txt&delimiter=/', '?start_after=c&delimiter=/', '?prefix=b/&start_after=b/1.txt', '?prefix=nothing', '?prefix=w%C3%B6rter', '?per_page=1&prefix=a/',
 ].map(list);
 
+const every = (...all) => all.reduce((rows, list) => rows.flatMap((row) => list.map((one) => [...row, one])), [[]]);
+const manyLists = every(['', 'c/', 'a', 'w', 'nothing'], ['', '/', 'e', '.txt', '//'], ['', 'b/1.txt', 'c/', 'zzz'], [3, 1000]).map(([prefix, delimiter, startAfter, perPage]) => {
+  return list(`?${new URLSearchParams({ prefix, delimiter, start_after: startAfter, per_page: perPage })}`);
+});
+const noCursors = ['garbage', 'AAAA', 'at.', 'at.e30', Buffer.from('b/1.txt').toString('base64'), '%00'].map((cursor) => r2(`list?cursor=${cursor}`, `?cursor=${encodeURIComponent(cursor)}`));
+const describedAs = (key, custom) => put(key, 'x', { 'object-form': encodeURIComponent(JSON.stringify({ http_metadata: {}, custom_metadata: custom })) });
+/** Around the 2,048 bytes that a bucket takes, by any measure of them. */
+const sizes = [
+  ...[2_046, 2_047, 2_048, 4_000, 8_192, 8_193].map((length) => put(`metadata of ${length}`, 'x', { 'x-amz-meta-a': 'm'.repeat(length) })),
+  ...['é', '€', '\u{1f600}'].flatMap((letter) => [300, 511, 512, 682, 683, 1_023, 1_024, 1_100].map((count) => describedAs(`${count} ${letter}`, { a: letter.repeat(count) }))),
+  describedAs('one wide letter', { a: `${'m'.repeat(1_100)}€` }), describedAs('names count', { ['n'.repeat(1_500)]: 'v'.repeat(600) }), describedAs('many', Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`n${n}`, 'vvv']))),
+  put('much HTTP metadata', 'x', { 'cache-control': 'm'.repeat(3_000) }),
+];
+const beyond = [
+  ...['x'.repeat(1_025), 'é'.repeat(513)].flatMap((key) => [get(key), head(key), put(key, 'x'), remove(key)]),
+  put('é'.repeat(512), 'as long as can be'), get('é'.repeat(512)),
+  put('', 'no key'), put('.', 'a dot'), put('..', 'two dots'), put('...', 'three dots'), get('...'),
+  r2('list?prefix of 1,100', `?prefix=${'p'.repeat(1_100)}`), r2('list?delimiter of 1,100', `?delimiter=${'p'.repeat(1_100)}&per_page=5`), r2('list?start_after of 1,100', `?start_after=${'p'.repeat(1_100)}`),
+  ...[['content-md5', hash('md5', 'x', 'hex')], ['content-md5', 'AAAA'], ['x-amz-checksum-sha256', hash('md5', 'x', 'base64')], ['cf-r2-storage-class', 'standard']].map(([name, value]) => put('checked', 'x', { [name]: value })),
+  get('checked'),
+];
+
 export const requests = [
   ...readsOf('readme.txt', '0123456789'),
   ...['bare', 'empty', 'zipped', 'wörter/日本 🎫.txt', 'nothing'].flatMap((key) => [get(key), head(key)]),
@@ -82,6 +104,9 @@ export const requests = [
   put('bad-expiry', 'x', { expires: 'never' }),
   put('long'.repeat(257), 'x'),
   put('much', 'x', { 'x-amz-meta-much': 'm'.repeat(8_200) }),
+  ...sizes,
+  ...beyond,
+  ...noCursors,
   put('cold', 'x', { 'cf-r2-storage-class': 'InfrequentAccess' }),
   head('cold'),
   { ...put('cold', 'x', { 'cf-r2-storage-class': 'Glacier' }), status: 400 },
@@ -97,6 +122,7 @@ export const requests = [
   put('a/1.txt', 'back again', { 'if-none-match': '*' }),
   get('a/1.txt'),
   ...lists,
+  ...manyLists,
   list('?delimiter=/&per_page=1'),
   get('zipped', { range: 'bytes=0-3' }),
   { ...r2('without a length', '/chunked', { method: 'PUT', stream: 'x' }), status: 411 },
