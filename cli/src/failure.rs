@@ -30,15 +30,15 @@ pub struct Failure {
     /// What to do about it; empty when the message says it all.
     pub remedy: String,
     /// More of the message, a line each: the message itself is one line, whatever data it repeats.
-    pub reasons: Vec<String>,
+    pub reasons: Box<[String]>,
     /// More of the remedy, likewise.
-    pub lines: Vec<String>,
+    pub lines: Box<[String]>,
 }
 
 impl Failure {
     /// A failure with a remedy.
     pub fn new(exit: Exit, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), remedy: remedy.into(), reasons: Vec::new(), lines: Vec::new() }
+        Self { exit, code: code.to_owned(), message: message.into(), remedy: remedy.into(), reasons: Box::default(), lines: Box::default() }
     }
 
     /// The same with more of the message.

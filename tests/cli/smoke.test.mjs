@@ -93,7 +93,7 @@ describe('what is broken', () => {
   test('KV that does not answer is named, after the tries', () =>
     withGateway({}, async ({ gateway, smoke }) => {
       await gateway.fault('CACHE', null, '503');
-      ends(await smoke(quick), 'readiness', /These parts do not answer: CACHE\. These do: control, flags, DB, FILES\./, 2);
+      ends(await smoke(quick), 'readiness', /These parts do not answer: CACHE\. These do: control, flags, keys, token_secret, runs, shadows, DB, FILES\./, 2);
     }));
 
   test('D1 that does not answer is named', () =>

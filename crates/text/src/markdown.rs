@@ -12,9 +12,10 @@ pub fn code(text: &str) -> String {
     span(&line(text))
 }
 
-/// A code span in a table, where a pipe would end the cell even so.
+/// A code span in a table, where a pipe ends the cell even there, unless it is escaped.
 pub fn cell(text: &str) -> String {
-    span(&line(text).replace('|', "¦"))
+    // After a backslash that is data, an escape would be one of the backslash.
+    span(&line(text).replace("\\|", "\\¦").replace('|', "\\|"))
 }
 
 /// A name: as it is when it is one plain word, in a code span otherwise. Also in a table.

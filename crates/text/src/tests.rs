@@ -162,7 +162,7 @@ fn data_cannot_leave_its_code_span() {
     assert_eq!(markdown::code("a`b"), "``a`b``");
     assert_eq!(markdown::code("``` \n# owned"), "```` ``` ⏎# owned ````");
     assert_eq!(markdown::code("a | b\u{202e}x"), "`a | b�x`");
-    assert_eq!(markdown::cell("a | b\\|c"), "`a ¦ b\\¦c`");
+    assert_eq!(markdown::cell("a | b\\|c||"), "`a \\| b\\¦c\\|\\|`");
     assert_eq!(markdown::code(""), "`  `");
     assert_eq!(markdown::code("  "), "`␣␣`");
     assert_eq!(markdown::code(" a "), "`  a  `");

@@ -101,7 +101,7 @@ fn shape_of(text: &str) -> String {
     into
 }
 
-const MARKS: [&str; 46] = [
+const MARKS: [&str; 48] = [
     "__OWNED__",
     "**OWNED**",
     "_OWNED_",
@@ -144,6 +144,8 @@ const MARKS: [&str; 46] = [
     "&lt;OWNED&amp;",
     ":bug:",
     "\\`OWNED",
+    "a\\|b|c\\\\|d",
+    "|||",
     "$OWNED$",
     "- [x] OWNED",
     "OWNED  \nOWNED\\\nOWNED",

@@ -159,7 +159,7 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
         let sign = if file.passes() {
             "✅"
         } else if file.ending == Ending::NotRun {
-            "⏸️"
+            "⏸"
         } else {
             "❌"
         };
@@ -173,7 +173,7 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
             let _ = writeln!(text, "* ❌ {}", code(&finding.message));
         }
         for warning in &file.warnings {
-            let _ = writeln!(text, "* ⚠️ {}", code(warning));
+            let _ = writeln!(text, "* ⚠ {}", code(warning));
         }
         for (table, before, after) in &file.counts {
             let _ = writeln!(text, "* {}: {}", code(table), rows(*before, *after));

@@ -149,8 +149,10 @@ impl Test {
             let Some(checks) = reply.body.get("checks").and_then(Value::as_object) else {
                 return Err(Trouble::Wait(refusal("/health/ready", &reply)));
             };
-            let failed: Vec<&str> = checks.iter().filter(|(_, said)| said.as_str() != Some("ok")).map(|(name, _)| name.as_str()).collect();
-            if failed.is_empty() && reply.status == 200 {
+            // That there is no store at all is the next step's to tell.
+            let broken = checks.iter().filter(|(name, said)| said.as_str() != Some("ok") && name.as_str() != "stores");
+            let failed: Vec<&str> = broken.map(|(name, _)| name.as_str()).collect();
+            if failed.is_empty() && (reply.status == 200 || checks.contains_key("stores")) {
                 return Ok(((), checks.keys().cloned().collect::<Vec<_>>().join(", ")));
             }
             // Crossed bindings look like a broken part from outside; waiting does not uncross them.
@@ -160,7 +162,11 @@ impl Test {
             let good: Vec<&str> = checks.keys().map(String::as_str).filter(|name| !failed.contains(name)).collect();
             Err(Trouble::Wait(Failure::found(
                 format!("These parts do not answer: {}. These do: {}.", failed.join(", "), if good.is_empty() { "none".to_owned() } else { good.join(", ") }),
-                "Look at the bindings of that name in wrangler.toml, and whether the store is there (wrangler d1 list, kv namespace list, r2 bucket list).",
+                if failed.iter().all(|part| ["keys", "token_secret"].contains(part)) {
+                    "Put the secrets KEYS and TOKEN_SECRET: see Credentials in the README."
+                } else {
+                    "Look at the bindings of that name in wrangler.toml, and whether the store is there (wrangler d1 list, kv namespace list, r2 bucket list)."
+                },
             )))
         })
     }
