@@ -8,7 +8,7 @@ use crate::statements::identifier;
 
 /// How long the run lives if nobody gets to close it, in seconds.
 const LIFE: u64 = 3_600;
-/// Most statements of one request for reading; the gateway takes 500.
+/// Most statements of one request for reading; the gateway takes 5,000.
 const MOST_READS: usize = 200;
 
 /// An open dry run and one of its databases.

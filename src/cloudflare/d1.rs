@@ -110,6 +110,9 @@ pub struct QueryResult {
     pub meta: Map<String, Value>,
 }
 
+/// The PRAGMA that writes although it is read like a table.
+pub const GUARDED: &str = "pragma_optimize";
+
 /// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`: reading it would write.
 const GUARD: &str = "SELECT json('the schema runs pragma_optimize') WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'view' AND sql LIKE '%pragma_optimize%')";
 

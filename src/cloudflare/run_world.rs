@@ -167,7 +167,7 @@ impl RunWorld {
             result,
             effects: answer.effects,
             plan: vec![Plan::Shadow(store.to_owned(), record)],
-            inexact: Vec::new(),
+            inexact: call.not_rehearsed(),
             volatile: answer.volatile,
         })
     }

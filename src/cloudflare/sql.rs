@@ -133,6 +133,14 @@ pub struct Answered {
     pub rows_written: u64,
 }
 
+impl Answered {
+    /// The answer of a statement that did nothing.
+    pub fn empty(columns: &[&str]) -> Self {
+        let columns = columns.iter().map(|column| JsValue::from_str(column)).collect();
+        Self { columns, rows: Rows(Array::new()), rows_read: 0, rows_written: 0 }
+    }
+}
+
 /// What a statement threw.
 #[derive(Debug, Clone)]
 pub struct SqlError(pub String);

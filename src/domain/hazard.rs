@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::effect::{Change, Effect, Net, SCHEMA};
 use super::journal::{Entry, Outcome, Position};
 use super::operation::Access;
+use super::pragma::Setting;
 use super::run::{Mode, Run};
 use super::statement::split;
 
@@ -25,6 +26,8 @@ pub enum HazardKind {
     Unbounded,
     /// A statement removed rows of other tables than the one that it names.
     Cascade,
+    /// The run switches foreign keys off, which D1 does not do.
+    ForeignKeysStayOn,
     /// A live write began and its end is not known.
     OutcomeUnknown,
 }
@@ -77,7 +80,9 @@ pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], net
             hazards.push(Hazard { kind: HazardKind::Unbounded, message, operations: vec![entry.position] });
         }
     }
-    hazards.extend(cascades(entries, effects));
+    let cascades = cascades(entries, effects);
+    hazards.extend(foreign_keys_stay_on(entries, &cascades));
+    hazards.extend(cascades);
     hazards.extend(only_in_plan(nets));
     hazards
 }
@@ -121,6 +126,25 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
             })
         })
         .collect()
+}
+
+/// A migration that switches foreign keys off believes that dropping a table leaves the rows that refer to it alone. On D1 the actions of foreign keys take those rows along.
+fn foreign_keys_stay_on(entries: &[Entry], cascades: &[Hazard]) -> Option<Hazard> {
+    let switches_off = |entry: &&Entry| {
+        let statements = entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let texts = statements.iter().filter_map(|statement| statement.get("sql")?.as_str());
+        texts.map(Setting::of).any(|setting| setting == Some(Setting::ForeignKeys { on: false }))
+    };
+    let carried_out = entries.iter().filter(|entry| matches!(entry.outcome, Outcome::Done | Outcome::Skipped));
+    let operations: Vec<Position> = carried_out.filter(switches_off).map(|entry| entry.position).collect();
+    if operations.is_empty() {
+        return None;
+    }
+    let mut message = Words::new("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on.");
+    for cascade in cascades.iter().take(MAX_NAMED) {
+        message = message.say(" ").and(cascade.message.clone());
+    }
+    Some(Hazard { kind: HazardKind::ForeignKeysStayOn, message, operations })
 }
 
 /// What the statements of an operation name: which one in a batch, what it does, its table.
@@ -192,4 +216,46 @@ fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
 
 fn names(image: &super::effect::Image, key: &str) -> bool {
     image.values().any(|value| value.as_str().is_some_and(|text| text.contains(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::effect::Image;
+    use serde_json::{from_value, json};
+
+    fn entry(position: Position, outcome: &str, statements: &[&str]) -> Entry {
+        let statements: Vec<Value> = statements.iter().map(|sql| json!({ "sql": sql })).collect();
+        from_value(json!({
+            "position": position, "at": 0, "store": "DB", "kind": "d1", "access": "write", "action": "BATCH of 4", "subject": null, "request": { "statements": statements },
+            "mode": "dry_run", "cause": null, "outcome": outcome, "problem": null, "duration_ms": null,
+        }))
+        .unwrap()
+    }
+
+    fn removed(table: &str, key: &str, statement: u64) -> Effect {
+        let before = Some(Image::from_iter([("id".to_owned(), json!(key))]));
+        Effect { store: "DB".into(), subject: table.into(), key: key.into(), label: None, statement: Some(statement), renamed_from: None, before, after: None }
+    }
+
+    fn check(entries: &[Entry], effects: &[(Position, Effect)], expected: Option<(&str, &[Position])>) {
+        let found = foreign_keys_stay_on(entries, &cascades(entries, effects));
+        let found = found.map(|found| (found.message.to_string(), found.operations));
+        assert_eq!(found.as_ref().map(|(message, operations)| (message.as_str(), operations.as_slice())), expected);
+    }
+
+    #[test]
+    fn switching_foreign_keys_off_is_told_with_what_went_although_they_were_off() {
+        let rebuild = ["PRAGMA foreign_keys = off", "DROP TABLE users", "PRAGMA foreign_keys = on"];
+        let gone = [(3, removed("notes", "1", 2)), (3, removed("notes", "2", 2)), (3, removed("users", "1", 2)), (3, removed("tags", "9", 2))];
+        check(
+            &[entry(3, "done", &rebuild), entry(4, "skipped", &["PRAGMA foreign_keys = off"])],
+            &gone,
+            Some(("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.", &[3, 4])),
+        );
+        check(&[entry(3, "done", &rebuild)], &[], Some(("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on.", &[3])));
+        // Nothing is said of what was refused, of switching them on, or of the words as a value.
+        check(&[entry(3, "refused", &rebuild), entry(4, "failed", &rebuild)], &gone, None);
+        check(&[entry(3, "done", &["PRAGMA foreign_keys = on", "SELECT 'PRAGMA foreign_keys = off'"])], &gone, None);
+    }
 }

@@ -11,10 +11,8 @@ pub const MAX_PARAMETERS: usize = 100;
 pub const MAX_VALUE_BYTES: usize = 2_000_000;
 /// D1's most arguments of a function (same page).
 pub const MAX_ARGUMENTS: usize = 32;
-/// Most statements in one request; D1 allows 1,000 queries an invocation and the shadow may need some itself.
-pub const MAX_STATEMENTS: usize = 500;
-/// Most statements in one file of an import. It runs as one transaction, whose answer is waited for.
-pub const MAX_IMPORT_STATEMENTS: usize = 5_000;
+/// Most statements in one request: a text, a batch, or a file of an import. They run as one transaction, whose answer is waited for.
+pub const MAX_STATEMENTS: usize = 5_000;
 /// Longest file of an import. It is in memory as text and as statements.
 pub const MAX_IMPORT_BYTES: u64 = 4 << 20;
 /// How long the address of an import or export is good for, in seconds: Cloudflare's own are for an hour.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::condition::{Condition, Digest, Range};
+use super::pragma::Setting;
 use super::refusal::Problem;
 use super::settings::Store;
 use super::statement::{Kind, Statement};
@@ -95,6 +96,15 @@ pub struct SqlCall {
     pub statements: Vec<BoundStatement>,
     /// How rows are answered.
     pub shape: RowShape,
+}
+
+impl SqlCall {
+    /// What of it a dry run leaves out.
+    pub fn not_rehearsed(&self) -> Vec<String> {
+        let optimizes = self.statements.iter().any(|one| one.statement.setting() == Some(Setting::Optimize));
+        let note = "PRAGMA optimize was not run: afterwards D1 may choose other query plans, and rows without ORDER BY may come in another order";
+        if optimizes { vec![note.to_owned()] } else { Vec::new() }
+    }
 }
 
 /// A statement with its parameters: JSON scalars, or arrays of bytes.

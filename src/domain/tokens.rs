@@ -14,6 +14,16 @@ pub struct Token {
 }
 
 impl Token {
+    /// Whether it is a word of the grammar, and not a name or a text that says the same.
+    pub fn is_keyword(&self, kind: TokenType) -> bool {
+        self.kind == kind && self.quote.is_none()
+    }
+
+    /// Whether it is a text or a BLOB. SQLite takes a text for a name where its grammar wants one.
+    pub fn is_literal(&self) -> bool {
+        matches!(self.kind, TokenType::TK_STRING | TokenType::TK_BLOB)
+    }
+
     /// Whether it is a text, or a name in double quotes, which SQLite takes for a text where no column is called so.
     pub fn is_text(&self) -> bool {
         matches!(self.kind, TokenType::TK_STRING | TokenType::TK_BLOB) || self.quote == Some('"')

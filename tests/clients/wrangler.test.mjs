@@ -86,8 +86,17 @@ describe('wrangler and D1', () => {
     assertShows(await fails('d1', 'migrations', 'apply', 'DB', '--remote'), 'no such table: nowhere');
     assert.deepEqual(await rows("SELECT name FROM d1_migrations UNION ALL SELECT name FROM sqlite_master WHERE name = 'never'"), Object.keys(steps).map((name) => ({ name })));
     rmSync(project.at('migrations/0003_broken.sql'));
+
+    // As many statements as a file of `d1 execute --file`: wrangler adds the line that records the migration.
+    const filled = (count) => `CREATE TABLE filled (n INTEGER PRIMARY KEY);\n${Array.from({ length: count }, (_, n) => `INSERT INTO filled VALUES (${n});`).join('\n')}\n`;
+    writeFileSync(project.at('migrations/0003_filled.sql'), filled(4_999));
+    assertShows(await fails('d1', 'migrations', 'apply', 'DB', '--remote'), 'more than 5000 statements', 'split a migration into several files');
+    writeFileSync(project.at('migrations/0003_filled.sql'), filled(4_998));
+    await ok('d1', 'migrations', 'apply', 'DB', '--remote');
+    assert.deepEqual(await rows('SELECT count(*) AS n FROM filled'), [{ n: 4_998 }]);
+    rmSync(project.at('migrations/0003_filled.sql'));
   }, async () => {
-    assert.deepEqual(await stage.db.all('SELECT name FROM d1_migrations'), [{ name: '0001_priority.sql' }, { name: '0002_audit.sql' }]);
+    assert.deepEqual(await stage.db.all('SELECT name FROM d1_migrations'), [{ name: '0001_priority.sql' }, { name: '0002_audit.sql' }, { name: '0003_filled.sql' }]);
     assert.deepEqual(await stage.db.all("SELECT count(*) AS n FROM sqlite_master WHERE name IN ('audit', 'audit_priority', 'never')"), [{ n: 2 }]);
   });
 

@@ -40,7 +40,9 @@ describe('the demo', () => {
   shows('reports what the store would have failed, in its own words', /UNIQUE constraint failed: customers\.email/, /NOT NULL constraint failed: customers\.name/,
     /CHECK constraint failed/, /FOREIGN KEY constraint failed/);
 
-  shows('reports the statement that the gateway refused', /PRAGMA foreign_keys/, /statement_not_allowed/);
+  shows('reports the statement that the gateway refused', /PRAGMA writable_schema/, /statement_not_allowed/);
+
+  shows('says that foreign keys stay on', /`PRAGMA foreign_keys = off` has no effect on D1/);
 
   shows('reports what was skipped', /skipped/i, /PW-2019-0044/);
 

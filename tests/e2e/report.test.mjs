@@ -62,7 +62,7 @@ describe('a run with everything', () => {
       () => agent.sql("UPDATE tickets SET file = 'reports/t1.txt' WHERE id = 1"), // 22: names it
       () => agent.delObject('old.txt'), // 23
       () => agent.sql('UPDATE tickets SET weight = 1.5'), // 24: no WHERE
-      () => agent.sql('PRAGMA foreign_keys = off'), // 25: refused
+      () => agent.sql('PRAGMA writable_schema = on'), // 25: refused
       () => agent.sql('ANALYZE'), // 26: refused
       () => agent.getObject('nothing.txt'), // 27: reads that there is nothing
     ];

@@ -141,6 +141,22 @@ describe('an import', () => {
     assert.ok(operation.request.count === 5_000 && operation.request.statements.length < 500, JSON.stringify(operation.request).slice(0, 200));
   });
 
+  test('takes back what an export wrote of values that look like names of others', async () => {
+    const run = await runOf();
+    const words = ['pragma_optimize', '_dryrun_x', '_cf_KV', '__miniflare_do_name', 'sqlite_master', 'OR ROLLBACK', 'total_changes()'];
+    const made = [`CREATE TABLE said (word TEXT PRIMARY KEY, rollback TEXT DEFAULT '_dryrun_x' CHECK (rollback <> 'pragma_once'));`, ...words.map((word) => `INSERT INTO said (word) VALUES ('${word}');`),
+      `CREATE INDEX said_words ON said (rollback) WHERE word <> '_cf_KV';`, `CREATE VIEW heard AS SELECT word FROM said WHERE word = 'pragma_optimize' OR rollback = '_dryrun_y';`];
+    assert.equal((await run.import('OTHER', made.join('\n'))).status, 200);
+    const exported = await run.export('OTHER', { tables: ['said'] });
+    assert.equal(exported.status, 200, exported.text);
+    const other = await runOf();
+    const taken = await other.import('OTHER', exported.sql);
+    assert.equal(taken.status, 200, `${taken.text}\n${exported.sql}`);
+    const all = 'SELECT word, rollback FROM said ORDER BY word';
+    assert.deepEqual(await rows(other, all, 'OTHER'), await rows(run, all, 'OTHER'));
+    assert.deepEqual((await rows(other, all, 'OTHER')).map(([word]) => word), [...words].sort());
+  });
+
   test('keeps no rows of what it reads', async () => {
     const run = await runOf();
     const filled = `CREATE TABLE big (t TEXT); ${Array.from({ length: 5 }, (_, n) => `INSERT INTO big VALUES ('${String(n).repeat(90_000)}');`).join('')}`;

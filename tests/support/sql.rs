@@ -49,11 +49,3 @@ pub fn words(sql: &str) -> Vec<String> {
     }
     words
 }
-
-/// A name in the text that belongs to the gateway or to the platform. A text in single quotes may begin with the platform's prefix: there it is guarded by the platform.
-pub fn reserved(sql: &str) -> Option<String> {
-    words(sql).into_iter().find(|word| {
-        let name = word.trim_start_matches(['"', '`', '[', '\'']).to_ascii_lowercase();
-        name.starts_with("_dryrun_") || (name.starts_with("_cf_") && !word.starts_with('\''))
-    })
-}

@@ -6,9 +6,9 @@ use rusqlite::{Connection, limits::Limit};
 use super::{Sink, Source, write_down};
 use crate::app::fake::finish;
 use crate::domain::dump::{Rows, Wanted};
-use crate::domain::limits::{MAX_IMPORT_STATEMENTS, MAX_STATEMENT_BYTES};
+use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::split_up_to;
+use crate::domain::statement::split;
 
 mod made;
 
@@ -69,7 +69,7 @@ const EVERYTHING: Wanted<'static> = Wanted { schema: true, data: true, tables: &
 
 /// Runs a file as the gateway does: divided by its front, each statement by itself, in one transaction.
 fn import(file: &str, into: &Connection) -> Result<(), String> {
-    let statements = split_up_to(file, MAX_IMPORT_STATEMENTS).map_err(|problem| problem.to_string())?;
+    let statements = split(file).map_err(|problem| problem.to_string())?;
     into.execute_batch("BEGIN").unwrap();
     for statement in statements {
         let failed = |error: rusqlite::Error| format!("{error}: {}", statement.text.chars().take(300).collect::<String>());

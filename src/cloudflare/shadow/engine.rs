@@ -20,11 +20,12 @@ use super::virtuals::{self, Virtual};
 use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
 use crate::cloudflare::d1;
 use crate::cloudflare::sql::{Database, SqlError};
+use crate::domain::named::Named;
 use crate::domain::operation::SqlCall;
+use crate::domain::pragma::Setting;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::statement::Kind;
-use crate::domain::tokens::tokens;
 
 /// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails one for each row that is missing before its failure.
 const MAX_ROUNDS: usize = 250;
@@ -43,6 +44,7 @@ pub struct Shadow {
 pub(super) struct Programs {
     roots: Option<Rc<BTreeMap<u64, String>>>,
     touched: HashMap<String, Rc<Touched>>,
+    named: HashMap<String, Rc<Named>>,
     pub(super) tables: BTreeMap<String, Rc<catalog::Table>>,
     pub(super) deferred: Option<bool>,
     /// Tables with a REPLACE in their definition or in a trigger.
@@ -62,6 +64,7 @@ impl Shadow {
 
     /// Carries out a request.
     pub async fn run(self: &Rc<Self>, request: Rc<ShadowRequest>) -> Result<ShadowReply, Problem> {
+        self.forget_some();
         let mut catalog = Catalog::load(&self.database)?;
         let base = Base { env: &self.env, store: &request.store };
         if catalog.serial > request.serial {
@@ -154,7 +157,7 @@ impl Shadow {
             let names_view = || -> Result<bool, Problem> { Ok(catalog.views_dirty && self.names_a_view(&one.statement.text)?) };
             // A definition that runs a PRAGMA would run it in the base.
             let differs = catalog.hostile || one.statement.is_explain() || (catalog.schema_dirty && one.statement.describes_schema);
-            if differs || (one.statement.checks_foreign_keys() && catalog.is_dirty()) || names_view()? {
+            if differs || (one.statement.checks_every_table() && catalog.is_dirty()) || names_view()? {
                 return Ok(false);
             }
             match self.touched(&one.statement.text, &bindings(&one.params)) {
@@ -175,8 +178,8 @@ impl Shadow {
 
     fn names_a_view(&self, statement: &str) -> Result<bool, Problem> {
         let views = self.database.run("SELECT name FROM sqlite_master WHERE type = 'view'", &[])?;
-        let tokens = tokens(statement);
-        Ok(views.iter().filter_map(|row| row.text(0)).any(|view| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(&view))))
+        let named = self.named(statement);
+        Ok(views.iter().filter_map(|row| row.text(0)).any(|view| named.names(&view)))
     }
 
     pub(super) fn virtuals(&self) -> Result<Rc<Vec<Virtual>>, Problem> {
@@ -236,7 +239,25 @@ impl Shadow {
         Ok(self.counters()?.0)
     }
 
+    /// What a statement names.
+    pub(super) fn named(&self, text: &str) -> Rc<Named> {
+        let mut programs = self.programs.borrow_mut();
+        if let Some(known) = programs.named.get(text) {
+            return known.clone();
+        }
+        let named = Rc::new(Named::of(text));
+        if programs.named.len() >= MAX_PROGRAMS {
+            programs.named.clear();
+        }
+        programs.named.insert(text.to_owned(), named.clone());
+        named
+    }
+
     pub(super) fn touched(&self, text: &str, params: &Array) -> Result<Rc<Touched>, SqlError> {
+        // SQLite carries out a PRAGMA already when it prepares it, and EXPLAIN prepares.
+        if Setting::of(text).is_some() {
+            return Ok(Rc::default());
+        }
         let mut programs = self.programs.borrow_mut();
         if let Some(known) = programs.touched.get(text) {
             return Ok(known.clone());
@@ -247,11 +268,16 @@ impl Shadow {
         };
         programs.roots = Some(roots.clone());
         let found = Rc::new(touched(&self.database, &roots, text, params)?);
+        programs.touched.insert(text.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    /// Forgets the programs of statements when there are many. Not while a request is at work: asked again in the midst of it, an EXPLAIN of a write would set `changes()` to 0.
+    fn forget_some(&self) {
+        let mut programs = self.programs.borrow_mut();
         if programs.touched.len() >= MAX_PROGRAMS {
             programs.touched.clear();
         }
-        programs.touched.insert(text.to_owned(), found.clone());
-        Ok(found)
     }
 }
 

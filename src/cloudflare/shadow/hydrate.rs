@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use js_sys::Array;
+use turso_parser::token::TokenType;
 
 use super::base::{Base, row};
 use super::catalog::{Catalog, PREFIX};
 use super::cells::identifier;
 use super::copies::COUNTED;
 use super::{capture, virtuals};
+use crate::cloudflare::d1;
 use crate::cloudflare::sql::Database;
+use crate::domain::named::{Named, is_of_the_gateway};
 use crate::domain::refusal::Problem;
-use crate::domain::statement::{describes_schema, is_reserved, rolls_back, runs_pragma};
 use crate::domain::tokens::tokens;
 
 /// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
@@ -40,15 +42,17 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
                 // It came with its virtual table.
                 continue;
             }
-            let is_virtual = tokens(&sql).get(1).is_some_and(|token| token.text.eq_ignore_ascii_case("virtual"));
-            loaded.hostile |= runs_pragma(&sql);
+            let is_virtual = tokens(&sql).get(1).is_some_and(|token| token.is_keyword(TokenType::TK_VIRTUAL));
+            let named = Named::of(&sql);
+            // The guard before reads of the base only finds the word, and stops them also where it is a value.
+            loaded.hostile |= named.other_pragma().is_some() || (kind == "view" && sql.to_ascii_lowercase().contains(d1::GUARDED));
             let reason = if is_virtual && let Err(reason) = virtuals::content(&sql) {
                 Some(reason)
-            } else if is_reserved(&name) || tokens(&sql).iter().any(|token| is_reserved(&token.text)) {
+            } else if is_of_the_gateway(&name) || named.reserved_by_the_gateway().is_some() {
                 Some("it uses a name that is reserved for the gateway".to_owned())
-            } else if rolls_back(&sql) {
+            } else if named.rolls_back {
                 Some("it can answer with ROLLBACK, which ends the transaction of the rehearsal".to_owned())
-            } else if kind != "table" && describes_schema(&sql) {
+            } else if (kind != "table" || is_virtual) && named.describes_schema() {
                 Some("it describes the schema".to_owned())
             } else {
                 // An object that cannot be made here must not be silently absent.

@@ -19,12 +19,12 @@ use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
 use crate::cloudflare::js;
 use crate::cloudflare::sql::{Answered, SqlError};
+use crate::domain::named::Named;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::reach;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::statement::{COUNTERS, Kind, Statement};
-use crate::domain::tokens::tokens;
 use crate::domain::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
 
 impl Shadow {
@@ -186,9 +186,8 @@ impl Shadow {
                 }
             }
         }
-        let names = tokens(&statement.text);
+        let named = self.named(&statement.text);
         let set = set_columns(statement);
-        let says = |word: &str| names.iter().any(|token| token.text.eq_ignore_ascii_case(word));
         // Only where nothing else is written are the events of the target's triggers those of the statement.
         let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
         let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
@@ -196,9 +195,9 @@ impl Shadow {
             let text_of = |column| row.text(column).unwrap_or_default();
             let (name, table, sql) = (text_of(1), text_of(2), text_of(3));
             let used = if text_of(0) == "view" {
-                says(&name)
+                named.names(&name)
             } else if is_target(&table) {
-                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && says("conflict"))) && !is_of_others(&sql, &set)
+                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && named.upserts)) && !is_of_others(&sql, &set)
             } else {
                 touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
             };
@@ -321,7 +320,7 @@ impl Shadow {
 
     /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a trigger that fires.
     fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Problem> {
-        if replaces(&statement.text) {
+        if self.named(&statement.text).replaces {
             return Ok(true);
         }
         let replacing = self.programs.borrow().replacing.clone();
@@ -331,7 +330,7 @@ impl Shadow {
                 let rows = self
                     .database
                     .run("SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%' AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-                let found = rows.iter().filter(|row| row.text(1).is_some_and(|sql| replaces(&sql))).filter_map(|row| row.text(0));
+                let found = rows.iter().filter(|row| row.text(1).is_some_and(|sql| Named::of(&sql).replaces)).filter_map(|row| row.text(0));
                 Rc::new(sorted::set(found.map(|table| table.to_ascii_lowercase())))
             }
         };
@@ -342,7 +341,8 @@ impl Shadow {
 
     /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
     fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement, replaces: bool) -> Result<(), Problem> {
-        if tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("total_changes")) {
+        let named = self.named(&statement.text);
+        if named.calls("total_changes") {
             return Err(not_rehearsable("total_changes(), which counts what the gateway notes, too,", "Use changes(), or RETURNING."));
         }
         if statement.verb == "UPDATE" && reach::reads_what_it_sets(&statement.text) {
@@ -372,7 +372,7 @@ impl Shadow {
                 ));
             }
             // SQLite lets such a row refer to nothing, unless the table has any trigger.
-            let upserts = statement.verb == "INSERT" && tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("conflict"));
+            let upserts = named.upserts;
             let loose =
                 |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"));
             if (replaces || upserts) && table.foreign_keys.iter().any(loose) {
@@ -436,12 +436,6 @@ fn fires_on(trigger: &str) -> Option<&'static str> {
         TriggerEvent::Delete => "DELETE",
         TriggerEvent::Update | TriggerEvent::UpdateOf(_) => "UPDATE",
     })
-}
-
-/// Whether a text has REPLACE as a verb or an answer to a conflict; the function of that name is none.
-fn replaces(text: &str) -> bool {
-    let tokens = tokens(text);
-    tokens.iter().enumerate().any(|(at, token)| token.text.eq_ignore_ascii_case("replace") && tokens.get(at + 1).is_none_or(|next| next.text != "("))
 }
 
 /// The function that tells of the row that was inserted last.

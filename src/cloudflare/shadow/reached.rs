@@ -7,10 +7,13 @@ use std::rc::Rc;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use turso_parser::token::TokenType;
+
 use super::catalog::{Catalog, Table};
 use super::cells::{identifier, list, surely};
 use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
+use crate::domain::named::Named;
 use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When, is_rowid};
 use crate::domain::refusal::Problem;
 use crate::domain::tokens::tokens;
@@ -167,7 +170,7 @@ impl<'a> Schema<'a> {
         let any = |tables: &[String]| tables.iter().any(|table| names.contains(&table.to_ascii_lowercase()));
         // What an UPDATE sets may be read by another name, unless one plain SELECT reads other columns of that very table.
         let set = |(table, columns): &(String, Vec<String>)| {
-            let plain = !views && !query.starts_with("WITH") && tokens(query).iter().filter(|token| token.text.eq_ignore_ascii_case("select")).count() == 1;
+            let plain = !views && !query.starts_with("WITH") && tokens(query).iter().filter(|token| token.is_keyword(TokenType::TK_SELECT)).count() == 1;
             let by_another_name = self.described(table).is_none_or(|table| {
                 let alias = table.rowid_alias();
                 table.columns.iter().any(|column| column.generated)
@@ -189,7 +192,8 @@ impl<'a> Schema<'a> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         let (mut texts, mut views) = (vec![query.to_owned()], false);
         while let Some(text) = texts.pop() {
-            for token in tokens(&text) {
+            let named = Named::of(&text);
+            for token in tokens(&text).iter().filter(|token| !token.is_literal() || named.names(&token.text)) {
                 if names.insert(token.text.to_ascii_lowercase())
                     && let Some(view) = self.view(&token.text)
                 {
@@ -285,7 +289,10 @@ impl<'a> Schema<'a> {
     fn draws(&self, query: &str) -> bool {
         let mut texts = vec![query.to_owned()];
         texts.extend(self.names(query).0.iter().filter_map(|name| self.view(name)));
-        let told = |text: &String| tokens(text).iter().any(|token| ["changes", "total_changes", "last_insert_rowid"].iter().any(|call| token.text.eq_ignore_ascii_case(call)));
+        let told = |text: &String| {
+            let named = Named::of(text);
+            ["changes", "total_changes", "last_insert_rowid"].iter().any(|call| named.calls(call))
+        };
         texts.iter().any(|text| !volatile(text).is_empty() || told(text))
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::json;
+use turso_parser::token::TokenType;
 
 use super::base::Base;
 use super::catalog::{Catalog, remember_last};
@@ -20,9 +21,11 @@ use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::effect::Effect;
 use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
+use crate::domain::pragma::Setting;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::statement::Kind;
+use crate::domain::tokens::tokens;
 
 /// The rows of a statement as the answer has them.
 struct Rendered {
@@ -40,6 +43,12 @@ fn too_much() -> Problem {
         format!("The rows that this would answer are more than {MAX_RESULT_BYTES} bytes; nothing was run."),
         "Ask for fewer rows or columns at a time.",
     )
+}
+
+/// Whether a table has a foreign key that is checked at the end by itself.
+fn has_deferred_key(create_table: &str) -> bool {
+    let tokens = tokens(create_table);
+    tokens.iter().zip(tokens.iter().skip(1)).any(|(before, token)| before.is_keyword(TokenType::TK_INITIALLY) && token.is_keyword(TokenType::TK_DEFERRED))
 }
 
 /// What stands before a statement when SQLite is asked about it.
@@ -269,10 +278,17 @@ impl Shadow {
         }
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
-            Kind::Write if one.statement.defers_foreign_keys() => {
-                round.deferred = true;
+            Kind::Write if let Some(setting) = one.statement.setting() => {
                 round.figures.push(Figures { changes: 0, last_row_id: self.counters()?.1 });
-                Ok(self.database.answer(text, &params).map_err(store_error)?)
+                match setting {
+                    Setting::DeferForeignKeys => {
+                        round.deferred = true;
+                        Ok(self.database.answer(text, &params).map_err(store_error)?)
+                    }
+                    // Neither does anything to the rows of the rehearsal, and both would stay on the connection.
+                    Setting::ForeignKeys { .. } => Ok(Answered::empty(&[])),
+                    Setting::Optimize => Ok(Answered::empty(&["optimize"])),
+                }
             }
             Kind::Read | Kind::Write => {
                 if one.statement.describes_schema || one.statement.is_explain() {
@@ -288,7 +304,10 @@ impl Shadow {
         let known = self.programs.borrow().deferred;
         let deferred = match known {
             Some(known) => known,
-            None => self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%' LIMIT 1", &[])?.first().is_some(),
+            None => {
+                let definitions = self.database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%'", &[])?;
+                definitions.iter().filter_map(|row| row.text(0)).any(|sql| has_deferred_key(&sql))
+            }
         };
         self.programs.borrow_mut().deferred = Some(deferred);
         if (deferred || asked) && copies::broken_foreign_key(&self.database, &sorted::set(catalog.hydrated.union(&catalog.partial).cloned()))?.is_some() {

@@ -19,7 +19,6 @@ use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
 use crate::domain::statement::{Kind, Statement};
-use crate::domain::tokens::tokens;
 
 impl Shadow {
     pub(super) fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
@@ -37,8 +36,7 @@ impl Shadow {
             self.require(catalog, reached.iter().cloned().chain(content))?;
         }
         // Rows that go with a table or a column, or by the actions of foreign keys: no trigger of the gateway stands while the schema changes.
-        let removes =
-            one.statement.verb == "DROP TABLE" || (one.statement.verb == "ALTER TABLE" && tokens(&one.statement.text).iter().any(|token| token.text.eq_ignore_ascii_case("drop")));
+        let removes = one.statement.verb == "DROP TABLE" || drops_column(&one.statement);
         let mut before = BTreeMap::new();
         for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table)) {
             before.insert(table.clone(), Images::of(&self.database, table)?);
@@ -128,7 +126,7 @@ impl Shadow {
         if let Some((table, reason)) = catalog.incomplete.iter().find(|(table, _)| table.eq_ignore_ascii_case(target)) {
             return Err(not_rehearsable(&format!("A change of {table}, because {reason}"), "Leave it out of the dry run."));
         }
-        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| tokens(&statement.text).iter().any(|token| token.text.eq_ignore_ascii_case(name))) {
+        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| self.named(&statement.text).names(name)) {
             return Err(not_rehearsable(&format!("A definition that names {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run."));
         }
         Ok(())
@@ -161,7 +159,7 @@ impl Shadow {
             return Err(not_rehearsable("A write that reads the schema", "Read the schema first, and write what it said.").into());
         }
         let touched = if one.statement.is_explain() { Touched::default() } else { self.touched(&one.statement.text, params).map(|touched| (*touched).clone()).unwrap_or_default() };
-        let needed = if one.statement.checks_foreign_keys() { sorted::set(catalog::tables(&self.database)?) } else { touched.tables };
+        let needed = if one.statement.checks_every_table() { sorted::set(catalog::tables(&self.database)?) } else { touched.tables };
         self.require(catalog, needed)?;
         round.figures.push(Figures::default());
         let hidden = self.database.transaction(|| -> Result<(), Halt> {
@@ -193,6 +191,11 @@ fn renamed(statement: &Statement) -> Option<(String, String)> {
         Ok(Some(Cmd::Stmt(Stmt::AlterTable(AlterTable { name, body: AlterTableBody::RenameTo(new) })))) => Some((name.name.as_str().to_owned(), new.as_str().to_owned())),
         _ => None,
     }
+}
+
+fn drops_column(statement: &Statement) -> bool {
+    let parsed = Parser::new(statement.text.as_bytes()).next_cmd();
+    matches!(parsed, Ok(Some(Cmd::Stmt(Stmt::AlterTable(AlterTable { body: AlterTableBody::DropColumn(_), .. })))))
 }
 
 fn is_plain_index(sql: &str) -> bool {

@@ -1,7 +1,10 @@
 //! FTS5 tables: virtual tables, of which EXPLAIN does not tell the name and on which no trigger can stand.
 
+use turso_parser::token::TokenType;
+
 use super::catalog::virtual_tables;
 use crate::cloudflare::sql::Database;
+use crate::domain::named::Named;
 use crate::domain::refusal::Problem;
 use crate::domain::tokens::tokens;
 
@@ -50,7 +53,8 @@ pub fn known(database: &Database) -> Result<Vec<Virtual>, Problem> {
 pub fn content(sql: &str) -> Result<Content, String> {
     let tokens = tokens(sql);
     let texts: Vec<&str> = tokens.iter().map(|token| token.text.as_str()).collect();
-    let module = texts.iter().position(|text| text.eq_ignore_ascii_case("using")).and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
+    let using = tokens.iter().position(|token| token.is_keyword(TokenType::TK_USING));
+    let module = using.and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
     if module.eq_ignore_ascii_case("fts5vocab") {
         let of = texts.iter().position(|text| *text == "(").and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
         return Ok(Content::Vocabulary(of.to_owned()));
@@ -58,7 +62,9 @@ pub fn content(sql: &str) -> Result<Content, String> {
     if !module.eq_ignore_ascii_case("fts5") {
         return Err(format!("it is a virtual table of the module {module}"));
     }
-    let option = texts.windows(3).find(|three| three.first().is_some_and(|name| name.eq_ignore_ascii_case("content")) && three.get(1) == Some(&"="));
+    // FTS5 takes the beginning of an option's name for the option.
+    let is_content = |name: &&str| "content".starts_with(&name.to_ascii_lowercase());
+    let option = texts.windows(3).find(|three| three.first().is_some_and(is_content) && three.get(1) == Some(&"="));
     match option.and_then(|three| three.get(2)) {
         None => Ok(Content::Own),
         Some(&"") => Err("it keeps an index without the content, which cannot be copied".into()),
@@ -69,8 +75,9 @@ pub fn content(sql: &str) -> Result<Content, String> {
 /// Those that a statement, or any view or trigger, names: which of them it uses is not told otherwise.
 pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<Vec<Virtual>, Problem> {
     let definitions = database.run("SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-    let texts: Vec<String> = definitions.iter().filter_map(|row| row.text(0)).chain(std::iter::once(statement.to_owned())).collect();
-    let names = |name: &str| texts.iter().any(|text| tokens(text).iter().any(|token| token.text.eq_ignore_ascii_case(name)));
+    let mut texts: Vec<Named> = definitions.iter().filter_map(|row| row.text(0)).map(|text| Named::of(&text)).collect();
+    texts.push(Named::of(statement));
+    let names = |name: &str| texts.iter().any(|text| text.names(name));
     let mut found: Vec<Virtual> = known.iter().filter(|one| names(&one.name)).cloned().collect();
     // A vocabulary shows what another one holds.
     let of: Vec<String> = found.iter().flat_map(Virtual::needs).collect();

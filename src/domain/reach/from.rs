@@ -26,7 +26,7 @@ pub(super) struct Cte {
 impl Cte {
     /// Whether it may name itself.
     pub fn is_recursive(&self) -> bool {
-        crate::domain::tokens::tokens(&self.select.to_string()).iter().any(|token| token.text.eq_ignore_ascii_case(&self.name))
+        crate::domain::named::Named::of(&self.select.to_string()).names(&self.name)
     }
 }
 

@@ -221,14 +221,13 @@ pub fn reads_what_it_sets(update: &str) -> bool {
     let columns: Vec<&str> = update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str()).collect();
     let target = update.tbl_name.name.as_str();
     update.sets.iter().flat_map(|set| walk::subqueries(&set.expr)).any(|select| {
-        let tokens = crate::domain::tokens::tokens(&select.to_string());
-        let names = |name: &str| tokens.iter().any(|token| token.text.eq_ignore_ascii_case(name));
-        let reads_target = tokens
-            .iter()
-            .zip(tokens.iter().skip(1))
-            .any(|(before, token)| token.text.eq_ignore_ascii_case(target) && ["from", "join", ",", "("].iter().any(|word| before.text.eq_ignore_ascii_case(word)));
-        let compound = ["union", "except", "intersect"].iter().any(|word| names(word));
-        compound && reads_target && (columns.iter().any(|column| names(column)) || names("*"))
+        let text = select.to_string();
+        let tokens = crate::domain::tokens::tokens(&text);
+        let names = |name: &str| tokens.iter().any(|token| !token.is_literal() && token.text.eq_ignore_ascii_case(name));
+        let reads_target = crate::domain::named::Named::of(&text).names(target);
+        let compound = [TokenType::TK_UNION, TokenType::TK_EXCEPT, TokenType::TK_INTERSECT];
+        let is_compound = tokens.iter().any(|token| compound.iter().any(|kind| token.is_keyword(*kind)));
+        is_compound && reads_target && (columns.iter().any(|column| names(column)) || names("*"))
     })
 }
 

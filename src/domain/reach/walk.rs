@@ -152,7 +152,10 @@ pub fn looks_around(expr: &Expr) -> bool {
 
 /// Whether a subquery in an expression calls something with the name of an aggregate.
 pub fn aggregates_inside(expr: &Expr) -> bool {
-    subqueries(expr).iter().any(|select| crate::domain::tokens::tokens(&select.to_string()).iter().any(|token| AGGREGATES.contains(&token.text.to_ascii_lowercase().as_str())))
+    subqueries(expr).iter().any(|select| {
+        let named = crate::domain::named::Named::of(&select.to_string());
+        AGGREGATES.iter().any(|aggregate| named.calls(aggregate))
+    })
 }
 
 /// Whether a window is in an expression.

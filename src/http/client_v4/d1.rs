@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::{Refusal, Understood};
 use crate::cloudflare::wire::Payload;
-use crate::domain::arguments::few_arguments;
 use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS, d1_value};
 use crate::domain::operation::{BoundStatement, Call, DatabaseCall, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
@@ -63,12 +62,6 @@ impl Body {
 
 /// The statements of a body, each checked.
 pub fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
-    let statements = divided(body)?;
-    statements.iter().try_for_each(|one| few_arguments(&one.statement.text))?;
-    Ok(statements)
-}
-
-fn divided(body: Body) -> Result<Vec<BoundStatement>, Problem> {
     match body {
         Body { sql: Some(sql), params, batch: None } => one(Query { sql, params }),
         Body { sql: None, params: None, batch: Some(batch) } => several(batch),

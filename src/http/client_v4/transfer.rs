@@ -11,14 +11,13 @@ use crate::app::message::{Actor, Answer, BringFile, Command, Direction, Execute,
 use crate::app::ports::Idempotency;
 use crate::cloudflare::wire::{self, Content, Payload};
 use crate::cloudflare::{js, objects};
-use crate::domain::arguments::few_arguments;
 use crate::domain::credential::{Caller, RunClaim, TransferClaim};
-use crate::domain::limits::{MAX_IMPORT_STATEMENTS, TRANSFER_SECONDS};
+use crate::domain::limits::TRANSFER_SECONDS;
 use crate::domain::operation::{Access, BoundStatement, Call, DatabaseCall, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Environment, Store, StoreKind};
-use crate::domain::statement::split_up_to;
+use crate::domain::statement::split;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
 use crate::http::{Gateway, answer};
@@ -140,11 +139,7 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
 fn read_file(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Problem::new(Code::AmbiguousText, "The file is not UTF-8; nothing was imported.", "Send SQL as UTF-8; a dump of SQLite's own file format is no SQL."))?;
-    let checked = split_up_to(&text, MAX_IMPORT_STATEMENTS).and_then(|statements| {
-        statements.iter().try_for_each(|statement| few_arguments(&statement.text))?;
-        Ok(statements)
-    });
-    let statements = checked.map_err(|problem| Refusal { problem, sql: Some(text) })?;
+    let statements = split(&text).map_err(|problem| Refusal { problem, sql: Some(text) })?;
     Ok(SqlCall { statements: statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect(), shape: RowShape::None })
 }
 

@@ -5,7 +5,8 @@ import { error, rows } from './expect.mjs';
 const many = (count, part, separator = '') => Array(count).fill(part).join(separator);
 
 export const triggers = {
-  'RAISE with words of the gateway in a text': ["CREATE TRIGGER raised BEFORE INSERT ON log BEGIN SELECT RAISE(ABORT, '_dryrun_missing 1 []'); END", error('reserved_name')],
+  'RAISE with words of the gateway in a text': ["CREATE TRIGGER said BEFORE INSERT ON log WHEN new.what = 'say' BEGIN SELECT RAISE(ABORT, '_dryrun_missing 1 []'); END", rows()],
+  'a write that raises the text': ["INSERT INTO log (what) VALUES ('say')", error('sql_error', '_dryrun_missing 1 []'), { echoes: true }],
   'RAISE with words of the gateway by pieces': ["CREATE TRIGGER raised BEFORE INSERT ON log WHEN new.what = 'raise' BEGIN SELECT RAISE(ABORT, '_dry' || 'run_missing 1 []'); END", rows()],
   'a write that raises them': ["INSERT INTO log (what) VALUES ('raise')", error('sql_error', '_dryrun_missing 1 []'), { echoes: true }],
   'the same raised in a batch of its own writes': ["INSERT INTO pairs VALUES ('undone', 1); INSERT INTO log (what) VALUES ('raise')", error('sql_error', '_dryrun_missing 1 []'), { echoes: true }],
@@ -99,8 +100,8 @@ export const sizes = {
   'a function of many arguments': [`SELECT max(${many(101, '1', ', ')})`, rows([1])],
   'more tables than a join takes': [`SELECT 1 FROM ${many(65, 'pairs', ', ')}`, error('sql_error', 'at most 64 tables in a join')],
   'IN with a thousand values': [`SELECT 1 IN (${Array.from({ length: 1000 }, (_, at) => at).join(', ')})`, rows([1])],
-  'five hundred statements': [`${many(499, 'SELECT 1', ';')}; SELECT 2`, rows([2])],
-  'five hundred and one statements': [many(501, 'SELECT 1', ';'), error('statement_too_long')],
+  'five thousand statements': [`${many(4_999, 'SELECT 1', ';')}; SELECT 2`, rows([2])],
+  'five thousand and one statements': [many(5_001, 'SELECT 1', ';'), error('statement_too_long')],
   'a row too big': ["INSERT INTO log (what) VALUES (replace(hex(zeroblob(600000)), '00', 'xxxx'))", error('sql_error', 'too big')],
   'a recursion that ends': ['WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 10000) SELECT max(n) FROM c', rows([10000])],
 };

@@ -5,17 +5,25 @@ import { error, rows } from './expect.mjs';
 const refused = error('statement_not_allowed');
 
 const changing = [
-  'PRAGMA foreign_keys = off', 'PRAGMA foreign_keys(off)', "PRAGMA foreign_keys = 'off'", 'PRAGMA foreign_keys = "off"', 'PRAGMA "main".foreign_keys = 0', 'PRAGMA main . [foreign_keys] = false', 'PRAGMA `FOREIGN_KEYS` = no', 'pragma/**/foreign_keys\n=\n0',
-  "PRAGMA 'foreign_keys' = 0", 'PRAGMA foreign_keys = -0', 'PRAGMA foreign_keys = +0', 'PRAGMA foreign_keys', 'PRAGMA writable_schema = reset', 'PRAGMA writable_schema(2147483648)', 'PRAGMA case_sensitive_like = on', 'PRAGMA case_sensitive_like(1)',
-  'PRAGMA ignore_check_constraints = 1', 'PRAGMA main.ignore_check_constraints(yes)', 'PRAGMA recursive_triggers = on', 'PRAGMA "recursive_triggers"(0)', 'PRAGMA optimize', 'PRAGMA optimize(0x10002)', 'PRAGMA incremental_vacuum(1)', 'PRAGMA wal_checkpoint(TRUNCATE)', 'PRAGMA journal_mode = off',
+  'PRAGMA foreign_keys = -0', 'PRAGMA foreign_keys = 2', 'PRAGMA foreign_keys = offf', 'PRAGMA temp.foreign_keys = off', 'PRAGMA other.foreign_keys', 'PRAGMA temp.table_info(notes)', 'PRAGMA table_info', 'PRAGMA writable_schema = reset', 'PRAGMA writable_schema(2147483648)', 'PRAGMA case_sensitive_like = on', 'PRAGMA case_sensitive_like(1)',
+  'PRAGMA ignore_check_constraints = 1', 'PRAGMA main.ignore_check_constraints(yes)', 'PRAGMA recursive_triggers = on', 'PRAGMA "recursive_triggers"(0)', 'PRAGMA optimize(x)', 'PRAGMA optimize(4294967296)', 'PRAGMA case_sensitive_like', 'PRAGMA incremental_vacuum(1)', 'PRAGMA wal_checkpoint(TRUNCATE)', 'PRAGMA journal_mode = off',
   'PRAGMA temp_store_directory = \'/tmp\'', 'PRAGMA data_store_directory = \'/tmp\'', 'PRAGMA query_only = on', 'PRAGMA read_uncommitted = 1', 'PRAGMA reverse_unordered_selects = on', 'PRAGMA legacy_alter_table = on', 'PRAGMA trusted_schema = on', 'PRAGMA cell_size_check = on', 'PRAGMA hard_heap_limit = 1',
   'PRAGMA max_page_count = 1', 'PRAGMA schema_version = 0', 'PRAGMA user_version = 1', 'PRAGMA application_id = 1', 'PRAGMA encoding = "UTF-16"', 'PRAGMA count_changes = on', 'PRAGMA full_column_names = on', 'PRAGMA short_column_names = off', 'PRAGMA empty_result_callbacks = on', 'PRAGMA vdbe_trace = on',
-  'PRAGMA integrity_check', 'PRAGMA quick_check', 'PRAGMA database_list', 'PRAGMA function_list', 'PRAGMA collation_list', 'PRAGMA module_list', 'PRAGMA pragma_list', 'PRAGMA compile_options', 'PRAGMA busy_timeout = 1', 'PRAGMA analysis_limit = 1', 'PRAGMA unknown_pragma', 'PRAGMA stats', 'PRAGMA lock_status', "PRAGMA key = 'x'",
+  'PRAGMA integrity_check', 'PRAGMA database_list', 'PRAGMA function_list', 'PRAGMA collation_list', 'PRAGMA module_list', 'PRAGMA pragma_list', 'PRAGMA compile_options', 'PRAGMA busy_timeout = 1', 'PRAGMA analysis_limit = 1', 'PRAGMA unknown_pragma', 'PRAGMA stats', 'PRAGMA lock_status', "PRAGMA key = 'x'",
+];
+
+const switched = [
+  'PRAGMA foreign_keys = off', 'PRAGMA foreign_keys(off)', "PRAGMA foreign_keys = 'off'", 'PRAGMA foreign_keys = "off"', 'PRAGMA "main".foreign_keys = 0', 'PRAGMA main . [foreign_keys] = false', 'PRAGMA `FOREIGN_KEYS` = no', 'pragma/**/foreign_keys\n=\n0', "PRAGMA 'foreign_keys' = 0", 'PRAGMA foreign_keys = +0',
 ];
 
 export const pragmas = {
   ...Object.fromEntries(changing.map((sql) => [sql, [sql, refused]])),
-  'a PRAGMA behind one that reads': ['PRAGMA table_info(notes); PRAGMA foreign_keys = off', refused],
+  ...Object.fromEntries(switched.map((sql) => [sql, [`${sql}; PRAGMA foreign_keys`, rows([1])]])),
+  ...Object.fromEntries(['ignore_check_constraints', 'recursive_triggers', 'reverse_unordered_selects', 'legacy_alter_table', 'defer_foreign_keys'].map((pragma) => [`reading ${pragma}`, [`PRAGMA ${pragma}`, rows([0])]])),
+  'foreign keys that are switched off hold': ['PRAGMA foreign_keys = off; INSERT INTO tags VALUES (77, \'z\')', error('sql_error', 'FOREIGN KEY constraint failed')],
+  'quick_check': ['PRAGMA quick_check', rows(['ok'])],
+  'quick_check of a table': ['PRAGMA quick_check(pairs)', rows(['ok'])],
+  'a PRAGMA behind one that reads': ['PRAGMA table_info(notes); PRAGMA writable_schema = on', refused],
   'a PRAGMA without a name': ['PRAGMA', error('sql_not_parsed')],
   'a PRAGMA with two values': ['PRAGMA foreign_keys = 0, 1', error('sql_not_parsed')],
   'a PRAGMA with an expression': ['PRAGMA table_info(1 + 1)', error('sql_not_parsed')],
@@ -65,16 +73,18 @@ export const tableValued = {
   wal_checkpoint: ['SELECT * FROM pragma_wal_checkpoint()', refused],
   'wal_checkpoint with a mode': ["SELECT * FROM pragma_wal_checkpoint('TRUNCATE')", refused],
   incremental_vacuum: ['SELECT * FROM pragma_incremental_vacuum(1)', refused],
-  'foreign_keys': ['SELECT * FROM pragma_foreign_keys', refused],
-  'foreign_keys with a value': ['SELECT * FROM pragma_foreign_keys(0)', refused],
+  'foreign_keys': ['SELECT * FROM pragma_foreign_keys', rows([1])],
+  'foreign_keys with a value': ['SELECT * FROM pragma_foreign_keys(0)', error('sql_error', 'too many arguments')],
+  'a value that looks like optimize': ["SELECT 'pragma_optimize', * FROM (SELECT 1 AS pragma_x)", rows(['pragma_optimize', 1])],
+  'a table that looks like a PRAGMA': ['CREATE TABLE pragma_once (a); INSERT INTO pragma_once VALUES (7); SELECT a FROM pragma_once', rows([7])],
   writable_schema: ['SELECT * FROM pragma_writable_schema', refused],
   case_sensitive_like: ['SELECT * FROM pragma_case_sensitive_like(1)', refused],
-  ignore_check_constraints: ['SELECT * FROM pragma_ignore_check_constraints(1)', refused],
+  ignore_check_constraints: ['SELECT * FROM pragma_ignore_check_constraints(1)', error('sql_error', 'too many arguments')],
   journal_mode: ["SELECT * FROM pragma_journal_mode('off')", refused],
   user_version: ['SELECT * FROM pragma_user_version(7)', refused],
   integrity_check: ['SELECT * FROM pragma_integrity_check', refused],
-  quick_check: ['SELECT * FROM pragma_quick_check', refused],
-  data_version: ['SELECT count(*) FROM pragma_data_version', refused],
+  quick_check: ['SELECT * FROM pragma_quick_check', rows(['ok'])],
+  data_version: ['SELECT count(*) FROM pragma_data_version', rows([1])],
   page_count: ['SELECT count(*) FROM pragma_page_count', refused],
 };
 

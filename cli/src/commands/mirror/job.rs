@@ -11,7 +11,7 @@ use crate::say::Say;
 
 /// Longest batch that is sent, in bytes of its texts and values. The gateway takes 26 MB.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Most statements of a batch; the gateway takes 500.
+/// Most statements of a batch; the gateway takes 5,000.
 pub const MAX_BATCH: usize = 480;
 
 /// A mirror.
