@@ -140,10 +140,8 @@ fn foreign_keys_stay_on(entries: &[Entry], cascades: &[Hazard]) -> Option<Hazard
     if operations.is_empty() {
         return None;
     }
-    let mut message = Words::new("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on.");
-    for cascade in cascades.iter().take(MAX_NAMED) {
-        message = message.say(" ").and(cascade.message.clone());
-    }
+    let own = Words::new("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on.");
+    let message = cascades.iter().take(MAX_NAMED).fold(own, |words, cascade| words.say(" ").and(cascade.message.clone()));
     Some(Hazard { kind: HazardKind::ForeignKeysStayOn, message, operations })
 }
 
@@ -240,8 +238,7 @@ mod tests {
 
     fn check(entries: &[Entry], effects: &[(Position, Effect)], expected: Option<(&str, &[Position])>) {
         let found = foreign_keys_stay_on(entries, &cascades(entries, effects));
-        let found = found.map(|found| (found.message.to_string(), found.operations));
-        assert_eq!(found.as_ref().map(|(message, operations)| (message.as_str(), operations.as_slice())), expected);
+        assert_eq!(found.as_ref().map(|found| (found.message.to_string(), found.operations.as_slice())), expected.map(|(message, operations)| (message.to_owned(), operations)));
     }
 
     #[test]
@@ -251,9 +248,9 @@ mod tests {
         check(
             &[entry(3, "done", &rebuild), entry(4, "skipped", &["PRAGMA foreign_keys = off"])],
             &gone,
-            Some(("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.", &[3, 4])),
+            Some(("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.", &[3, 4])),
         );
-        check(&[entry(3, "done", &rebuild)], &[], Some(("PRAGMA foreign_keys = off has no effect on D1: foreign keys stay on.", &[3])));
+        check(&[entry(3, "done", &rebuild)], &[], Some(("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on.", &[3])));
         // Nothing is said of what was refused, of switching them on, or of the words as a value.
         check(&[entry(3, "refused", &rebuild), entry(4, "failed", &rebuild)], &gone, None);
         check(&[entry(3, "done", &["PRAGMA foreign_keys = on", "SELECT 'PRAGMA foreign_keys = off'"])], &gone, None);

@@ -94,6 +94,7 @@ describe('wrangler and D1', () => {
     writeFileSync(project.at('migrations/0003_filled.sql'), filled(4_998));
     await ok('d1', 'migrations', 'apply', 'DB', '--remote');
     assert.deepEqual(await rows('SELECT count(*) AS n FROM filled'), [{ n: 4_998 }]);
+    await ok('d1', 'execute', 'DB', '--remote', '--command', 'DROP TABLE filled');
     rmSync(project.at('migrations/0003_filled.sql'));
   }, async () => {
     assert.deepEqual(await stage.db.all('SELECT name FROM d1_migrations'), [{ name: '0001_priority.sql' }, { name: '0002_audit.sql' }, { name: '0003_filled.sql' }]);

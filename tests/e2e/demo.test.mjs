@@ -42,7 +42,7 @@ describe('the demo', () => {
 
   shows('reports the statement that the gateway refused', /PRAGMA writable_schema/, /statement_not_allowed/);
 
-  shows('says that foreign keys stay on', /`PRAGMA foreign_keys = off` has no effect on D1/);
+  shows('says that foreign keys stay on', /PRAGMA foreign_keys = OFF has no effect on D1/);
 
   shows('reports what was skipped', /skipped/i, /PW-2019-0044/);
 

@@ -205,6 +205,7 @@ impl Shadow {
                 let _ = self.touched(&one.statement.text, &bindings(&one.params));
             }
             for (at, one) in request.call.statements.iter().enumerate() {
+                self.look_ahead(&request.call.statements, at);
                 match self.statement(&mut round, &mut next, one, request, &Look { at, ..look.clone() }) {
                     Ok(answered) => {
                         let text = rows_to_json(&answered, request.call.shape)?;
@@ -263,6 +264,19 @@ impl Shadow {
         let round = round?;
         *catalog = next;
         Ok(round)
+    }
+
+    /// Asks about the statements behind one that read how much it changed. After a change of the schema nothing is known of them any more.
+    fn look_ahead(&self, statements: &[BoundStatement], at: usize) {
+        let reads_changes = |one: &&BoundStatement| !one.statement.is_explain() && self.named(&one.statement.text).calls("changes");
+        let mut rest = statements.iter().skip(at);
+        if rest.next().filter(reads_changes).is_some() {
+            return;
+        }
+        for one in rest.take_while(reads_changes) {
+            // What cannot be prepared says so when it runs.
+            let _ = self.touched(&one.statement.text, &bindings(&one.params));
+        }
     }
 
     fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
