@@ -16,6 +16,8 @@ function drawing(seed) {
 
 const values = [
   'NULL', '0', '-1', '9223372036854775807', '1.5', '9e999', '-9e999', '1e15', "''", "'it''s; -- /*'", "'☃ \u{1f600}'", "'a' || char(0) || 'b'", 'char(65279)', 'char(65533)', "'line' || char(10, 13)",
+  // Values that look like names which agents may not use.
+  "'pragma_once'", "'_dryrun_x'", "'_cf_KV'", "'OR ROLLBACK'", "'sqlite_master'",
   "CAST(x'ff41c3' AS TEXT)", "x''", "x'00ff'", "replace(hex(zeroblob(2000)), '00', 'é''')", "replace(hex(zeroblob(70000)), '00', 'é')", 'zeroblob(60000)',
 ];
 

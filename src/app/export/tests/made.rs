@@ -7,6 +7,8 @@ const NAMES: [&str; 9] = ["plain", "a b", "Group", "it's", "sem;icolon", "été"
 const TYPES: [&str; 8] = ["", "INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "VARCHAR(20)", "BOOLEAN"];
 const STRICT_TYPES: [&str; 6] = ["INTEGER", "TEXT", "REAL", "BLOB", "ANY", "INT"];
 
+const HOSTILE: &[&str] = &["pragma_once", "_dryrun_x", "_cf_KV", "__miniflare_x", "OR ROLLBACK", "sqlite_master", "total_changes()"];
+
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -26,6 +28,8 @@ fn value(rng: &mut Rng) -> String {
         4 => format!("x'{}'", hex::encode((0..rng.usize(..9)).map(|_| rng.u8(..)).collect::<Vec<_>>())),
         5 => format!("CAST(x'{}' AS TEXT)", hex::encode((0..rng.usize(..9)).map(|_| rng.u8(..)).collect::<Vec<_>>())),
         6 => of(rng, &["''", "'it''s; --'", "'/*'", "'☃ \u{1f600}'", "char(0)", "'a' || char(0) || 'b'", "char(65279)", "char(65533)", "'line' || char(10, 13)", "'NULL'"]).into(),
+        // Values that look like names which agents may not use.
+        17 => format!("'{}'", of(rng, HOSTILE)),
         7 => format!("replace(hex(zeroblob({})), '00', '{}')", rng.usize(1..3_000), of(rng, &["x", "é", "''"])),
         8 if rng.u8(..6) == 0 => format!("zeroblob({})", rng.usize(40_000..120_000)),
         9 | 10 => format!("'v{number}'"),
@@ -53,7 +57,7 @@ fn type_of(key: &str) -> &'static str {
 fn table(rng: &mut Rng, index: usize, all: &[String], keys: &[Vec<String>]) -> (Table, String) {
     let strict = rng.u8(..5) == 0;
     let name = all[index].clone();
-    let mut columns: Vec<String> = (0..rng.usize(1..6)).map(|n| format!("{}{n}", of(rng, &["c", "C c", "rowid", "order", "é'"]))).collect();
+    let mut columns: Vec<String> = (0..rng.usize(1..6)).map(|n| format!("{}{n}", of(rng, &["c", "C c", "rowid", "order", "é'", "rollback", "pragma_x"]))).collect();
     let types = if strict { &STRICT_TYPES[..] } else { &TYPES[..] };
     let mut parts: Vec<String> = Vec::new();
     for column in &columns {
@@ -62,7 +66,8 @@ fn table(rng: &mut Rng, index: usize, all: &[String], keys: &[Vec<String>]) -> (
             0 => part.push_str(" UNIQUE"),
             1 => part.push_str(" COLLATE NOCASE"),
             2 => part.push_str(" DEFAULT (1 + 1)"),
-            3 => part.push_str(&format!(" CHECK ({} IS NOT 'never')", quoted(column))),
+            3 => part.push_str(&format!(" CHECK ({} IS NOT '{}')", quoted(column), of(rng, HOSTILE))),
+            4 => part.push_str(&format!(" DEFAULT '{}'", of(rng, HOSTILE))),
             _ => {}
         }
         parts.push(part);
@@ -177,7 +182,7 @@ fn around(database: &Connection, rng: &mut Rng, tables: &[Table]) {
             0 => format!("CREATE INDEX i{number} ON {name} ({column} COLLATE NOCASE DESC)"),
             1 => format!("CREATE INDEX i{number} ON {name} (length({column})) WHERE {column} IS NOT NULL"),
             2 => format!("CREATE UNIQUE INDEX i{number} ON {name} ({column})"),
-            3 => format!("CREATE VIEW v{number} AS SELECT {column} AS x FROM {name} -- the end"),
+            3 => format!("CREATE VIEW v{number} AS SELECT {column} AS x FROM {name} WHERE {column} <> '{}' -- the end", of(rng, HOSTILE)),
             4 => format!("CREATE VIEW v{number} AS SELECT x FROM v{other} UNION ALL SELECT {column} FROM {name}"),
             5 => format!("CREATE TRIGGER t{number} AFTER INSERT ON {name} BEGIN INSERT INTO log (what) VALUES ('t{number}; ' || new.{column}); END"),
             6 => format!("CREATE TRIGGER t{number} BEFORE INSERT ON {name} WHEN new.{column} IS NOT NULL BEGIN SELECT RAISE(ABORT, 'never'); END"),
