@@ -101,6 +101,10 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
         }
         let text = significant(fragment)?;
         few_arguments(text)?;
+        // The body of a trigger has semicolons in it, so its pieces say nothing of the whole.
+        if text.len() > MAX_STATEMENT_BYTES {
+            return Err(too_long());
+        }
         statements.push(classify(command, text)?);
     }
     if statements.is_empty() {
@@ -169,14 +173,18 @@ fn scan(sql: &str) -> Result<(), Problem> {
             ));
         }
         if end - statement_start > MAX_STATEMENT_BYTES {
-            return Err(Problem::new(
-                Code::StatementTooLong,
-                format!("A statement is longer than D1's {MAX_STATEMENT_BYTES} bytes; nothing was run."),
-                "Bind long values as parameters, or split the statement.",
-            ));
+            return Err(too_long());
         }
     }
     Ok(())
+}
+
+fn too_long() -> Problem {
+    Problem::new(
+        Code::StatementTooLong,
+        format!("A statement is longer than D1's {MAX_STATEMENT_BYTES} bytes; nothing was run."),
+        "Bind long values as parameters, or split the statement.",
+    )
 }
 
 /// Whether the parser and SQLite are sure to divide a text alike.
@@ -424,6 +432,7 @@ mod tests {
         check(&format!("SELECT 1{}", " AND 1".repeat(5_000)), "refused sql_not_parsed");
         assert_eq!(split(&"SELECT 1;".repeat(5_001)).unwrap_err().code, Code::StatementTooLong);
         assert_eq!(split(&"SELECT 1;".repeat(5_000)).unwrap().len(), 5_000);
+        check(&format!("CREATE TRIGGER g AFTER INSERT ON t BEGIN {} END", "DELETE FROM t;".repeat(8_000)), "refused statement_too_long");
     }
 
     proptest! {

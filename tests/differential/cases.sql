@@ -526,3 +526,56 @@ SELECT name, seq FROM sqlite_sequence WHERE name IN ('t', 'o')
 INSERT INTO t (s) VALUES ('far') RETURNING k
 INSERT INTO o (s) SELECT seq FROM sqlite_sequence WHERE name IN ('t', 'o')
 SELECT k, s FROM o
+
+# an INSERT of one row into a parent that a foreign key does not fit
+CREATE TABLE t0 (id TEXT PRIMARY KEY, n INTEGER, x INT)
+CREATE TABLE t1 (id INTEGER PRIMARY KEY, p0 INT, FOREIGN KEY (p0) REFERENCES t0 (x))
+--
+INSERT INTO t0 (id, n, x) VALUES ('_', 8, 1)
+INSERT INTO t0 (id, n, x) VALUES ('a', 1, 1), ('b', 2, 2)
+UPDATE t0 SET n = 9 WHERE id = '_'
+DELETE FROM t0
+
+# a pattern that is too complex, met by a look-up first
+CREATE TABLE lk (id INTEGER PRIMARY KEY, s TEXT, n INT)
+INSERT INTO lk VALUES (1, 'x', 1), (2, 'y', 2)
+--
+DELETE FROM lk WHERE s LIKE 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa%'
+DELETE FROM lk WHERE id = 7 AND s LIKE 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa%'
+DELETE FROM lk WHERE id = 1 AND s LIKE 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa%'
+
+# what is no JSON, met by a look-up first
+CREATE TABLE m (id INTEGER PRIMARY KEY, j TEXT, n INT)
+INSERT INTO m VALUES (1, 'no json', 1), (2, '{"x":1}', 2)
+--
+UPDATE m SET j = '{}' WHERE json_extract(j, '$.x') IS NOT NULL
+UPDATE m SET n = 5 WHERE n = 2 AND json_extract(j, '$.x') = 1
+UPDATE m SET n = 9 WHERE json_valid(j) AND json_extract(j, '$.x') = 1
+DELETE FROM m WHERE n = 1 AND json_extract(j, '$.x') = 1
+
+# a REPLACE past a unique index on an expression
+CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT, n INT)
+CREATE UNIQUE INDEX ts ON t (lower(s))
+INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)
+--
+REPLACE INTO t VALUES (3, 'A', 3)
+UPDATE OR REPLACE t SET s = 'B' WHERE id = 3
+SELECT * FROM t
+
+# a REPLACE on a table that refers to itself
+CREATE TABLE t (id INTEGER PRIMARY KEY, up INT REFERENCES t ON DELETE SET NULL, n INT)
+INSERT INTO t VALUES (1, NULL, 1), (2, 1, 2), (3, 2, 3)
+--
+REPLACE INTO t VALUES (2, 1, 22)
+REPLACE INTO t VALUES (1, 2, 11), (5, 1, 5)
+REPLACE INTO t VALUES (1, 77, 11)
+SELECT * FROM t
+
+# a value of another type in a STRICT table that is copied row by row
+CREATE TABLE t (id INTEGER PRIMARY KEY, u TEXT UNIQUE, n INT NOT NULL) STRICT
+INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2)
+--
+INSERT INTO t VALUES (3, 'a', 'x')
+INSERT INTO t VALUES (1, 'q', 'x')
+INSERT OR IGNORE INTO t VALUES (3, 'a', 'x')
+UPDATE t SET u = 'b', n = 'x' WHERE id = 1

@@ -60,6 +60,9 @@ pub fn play(gateway: &mut Gateway, setup: &[String], oracle: &Oracle, next: &mut
             && is_honest(refused)
         {
             *counts.entry(reason(&refused.code, &refused.message)).or_default() += 1;
+            if std::env::var_os("DIFFERENTIAL_REFUSED").is_some() {
+                eprintln!("refused: {} <- {}", refused.message, shown(&step));
+            }
             continue;
         }
         let front = matches!(&dry, Err(refused) if refused.code != "sql_error");

@@ -14,8 +14,8 @@ pub struct Regime {
     pub rows: fn(&mut Dice) -> usize,
     /// Percent of the statements that reach few rows by a key or an index.
     pub narrow: usize,
-    /// Least percent of the statements that have to be carried out.
-    pub least: usize,
+    /// Most percent of the statements that may be refused.
+    pub most_refused: f64,
 }
 
 /// Percent of the sequences that have a table for text search.

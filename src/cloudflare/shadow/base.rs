@@ -24,6 +24,34 @@ const MAX_RESULT_COLUMNS: usize = 100;
 /// A SELECT with the values of its parameters.
 pub type Query = (String, Vec<Value>);
 
+/// Why the base did not answer a query.
+#[derive(Debug)]
+pub enum Unread {
+    /// SQLite's own error: the rows do not compute, or the schema is not what it was.
+    Sql(String),
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Problem(problem) => problem,
+            Unread::Sql(why) => Self::new(
+                Code::NotRehearsable,
+                format!("The database answered a query for rows that the rehearsal needs with an error ({why}); nothing was run."),
+                "If its schema was changed after the run copied it, start a new run.",
+            ),
+        }
+    }
+}
+
 /// The database behind a shadow.
 pub struct Base<'a> {
     pub env: &'a Env,
@@ -32,34 +60,27 @@ pub struct Base<'a> {
 
 impl Base<'_> {
     /// One SELECT, its rows as JavaScript arrays.
-    pub async fn select(&self, sql: &str) -> Result<Array, Problem> {
+    pub async fn select(&self, sql: &str) -> Result<Array, Unread> {
         let (mut results, _) = self.selects(&[(sql.to_owned(), Vec::new())]).await?;
         Ok(results.pop().unwrap_or_default())
     }
 
     /// SELECTs in one transaction, the rows of each, and the bytes that came.
-    pub async fn selects(&self, queries: &[Query]) -> Result<(Vec<Array>, u64), Problem> {
+    pub async fn selects(&self, queries: &[Query]) -> Result<(Vec<Array>, u64), Unread> {
         if queries.is_empty() {
             return Ok((Vec::new(), 0));
         }
         let statements: Vec<(&str, &[Value])> = queries.iter().map(|(sql, params)| (sql.as_str(), params.as_slice())).collect();
         let text = d1::send(self.env, self.store, &statements, RowShape::Arrays).await.map_err(|failure| match failure {
-            Failure::Problem(problem) => problem,
-            Failure::Sql(why) => {
-                js::log("error", "hydration_refused", &[("store", self.store), ("why", &why)]);
-                Problem::new(
-                    Code::NotRehearsable,
-                    format!("The rows that the statement reaches could not be read ({why}); nothing was run."),
-                    "Narrow its WHERE to rows by their key.",
-                )
-            }
+            Failure::Problem(problem) => Unread::Problem(problem),
+            Failure::Sql(why) => Unread::Sql(why),
             Failure::Unclear(why) => {
                 js::log("error", "hydration_failed", &[("store", self.store), ("why", &why)]);
-                Problem::new(
+                Unread::Problem(Problem::new(
                     Code::StoreUnavailable,
                     format!("The store {} could not be read for the rehearsal; nothing was run.", self.store),
                     "Try again. Nothing was written anywhere.",
-                )
+                ))
             }
         })?;
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);

@@ -52,8 +52,12 @@ pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(),
 /// Whether the triggers on a table are no longer than a statement may be. They name every column more than once.
 pub fn fits(table: &Table) -> bool {
     let names = table.column_names();
-    let about = names.iter().map(|name| BYTES_A_COLUMN + TIMES_A_NAME * name.len()).sum::<usize>();
-    about < MAX_STATEMENT_BYTES || triggers(table, true).iter().all(|(_, statement)| statement.len() + TIMES_A_NAME * table.name.len() < MAX_STATEMENT_BYTES)
+    let keys = if table.rowid.is_none() { table.primary_key().len() * BYTES_A_KEY_COLUMN } else { 0 };
+    let about = keys + names.iter().map(|name| BYTES_A_COLUMN + TIMES_A_NAME * name.len()).sum::<usize>();
+    let room = MAX_STATEMENT_BYTES - TIMES_A_NAME * table.name.len().min(MAX_STATEMENT_BYTES / TIMES_A_NAME);
+    // A row is also looked up by its key, which is written out once more.
+    let longest = || triggers(table, true).into_iter().map(|(_, statement)| statement.len()).chain([key(table, "x").len() + image("x", &names).len() + keys]).max();
+    about < room || longest().is_none_or(|longest| longest < room)
 }
 
 /// Why a table that does not fit cannot be written.
@@ -64,6 +68,8 @@ pub fn untellable(name: &str) -> Problem {
 /// More than a trigger says about a column, and more often than it names one: a table with few or short names need not be written out to be measured.
 const BYTES_A_COLUMN: usize = 900;
 const TIMES_A_NAME: usize = 40;
+/// The same of a column of the key of a table without rowids.
+const BYTES_A_KEY_COLUMN: usize = 3_000;
 
 /// Takes the triggers away from a STRICT table that a REPLACE needed.
 pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
@@ -153,6 +159,7 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
     let differs: Vec<String> = table
         .columns
         .iter()
+        .filter(|column| !column.uncomputed)
         .map(|column| {
             let (name, value) = (literal(&format!("{}\n", column.name)), identifier(&column.name));
             format!("(CASE WHEN octet_length(NEW.{value}) > {MAX_CELL_BYTES} AND CAST(OLD.{value} AS BLOB) IS NOT CAST(NEW.{value} AS BLOB) THEN {name} ELSE '' END)")

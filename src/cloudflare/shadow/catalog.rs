@@ -1,14 +1,15 @@
 //! What the shadow knows about itself, kept where no SQL can reach it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use turso_parser::ast::{Cmd, ColumnConstraint, CreateTableBody, NamedColumnConstraint, Stmt};
 use turso_parser::parser::Parser;
 use wasm_bindgen::JsValue;
 
-use super::LostChange;
 use super::cells::literal;
+use super::{LostChange, computed};
 use crate::cloudflare::sql::{Database, SqlError, unreadable, whole};
 use crate::domain::reach::{self, Affinity, Shape};
 use crate::domain::refusal::Problem;
@@ -47,6 +48,9 @@ pub struct Catalog {
     /// Tables of which a trigger or index is missing here, with the reason: writes to them would not be what they are.
     #[serde(default)]
     pub incomplete: BTreeMap<String, String>,
+    /// FTS5 tables whose index cannot be made again here from what it indexes, with SQLite's error.
+    #[serde(default)]
+    pub unbuilt: BTreeMap<String, String>,
     /// Rows copied, whatever became of the statements that needed them.
     #[serde(default)]
     pub rows: u64,
@@ -125,6 +129,10 @@ pub struct Column {
     pub key: u64,
     /// Whether it is computed from others.
     pub generated: bool,
+    /// Whether it is computed when it is read.
+    pub is_virtual: bool,
+    /// Whether some row cannot compute it; see [`super::computed`].
+    pub uncomputed: bool,
     /// Its declared type.
     pub declared: String,
     /// How its values compare.
@@ -148,6 +156,13 @@ pub struct ForeignKey {
     pub on_delete: String,
     /// What becomes of it when the other row gets another key.
     pub on_update: String,
+}
+
+impl ForeignKey {
+    /// The table that it refers to, if there is one and the columns are a key of it. What it refers to else is never looked at.
+    pub fn parent<'a>(&self, all: &'a [Rc<Table>]) -> Option<&'a Rc<Table>> {
+        all.iter().find(|other| other.name.eq_ignore_ascii_case(&self.parent)).filter(|parent| parent.has_key(self))
+    }
 }
 
 /// A table as the shadow has it.
@@ -187,7 +202,7 @@ impl Table {
         let sql = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.into()])?;
         let sql = sql.first().and_then(|row| row.text(0)).unwrap_or_default();
         let collations = collations(&sql);
-        let columns: Vec<Column> = database
+        let mut columns: Vec<Column> = database
             .run(&format!("SELECT name, pk, hidden, type, \"notnull\" AND dflt_value IS NOT NULL FROM pragma_table_xinfo({quoted}) WHERE hidden <> 1"), &[])?
             .iter()
             .map(|row| {
@@ -196,9 +211,24 @@ impl Table {
                 let declared = row.text(3).unwrap_or_default();
                 // ANY is a type of STRICT tables only; elsewhere it is a word like any other.
                 let affinity = if !strict && declared.eq_ignore_ascii_case("any") { Affinity::Numeric } else { Affinity::of(&declared) };
-                Column { affinity, name, key: row.count(1), generated: row.count(2) >= 2, declared, collation, replaces_null: row.count(4) == 1 }
+                let hidden = row.count(2);
+                Column {
+                    affinity,
+                    name,
+                    key: row.count(1),
+                    generated: hidden >= 2,
+                    is_virtual: hidden == 2,
+                    uncomputed: false,
+                    declared,
+                    collation,
+                    replaces_null: row.count(4) == 1,
+                }
             })
             .collect();
+        if columns.iter().any(|column| column.is_virtual) {
+            let uncomputed = computed::failing(database, name)?;
+            columns.iter_mut().for_each(|column| column.uncomputed = uncomputed.contains(&column.name));
+        }
         let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
         let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
         let (mut unique, mut partly_unique, mut key_index) = (Vec::new(), Vec::new(), Vec::new());
@@ -266,6 +296,23 @@ impl Table {
         if key.to.is_empty() { self.primary_key() } else { key.to.iter().map(|name| self.column(name).map_or_else(|| name.clone(), |column| column.name.clone())).collect() }
     }
 
+    /// Whether a foreign key refers to a key of this table. Where it does not, SQLite answers "foreign key mismatch" to whoever uses it, whatever the rows are (<https://www.sqlite.org/foreignkeys.html#fk_indexes>).
+    pub fn has_key(&self, key: &ForeignKey) -> bool {
+        let referred = self.referred(key);
+        if referred.len() != key.from.len() {
+            return false;
+        }
+        if let ([only], Some(alias)) = (referred.as_slice(), self.rowid_alias())
+            && only.eq_ignore_ascii_case(alias)
+        {
+            return true;
+        }
+        let has = |name: &String, index: &[(String, String)]| {
+            index.iter().any(|(column, collation)| column.eq_ignore_ascii_case(name) && self.column(name).is_some_and(|own| own.collation.eq_ignore_ascii_case(collation)))
+        };
+        self.unique.iter().any(|index| index.len() == referred.len() && referred.iter().all(|name| has(name, index)) && (!key.to.is_empty() || *index == self.key_index))
+    }
+
     /// The column by which its rowid is reached.
     pub fn rowid_column(&self) -> Option<&str> {
         self.rowid.map(|rowid| self.rowid_alias().unwrap_or(rowid))
@@ -296,9 +343,9 @@ impl Table {
         column.declared.eq_ignore_ascii_case("integer").then_some(column.name.as_str())
     }
 
-    /// All column names.
+    /// The names of all columns that every row has a value of.
     pub fn column_names(&self) -> Vec<String> {
-        self.columns.iter().map(|column| column.name.clone()).collect()
+        self.columns.iter().filter(|column| !column.uncomputed).map(|column| column.name.clone()).collect()
     }
 }
 

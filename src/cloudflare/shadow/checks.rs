@@ -126,9 +126,8 @@ pub fn remove(database: &Database) -> Result<(), Problem> {
 
 /// Whether a table can be copied in parts: what its rows meet can be told by equality of columns.
 pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
-    let find = |name: &str| all.iter().find(|other| other.name.eq_ignore_ascii_case(name));
     let alike = |child: &Table, key: &ForeignKey| {
-        let Some(parent) = find(&key.parent) else { return false };
+        let Some(parent) = key.parent(all) else { return true };
         let referred = parent.referred(key);
         referred.len() <= MOST_KEY_COLUMNS
             && referred.len() == key.from.len()
@@ -236,7 +235,9 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
         checks.extend(parents(&table.foreign_keys, all, catalog, update));
     }
     let children = all.iter().filter(|child| catalog.partial.contains(&child.name));
-    for (child, key) in children.flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key))).filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name)) {
+    for (child, key) in
+        children.flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key))).filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name) && table.has_key(key))
+    {
         let referred = table.referred(key);
         let named: Vec<String> = key
             .from
@@ -269,7 +270,7 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
 fn parents(keys: &[ForeignKey], all: &[Rc<Table>], catalog: &Catalog, update: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     for key in keys {
-        let Some(parent) = all.iter().find(|other| other.name.eq_ignore_ascii_case(&key.parent)).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
+        let Some(parent) = key.parent(all).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
         let referred = parent.referred(key);
         // The parent's column decides how they compare, so the child's value goes without an affinity.
         let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from))).collect();

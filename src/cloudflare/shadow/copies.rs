@@ -6,45 +6,77 @@ use js_sys::Array;
 use serde_json::Value;
 
 use super::base::{Fetched, Selection};
-use super::catalog::{Catalog, Table};
-use super::cells::{identifier, literal};
+use super::catalog::Catalog;
+use super::cells::identifier;
+use super::engine::not_rehearsable;
+use super::orphans::{self, Orphans};
 use super::supply::Load;
-use super::{capture, checks};
+use super::{capture, checks, computed};
 use crate::cloudflare::sql::{Database, SqlError};
 use crate::domain::limits::MAX_PARAMETERS;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::sorted;
+
+/// Why copies were not put in.
+enum Unstored {
+    /// They refer to nothing, which the base has to confirm.
+    Orphans(Vec<Orphans>),
+    /// Anything else.
+    Problem(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Unstored {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
 
 impl Load<'_> {
-    /// Puts everything into the shadow, or nothing.
-    pub(super) fn store(self, before: &Catalog, catalog: &mut Catalog) -> Result<bool, Problem> {
-        let Self { database, catalog: mut next, budget, rows, copied_whole, counters, indexes, covered, floors, referred, schema, .. } = self;
+    /// Puts everything into the shadow, or nothing, as it is in the base: foreign keys and CHECKs are for those who write, not for rows that are there already.
+    pub(super) async fn store(mut self, before: &Catalog, catalog: &mut Catalog) -> Result<bool, Problem> {
+        // Outside of a transaction only. Where the platform does not let it be, they are deferred, and a base that breaks its own rules is refused.
+        let loose = self.database.relax_rules().await?;
+        let stored = self.stored(before, loose).await;
+        self.database.enforce_rules().await?;
+        let (next, remade) = stored?;
         // Counted with the copy itself: the statement that needs it may fail, and the rows are here all the same.
-        next.rows += budget.rows;
-        next.bytes += budget.bytes;
-        (budget.rows, budget.bytes) = (0, 0);
+        (self.budget.rows, self.budget.bytes) = (0, 0);
+        *catalog = next;
+        Ok(remade)
+    }
+
+    async fn stored(&mut self, before: &Catalog, loose: bool) -> Result<(Catalog, bool), Problem> {
+        let orphans = match self.put(before, loose, false) {
+            Ok(stored) => return Ok(stored),
+            Err(Unstored::Problem(problem)) => return Err(problem),
+            Err(Unstored::Orphans(orphans)) => orphans,
+        };
+        orphans::confirm(self.base, &orphans).await?;
+        match self.put(before, loose, true) {
+            Ok(stored) => Ok(stored),
+            Err(Unstored::Problem(problem)) => Err(problem),
+            Err(Unstored::Orphans(_)) => Err(Problem::internal()),
+        }
+    }
+
+    /// `confirmed`: the base has the rows that refer to nothing as well.
+    fn put(&self, before: &Catalog, loose: bool, confirmed: bool) -> Result<(Catalog, bool), Unstored> {
+        let database = self.database;
+        let mut next = self.catalog.clone();
+        next.rows += self.budget.rows;
+        next.bytes += self.budget.bytes;
         let mut remade = next.partial != before.partial || next.hydrated != before.hydrated;
-        for table in &copied_whole {
+        for table in &self.copied_whole {
             next.partial.remove(&table.name);
         }
-        let stored = database.transaction(|| {
+        let put = database.transaction(|| -> Result<(), Unstored> {
             let counted = if next.counters_set { Some(database.run(COUNTED, &[])?.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>()) } else { None };
             database.execute("UPDATE _dryrun_state SET mode = 3", &[])?;
-            // Rows come table by table, so a child may come before its parent.
-            database.execute("PRAGMA defer_foreign_keys = on", &[])?;
-            for (name, rows) in rows.iter().filter(|(_, rows)| !rows.is_empty()) {
-                let table = schema.described(name).ok_or_else(Problem::internal)?;
-                let triggers = set_triggers_aside(database, name)?;
-                insert(database, &table, rows).map_err(|error| moved(name, &error))?;
-                for trigger in &triggers {
-                    database.run(trigger, &[])?;
-                }
-                if !triggers.is_empty() {
-                    // The last one made fires first.
-                    capture::install_on(database, name, false)?;
-                    // Those of the gateway that say what is needed fire before them.
-                    remade = true;
-                }
+            if !loose {
+                // Rows come table by table, so a child may come before its parent.
+                database.execute("PRAGMA defer_foreign_keys = on", &[])?;
+            }
+            for (name, rows) in self.rows.iter().filter(|(_, rows)| !rows.is_empty()) {
+                remade |= self.put_rows(name, rows)?;
                 if next.partial.contains(name) {
                     let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
                     database.execute(
@@ -53,11 +85,15 @@ impl Load<'_> {
                     )?;
                 }
             }
-            for name in &indexes {
+            for name in &self.indexes {
                 let quoted = identifier(name);
-                database.execute(&format!("INSERT INTO {quoted} ({quoted}) VALUES ('rebuild')"), &[])?;
+                // What it indexes may be gone, or may never have been there.
+                match database.execute(&format!("INSERT INTO {quoted} ({quoted}) VALUES ('rebuild')"), &[]) {
+                    Ok(()) => _ = next.unbuilt.remove(name),
+                    Err(error) => _ = next.unbuilt.insert(name.clone(), error.0),
+                }
             }
-            for (name, counter) in &counters {
+            for (name, counter) in &self.counters {
                 set_counter(database, name, counter)?;
             }
             if let Some(counted) = &counted {
@@ -67,74 +103,95 @@ impl Load<'_> {
                     database.execute(row, &[])?;
                 }
             }
-            for table in &copied_whole {
+            for table in &self.copied_whole {
                 database.execute("DELETE FROM _dryrun_known WHERE name = ?", &[table.name.as_str().into()])?;
                 database.execute("DELETE FROM _dryrun_floor WHERE name = ?", &[table.name.as_str().into()])?;
                 database.execute("DELETE FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
             }
             database.execute(
                 "INSERT INTO _dryrun_covered (what) SELECT DISTINCT value FROM json_each(?1) WHERE value NOT IN (SELECT what FROM _dryrun_covered)",
-                &[Value::from(covered).to_string().as_str().into()],
+                &[Value::from(self.covered.clone()).to_string().as_str().into()],
             )?;
-            for (name, lowest) in &floors {
+            for (name, lowest) in &self.floors {
                 database.execute("DELETE FROM _dryrun_floor WHERE name = ?", &[name.as_str().into()])?;
                 if let Some(lowest) = lowest {
                     database.execute(&format!("INSERT INTO _dryrun_floor VALUES (?, {lowest})"), &[name.as_str().into()])?;
                 }
             }
-            let mut broken = broken_foreign_key(database, &sorted::set(copied_whole.iter().map(|table| table.name.clone())))?;
-            for (parent, columns, value) in &referred {
-                if broken.is_none() && !schema.has(parent, columns, value)? {
-                    broken = Some(format!("tables that refer to {}", parent.name));
-                }
-            }
-            if let Some(table) = broken {
-                return Err(Problem::new(
-                    Code::NotRehearsable,
-                    format!("Rows of {table} break a foreign key, so they cannot be copied into a database that enforces it; nothing was run."),
-                    "Try again if the data changed just now; else repair the rows first (PRAGMA foreign_key_check lists them).",
-                ));
+            let orphans = if confirmed { Vec::new() } else { self.orphans()? };
+            if !orphans.is_empty() {
+                return Err(Unstored::Orphans(orphans));
             }
             if remade {
                 checks::install(database, &next)?;
             }
             database.execute("UPDATE _dryrun_state SET mode = 0", &[])?;
             capture::forget_inserts(database)?;
-            next.save(database)
+            Ok(next.save(database)?)
         });
-        // Undoing does not end it, and the next event would find it on.
-        database.execute("PRAGMA defer_foreign_keys = off", &[])?;
-        stored?;
-        *catalog = next;
-        Ok(remade)
-    }
-}
-
-/// A copied table with a row that breaks a foreign key. Tables that are not copied are not asked: one whose foreign keys do not fit the schema would answer with an error.
-pub fn broken_foreign_key(database: &Database, copied: &BTreeSet<String>) -> Result<Option<String>, Problem> {
-    for table in copied {
-        // A key that fits no unique index of its parent is an error only for whoever writes through it.
-        let Ok(rows) = database.run(&format!("SELECT 1 FROM pragma_foreign_key_check({}) LIMIT 1", literal(table)), &[]) else { continue };
-        if rows.first().is_some() {
-            return Ok(Some(table.clone()));
+        if !loose {
+            // Undoing does not end it, and the next event would find it on.
+            database.execute("PRAGMA defer_foreign_keys = off", &[])?;
         }
+        put.map(|()| (next, remade))
     }
-    Ok(None)
+
+    /// Inserts rows of a table; answers whether triggers were made anew.
+    fn put_rows(&self, name: &str, rows: &[Fetched]) -> Result<bool, Unstored> {
+        let database = self.database;
+        let table = self.schema.described(name).ok_or_else(Problem::internal)?;
+        let triggers = set_triggers_aside(database, name)?;
+        let columns = Selection::columns(&table);
+        let columns: Vec<String> = columns.iter().map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) }).collect();
+        let inserted = database.transaction(|| insert(database, &identifier(name), &columns, rows));
+        let mut again = !triggers.is_empty();
+        if let Err(error) = inserted {
+            if !table.columns.iter().any(|column| column.is_virtual) {
+                return Err(unfit(name, &error).into());
+            }
+            computed::insert_before(database, &table, rows).map_err(|why| unfit(name, &SqlError(format!("{}; {}", error.0, why.0))))?;
+            computed::look(database, name)?;
+            again = true;
+        }
+        for trigger in &triggers {
+            database.run(trigger, &[])?;
+        }
+        if again {
+            // The last one made fires first. Those of the gateway that say what is needed fire before them.
+            capture::install_on(database, name, false)?;
+        }
+        Ok(again)
+    }
+
+    /// The rows among the copies that refer to nothing.
+    fn orphans(&self) -> Result<Vec<Orphans>, Problem> {
+        let mut found = Vec::new();
+        for table in &self.copied_whole {
+            found.extend(orphans::of_table(self.database, table, &self.all)?);
+        }
+        for one in &self.referred {
+            let referred = one.parent.referred(&one.key);
+            for value in &one.values {
+                if !self.schema.has(&one.parent, &referred, value)? {
+                    found.push(Orphans { values: BTreeSet::from([value.clone()]), ..one.clone() });
+                }
+            }
+        }
+        Ok(found)
+    }
 }
 
-fn moved(table: &str, error: &SqlError) -> Problem {
-    if error.0.contains("foreign key mismatch") {
+/// The refusal of a row that the shadow does not take.
+fn unfit(table: &str, error: &SqlError) -> Problem {
+    if error.0.contains("UNIQUE constraint failed") {
         return Problem::new(
             Code::NotRehearsable,
-            format!("A foreign key that refers to {table} fits no key of it, so no more rows of it can be copied; nothing was run."),
-            "Repair or drop the table with that foreign key.",
+            format!("A row of {table} has the key of another one that was copied before, because others changed the table meanwhile; nothing was run."),
+            "Retry; if the problem persists, start a new run.",
         );
     }
-    Problem::new(
-        Code::NotRehearsable,
-        format!("The rows of {table} do not fit those that were copied before, so they changed meanwhile; nothing was run."),
-        "Try again; if it stays so, begin a new run.",
-    )
+    let what = format!("A row of {table} that does not meet the table's definition ({}), and so cannot be copied,", error.0);
+    not_rehearsable(&what, "Repair the row, or leave the table out of the dry run.")
 }
 
 /// Drops the users' triggers on a table, which must not fire for copied rows, and answers the statements that make them again.
@@ -150,9 +207,7 @@ fn set_triggers_aside(database: &Database, table: &str) -> Result<Vec<String>, P
 }
 
 /// Inserts rows. One statement for each combination of storage classes: the engine keeps them prepared.
-fn insert(database: &Database, table: &Table, rows: &[Fetched]) -> Result<(), SqlError> {
-    let quoted = identifier(&table.name);
-    let columns: Vec<String> = Selection::columns(table).iter().map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) }).collect();
+pub fn insert(database: &Database, into: &str, columns: &[String], rows: &[Fetched]) -> Result<(), SqlError> {
     let count = columns.len();
     let columns = columns.join(", ");
     let mut statements: BTreeMap<String, String> = BTreeMap::new();
@@ -162,12 +217,12 @@ fn insert(database: &Database, table: &Table, rows: &[Fetched]) -> Result<(), Sq
             // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
             let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
             let rowid = cells.get(1).as_string().and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| SqlError("a row without a rowid".into()))?;
-            database.execute_bound(&format!("INSERT INTO {quoted} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &tail(cells, 2))?;
+            database.execute_bound(&format!("INSERT INTO {into} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &tail(cells, 2))?;
             continue;
         }
         let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
             let values: Vec<&str> = kinds.bytes().map(placeholder).collect();
-            format!("INSERT INTO {quoted} ({columns}) VALUES ({})", values.join(", "))
+            format!("INSERT INTO {into} ({columns}) VALUES ({})", values.join(", "))
         });
         database.execute_bound(statement, &tail(cells, 1))?;
     }
@@ -179,7 +234,7 @@ fn tail(cells: &Array, from: u32) -> Array {
 }
 
 /// Continues an AUTOINCREMENT counter where the base has it.
-pub fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), Problem> {
+pub fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), SqlError> {
     let known = database.run("UPDATE sqlite_sequence SET seq = CAST(? AS INTEGER) WHERE name = ? RETURNING 1", &[sequence.into(), table.into()])?;
     if known.first().is_none() {
         database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;

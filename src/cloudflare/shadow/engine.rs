@@ -8,12 +8,14 @@ use js_sys::Array;
 use worker::Env;
 
 use super::base::Base;
+use super::budget::Budget;
 use super::catalog::{self, Catalog};
+use super::cells::identifier;
 use super::hydrate;
 use super::needs::Needs;
 use super::reached::{Doubted, Schema};
 use super::round::{Halt, Look, Mode, Round};
-use super::supply::{self, Budget};
+use super::supply;
 use super::touched::{Touched, roots, touched};
 use super::values::bindings;
 use super::virtuals::{self, Virtual};
@@ -65,6 +67,8 @@ impl Shadow {
     /// Carries out a request.
     pub async fn run(self: &Rc<Self>, request: Rc<ShadowRequest>) -> Result<ShadowReply, Problem> {
         self.forget_some();
+        // A request before may have been broken off while it copied.
+        self.database.enforce_rules().await?;
         let mut catalog = Catalog::load(&self.database)?;
         let base = Base { env: &self.env, store: &request.store };
         if catalog.serial > request.serial {
@@ -121,6 +125,9 @@ impl Shadow {
                     Some((same, Mode::Leave)) if same == at => look.suspect = Some((at, Mode::Raise)),
                     _ => look.suspect = Some((at, Mode::Leave)),
                 },
+                // What was missing until then says nothing of how it fails without them.
+                Err(Halt::Bare(at)) if look.bare.insert(at) => look.suspect = None,
+                Err(Halt::Bare(_)) => return Err(Problem::internal()),
                 Err(Halt::Problem(problem)) => return Err(problem),
                 Err(Halt::Answered(_)) => return Err(Problem::internal()),
             }
@@ -164,9 +171,7 @@ impl Shadow {
                 Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => return Ok(false),
                 Ok(touched) if catalog.schema_dirty && touched.schema => return Ok(false),
                 Ok(touched) if catalog.is_dirty() && !self.inner_tables()?.is_disjoint(&touched.tables) => return Ok(false),
-                Ok(touched) if touched.opens_virtual && self.used_virtuals(&one.statement.text)?.iter().flat_map(Virtual::needs).any(|table| catalog.dirty.contains(&table)) => {
-                    return Ok(false);
-                }
+                Ok(touched) if touched.opens_virtual && self.shows_dirty(catalog, &self.used_virtuals(&one.statement.text)?)? => return Ok(false),
                 Ok(_) => {}
                 // What the shadow cannot prepare may still read a table that differs here.
                 Err(_) if catalog.is_dirty() => return Ok(false),
@@ -174,6 +179,12 @@ impl Shadow {
             }
         }
         Ok(true)
+    }
+
+    /// Whether virtual tables show what differs here: in themselves, in what they index, or because the run made or dropped that.
+    fn shows_dirty(&self, catalog: &Catalog, virtuals: &[Virtual]) -> Result<bool, Problem> {
+        let shows_others = catalog.schema_dirty && virtuals.iter().any(|one| one.of().is_some());
+        Ok(shows_others || self.virtual_needs(virtuals)?.iter().any(|table| catalog.dirty.contains(table)))
     }
 
     fn names_a_view(&self, statement: &str) -> Result<bool, Problem> {
@@ -202,6 +213,27 @@ impl Shadow {
     pub(super) fn used_virtuals(&self, statement: &str) -> Result<Vec<Virtual>, Problem> {
         let known = self.virtuals()?;
         if known.is_empty() { Ok(Vec::new()) } else { virtuals::named(&self.database, &known, statement) }
+    }
+
+    /// The tables that must be here before virtual tables are used.
+    pub(super) fn virtual_needs(&self, virtuals: &[Virtual]) -> Result<BTreeSet<String>, Problem> {
+        let mut needs = BTreeSet::new();
+        for one in virtuals {
+            needs.insert(one.name.clone());
+            let Some(of) = one.of() else { continue };
+            let rows = self.database.run("SELECT type, name FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')", &[of.into()])?;
+            match rows.first().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())) {
+                Some((kind, name)) if kind == "table" => _ = needs.insert(name),
+                Some((_, name)) => {
+                    // A view that cannot be read has no rows that could be needed.
+                    let read = self.touched(&format!("SELECT * FROM {}", identifier(&name)), &Array::new());
+                    needs.extend(read.iter().flat_map(|touched| touched.tables.iter().cloned()));
+                }
+                // What is not there needs nothing.
+                None => {}
+            }
+        }
+        Ok(needs)
     }
 
     async fn read_base(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<ShadowReply, Problem> {

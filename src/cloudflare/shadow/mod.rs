@@ -7,26 +7,32 @@
 //! * [`hydrate`] copies the schema.
 //! * [`needs`] are rows of large tables that a statement needs; [`reached`] says which of them are here.
 //! * [`checks`] lets the engine say what else a write meets.
-//! * [`supply`] copies rows, [`copies`] puts them in.
+//! * [`supply`] copies rows within a [`budget`], [`copies`] puts them in, as they are: [`orphans`] are rows that refer to nothing, [`computed`] knows columns that do not compute.
+//! * [`nondeterminism`] says what comes out differently each time.
 //! * [`values`] converts between JSON and the engine.
 //! * [`schema`] changes and reads the schema.
 //! * [`images`] compares all rows of a table, where triggers tell nothing.
 //! * [`virtuals`] knows the FTS5 tables.
-//! * [`query`] runs one statement, [`round`] a batch, whole or not at all.
+//! * [`query`] runs one statement, [`bare`] one without the gateway's triggers, [`round`] a batch, whole or not at all.
 //! * [`moved`] compares copied rows with the base as it is now.
 //! * [`engine`] carries out requests: execute, see what is missing, copy it, execute again.
 
+pub mod bare;
 pub mod base;
+pub mod budget;
 pub mod capture;
 pub mod catalog;
 pub mod cells;
 pub mod checks;
+pub mod computed;
 pub mod copies;
 pub mod engine;
 pub mod hydrate;
 pub mod images;
 pub mod moved;
 pub mod needs;
+pub mod nondeterminism;
+pub mod orphans;
 pub mod query;
 pub mod reached;
 pub mod round;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::base::{Base, row};
+use super::base::{Base, Unread, row};
 use super::capture::{constant, key, parse, shorten};
 use super::catalog::{Catalog, Table};
 use super::cells::{identifier, image, literal};
@@ -50,12 +50,17 @@ impl Shadow {
                 continue;
             }
             let rows = planned.remove(name.as_str()).unwrap_or_default();
-            self.compare(&base, &catalog, &table, &rows, &mut movement).await?;
+            match self.compare(&base, &catalog, &table, &rows, &mut movement).await {
+                Ok(()) => {}
+                // A row of it does not compute there.
+                Err(Unread::Sql(_)) => movement.not_compared.push(name.clone()),
+                Err(unread) => return Err(unread.into()),
+            }
         }
         Ok(movement)
     }
 
-    async fn compare(&self, base: &Base<'_>, catalog: &Catalog, table: &Table, planned: &BTreeMap<&str, &PlannedRow>, movement: &mut Movement) -> Result<(), Problem> {
+    async fn compare(&self, base: &Base<'_>, catalog: &Catalog, table: &Table, planned: &BTreeMap<&str, &PlannedRow>, movement: &mut Movement) -> Result<(), Unread> {
         let select = format!("SELECT {}, {} FROM {} AS x", key(table, "x"), image("x", &table.column_names()), identifier(&table.name));
         // As they were copied: what the run planned says so itself, all others are here unchanged.
         let mut copied: BTreeMap<String, Option<Image>> = BTreeMap::new();
@@ -63,7 +68,7 @@ impl Shadow {
             copied.insert((*key).to_owned(), row.before.clone());
         }
         let known = if catalog.partial.contains(&table.name) { Some(self.known_keys(&table.name)?) } else { None };
-        for row in self.database.run(&select, &[])?.iter() {
+        for row in self.database.run(&select, &[]).map_err(Problem::from)?.iter() {
             let key = row.text(0).unwrap_or_default();
             if !planned.contains_key(key.as_str()) {
                 copied.insert(key, Some(parse_short(&row.text(1).unwrap_or_default())?));

@@ -1,37 +1,39 @@
 //! One statement that reads or writes rows: what it needs, how it runs, what it changed.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use js_sys::Array;
-use turso_parser::ast::{Cmd, Stmt, TriggerEvent};
-use turso_parser::parser::Parser;
 
+use super::bare::MISMATCH;
 use super::catalog::{self, Catalog, PREFIX};
-use super::engine::{MAX_PROGRAMS, Shadow, not_rehearsable, store_error};
+use super::engine::{Shadow, not_rehearsable, store_error};
 use super::images::Images;
 use super::needs::{Needs, said};
+use super::nondeterminism::set_columns;
 use super::reached::{Doubted, Schema};
 use super::round::{Halt, Look, Mode, Round};
 use super::touched::Touched;
-use super::values::{bindings, parameter};
+use super::values::parameter;
 use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
 use crate::cloudflare::js;
 use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::named::Named;
-use crate::domain::operation::{BoundStatement, SqlCall};
+use crate::domain::operation::BoundStatement;
 use crate::domain::reach;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::statement::{COUNTERS, Kind, Statement};
-use crate::domain::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
 
 impl Shadow {
     pub(super) fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
         let (text, store) = (&one.statement.text, &request.store);
+        if look.bare.contains(&look.at) {
+            return self.run_bare(round, catalog, one, params, store);
+        }
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
+            Err(error) if one.statement.kind == Kind::Write && error.0.contains(MISMATCH) => return Err(Halt::Bare(look.at)),
             // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
             Err(_) => {
                 return Err(match self.database.answer(text, params) {
@@ -56,9 +58,12 @@ impl Shadow {
             .into());
         }
         let replaces = write && self.may_replace(&one.statement, &touched)?;
-        self.refuse_inexact(catalog, &touched, &one.statement, replaces)?;
+        self.refuse_inexact(catalog, &touched, &one.statement)?;
+        if write && self.triggers_show(&touched, &one.statement, replaces)? {
+            return Err(Halt::Bare(look.at));
+        }
         let virtuals = if touched.opens_virtual { self.used_virtuals(text)? } else { Vec::new() };
-        self.require(catalog, virtuals.iter().flat_map(Virtual::needs))?;
+        self.require(catalog, self.virtual_needs(&virtuals)?)?;
         // The gateway's triggers look at every write once there is a table in parts.
         let in_parts = (write && !catalog.partial.is_empty()) || touched.tables.iter().any(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_"));
         if in_parts {
@@ -71,7 +76,7 @@ impl Shadow {
         let strict = if replaces { self.strict_ones(&touched)? } else { Vec::new() };
         self.brace(catalog, &strict, true)?;
         let mut images = if touched.writes_virtual { self.virtual_images(&virtuals)? } else { Vec::new() };
-        if write && touched.written.contains(COUNTERS) && (one.statement.target.as_deref() == Some(COUNTERS) || self.triggers_count(&touched)?) {
+        if write && touched.written.contains(COUNTERS) && self.sets_counters(one, &touched)? {
             images.push(Images::of(&self.database, COUNTERS)?);
             round.counters_set = true;
         }
@@ -83,24 +88,19 @@ impl Shadow {
             match (&rows, missing.is_empty()) {
                 (_, false) => return Err(Halt::Missing(missing)),
                 // The gateway's triggers make SQLite look at the types of a STRICT row before it looks for its keys.
-                (Err(error), true) if error.0.contains("cannot store") && self.watches_a_strict_one(&touched)? => {
-                    return Err(not_rehearsable("A row of a large STRICT table with a value of another type", "Give the columns values of their types.").into());
-                }
+                (Err(error), true) if error.0.contains("cannot store") && self.watches_a_strict_one(&touched)? => return Err(Halt::Bare(look.at)),
                 (Err(error), true) if mode == Mode::Raise => return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?)),
                 (Err(error), true) => return Err(Halt::Failed(look.at, store_error(error.clone()))),
                 (Ok(_), true) if mode == Mode::Leave => return Err(Halt::Failed(look.at, Problem::internal())),
                 (Ok(_), true) => {}
             }
         }
-        if let (Err(error), Some(target)) = (&rows, &one.statement.target)
-            && error.0.to_ascii_lowercase().contains(&format!("referencing \"{}\"", target.to_ascii_lowercase()))
-        {
-            // Whether SQLite looks at a reference that fits nothing depends on the triggers that there are.
-            return Err(
-                not_rehearsable(&format!("A write to {target}, to which a foreign key refers that fits no key of it,"), "Repair or drop the table with that foreign key.").into()
-            );
-        }
         let rows = rows.map_err(store_error)?;
+        // An index that is not the one of the base: only what fails without it is sure.
+        if let Some((one, reason)) = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?))) {
+            let of = one.of().unwrap_or_default();
+            return Err(not_rehearsable(&format!("{}, whose index of {of} cannot be built again ({reason}),", one.name), "Leave it out of the dry run.").into());
+        }
         let mut figures = Figures::default();
         if write {
             let after = self.counters()?;
@@ -130,8 +130,11 @@ impl Shadow {
         Ok(rows)
     }
 
-    /// Whether triggers of agents, fired by a statement, could set how far AUTOINCREMENT has counted.
-    fn triggers_count(&self, touched: &Touched) -> Result<bool, Problem> {
+    /// Whether a statement, or triggers of agents that it fires, could set how far AUTOINCREMENT has counted.
+    pub(super) fn sets_counters(&self, one: &BoundStatement, touched: &Touched) -> Result<bool, Problem> {
+        if one.statement.target.as_deref() == Some(COUNTERS) {
+            return Ok(true);
+        }
         if !touched.written_inside.contains(COUNTERS) {
             return Ok(false);
         }
@@ -142,70 +145,6 @@ impl Shadow {
     /// How much was noted as missing.
     fn noted(&self) -> Result<u64, Problem> {
         Ok(self.database.run("SELECT count(*) FROM _dryrun_needs", &[])?.first().map(|row| row.count(0)).unwrap_or_default())
-    }
-
-    /// Whether a batch draws anything by chance, as far as its text and the schema tell.
-    pub(super) fn is_volatile(&self, call: &SqlCall) -> bool {
-        call.statements.iter().filter(|one| one.statement.kind == Kind::Write).any(|one| {
-            let touched = self.touched(&one.statement.text, &bindings(&one.params));
-            touched.is_ok_and(|touched| self.volatile(one, &touched).is_ok_and(|found| !found.is_empty()))
-        })
-    }
-
-    /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in triggers and views.
-    fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
-        let text = &one.statement.text;
-        let mut found = sorted::set(volatile_with(text, &one.params));
-        let known = self.programs.borrow().volatile.get(text).cloned();
-        let by_schema = match known {
-            Some(known) => known,
-            None => Rc::new(self.volatile_by_schema(&one.statement, touched)?),
-        };
-        found.extend(by_schema.iter().cloned());
-        let mut programs = self.programs.borrow_mut();
-        if programs.volatile.len() >= MAX_PROGRAMS {
-            programs.volatile.clear();
-        }
-        programs.volatile.insert(text.clone(), by_schema);
-        Ok(found)
-    }
-
-    fn volatile_by_schema(&self, statement: &Statement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
-        let mut found = BTreeSet::new();
-        let supplied = inserted_columns(&statement.text);
-        let target = statement.target.as_deref().unwrap_or_default();
-        let is_target = |name: &str| name.eq_ignore_ascii_case(target);
-        for name in touched.written.iter().filter(|name| !name.starts_with("sqlite_")) {
-            let table = self.table(name)?;
-            // What a trigger inserts elsewhere, or a REPLACE of a NULL, may leave any default to the table.
-            let own = is_target(name) && statement.verb == "INSERT" && !self.may_replace(statement, touched)?;
-            for (column, volatile) in volatile_defaults(&table.sql) {
-                let given = supplied.as_ref().is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
-                if !(own && given || is_target(name) && statement.verb != "INSERT") {
-                    found.extend(volatile);
-                }
-            }
-        }
-        let named = self.named(&statement.text);
-        let set = set_columns(statement);
-        // Only where nothing else is written are the events of the target's triggers those of the statement.
-        let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
-        let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-        for row in definitions.iter() {
-            let text_of = |column| row.text(column).unwrap_or_default();
-            let (name, table, sql) = (text_of(1), text_of(2), text_of(3));
-            let used = if text_of(0) == "view" {
-                named.names(&name)
-            } else if is_target(&table) {
-                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && named.upserts)) && !is_of_others(&sql, &set)
-            } else {
-                touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
-            };
-            if used {
-                found.extend(volatile(&sql));
-            }
-        }
-        Ok(found)
     }
 
     /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they usually have.
@@ -319,7 +258,7 @@ impl Shadow {
     }
 
     /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a trigger that fires.
-    fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Problem> {
+    pub(super) fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Problem> {
         if self.named(&statement.text).replaces {
             return Ok(true);
         }
@@ -340,7 +279,7 @@ impl Shadow {
     }
 
     /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
-    fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement, replaces: bool) -> Result<(), Problem> {
+    pub(super) fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement) -> Result<(), Problem> {
         let named = self.named(&statement.text);
         if named.calls("total_changes") {
             return Err(not_rehearsable("total_changes(), which counts what the gateway notes, too,", "Use changes(), or RETURNING."));
@@ -365,24 +304,30 @@ impl Shadow {
             if !capture::fits(&table) {
                 return Err(capture::untellable(name));
             }
-            if replaces && table.unique_expression {
-                return Err(not_rehearsable(
-                    &format!("A REPLACE on {name}, whose unique index on an expression hides which rows it removes,"),
-                    "Delete the old row in a statement of its own.",
-                ));
-            }
-            // SQLite lets such a row refer to nothing, unless the table has any trigger.
-            let upserts = named.upserts;
-            let loose =
-                |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"));
-            if (replaces || upserts) && table.foreign_keys.iter().any(loose) {
-                return Err(not_rehearsable(
-                    &format!("A REPLACE or upsert on {name}, which refers to itself with SET NULL or SET DEFAULT,"),
-                    "Change or delete the old row in a statement of its own.",
-                ));
-            }
         }
         Ok(())
+    }
+
+    /// Whether the gateway's triggers would not see, or would change, what a write comes to.
+    fn triggers_show(&self, touched: &Touched, statement: &Statement, replaces: bool) -> Result<bool, Problem> {
+        let upserts = self.named(&statement.text).upserts;
+        if !replaces && !upserts {
+            return Ok(false);
+        }
+        for name in touched.written.iter().filter(|name| !name.starts_with("sqlite_")) {
+            let table = self.table(name)?;
+            // Which rows a REPLACE removes is not told by the values of columns.
+            if replaces && table.unique_expression {
+                return Ok(true);
+            }
+            // SQLite lets such a row refer to nothing, unless the table has any trigger.
+            let loose =
+                |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"));
+            if table.foreign_keys.iter().any(loose) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The error of a statement that cannot even be prepared.
@@ -397,24 +342,6 @@ impl Shadow {
     }
 }
 
-/// The columns that an UPDATE sets.
-fn set_columns(statement: &Statement) -> Vec<String> {
-    match Parser::new(statement.text.as_bytes()).next_cmd() {
-        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Whether a trigger fires only for other columns than an UPDATE sets.
-fn is_of_others(trigger: &str, set: &[String]) -> bool {
-    match Parser::new(trigger.as_bytes()).next_cmd() {
-        Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event: TriggerEvent::UpdateOf(columns), .. }))) => {
-            !set.is_empty() && !columns.iter().any(|column| set.iter().any(|set| set.eq_ignore_ascii_case(column.as_str())))
-        }
-        _ => false,
-    }
-}
-
 /// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys write meanwhile, and the columns that an UPDATE sets.
 fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
     let set = set_columns(statement);
@@ -426,16 +353,6 @@ fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
         midway: false,
         inserts: statement.verb == "INSERT",
     }
-}
-
-/// The event that a trigger fires on.
-fn fires_on(trigger: &str) -> Option<&'static str> {
-    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };
-    Some(match event {
-        TriggerEvent::Insert => "INSERT",
-        TriggerEvent::Delete => "DELETE",
-        TriggerEvent::Update | TriggerEvent::UpdateOf(_) => "UPDATE",
-    })
 }
 
 /// The function that tells of the row that was inserted last.

@@ -7,15 +7,15 @@ use serde_json::json;
 use turso_parser::token::TokenType;
 
 use super::base::Base;
-use super::catalog::{Catalog, remember_last};
+use super::catalog::{Catalog, Table, remember_last, tables};
 use super::cells::identifier;
-use super::copies;
 use super::engine::{Shadow, store_error};
 use super::needs::{Needs, covers, said};
+use super::orphans::Counted;
 use super::reached::Schema;
 use super::supply::selection;
 use super::values::{bindings, rows_to_json};
-use super::{Figures, LostChange, ShadowRequest, capture};
+use super::{Figures, LostChange, ShadowRequest, capture, orphans};
 use crate::cloudflare::d1;
 use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::effect::Effect;
@@ -60,6 +60,8 @@ pub(super) enum Halt {
     Missing(Needs),
     /// A statement failed, which may be so only because rows are missing.
     Failed(usize, Problem),
+    /// The gateway's triggers would show in what this statement comes to.
+    Bare(usize),
     /// It is over.
     Problem(Problem),
     /// The schema was read; what was done to hide the gateway's part is undone, the answer stands.
@@ -87,6 +89,8 @@ pub(super) struct Round {
     pub(super) text: String,
     /// Virtual tables that it made.
     pub(super) created_virtual: Vec<String>,
+    /// The places of the statements that changed the schema.
+    pub(super) redefined: BTreeSet<usize>,
     /// What in its statements comes out differently each time.
     pub(super) volatile: BTreeSet<String>,
     /// Rows of tables in parts that it changed or removed.
@@ -110,6 +114,8 @@ pub(super) struct Look {
     pub(super) at: usize,
     /// The statement that failed before, and how it is looked at now.
     pub(super) suspect: Option<(usize, Mode)>,
+    /// The statements that run without the gateway's triggers.
+    pub(super) bare: BTreeSet<usize>,
     /// Whether nothing is written.
     pub(super) reads_only: bool,
     /// Whether what is missing is asked for while the round is still open.
@@ -167,7 +173,7 @@ impl Shadow {
             let table = schema.described(&need.table).ok_or_else(Problem::internal)?;
             queries.push(selection(table, need)?.counting(Some(1)));
         }
-        let (answers, _) = Base { env: &self.env, store: &request.store }.selects(&queries).await?;
+        let (answers, _) = Base { env: &self.env, store: &request.store }.selects(&queries).await.map_err(Problem::from)?;
         if answers.iter().any(|answer| super::base::count(answer) > 0) {
             return Err(Halt::Missing(needs));
         }
@@ -181,6 +187,8 @@ impl Shadow {
     pub(super) fn round(&self, catalog: &mut Catalog, request: &ShadowRequest, look: &Look) -> Result<Round, Halt> {
         self.schema_moved.set(false);
         let mut next = catalog.clone();
+        let asked = request.call.statements.iter().any(|one| one.statement.defers_foreign_keys());
+        let orphans = if look.reads_only || !self.defers(asked)? { BTreeSet::new() } else { self.orphans(catalog, Counted::Misfits)? };
         let round = self.database.transaction(|| -> Result<Round, Halt> {
             let mut round = Round {
                 figures: Vec::new(),
@@ -189,6 +197,7 @@ impl Shadow {
                 noted: 0,
                 text: String::new(),
                 created_virtual: Vec::new(),
+                redefined: BTreeSet::new(),
                 volatile: BTreeSet::new(),
                 moved_rows: BTreeSet::new(),
                 unresolved: false,
@@ -232,7 +241,7 @@ impl Shadow {
                 // Not after each statement: `changes()` would tell the agent of it.
                 capture::clear(&self.database)?;
                 self.set_mode(&mut round, Mode::Note, false)?;
-                self.check_deferred(&next, round.deferred)?;
+                self.check_deferred(&next, round.deferred, &orphans)?;
                 if round.never_mended {
                     return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY).into());
                 }
@@ -253,7 +262,7 @@ impl Shadow {
             }
             Ok(round)
         });
-        if request.call.statements.iter().any(|one| one.statement.defers_foreign_keys()) {
+        if asked {
             // It holds until the event ends, and undoing does not end it.
             self.database.execute("PRAGMA defer_foreign_keys = off", &[])?;
         }
@@ -313,8 +322,16 @@ impl Shadow {
         }
     }
 
-    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here.
-    fn check_deferred(&self, catalog: &Catalog, asked: bool) -> Result<(), Problem> {
+    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here. Rows that referred to nothing before are not of this batch.
+    fn check_deferred(&self, catalog: &Catalog, asked: bool, before: &BTreeSet<String>) -> Result<(), Problem> {
+        if self.defers(asked)? && !self.orphans(catalog, Counted::Missing)?.is_subset(before) {
+            return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY));
+        }
+        Ok(())
+    }
+
+    /// Whether foreign keys may be checked at the end of the batch only.
+    fn defers(&self, asked: bool) -> Result<bool, Problem> {
         let known = self.programs.borrow().deferred;
         let deferred = match known {
             Some(known) => known,
@@ -324,10 +341,16 @@ impl Shadow {
             }
         };
         self.programs.borrow_mut().deferred = Some(deferred);
-        if (deferred || asked) && copies::broken_foreign_key(&self.database, &sorted::set(catalog.hydrated.union(&catalog.partial).cloned()))?.is_some() {
-            return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY));
-        }
-        Ok(())
+        Ok(deferred || asked)
+    }
+
+    /// The rows here that refer to nothing.
+    fn orphans(&self, catalog: &Catalog, counted: Counted) -> Result<BTreeSet<String>, Problem> {
+        let schema = Schema::new(&self.database, catalog);
+        let all: Vec<Rc<Table>> = tables(&self.database)?.iter().filter_map(|name| schema.described(name)).collect();
+        let copied: Vec<Rc<Table>> = all.iter().filter(|table| catalog.hydrated.contains(&table.name) || catalog.partial.contains(&table.name)).cloned().collect();
+        let known = self.database.run("SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')", &[])?;
+        orphans::all(&self.database, &copied, &all, &sorted::set(known.iter().filter_map(|row| row.text(0))), counted)
     }
 
     /// The results as D1 answers them.
@@ -338,7 +361,7 @@ impl Shadow {
             let is_write = call.statements.get(index).is_some_and(|one| one.statement.kind != Kind::Read);
             let meta = json!({
                 "served_by": "dryrun.shadow", "duration": 0, "changes": figures.changes, "last_row_id": figures.last_row_id,
-                "changed_db": is_write && figures.changes > 0, "size_after": self.database.size(), "rows_read": rows.rows_read, "rows_written": rows.rows_written, "dry_run": true,
+                "changed_db": is_write && (figures.changes > 0 || round.redefined.contains(&index)), "size_after": self.database.size(), "rows_read": rows.rows_read, "rows_written": rows.rows_written, "dry_run": true,
             });
             parts.push(format!("{{\"success\":true,\"results\":{},\"meta\":{meta}}}", rows.text));
         }

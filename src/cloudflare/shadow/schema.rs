@@ -12,7 +12,8 @@ use super::engine::{Shadow, not_rehearsable, store_error};
 use super::images::Images;
 use super::round::{Halt, Round};
 use super::touched::{Touched, once};
-use super::{Figures, capture, virtuals};
+use super::virtuals::Virtual;
+use super::{Figures, capture, computed, virtuals};
 use crate::cloudflare::sql::Answered;
 use crate::domain::effect::{Effect, Image, SCHEMA};
 use crate::domain::operation::BoundStatement;
@@ -32,13 +33,14 @@ impl Shadow {
         let mut reached = sorted::set(touched.tables.iter().filter(|table| known.contains(table)).cloned());
         reached.extend(known.iter().filter(of_target).cloned());
         if needs_rows(&one.statement) {
-            let content = virtuals.iter().filter(|one| of_target(&&one.name)).flat_map(|one| one.needs());
-            self.require(catalog, reached.iter().cloned().chain(content))?;
+            let of_virtual: Vec<Virtual> = virtuals.iter().filter(|one| of_target(&&one.name)).cloned().collect();
+            self.require(catalog, reached.iter().cloned().chain(self.virtual_needs(&of_virtual)?))?;
         }
         // Rows that go with a table or a column, or by the actions of foreign keys: no trigger of the gateway stands while the schema changes.
         let removes = one.statement.verb == "DROP TABLE" || drops_column(&one.statement);
         let mut before = BTreeMap::new();
-        for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table)) {
+        let shows_others = |table: &String| virtuals.iter().any(|one| one.name == *table && one.of().is_some());
+        for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table) && !shows_others(table)) {
             before.insert(table.clone(), Images::of(&self.database, table)?);
         }
         self.schema_moved.set(true);
@@ -59,6 +61,10 @@ impl Shadow {
         for table in &made {
             catalog.hydrated.insert(table.clone());
             catalog.dirty.insert(table.clone());
+            catalog.unbuilt.remove(table);
+        }
+        for table in now.iter().filter(|table| reached.contains(*table) || made.contains(table)) {
+            computed::look(&self.database, table)?;
         }
         let after = self.definitions()?;
         catalog.views_dirty |= definitions.iter().chain(&after).any(|(name, sql)| name.starts_with("view ") && definitions.get(name) != after.get(name) && !sql.is_empty());
@@ -98,6 +104,9 @@ impl Shadow {
             round.written.extend(reached);
         }
         catalog.schema_dirty = true;
+        if definitions != after {
+            round.redefined.insert(round.figures.len());
+        }
         round.figures.push(Figures { changes: counters.0.saturating_sub(changes_before), last_row_id: counters.1 });
         self.forget();
         Ok(rows)
@@ -114,7 +123,7 @@ impl Shadow {
         if statement.verb == "CREATE VIRTUAL TABLE"
             && let Err(reason) = virtuals::content(&statement.text)
         {
-            return Err(not_rehearsable(&format!("This virtual table, because {reason},"), "Leave it out of the dry run."));
+            return Err(self.refuse_virtual(statement, &reason));
         }
         if statement.describes_schema {
             return Err(not_rehearsable("A definition that describes the schema", "Read the schema in a statement of its own."));
@@ -132,18 +141,32 @@ impl Shadow {
         Ok(())
     }
 
+    /// Why a virtual table is not made: because the engine does not make it either, or because what it then holds could not be told.
+    fn refuse_virtual(&self, statement: &Statement, reason: &str) -> Problem {
+        let tried = self.database.transaction(|| -> Result<(), Problem> {
+            self.database.answer(&statement.text, &Array::new()).map_err(store_error)?;
+            // Undoing a virtual table that was made just now resets the whole object; dropped before, it does not.
+            self.database.execute(&format!("DROP TABLE {}", identifier(statement.target.as_deref().unwrap_or_default())), &[])?;
+            Err(not_rehearsable(&format!("This virtual table, because {reason},"), "Leave it out of the dry run."))
+        });
+        tried.err().unwrap_or_else(Problem::internal)
+    }
+
     /// How many references are broken now.
     fn broken_references(&self) -> Result<u64, Problem> {
         // A foreign key that fits no key at all is an error for whoever writes through it, not here.
         Ok(self.database.run("SELECT count(*) FROM pragma_foreign_key_check", &[]).ok().and_then(|rows| rows.first()).map(|row| row.count(0)).unwrap_or_default())
     }
 
-    /// How many rows tables have that are all here.
+    /// How many rows tables have that are all here. An index of what is not there cannot be counted.
     fn counts(&self, catalog: &Catalog, tables: &BTreeSet<String>) -> Result<BTreeMap<String, u64>, Problem> {
         let mut counts = BTreeMap::new();
         for table in tables.iter().filter(|table| catalog.hydrated.contains(*table)) {
-            let rows = self.database.run(&format!("SELECT count(*) FROM {}", identifier(table)), &[])?;
-            counts.insert(table.clone(), rows.first().map(|row| row.count(0)).unwrap_or_default());
+            match self.database.run(&format!("SELECT count(*) FROM {}", identifier(table)), &[]) {
+                Ok(rows) => _ = counts.insert(table.clone(), rows.first().map(|row| row.count(0)).unwrap_or_default()),
+                Err(_) if catalog::virtual_tables(&self.database)?.contains(table) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(counts)
     }

@@ -9,55 +9,18 @@ use js_sys::Uint8Array;
 use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 
-use super::base::{Base, Fetched, Query, Selection, count};
+use super::base::{Base, Fetched, Query, Selection, Unread, count};
+use super::budget::{Budget, exceeded, too_many};
 use super::catalog::{Catalog, ForeignKey, Table, tables};
 use super::cells::{literal, surely};
 use super::checks;
 use super::needs::{Needs, RowNeed, are_plain, covers, one_of};
+use super::orphans::Orphans;
 use super::reached::Schema;
 use super::virtuals::{self, Content, Virtual};
 use crate::cloudflare::sql::Database;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-
-/// What may still be copied, and what was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Budget {
-    /// A table with at most so many rows is copied whole.
-    pub whole_rows: u64,
-    /// Rows that may still be copied.
-    pub rows_left: u64,
-    /// Bytes that may still be copied.
-    pub bytes_left: u64,
-    /// Rows copied and not yet in the catalog.
-    pub rows: u64,
-    /// Bytes copied and not yet in the catalog.
-    pub bytes: u64,
-}
-
-impl Budget {
-    fn take_bytes(&mut self, bytes: u64, table: &str) -> Result<(), Problem> {
-        if bytes > self.bytes_left {
-            return Err(exceeded(table, "more bytes", &format!("{} bytes", self.bytes_left)));
-        }
-        self.bytes_left -= bytes;
-        self.bytes += bytes;
-        Ok(())
-    }
-
-    fn take_rows(&mut self, rows: u64) {
-        self.rows_left -= rows.min(self.rows_left);
-        self.rows += rows;
-    }
-}
-
-fn exceeded(table: &str, needed: &str, left: &str) -> Problem {
-    Problem::new(
-        Code::ShadowBudgetExceeded,
-        format!("Rehearsing this statement needs {needed} of {table}, and this run may still copy {left}; nothing was run."),
-        "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
-    )
-}
 
 /// Most values of a key that are asked for in a table whose size is not known yet: a small one is copied whole anyway.
 const MOST_BLIND_KEYS: usize = 500;
@@ -86,10 +49,12 @@ pub(super) struct Load<'a> {
     pub(super) virtuals: Vec<Virtual>,
     /// FTS5 tables that are made anew from what they index.
     pub(super) indexes: Vec<String>,
+    /// Tables whose rows cannot be looked up by what the statement says of them, with the database's error.
+    pub(super) unbounded: BTreeMap<String, String>,
     pub(super) covered: Vec<String>,
     pub(super) floors: Vec<(String, Option<i64>)>,
-    /// Rows that others refer to, by which columns and values.
-    pub(super) referred: Vec<(Rc<Table>, Vec<String>, String)>,
+    /// What rows that came refer to.
+    pub(super) referred: Vec<Orphans>,
     pub(super) asked: HashSet<String>,
 }
 
@@ -112,6 +77,7 @@ pub async fn supply(base: &Base<'_>, database: &Database, catalog: &mut Catalog,
         counters: Vec::new(),
         virtuals: virtuals::known(database)?,
         indexes: Vec::new(),
+        unbounded: BTreeMap::new(),
         covered: Vec::new(),
         floors: Vec::new(),
         referred: Vec::new(),
@@ -122,7 +88,7 @@ pub async fn supply(base: &Base<'_>, database: &Database, catalog: &mut Catalog,
         let news = load.round(wanted).await?;
         wanted = load.parents(&news)?;
         if wanted.is_empty() {
-            return load.store(&before, catalog);
+            return load.store(&before, catalog).await;
         }
     }
     Err(Problem::new(
@@ -192,7 +158,17 @@ impl Load<'_> {
             places.push(queries.len()..queries.len() + page.len());
             queries.extend(page);
         }
-        let (answers, bytes) = self.base.selects(&queries).await?;
+        let (answers, bytes) = match self.base.selects(&queries).await {
+            Ok(answered) => answered,
+            Err(Unread::Sql(why)) => {
+                whole.extend(self.failing(why, &asked, &mosts).await?);
+                let rows = asked.into_iter().filter_map(|(_, need)| need).filter(|need| !whole.contains(&need.table)).chain(later.rows).collect();
+                let unsized_tables = unknown.iter().map(|table| table.name.clone()).filter(|name| !whole.contains(name)).collect();
+                let tops = wanted.tops.into_iter().filter(|name| !whole.contains(name)).collect();
+                return Box::pin(self.round(Needs { whole, unsized_tables, rows, tops, frames: Vec::new() })).await;
+            }
+            Err(unread) => return Err(unread.into()),
+        };
         let first = asked.first().map(|(selection, _)| selection.table.name.clone()).unwrap_or_default();
         self.budget.take_bytes(bytes, &first)?;
         for (table, rows) in unknown.iter().zip(&answers) {
@@ -236,6 +212,25 @@ impl Load<'_> {
             news.extend(more);
         }
         Ok(news)
+    }
+
+    /// The tables whose rows the base cannot look up, because a condition out of the statement fails for one of them. Whether the statement comes to that row is for SQLite to decide, with all rows at hand.
+    async fn failing(&mut self, why: String, asked: &[(Selection, Option<RowNeed>)], mosts: &[u64]) -> Result<BTreeSet<String>, Problem> {
+        let mut failing = BTreeSet::new();
+        for ((selection, need), most) in asked.iter().zip(mosts) {
+            if need.as_ref().is_none_or(|need| need.conditions.is_empty()) {
+                continue;
+            }
+            match self.base.selects(&selection.page(None, false, *most)?).await {
+                Ok((_, bytes)) => self.budget.take_bytes(bytes, &selection.table.name)?,
+                Err(Unread::Sql(why)) => {
+                    failing.insert(selection.table.name.clone());
+                    self.unbounded.insert(selection.table.name.clone(), why);
+                }
+                Err(unread) => return Err(unread.into()),
+            }
+        }
+        if failing.is_empty() { Err(Unread::Sql(why).into()) } else { Ok(failing) }
     }
 
     fn floor(&self, table: &str) -> Result<Option<i64>, Problem> {
@@ -314,7 +309,7 @@ impl Load<'_> {
             let (answers, _) = self.base.selects(&[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
             if answers.first().map(count).unwrap_or_default() > most.saturating_add(here) {
                 let (answers, _) = self.base.selects(&[selection.counting(None)]).await?;
-                return Err(exceeded(name, &format!("all {} rows", answers.first().map(count).unwrap_or_default()), &format!("{most} rows")));
+                return Err(too_many(name, answers.first().map(count).unwrap_or_default(), most, self.unbounded.get(name)));
             }
         }
         let budget = &mut *self.budget;
@@ -338,7 +333,7 @@ impl Load<'_> {
         for (table, start) in news {
             let columns = Selection::columns(table);
             for key in &table.foreign_keys {
-                let Some(parent) = self.all.iter().find(|other| other.name.eq_ignore_ascii_case(&key.parent)).cloned() else { continue };
+                let Some(parent) = key.parent(&self.all).cloned() else { continue };
                 if self.catalog.hydrated.contains(&parent.name) {
                     continue;
                 }
@@ -354,11 +349,12 @@ impl Load<'_> {
                     }
                     let here = self.catalog.partial.contains(&parent.name) && self.schema.has(&parent, &referred, &value)?;
                     if !here {
-                        self.referred.push((parent.clone(), referred.clone(), value.clone()));
                         keys.push(value);
                     }
                 }
                 if !keys.is_empty() {
+                    let values = sorted::set(keys.iter().cloned());
+                    self.referred.push(Orphans { child: table.clone(), key: key.clone(), parent: parent.clone(), values });
                     needs.add_row(RowNeed { table: parent.name.clone(), alias: parent.name.clone(), conditions: Vec::new(), columns: referred, keys, called: None });
                 }
             }

@@ -29,11 +29,11 @@ pub struct Virtual {
 }
 
 impl Virtual {
-    /// The tables that must be here before it is used.
-    pub fn needs(&self) -> Vec<String> {
+    /// The table that it shows or indexes.
+    pub fn of(&self) -> Option<&str> {
         match &self.content {
-            Content::Own => vec![self.name.clone()],
-            Content::External(table) | Content::Vocabulary(table) => vec![table.clone(), self.name.clone()],
+            Content::Own => None,
+            Content::External(of) | Content::Vocabulary(of) => Some(of),
         }
     }
 }
@@ -80,8 +80,8 @@ pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<
     let names = |name: &str| texts.iter().any(|text| text.names(name));
     let mut found: Vec<Virtual> = known.iter().filter(|one| names(&one.name)).cloned().collect();
     // A vocabulary shows what another one holds.
-    let of: Vec<String> = found.iter().flat_map(Virtual::needs).collect();
-    found.extend(known.iter().filter(|one| of.iter().any(|name| name.eq_ignore_ascii_case(&one.name))).cloned());
-    found.dedup();
+    let of: Vec<String> = found.iter().filter_map(Virtual::of).map(str::to_owned).collect();
+    let shown: Vec<Virtual> = known.iter().filter(|one| !found.contains(one) && of.iter().any(|name| name.eq_ignore_ascii_case(&one.name))).cloned().collect();
+    found.extend(shown);
     Ok(found)
 }

@@ -12,6 +12,7 @@ import { frozenAnswer } from './frozen_kv.mjs';
  *   'absent'                   KV: as if there were no such key (a cached absence)
  *   'stale'                    KV: what the namespace held when the fault was set
  *   { delay: milliseconds }    the store's answer, later
+ *   { first: async () => … }   the store's answer, after that was done
  *   { body, status, headers }  this answer
  *
  * With `after` the store gets the request first and its answer is lost: the effect has happened, the caller cannot know.
@@ -38,6 +39,12 @@ function action(kind, snapshot) {
   if (typeof kind?.delay === 'number') {
     return async (exchange) => {
       await exchange.wait(kind.delay);
+      return exchange.forward();
+    };
+  }
+  if (typeof kind?.first === 'function') {
+    return async (exchange) => {
+      await kind.first();
       return exchange.forward();
     };
   }
