@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { parse } from 'smol-toml';
 import { judge, sectionsOf, storesOf } from './config_rules.mjs';
 import { fail, isMain } from './lib.mjs';
@@ -52,6 +53,12 @@ export function variables(toml, { cwd = process.cwd() } = {}) {
   });
 }
 
+/** The last lines of an output. A build that fails can write thousands. */
+function end(said, most = 30) {
+  const lines = stripVTControlCharacters(said).split('\n').filter((line) => line.trim() !== '');
+  return [...(lines.length > most ? [`… ${lines.length - most} lines before`] : []), ...lines.slice(-most)].join('\n');
+}
+
 /** What wrangler would bind, without uploading anything. */
 export function rehearsal(toml) {
   const out = mkdtempSync(path.join(tmpdir(), 'dryrun-check-'));
@@ -63,7 +70,7 @@ export function rehearsal(toml) {
       const ran = spawnSync('wrangler', words, { encoding: 'utf8', env });
       if (ran.error) throw ran.error;
       if (ran.status !== 0) {
-        return [wrong(`${environment}: wrangler would not deploy this:\n${(ran.stderr + ran.stdout).trim()}`, 'Correct what wrangler names.')];
+        return [wrong(`${environment}: wrangler would not deploy this:\n${end(ran.stdout + ran.stderr)}`, 'Correct what wrangler names.')];
       }
       const bound = [...ran.stdout.matchAll(/^env\.(\w+) \(.*\)\s{2,}.+$/gm)].map(([, binding]) => binding);
       const objects = (section.durable_objects?.bindings ?? []).map(({ name }) => name);

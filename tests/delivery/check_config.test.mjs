@@ -259,6 +259,14 @@ describe('the script, with wrangler\'s own rehearsal', { timeout: 600_000 }, () 
     assert.match(stdout, /WRONG {2}staging: MAIL is bound, but the gateway does not use it/);
   });
 
+  test('shows the end of what wrangler says when it would not deploy', async () => {
+    const script = '#!/bin/sh\nseq 1000 | sed "s/^/line /"\necho the reason >&2\nexit 1\n';
+    const { code, stdout } = await checked({ 'wrangler.toml': adopters, 'scripts/build': script });
+    assert.equal(code, 1);
+    assert.match(stdout, /WRONG {2}staging: wrangler would not deploy this:\n[^]*the reason/);
+    assert.ok(stdout.split('\n').length < 150, `${stdout.split('\n').length} lines`);
+  });
+
   test('before a deployment fails with what is not set up, and says it for make dev', async () => {
     for (const [words, code] of [[['--deploy', 'staging'], 1], [['--deploy', 'production'], 1]]) {
       const said = await checked({}, words);
