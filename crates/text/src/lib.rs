@@ -5,7 +5,7 @@
 //! that shows it. Everything that prints data goes through this crate, and only this crate knows which characters
 //! are dangerous.
 //!
-//! * [`line`] and [`lines`]: for a terminal.
+//! * [`line()`] and [`lines`]: for a terminal.
 //! * [`json`]: for a JSON document; it has the same value after parsing.
 //! * [`markdown`]: code spans and blocks that data cannot leave.
 //! * [`Words`]: a sentence of ours with data in it, which each of them writes in its own way.
@@ -40,7 +40,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     shown(text, false)
 }
 
-/// Shows text that may have several lines, as [`line`] shows one: only its line feeds stay.
+/// Shows text that may have several lines, as [`line()`] shows one: only its line feeds stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     shown(text, true)
 }
@@ -69,7 +69,7 @@ fn shown(text: &str, keeps_lines: bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Escapes in a JSON document whatever [`line`] would not show as it is.
+/// Escapes in a JSON document whatever [`line()`] would not show as it is.
 ///
 /// The document has the same value after parsing, because such characters stand only in its strings.
 pub fn json(document: &str) -> Cow<'_, str> {
