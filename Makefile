@@ -33,7 +33,7 @@ test-native: ## Rules and use cases, without a Worker
 	cargo test --locked -p dryrun-text
 
 test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLite itself agree
-	cargo test --locked --test differential
+	cargo test --locked --test differential -- --show-output
 	cargo test --locked --test sqllogictest
 
 test-e2e: build cli ## The compiled Worker in real workerd, with stores that fail on purpose
