@@ -11,7 +11,7 @@ pub type Lines = Vec<String>;
 /// Whether a dry run may refuse so where the target would answer. Here nothing changes beside the run, and rows fit together.
 pub fn is_honest(refused: &Refused) -> bool {
     ["not_rehearsable", "shadow_budget_exceeded"].contains(&refused.code.as_str())
-        && !["others changed", "does not meet the table's definition", "too many rounds"].iter().any(|wrong| refused.message.contains(wrong))
+        && !["others changed", "violates the table's definition", "too many rounds"].iter().any(|wrong| refused.message.contains(wrong))
 }
 
 pub fn of_gateway(step: &Step, answer: &Result<Vec<Answer>, Refused>) -> Lines {

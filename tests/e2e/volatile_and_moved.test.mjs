@@ -52,7 +52,7 @@ describe('what comes out differently each time', () => {
       assert.deepEqual(coverage.volatile, Object.fromEntries(named.map((name) => [name, [2]])));
       assert.equal(operations[0].volatile, undefined);
       const text = await markdownOf(run.id);
-      for (const name of named) assert.ok(text.includes(`comes out differently each time: \`${name}\` (step 2)`), text);
+      for (const name of named) assert.ok(text.includes(`not repeatable: \`${name}\` (step 2)`), text);
     });
   }
 
@@ -62,7 +62,7 @@ describe('what comes out differently each time', () => {
     for (const sql of fixed) assert.equal((await run.sql(sql)).status, 200, sql);
     const { operations, coverage } = await run.report();
     assert.deepEqual([operations.map(({ volatile }) => volatile), coverage.volatile], [fixed.map(() => undefined), {}]);
-    assert.doesNotMatch(await markdownOf(run.id), /differently each time/);
+    assert.doesNotMatch(await markdownOf(run.id), /not repeatable/);
   });
 
   test('is not seen in a trigger of another event', async () => {

@@ -13,6 +13,7 @@ use super::catalog::Catalog;
 use super::cells::identifier;
 use super::engine::{Shadow, not_rehearsable, store_error};
 use super::images::Images;
+use super::query::refuse_unbuilt;
 use super::round::{Halt, Round};
 use super::touched::{self, Touched};
 use super::{Figures, capture, checks};
@@ -35,19 +36,21 @@ impl Shadow {
             Err(_) => self.touched_bare(one, params)?,
         };
         self.refuse_inexact(catalog, &touched, &one.statement)?;
-        if touched.opens_virtual {
-            return Err(not_rehearsable("A statement that uses a virtual table and a foreign key that fits no key", "Use them in statements of their own.").into());
-        }
-        self.require(catalog, touched.tables.iter().cloned())?;
+        let virtuals = if touched.opens_virtual { self.used_virtuals(text)? } else { Vec::new() };
+        self.require(catalog, touched.tables.iter().cloned().chain(self.virtual_needs(&virtuals)?))?;
         let written = sorted::set(touched.written.iter().filter(|table| !table.starts_with("sqlite_")).cloned());
         let mut images = written.iter().map(|table| Images::of(&self.database, table)).collect::<Result<Vec<_>, _>>()?;
         if touched.written.contains(COUNTERS) && self.sets_counters(one, &touched)? {
             images.push(Images::of(&self.database, COUNTERS)?);
             round.counters_set = true;
         }
+        if touched.writes_virtual {
+            images.extend(self.virtual_images(&virtuals)?);
+        }
         self.take_triggers(&written)?;
         let before = self.total_changes()?;
         let rows = self.database.answer(text, params).map_err(store_error)?;
+        refuse_unbuilt(catalog, &virtuals)?;
         let after = self.counters()?;
         for table in &written {
             capture::install_on(&self.database, table, false)?;
@@ -58,8 +61,12 @@ impl Shadow {
         round.figures.push(Figures { changes: after.0.saturating_sub(before), last_row_id: after.1 });
         round.volatile.extend(self.volatile(one, &touched)?);
         round.written.extend(touched.written.iter().cloned());
+        if touched.writes_virtual {
+            round.written.extend(virtuals.iter().map(|one| one.name.clone()));
+        }
         for before in images {
             let after = Images::of(&self.database, before.name())?;
+            round.written.insert(before.name().to_owned());
             round.effects.extend(before.changes(store, &after)?);
         }
         Ok(rows)
@@ -70,7 +77,7 @@ impl Shadow {
         let text = &one.statement.text;
         if self.named(text).calls("changes") {
             // To be asked about, it would set them to 0.
-            return Err(not_rehearsable("changes() next to a foreign key that fits no key", "Compute the value in a statement before, and bind it.").into());
+            return Err(not_rehearsable("changes() in a statement with a foreign key mismatch", "Compute the value in a statement before, and bind it.").into());
         }
         self.take_triggers(&sorted::set(one.statement.target.iter().cloned()))?;
         match touched::touched(&self.database, &touched::roots(&self.database)?, text, params) {

@@ -186,11 +186,11 @@ fn unfit(table: &str, error: &SqlError) -> Problem {
     if error.0.contains("UNIQUE constraint failed") {
         return Problem::new(
             Code::NotRehearsable,
-            format!("A row of {table} has the key of another one that was copied before, because others changed the table meanwhile; nothing was run."),
+            format!("A row of {table} has the same key as a row that was copied before, because others changed the table in the meantime; nothing was run."),
             "Retry; if the problem persists, start a new run.",
         );
     }
-    let what = format!("A row of {table} that does not meet the table's definition ({}), and so cannot be copied,", error.0);
+    let what = format!("A row of {table} that violates the table's definition ({}) and cannot be copied", error.0);
     not_rehearsable(&what, "Repair the row, or leave the table out of the dry run.")
 }
 

@@ -96,11 +96,7 @@ impl Shadow {
             }
         }
         let rows = rows.map_err(store_error)?;
-        // An index that is not the one of the base: only what fails without it is sure.
-        if let Some((one, reason)) = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?))) {
-            let of = one.of().unwrap_or_default();
-            return Err(not_rehearsable(&format!("{}, whose index of {of} cannot be built again ({reason}),", one.name), "Leave it out of the dry run.").into());
-        }
+        refuse_unbuilt(catalog, &virtuals)?;
         let mut figures = Figures::default();
         if write {
             let after = self.counters()?;
@@ -185,7 +181,7 @@ impl Shadow {
     }
 
     /// The rows of FTS5 tables before a statement that writes to them.
-    fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Problem> {
+    pub(super) fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Problem> {
         virtuals.iter().filter(|one| one.content == Content::Own).map(|one| Images::of(&self.database, &one.name)).collect()
     }
 
@@ -340,6 +336,16 @@ impl Shadow {
         }
         store_error(error).into()
     }
+}
+
+/// Refuses what succeeded with an index that is not the one of the base: only what fails without it is sure.
+pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<(), Problem> {
+    let unbuilt = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?)));
+    unbuilt.map_or(Ok(()), |(one, reason)| {
+        let of = one.of().unwrap_or_default();
+        let what = format!("A statement that uses the FTS5 table {}, whose index of {of} cannot be rebuilt ({reason}),", one.name);
+        Err(not_rehearsable(&what, "Leave it out of the dry run."))
+    })
 }
 
 /// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys write meanwhile, and the columns that an UPDATE sets.
