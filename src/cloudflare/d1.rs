@@ -113,8 +113,10 @@ pub struct QueryResult {
 /// The PRAGMA that writes although it is read like a table.
 pub const GUARDED: &str = "pragma_optimize";
 
-/// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`: reading it would write.
-const GUARD: &str = "SELECT json('the schema runs pragma_optimize') WHERE EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'view' AND sql LIKE '%pragma_optimize%')";
+/// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`, or a virtual table takes its content
+/// from it: reading it would write. SQLite begins each definition of a virtual table with these words; `LIKE` could be switched to mind capitals.
+const GUARD: &str = "SELECT json('the schema runs pragma_optimize') WHERE EXISTS (SELECT 1 FROM sqlite_master \
+    WHERE (type = 'view' OR substr(sql, 1, 20) = 'CREATE VIRTUAL TABLE') AND instr(lower(sql), 'pragma_optimize') > 0)";
 
 /// Whether an error may be that of the guard before a read.
 pub fn is_guarded(problem: &Problem) -> bool {

@@ -33,11 +33,28 @@ impl Token {
 /// The tokens of a text; blanks and comments are none.
 pub fn tokens(sql: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
+    walk(sql, |kind, raw| match raw.strip_prefix('[').and_then(|raw| raw.strip_suffix(']')) {
+        Some(name) => tokens.push(Token { kind, quote: Some('['), text: name.to_owned() }),
+        None if kind != TokenType::TK_NONE => tokens.push(said(kind, raw)),
+        None => {}
+    });
+    tokens
+}
+
+/// Whether a text ends inside a comment: SQLite takes one in asterisks that is not closed.
+pub fn leaves_a_comment_open(sql: &str) -> bool {
+    let mut open = false;
+    walk(sql, |_, raw| open = raw.starts_with("/*") && !(raw.len() >= 4 && raw.ends_with("*/")));
+    open
+}
+
+/// Goes through a text, blanks and comments included.
+fn walk<'s>(sql: &'s str, mut each: impl FnMut(TokenType, &'s str)) {
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
         // The lexer knows square brackets as those of an array; in SQLite they quote a name, in which anything may stand.
-        if let Some((name, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            tokens.push(Token { kind: TokenType::TK_ID, quote: Some('['), text: name.to_owned() });
+        if let Some((name, after)) = rest.find(']').filter(|_| first == '[').and_then(|end| rest.split_at_checked(end + 1)) {
+            each(TokenType::TK_ID, name);
             rest = after;
             continue;
         }
@@ -45,16 +62,13 @@ pub fn tokens(sql: &str) -> Vec<Token> {
         let read = lexer.next();
         match (read, rest.split_at_checked(rest.len() - lexer.remaining().len())) {
             (Some(Ok(token)), Some((raw, after))) if !raw.is_empty() => {
-                if token.token_type != TokenType::TK_NONE {
-                    tokens.push(said(token.token_type, raw));
-                }
+                each(token.token_type, raw);
                 rest = after;
             }
             // The lexer stands still at what it cannot read, so one character is stepped over.
             _ => rest = rest.get(first.len_utf8()..).unwrap_or_default(),
         }
     }
-    tokens
 }
 
 fn said(kind: TokenType, raw: &str) -> Token {
@@ -65,4 +79,19 @@ fn said(kind: TokenType, raw: &str) -> Token {
         None => raw.to_owned(),
     };
     Token { kind, quote, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_is_open_only_where_nothing_closes_it() {
+        for sql in ["a /*", "a /* b", "a /*/", "[a-b] /* '", "\u{feff}a /* [", "'/*' /*"] {
+            assert!(leaves_a_comment_open(sql), "{sql}");
+        }
+        for sql in ["a", "[first-name] TEXT", "[/*]", "'/*'", "\"/*\"", "a /**/", "a /* b */", "a -- /*", "\u{feff}a", "[Größe"] {
+            assert!(!leaves_a_comment_open(sql), "{sql}");
+        }
+    }
 }

@@ -108,7 +108,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
         return Ok(answer);
     }
     let asked_dry = client_v4::asks_for_dry_run(&asked)?;
-    let (route, takes) = match find(&asked.method, &asked.path) {
+    let (route, takes) = match asked.spells_its_path().and_then(|()| find(&asked.method, &asked.path)) {
         Ok((route, takes)) => (Ok(route), takes),
         Err(problem) if !asked_dry => return Err(problem),
         Err(problem) => (Err(problem), &takes::REFUSED),

@@ -30,15 +30,20 @@ pub struct Asked {
 impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
-        if is_resolved_elsewhere(&request.inner().url()) {
-            return Err(Problem::new(
-                Code::KeyInvalid,
-                "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it spells; nothing was read or written.",
-                "Percent-encode the key as one segment (%2F, %5C). No address can name the keys \".\" and \"..\".",
-            ));
-        }
         let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
         Ok(Self { method: request.inner().method(), path: url.pathname(), url, request, takes: &takes::REFUSED })
+    }
+
+    /// Refuses an address of the data plane that means another path than it spells.
+    pub fn spells_its_path(&self) -> Result<(), Problem> {
+        if !is_resolved_elsewhere(&self.request.inner().url(), &self.path) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::KeyInvalid,
+            "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it spells; nothing was read or written.",
+            "Percent-encode the key as one segment (%2F, %5C). No address can name the keys \".\" and \"..\".",
+        ))
     }
 
     /// Says what its route understands, and refuses what it does not, as far as that shows without the body.
@@ -193,15 +198,14 @@ const MAX_NO_BODY: u64 = 64 << 10;
 
 /// Whether an address of the data plane means another path than it spells: what follows `..` would be read or written in
 /// place of the key that was sent. What a client or the platform resolved before, nobody can see here.
-fn is_resolved_elsewhere(url: &str) -> bool {
+fn is_resolved_elsewhere(url: &str, resolved: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let path = path.split_once("://").map_or(path, |(_, rest)| rest);
     let is_dots = |segment: &str| {
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         plain == "." || plain == ".."
     };
-    let keys = path.split_once("/client/v4/").map(|(_, rest)| rest).unwrap_or_default();
-    keys.contains('\\') || keys.split('/').any(is_dots)
+    resolved.starts_with("/client/v4/") && (path.contains('\\') || path.split('/').any(is_dots))
 }
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
@@ -259,12 +263,16 @@ mod tests {
 
     #[test]
     fn an_address_means_what_it_spells() {
+        let check = |path: &str, resolved: &str, expected| assert_eq!(is_resolved_elsewhere(&format!("https://gateway{path}"), resolved), expected, "{path}");
         for path in ["a/../b", "a/./b", ".", "..", "%2e", "%2E%2e/x", ".%2e", "x\\y", "..?q", ".#f"] {
-            assert!(is_resolved_elsewhere(&format!("https://gateway/client/v4/objects/{path}")), "{path}");
+            check(&format!("/client/v4/objects/{path}"), "/client/v4/objects/b", true);
         }
-        assert!(!is_resolved_elsewhere("https://gateway/%2e%2e/v1/x"));
+        for path in ["/client/./v4/objects/a/../b", "/x/../client/v4/objects/b", "/client\\v4/objects/b", "/%2e/client/v4/objects/b"] {
+            check(path, "/client/v4/objects/b", true);
+        }
+        check("/%2e%2e/v1/x", "/v1/x", false);
         for path in ["a/b", "...", "a..b", "..a", "a%2F..%2Fb", "a//b", "", "a%5Cb", "a?x=../..", "a?x=\\"] {
-            assert!(!is_resolved_elsewhere(&format!("https://gateway/client/v4/objects/{path}")), "{path}");
+            check(&format!("/client/v4/objects/{path}"), "/client/v4/objects/b", false);
         }
     }
 }

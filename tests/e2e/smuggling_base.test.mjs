@@ -158,6 +158,8 @@ describe('views and triggers of the base that call what changes the database', (
     'a view of pragma_optimize': 'CREATE VIEW tuned AS SELECT * FROM pragma_optimize',
     'a view of it as a text': "CREATE VIEW tuned AS SELECT * FROM 'pragma_optimize'",
     'a view that asks with IN': "CREATE VIEW tuned AS SELECT 'x' IN pragma_optimize(0xfffe) AS answer",
+    'an FTS5 table with its content': "CREATE VIRTUAL TABLE tuned USING fts5(optimize, content='pragma_optimize')",
+    'an FTS5 table with its content, in capitals': 'CREATE VIRTUAL TABLE tuned USING FTS5(optimize, CONTENT="PRAGMA_OPTIMIZE")',
     'a view of a view of it': 'CREATE VIEW inner_view AS SELECT * FROM pragma_optimize(0xfffe); CREATE VIEW tuned AS SELECT count(*) FROM inner_view',
   })) {
     test(what, () => dryThenLive(`${log} CREATE INDEX log_what ON log (what); ${made};`, ['SELECT * FROM tuned', 'SELECT count(*) FROM log, tuned', change, 'SELECT * FROM tuned']));

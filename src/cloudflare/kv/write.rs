@@ -55,7 +55,10 @@ impl Namespace<'_> {
                         Ok(())
                     }
                 });
-                Self::bulk(items.iter().map(|item| item.key.as_str()), join_all(puts).await)
+                let done = join_all(puts).await;
+                // What became of a key is what became of its last value.
+                let done = items.iter().map(|item| last.get(item.key.as_str()).and_then(|at| done.get(*at)).cloned().unwrap_or_else(|| Err(Problem::internal())));
+                Self::bulk(items.iter().map(|item| item.key.as_str()), done.collect())
             }
             KeyCall::DeleteMany { keys } => {
                 let deletes = keys.iter().map(|key| async { self.call("delete", &[JsValue::from_str(key)]).await.map(|_| ()) });

@@ -45,7 +45,7 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
             let is_virtual = tokens(&sql).get(1).is_some_and(|token| token.is_keyword(TokenType::TK_VIRTUAL));
             let named = Named::of(&sql);
             // The guard before reads of the base only finds the word, and stops them also where it is a value.
-            loaded.hostile |= named.other_pragma().is_some() || (kind == "view" && sql.to_ascii_lowercase().contains(d1::GUARDED));
+            loaded.hostile |= named.other_pragma().is_some() || ((kind == "view" || is_virtual) && sql.to_ascii_lowercase().contains(d1::GUARDED));
             let reason = if is_virtual && let Err(reason) = virtuals::content(&sql) {
                 Some(reason)
             } else if is_of_the_gateway(&name) || named.reserved_by_the_gateway().is_some() {

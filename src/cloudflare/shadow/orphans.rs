@@ -98,7 +98,7 @@ pub async fn confirm(base: &Base<'_>, orphans: &[Orphans]) -> Result<(), Problem
             let answers = match base.selects(&[query(one, keys)?]).await {
                 Ok((answers, _)) => answers,
                 // It has no such parent: the run made it, and the rows of the base refer to nothing there.
-                Err(Unread::Sql(_)) => continue,
+                Err(Unread::Sql(why)) if ["no such table", "no such column"].iter().any(|missing| why.contains(missing)) => continue,
                 Err(unread) => return Err(unread.into()),
             };
             let rows = answers.first().cloned().unwrap_or_default();

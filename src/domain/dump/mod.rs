@@ -14,7 +14,7 @@ pub use values::{Pieces, Value};
 
 use super::quoting::literal;
 use super::refusal::{Code, Problem};
-use super::statement::split;
+use super::tokens::leaves_a_comment_open;
 
 /// Rows of text or NULL, as the questions here select them.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -196,8 +196,7 @@ fn not_exported(table: &str, others: &[&str]) -> Problem {
 
 /// A definition with an end that is its own: it may end in a comment.
 fn ended(sql: &str) -> String {
-    // A comment in asterisks may be open to the end of a definition.
-    let is_open = matches!(split(sql), Err(problem) if problem.code == Code::AmbiguousText);
+    let is_open = leaves_a_comment_open(sql);
     let is_commented = sql.lines().next_back().is_some_and(|line| line.contains("--"));
     format!("{sql}{}{};\n", if is_open { "*/" } else { "" }, if is_commented { "\n" } else { "" })
 }

@@ -14,7 +14,7 @@ pub enum Switch {
     Mode,
     /// The header `Run-Id`.
     RunId,
-    /// Recording a run, which is not offered.
+    /// The header `Record`, which is not offered.
     Record,
     /// The header `Idempotency-Key`.
     IdempotencyKey,
@@ -102,10 +102,10 @@ pub fn asks_for_dry_run(text: &str) -> bool {
 /// Parts of names that make a request conditional.
 const CONDITION_PARTS: [&str; 8] = ["ifmatch", "ifnonematch", "ifunmodifiedsince", "ifmodifiedsince", "ifrange", "ifgenerationmatch", "ifmetagenerationmatch", "ifnotexists"];
 /// Words of names that hold a digest of the body.
-const DIGEST_WORDS: [&str; 15] =
-    ["digest", "checksum", "md5", "sha", "sha1", "sha256", "sha384", "sha512", "crc32", "crc32c", "crc64", "crc64nvme", "contentmd5", "contentdigest", "reprdigest"];
+const DIGEST_WORDS: [&str; 14] =
+    ["digest", "checksum", "md5", "sha1", "sha256", "sha384", "sha512", "crc32", "crc32c", "crc64", "crc64nvme", "contentmd5", "contentdigest", "reprdigest"];
 /// Names of HTTP's and its extensions' that limit what a write may do.
-const LIMITING_NAMES: [&str; 8] = ["overwrite", "contentrange", "range", "etag", "locktoken", "kvmetadata", "expect", "expires"];
+const LIMITING_NAMES: [&str; 9] = ["sha", "overwrite", "contentrange", "range", "etag", "locktoken", "kvmetadata", "expect", "expires"];
 
 /// Whether a header's name reads like a guard: a condition, a digest, a part of a body. One that is not honoured must not be ignored on a write.
 pub fn is_guard(name: &str) -> bool {
@@ -253,7 +253,7 @@ mod tests {
                      via x-amz-cf-id x-amzn-trace-id x-auth-email x-auth-key x-client-request-id x-correlation-id x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip x-request-id \
                      x-request-start x-stainless-arch x-stainless-async x-stainless-helper-method x-stainless-lang x-stainless-os x-stainless-package-version x-stainless-raw-response \
                      x-stainless-read-timeout x-stainless-retry-count x-stainless-runtime x-stainless-runtime-version x-stainless-timeout x-runtime x-b3-traceid x-datadog-trace-id \
-                     sentry-trace uber-trace-id x-cloud-trace-context x-github-run-id account_id name page per_page order direction fields sql params batch key value metadata keys type \
+                     sentry-trace x-commit-sha x-git-sha uber-trace-id x-cloud-trace-context x-github-run-id account_id name page per_page order direction fields sql params batch key value metadata keys type \
                      withMetadata prefix limit cursor delimiter start_after expiration expiration_ttl base64 id parent labels prompt_version expires_in store table moved format"
             .split_whitespace()
         {

@@ -5,7 +5,7 @@ use super::names::{Switch, is_near, switch, words};
 use crate::domain::refusal::{Code, Problem};
 
 /// Every variable and secret that is read.
-pub const VARIABLES: [&str; 14] = [
+pub const VARIABLES: [&str; 15] = [
     "ENVIRONMENT",
     "ACCOUNT_ID",
     "COMMIT",
@@ -17,6 +17,7 @@ pub const VARIABLES: [&str; 14] = [
     "SHADOW_MAX_BYTES",
     "OVERLAY_MAX_BYTES",
     "MAX_BODY_BYTES",
+    "R2_METADATA_MAX_BYTES",
     "KEYS",
     "TOKEN_SECRET",
     "ALERT_WEBHOOK_URL",
