@@ -189,13 +189,19 @@ fn what_passes_the_front_is_one_statement_of_its_kind_whatever_the_text() {
     let patience = Duration::from_secs(number("FRONT_FUZZ_SECONDS").unwrap_or(5));
     let seed = number("FRONT_FUZZ_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("FRONT_FUZZ_SEED={seed}");
-    let fuzz = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || fuzz(seed, patience)).expect("a thread can be started");
+    let fuzz = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || fuzz(seed, patience))
+        .expect("a thread can be started");
     let (texts, accepted) = match fuzz.join() {
         Ok(counts) => counts,
         Err(panic) => std::panic::resume_unwind(panic),
     };
     println!("{texts} texts, {accepted} of them let through");
-    assert!(texts > 100 && accepted > texts / 100, "{accepted} of {texts} texts were let through: the mutations are too wild to say anything");
+    assert!(
+        texts > 100 && accepted > texts / 100,
+        "{accepted} of {texts} texts were let through: the mutations are too wild to say anything"
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "this runs natively")]
@@ -207,13 +213,17 @@ fn fuzz(seed: u64, patience: Duration) -> (u64, u64) {
     sqlite.progress_handler(100_000, Some(|| true)).expect("SQLite takes a limit");
     let corpus = corpus();
     assert!(corpus.len() > 400, "only {} texts were found in the corpus", corpus.len());
-    let mut last = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("front_fuzz.sql")).expect("the target folder can be written");
+    let mut last = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("front_fuzz.sql"))
+        .expect("the target folder can be written");
     let mut random = fastrand::Rng::with_seed(seed);
     let started = Instant::now();
     let (mut texts, mut accepted) = (0, 0);
     while started.elapsed() < patience {
         let sql = text(&corpus, &mut random);
-        last.set_len(0).and_then(|()| last.seek(SeekFrom::Start(0))).and_then(|_| last.write_all(sql.as_bytes())).expect("the target folder can be written");
+        last.set_len(0)
+            .and_then(|()| last.seek(SeekFrom::Start(0)))
+            .and_then(|_| last.write_all(sql.as_bytes()))
+            .expect("the target folder can be written");
         texts += 1;
         let outcome = catch_unwind(AssertUnwindSafe(|| check(&sqlite, &sql)));
         match outcome {
@@ -233,33 +243,53 @@ fn fail(seed: u64, texts: u64, sql: &str, why: &str) -> ! {
 fn check(sqlite: &Connection, sql: &str) -> Result<bool, String> {
     let statements = match split(sql) {
         Ok(statements) => statements,
-        Err(problem) if problem.message.is_empty() || problem.remedy.is_empty() => return Err(format!("a refusal without words: {problem:?}")),
+        Err(problem) if problem.message.is_empty() || problem.remedy.is_empty() => {
+            return Err(format!("a refusal without words: {problem:?}"));
+        }
         Err(_) => return Ok(false),
     };
     let mut rest = sql;
     for statement in &statements {
         let text = &statement.text;
         if statement.verb == "PRAGMA" {
-            let known = ["SELECT * FROM pragma_", "PRAGMA foreign_keys = o", "PRAGMA defer_foreign_keys = o", "PRAGMA optimize"];
-            ensure(known.iter().any(|begin| text.starts_with(begin)), || format!("a PRAGMA that became something else: {text:?}"))?;
+            let known = [
+                "SELECT * FROM pragma_",
+                "PRAGMA foreign_keys = o",
+                "PRAGMA defer_foreign_keys = o",
+                "PRAGMA optimize",
+            ];
+            ensure(known.iter().any(|begin| text.starts_with(begin)), || {
+                format!("a PRAGMA that became something else: {text:?}")
+            })?;
             // SQLite carries out a PRAGMA while it prepares it.
             if statement.kind == Kind::Write {
                 continue;
             }
         } else {
-            let at = rest.find(text.as_str()).ok_or_else(|| format!("a statement that is not in the text: {text:?}"))?;
+            let at =
+                rest.find(text.as_str()).ok_or_else(|| format!("a statement that is not in the text: {text:?}"))?;
             rest = rest.get(at + text.len()..).unwrap_or_default();
         }
         begins_as_it_should(statement)?;
-        ensure(may_hold_semicolons(text) || !words(text).contains(&";".into()), || format!("several statements in one: {text:?}"))?;
+        ensure(may_hold_semicolons(text) || !words(text).contains(&";".into()), || {
+            format!("several statements in one: {text:?}")
+        })?;
         is_one_statement_for_sqlite(sqlite, statement)?;
         reaches_nothing_of_others(sqlite, statement)?;
     }
     // The words alone say the same as the words among others.
     let joined = statements.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(";\n");
-    let again = split(&joined).map_err(|problem| format!("what was let through is refused the second time: {problem:?}\n{joined:?}"))?;
-    let bare = |statements: &[Statement]| statements.iter().map(|one| Statement { verb: one.verb.replace("PRAGMA", "SELECT"), ..one.clone() }).collect::<Vec<_>>();
-    ensure(bare(&again) == bare(&statements), || format!("divided once more, it is something else:\n{statements:#?}\n{again:#?}"))?;
+    let again = split(&joined)
+        .map_err(|problem| format!("what was let through is refused the second time: {problem:?}\n{joined:?}"))?;
+    let bare = |statements: &[Statement]| {
+        statements
+            .iter()
+            .map(|one| Statement { verb: one.verb.replace("PRAGMA", "SELECT"), ..one.clone() })
+            .collect::<Vec<_>>()
+    };
+    ensure(bare(&again) == bare(&statements), || {
+        format!("divided once more, it is something else:\n{statements:#?}\n{again:#?}")
+    })?;
     Ok(true)
 }
 
@@ -275,7 +305,9 @@ fn begins_as_it_should(statement: &Statement) -> Result<(), String> {
         Kind::Write => &["INSERT", "REPLACE", "UPDATE", "DELETE", "WITH"],
         Kind::Schema => &["CREATE", "ALTER", "DROP", "REINDEX", "ANALYZE"],
     };
-    ensure(known.contains(&verb.as_str()), || format!("a {:?} that begins with {verb}: {:?}", statement.kind, statement.text))
+    ensure(known.contains(&verb.as_str()), || {
+        format!("a {:?} that begins with {verb}: {:?}", statement.kind, statement.text)
+    })
 }
 
 /// What SQLite says of it, where it understands it.
@@ -285,10 +317,17 @@ fn is_one_statement_for_sqlite(sqlite: &Connection, statement: &Statement) -> Re
             let reads = statement.kind == Kind::Read;
             // A definition that is there already, with IF NOT EXISTS, does nothing; a write cannot be taken for one that reads.
             ensure(prepared.readonly() == reads || statement.kind == Kind::Schema, || {
-                format!("taken for {:?}, but for SQLite readonly is {}: {:?}", statement.kind, prepared.readonly(), statement.text)
+                format!(
+                    "taken for {:?}, but for SQLite readonly is {}: {:?}",
+                    statement.kind,
+                    prepared.readonly(),
+                    statement.text
+                )
             })
         }
-        Err(rusqlite::Error::MultipleStatement) => Err(format!("SQLite sees several statements in {:?}", statement.text)),
+        Err(rusqlite::Error::MultipleStatement) => {
+            Err(format!("SQLite sees several statements in {:?}", statement.text))
+        }
         // It names what is not there, or is of a dialect that this SQLite was not built with.
         Err(_) => Ok(()),
     }
@@ -313,7 +352,8 @@ fn note(context: AuthContext<'_>) -> Authorization {
             note(index_name);
             note(table_name);
         }
-        AuthAction::CreateTrigger { trigger_name, table_name } | AuthAction::DropTrigger { trigger_name, table_name } => {
+        AuthAction::CreateTrigger { trigger_name, table_name }
+        | AuthAction::DropTrigger { trigger_name, table_name } => {
             note(trigger_name);
             note(table_name);
         }
@@ -342,9 +382,13 @@ fn reaches_nothing_of_others(sqlite: &Connection, statement: &Statement) -> Resu
             for used in ["SELECT * FROM #", "INSERT INTO # DEFAULT VALUES", "DELETE FROM #"] {
                 drop(sqlite.prepare(&used.replace('#', &format!("\"{target}\""))));
             }
-            let columns = sqlite.prepare(&format!("SELECT name FROM pragma_table_info('{}')", target.replace('\'', "''")));
-            let columns: Vec<String> =
-                columns.and_then(|mut columns| columns.query_map([], |row| row.get(0)).map(|rows| rows.filter_map(Result::ok).collect())).unwrap_or_default();
+            let columns =
+                sqlite.prepare(&format!("SELECT name FROM pragma_table_info('{}')", target.replace('\'', "''")));
+            let columns: Vec<String> = columns
+                .and_then(|mut columns| {
+                    columns.query_map([], |row| row.get(0)).map(|rows| rows.filter_map(Result::ok).collect())
+                })
+                .unwrap_or_default();
             for column in columns {
                 drop(sqlite.prepare(&format!("UPDATE \"{target}\" SET \"{0}\" = 1", column.replace('"', "\"\""))));
             }
@@ -353,7 +397,8 @@ fn reaches_nothing_of_others(sqlite: &Connection, statement: &Statement) -> Resu
     }
     let reached = REACHED.with_borrow(Vec::clone);
     let foreign = |name: &&String| {
-        ["_dryrun_", "_cf_", "__miniflare_"].iter().any(|prefix| name.starts_with(prefix)) || name.strip_prefix("pragma_").is_some_and(|pragma| FORBIDDEN_PRAGMAS.contains(&pragma))
+        ["_dryrun_", "_cf_", "__miniflare_"].iter().any(|prefix| name.starts_with(prefix))
+            || name.strip_prefix("pragma_").is_some_and(|pragma| FORBIDDEN_PRAGMAS.contains(&pragma))
     };
     match reached.iter().find(foreign) {
         Some(name) => Err(format!("SQLite reaches {name} for what was let through: {:?}", statement.text)),
@@ -362,8 +407,17 @@ fn reaches_nothing_of_others(sqlite: &Connection, statement: &Statement) -> Resu
 }
 
 /// Some that the front must never let run.
-const FORBIDDEN_PRAGMAS: &[&str] =
-    &["optimize", "wal_checkpoint", "incremental_vacuum", "user_version", "writable_schema", "journal_mode", "function_list", "database_list", "case_sensitive_like"];
+const FORBIDDEN_PRAGMAS: &[&str] = &[
+    "optimize",
+    "wal_checkpoint",
+    "incremental_vacuum",
+    "user_version",
+    "writable_schema",
+    "journal_mode",
+    "function_list",
+    "database_list",
+    "case_sensitive_like",
+];
 
 fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why()) }
@@ -372,14 +426,24 @@ fn ensure(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
 /// Every text in the corpus of the end-to-end tests; that its names of strings are among them does no harm.
 fn corpus() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/smuggling");
-    let mut files: Vec<_> = fs::read_dir(folder).expect("the corpus is there").filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the corpus is there")
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
     files.sort();
     files.iter().flat_map(|file| literals(&fs::read_to_string(file).expect("the corpus is text"))).collect()
 }
 
 fn literals(source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut characters = source.lines().filter(|line| !line.starts_with("//")).collect::<Vec<_>>().join("\n").chars().collect::<Vec<_>>().into_iter();
+    let mut characters = source
+        .lines()
+        .filter(|line| !line.starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+        .chars()
+        .collect::<Vec<_>>()
+        .into_iter();
     while let Some(character) = characters.next() {
         if !['\'', '"', '`'].contains(&character) {
             continue;
@@ -437,7 +501,12 @@ fn mutate(bytes: &mut Vec<u8>, corpus: &[String], random: &mut fastrand::Rng) {
         3 | 4 => {
             let piece = random.choice(PIECES).copied().unwrap_or_default();
             let spaced = format!(" {piece} ");
-            drop(bytes.splice(at..at, if random.bool() { piece.bytes().collect::<Vec<_>>() } else { spaced.into_bytes() }));
+            drop(
+                bytes.splice(
+                    at..at,
+                    if random.bool() { piece.bytes().collect::<Vec<_>>() } else { spaced.into_bytes() },
+                ),
+            );
         }
         5 => {
             let other = random.choice(corpus).cloned().unwrap_or_default().into_bytes();

@@ -4,7 +4,11 @@
 //! SQLLOGICTEST_DIR names a folder with more of the suite; its files are run the same way. Both need the compiled Worker:
 //! `make build && cargo test --test sqllogictest -- --nocapture`.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test says by its panic what is wrong; a missing member of a JSON value is null")]
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says by its panic what is wrong; a missing member of a JSON value is null"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +18,9 @@ use std::sync::{Arc, Mutex};
 
 use expect_test::expect;
 use serde_json::{Value, json};
-use sqllogictest::{ColumnType as _, Control, DBOutput, DefaultColumnType, QueryExpect, Record, ResultMode, Runner, StatementExpect};
+use sqllogictest::{
+    ColumnType as _, Control, DBOutput, DefaultColumnType, QueryExpect, Record, ResultMode, Runner, StatementExpect,
+};
 
 use support::{Bound, Gateway, Refused, Run};
 
@@ -72,7 +78,8 @@ fn run(files: &[PathBuf]) -> String {
     for file in files {
         let tally = run_file(&gateway, file);
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(table, "{name:<30} {:>7} {:>7} {:>7}", tally.records, tally.passed, tally.failures.len()).expect("a text can be written to");
+        writeln!(table, "{name:<30} {:>7} {:>7} {:>7}", tally.records, tally.passed, tally.failures.len())
+            .expect("a text can be written to");
         for (reason, count) in &tally.skipped {
             writeln!(table, "  {count:>5} skipped: {reason}").expect("a text can be written to");
         }
@@ -80,7 +87,12 @@ fn run(files: &[PathBuf]) -> String {
         assert_eq!(gateway.target_contents(), before, "{name} has changed the target");
     }
     println!("{table}");
-    assert!(failures.is_empty(), "{} of the records went wrong, the first of them:\n\n{}", failures.len(), failures.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of the records went wrong, the first of them:\n\n{}",
+        failures.len(),
+        failures.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n")
+    );
     table
 }
 
@@ -96,7 +108,8 @@ struct Tally {
 fn run_file(gateway: &Arc<Gateway>, file: &Path) -> Tally {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let records = sqllogictest::parse_with_name::<DefaultColumnType>(&without_other_engines(&text), name.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let records = sqllogictest::parse_with_name::<DefaultColumnType>(&without_other_engines(&text), name.as_ref())
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let asked = Arc::new(Mutex::new(Asked::default()));
     let run = Arc::new(gateway.open_run("dry_run"));
     let mut runner = Runner::new(|| {
@@ -127,7 +140,9 @@ fn run_file(gateway: &Arc<Gateway>, file: &Path) -> Tally {
         match (outcome, limit) {
             (Ok(_), _) if !ran => *tally.skipped.entry("for another engine".into()).or_default() += 1,
             // An error that the gateway gives says nothing about SQLite's.
-            (Ok(_), Some(reason)) if expects_error => *tally.skipped.entry(format!("an error, but another one: {reason}")).or_default() += 1,
+            (Ok(_), Some(reason)) if expects_error => {
+                *tally.skipped.entry(format!("an error, but another one: {reason}")).or_default() += 1
+            }
             (Ok(_), _) => tally.passed += 1,
             (Err(_), Some(reason)) => {
                 absent.extend(made_by(&sql));
@@ -141,24 +156,35 @@ fn run_file(gateway: &Arc<Gateway>, file: &Path) -> Tally {
 
 /// The reason why a statement of the suite is not answered, where that is a limit that is written down.
 fn limit(refused: &Refused, absent: &[String]) -> Option<String> {
-    let of_the_platform =
-        ["too many terms in compound SELECT", "too many columns", "Expression tree is too large", "not authorized to use function", "at most 64 tables in a join"];
+    let of_the_platform = [
+        "too many terms in compound SELECT",
+        "too many columns",
+        "Expression tree is too large",
+        "not authorized to use function",
+        "at most 64 tables in a join",
+    ];
     let known = of_the_platform.iter().find(|known| refused.message.contains(**known));
     // The suite's own runner takes an error while it steps for the end of the rows.
     if refused.message.starts_with("integer overflow") {
         return Some("an error of SQLite where the suite has no rows: integer overflow".into());
     }
-    let missing = absent.iter().find(|name| refused.message.contains(&format!("no such table: {name}:")) || refused.message.contains(&format!("no such view: {name}:")));
+    let missing = absent.iter().find(|name| {
+        refused.message.contains(&format!("no such table: {name}:"))
+            || refused.message.contains(&format!("no such view: {name}:"))
+    });
     match refused.code.as_str() {
         "statement_not_allowed" | "not_rehearsable" => Some(refused.message.clone()),
-        "sql_error" | "sql_not_parsed" => known.map(|known| format!("a limit of the platform: {known}")).or_else(|| missing.map(|name| format!("needs {name}, which was skipped"))),
+        "sql_error" | "sql_not_parsed" => known
+            .map(|known| format!("a limit of the platform: {known}"))
+            .or_else(|| missing.map(|name| format!("needs {name}, which was skipped"))),
         _ => None,
     }
 }
 
 /// The name that a CREATE statement would have made.
 fn made_by(sql: &str) -> Option<String> {
-    let mut words = sql.split_whitespace().skip_while(|word| !["TABLE", "VIEW"].contains(&word.to_ascii_uppercase().as_str()));
+    let mut words =
+        sql.split_whitespace().skip_while(|word| !["TABLE", "VIEW"].contains(&word.to_ascii_uppercase().as_str()));
     words.next()?;
     words.next().map(|name| name.split('(').next().unwrap_or(name).to_owned())
 }
@@ -229,7 +255,9 @@ impl sqllogictest::DB for DryRun {
         if asked.types.is_empty() {
             return Ok(DBOutput::StatementComplete(answer.meta.changes));
         }
-        let shown = |row: Vec<Value>| row.iter().enumerate().map(|(column, value)| shown(value, asked.types.get(column))).collect();
+        let shown = |row: Vec<Value>| {
+            row.iter().enumerate().map(|(column, value)| shown(value, asked.types.get(column))).collect()
+        };
         let rows = answer.results.rows.into_iter().map(shown).collect();
         Ok(DBOutput::Rows { types: answer.results.columns.iter().map(|_| DefaultColumnType::Any).collect(), rows })
     }
@@ -248,7 +276,9 @@ fn shown(value: &Value, kind: Option<&DefaultColumnType>) -> String {
         (_, Some('I')) => value.as_i64().unwrap_or_else(|| number() as i64).to_string(),
         (_, Some('R')) => as_real(number()),
         (Value::String(text), _) if text.is_empty() => "(empty)".into(),
-        (Value::String(text), _) => text.chars().map(|character| if (' '..='~').contains(&character) { character } else { '@' }).collect(),
+        (Value::String(text), _) => {
+            text.chars().map(|character| if (' '..='~').contains(&character) { character } else { '@' }).collect()
+        }
         _ => value.to_string(),
     }
 }
@@ -256,7 +286,10 @@ fn shown(value: &Value, kind: Option<&DefaultColumnType>) -> String {
 /// A REAL as SQLite's `%.3f` prints it: digits behind the sixteenth are zeros.
 fn as_real(number: f64) -> String {
     let scientific = format!("{:.15e}", number.abs());
-    let Some((digits, exponent)) = scientific.split_once('e').and_then(|(digits, exponent)| Some((digits.replace('.', ""), exponent.parse::<usize>().ok()?))) else {
+    let Some((digits, exponent)) = scientific
+        .split_once('e')
+        .and_then(|(digits, exponent)| Some((digits.replace('.', ""), exponent.parse::<usize>().ok()?)))
+    else {
         return format!("{number:.3}");
     };
     if exponent < digits.len() {
@@ -268,7 +301,12 @@ fn as_real(number: f64) -> String {
 /// The number that a text begins with, as SQLite casts it.
 fn leading_number(text: &str) -> f64 {
     let text = text.trim_start();
-    (0..=text.len()).rev().filter_map(|end| text.get(..end)).find_map(|start| start.parse().ok()).filter(|number: &f64| number.is_finite()).unwrap_or(0.0)
+    (0..=text.len())
+        .rev()
+        .filter_map(|end| text.get(..end))
+        .find_map(|start| start.parse().ok())
+        .filter(|number: &f64| number.is_finite())
+        .unwrap_or(0.0)
 }
 
 fn root() -> PathBuf {
@@ -278,7 +316,10 @@ fn root() -> PathBuf {
 /// Every file of the suite in a folder and below it.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut found: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
     found.retain(|path| path.extension().is_some_and(|extension| extension == "test"));
     found.sort();
     found

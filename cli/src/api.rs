@@ -60,7 +60,13 @@ impl Gateway {
     /// A gateway by its address.
     pub fn new(url: &str, environment: Environment, bearer: String) -> Self {
         // A gateway does not send anybody elsewhere, and a credential follows nobody there.
-        let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(LIMIT)).timeout_connect(Some(CONNECT_LIMIT)).build().into();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(LIMIT))
+            .timeout_connect(Some(CONNECT_LIMIT))
+            .build()
+            .into();
         Self { url: url.trim_end_matches('/').to_owned(), environment, bearer, agent }
     }
 
@@ -82,13 +88,21 @@ impl Gateway {
 
     /// Asks.
     pub fn get(&self, path: &str) -> Outcome<Answer> {
-        let sent = self.agent.get(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {}", self.bearer)).call();
+        let sent = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.bearer))
+            .call();
         self.understand(path, sent)
     }
 
     /// Asks with a JSON body.
     pub fn post(&self, path: &str, body: &Value) -> Outcome<Answer> {
-        let sent = self.agent.post(format!("{}{path}", self.url)).header("Authorization", format!("Bearer {}", self.bearer)).send_json(body);
+        let sent = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {}", self.bearer))
+            .send_json(body);
         self.understand(path, sent)
     }
 
@@ -116,7 +130,9 @@ impl Gateway {
         }
         let part = |name: &str| answer.body.get(name).and_then(Value::as_str).map(str::to_owned);
         match (part("code"), part("detail")) {
-            (Some(code), Some(detail)) => Err(Failure::new(Exit::Refused, &line(&code), line(&detail), line(&part("remedy").unwrap_or_default()))),
+            (Some(code), Some(detail)) => {
+                Err(Failure::new(Exit::Refused, &line(&code), line(&detail), line(&part("remedy").unwrap_or_default())))
+            }
             _ => Err(not_understood(&format!("{path} ({})", answer.status))),
         }
     }
@@ -132,23 +148,29 @@ impl Gateway {
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (environment, dry_run) = (header("Environment"), header("Dry-Run").as_deref() == Some("true"));
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(256 << 20)
-            .read_to_string()
-            .map_err(|error| Failure::unreachable(format!("The answer of {path} broke off: {error}."), "Try again."))?;
+        let text =
+            response.body_mut().with_config().limit(256 << 20).read_to_string().map_err(|error| {
+                Failure::unreachable(format!("The answer of {path} broke off: {error}."), "Try again.")
+            })?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         match environment.as_deref() {
             Some(environment) if environment == self.environment.as_str() => Ok(Answer { status, body, text, dry_run }),
             Some(other) => Err(Failure::new(
                 Exit::Refused,
                 "wrong_environment",
-                format!("The gateway at {} says that it is {other}, not {}. Nothing was done.", self.url, self.environment),
-                format!("Correct the url of [{}] in dryrun.toml, or DRYRUN_ENV; nothing is done in an environment that was not asked for.", self.environment),
+                format!(
+                    "The gateway at {} says that it is {other}, not {}. Nothing was done.",
+                    self.url, self.environment
+                ),
+                format!(
+                    "Correct the url of [{}] in dryrun.toml, or DRYRUN_ENV; nothing is done in an environment that was not asked for.",
+                    self.environment
+                ),
             )),
             // A gateway that cannot read its own settings does not know where it is, and says why.
-            None if status >= 400 && body.get("code").is_some() && body.get("detail").is_some() => Ok(Answer { status, body, text, dry_run }),
+            None if status >= 400 && body.get("code").is_some() && body.get("detail").is_some() => {
+                Ok(Answer { status, body, text, dry_run })
+            }
             None => Err(not_understood(&format!("{path} ({status})"))),
         }
     }
@@ -160,14 +182,29 @@ fn check_key(key: &str, environment: Environment, whence: &str) -> Outcome<()> {
     if key.starts_with(&prefix(environment)) && !key.contains(char::is_whitespace) {
         return Ok(());
     }
-    let other = [Environment::Staging, Environment::Production].into_iter().find(|other| key.starts_with(&prefix(*other)) && *other != environment);
+    let other = [Environment::Staging, Environment::Production]
+        .into_iter()
+        .find(|other| key.starts_with(&prefix(*other)) && *other != environment);
     let what = match other {
-        Some(other) => format!("The key in {whence} belongs to {other}, not to {environment}. It was not sent anywhere."),
-        None => format!("What {whence} holds is no key: a key begins with {}. It was not sent anywhere.", prefix(environment)),
+        Some(other) => {
+            format!("The key in {whence} belongs to {other}, not to {environment}. It was not sent anywhere.")
+        }
+        None => format!(
+            "What {whence} holds is no key: a key begins with {}. It was not sent anywhere.",
+            prefix(environment)
+        ),
     };
-    Err(Failure::new(Exit::Configuration, "wrong_key", what, format!("Put a key of {environment} there; see Credentials in the README.")))
+    Err(Failure::new(
+        Exit::Configuration,
+        "wrong_key",
+        what,
+        format!("Put a key of {environment} there; see Credentials in the README."),
+    ))
 }
 
 fn not_understood(path: &str) -> Failure {
-    Failure::unreachable(format!("The answer of {path} is not one of the dry-run gateway."), "Look whether the url in dryrun.toml is that of the gateway.")
+    Failure::unreachable(
+        format!("The answer of {path} is not one of the dry-run gateway."),
+        "Look whether the url in dryrun.toml is that of the gateway.",
+    )
 }

@@ -64,14 +64,22 @@ impl Site {
         let environment = self.gateway.environment;
         let usage = |message: String| {
             let names = self.databases.iter().map(|database| database.binding.as_str()).collect::<Vec<_>>().join(", ");
-            let remedy = if names.is_empty() { "An operator must name one in STORES in wrangler.toml.".to_owned() } else { format!("Name one with --database: {names}.") };
+            let remedy = if names.is_empty() {
+                "An operator must name one in STORES in wrangler.toml.".to_owned()
+            } else {
+                format!("Name one with --database: {names}.")
+            };
             Failure::new(Exit::Usage, "unknown_database", message, remedy)
         };
         match (named, self.databases.as_slice()) {
             (_, []) => Err(usage(format!("The {environment} gateway has no D1 database; nothing was run."))),
-            (Some(name), _) => self.named(name).ok_or_else(|| usage(format!("The {environment} gateway has no database {name}; nothing was run."))),
+            (Some(name), _) => self
+                .named(name)
+                .ok_or_else(|| usage(format!("The {environment} gateway has no database {name}; nothing was run."))),
             (None, [only]) => Ok(only),
-            (None, several) => Err(usage(format!("The {environment} gateway has {} databases; nothing was run.", several.len()))),
+            (None, several) => {
+                Err(usage(format!("The {environment} gateway has {} databases; nothing was run.", several.len())))
+            }
         }
     }
 
@@ -79,7 +87,10 @@ impl Site {
     pub fn named(&self, text: &str) -> Option<&Database> {
         let members: [fn(&Database) -> &str; 3] = [|one| &one.binding, |one| &one.name, |one| &one.id];
         // An id that the gateway does not know is empty, and names nothing.
-        members.iter().filter(|_| !text.is_empty()).find_map(|member| self.databases.iter().find(|one| member(one) == text))
+        members
+            .iter()
+            .filter(|_| !text.is_empty())
+            .find_map(|member| self.databases.iter().find(|one| member(one) == text))
     }
 
     /// This gateway with one of its databases.
@@ -135,11 +146,19 @@ impl Site {
     }
 }
 
-fn rehearse<T>(gateway: &Gateway, account: &str, command: &str, work: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
+fn rehearse<T>(
+    gateway: &Gateway,
+    account: &str,
+    command: &str,
+    work: impl FnOnce(&Opened) -> Outcome<T>,
+) -> Outcome<T> {
     let opened = gateway.open_run(&json!({"mode": "dry_run", "labels": {"command": command}, "expires_in": LIFE}))?;
     let text = |name: &str| opened.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     if text("mode") != "dry_run" {
-        return Err(Failure::unreachable("The gateway did not open a dry run; nothing was run.", "Look whether the url in dryrun.toml is that of the dry-run gateway."));
+        return Err(Failure::unreachable(
+            "The gateway did not open a dry run; nothing was run.",
+            "Look whether the url in dryrun.toml is that of the dry-run gateway.",
+        ));
     }
     let run = Opened { id: text("id"), gateway: gateway.with(&text("token")), account: account.to_owned() };
     let worked = work(&run);
@@ -166,7 +185,14 @@ impl Rows {
     fn read(result: &Value) -> Self {
         let results = result.get("results").unwrap_or(&Value::Null);
         Self {
-            rows: results.get("rows").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_array).cloned().collect(),
+            rows: results
+                .get("rows")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_array)
+                .cloned()
+                .collect(),
             meta: result.get("meta").cloned().unwrap_or_default(),
         }
     }
@@ -218,8 +244,18 @@ impl DryRun {
     /// The newest operation of the run, as the journal has it.
     pub fn newest(&self) -> Outcome<Value> {
         let report = self.gateway.get(&format!("/v1/runs/{}/report?format=json", self.id))?.body;
-        let newest = report.get("operations").and_then(Value::as_array).and_then(|all| all.last()).and_then(|last| last.get("position")).and_then(Value::as_u64);
-        let position = newest.ok_or_else(|| Failure::unreachable("The run's report has no operations.", "Look whether the url in dryrun.toml is that of the dry-run gateway."))?;
+        let newest = report
+            .get("operations")
+            .and_then(Value::as_array)
+            .and_then(|all| all.last())
+            .and_then(|last| last.get("position"))
+            .and_then(Value::as_u64);
+        let position = newest.ok_or_else(|| {
+            Failure::unreachable(
+                "The run's report has no operations.",
+                "Look whether the url in dryrun.toml is that of the dry-run gateway.",
+            )
+        })?;
         Ok(self.gateway.get(&format!("/v1/runs/{}/operations/{position}", self.id))?.body)
     }
 
@@ -240,15 +276,20 @@ impl DryRun {
         if !self.definitions()?.iter().any(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(table)) {
             return Ok(None);
         }
-        let answers = self.batch(&format!("SELECT name FROM {} ORDER BY id", identifier(table))).map_err(|failure| match failure.code.as_str() {
-            "sql_error" => Failure::new(
-                Exit::Usage,
-                "no_record",
-                format!("The table {table} does not record migrations by the columns id and name, as wrangler does: {}", failure.message),
-                "Name the table that does: --table NAME",
-            ),
-            _ => failure,
-        })?;
+        let answers = self.batch(&format!("SELECT name FROM {} ORDER BY id", identifier(table))).map_err(
+            |failure| match failure.code.as_str() {
+                "sql_error" => Failure::new(
+                    Exit::Usage,
+                    "no_record",
+                    format!(
+                        "The table {table} does not record migrations by the columns id and name, as wrangler does: {}",
+                        failure.message
+                    ),
+                    "Name the table that does: --table NAME",
+                ),
+                _ => failure,
+            },
+        )?;
         Ok(Some(answers.into_iter().flat_map(|answer| answer.rows).map(|row| Rows::text(&row, 0)).collect()))
     }
 }

@@ -38,7 +38,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with a remedy.
     pub fn new(exit: Exit, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), remedy: remedy.into(), reasons: Box::default(), lines: Box::default() }
+        Self {
+            exit,
+            code: code.to_owned(),
+            message: message.into(),
+            remedy: remedy.into(),
+            reasons: Box::default(),
+            lines: Box::default(),
+        }
     }
 
     /// The same with more of the message.

@@ -33,10 +33,25 @@ impl RunHere {
             [None, None, None] => Ok(None),
             [Some(id), Some(url), Some(token)] => Ok(Some(Self { id, url, token })),
             parts => {
-                let named = |there: bool| RUN_VARIABLES.iter().zip(&parts).filter(|(_, part)| part.is_some() == there).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+                let named = |there: bool| {
+                    RUN_VARIABLES
+                        .iter()
+                        .zip(&parts)
+                        .filter(|(_, part)| part.is_some() == there)
+                        .map(|(name, _)| *name)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                };
                 Err(Failure::configuration(
-                    format!("This looks like a part of a run, but not a whole one (set: {}; not set: {}). Nothing was done.", named(true), named(false)),
-                    format!("Leave the variables as dryrun exec set them. To work outside of the run: env -u {} dryrun …", RUN_VARIABLES.join(" -u ")),
+                    format!(
+                        "This looks like a part of a run, but not a whole one (set: {}; not set: {}). Nothing was done.",
+                        named(true),
+                        named(false)
+                    ),
+                    format!(
+                        "Leave the variables as dryrun exec set them. To work outside of the run: env -u {} dryrun …",
+                        RUN_VARIABLES.join(" -u ")
+                    ),
                 ))
             }
         }
@@ -78,11 +93,21 @@ impl Here {
     /// The run that a command is about: the one that is named, or the one that this is part of.
     pub fn run_id(&self, named: Option<&str>) -> Outcome<String> {
         let Some(id) = named.map(str::to_owned).or_else(|| self.run.as_ref().map(|run| run.id.clone())) else {
-            return Err(Failure::new(Exit::Usage, "run_required", "Which run? This is not inside dryrun exec, so there is no current one.", "Name one: dryrun runs lists them."));
+            return Err(Failure::new(
+                Exit::Usage,
+                "run_required",
+                "Which run? This is not inside dryrun exec, so there is no current one.",
+                "Name one: dryrun runs lists them.",
+            ));
         };
         // An id becomes a part of an address.
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
-            return Err(Failure::new(Exit::Usage, "usage", format!("{id:?} is not the id of a run."), "dryrun runs lists them."));
+            return Err(Failure::new(
+                Exit::Usage,
+                "usage",
+                format!("{id:?} is not the id of a run."),
+                "dryrun runs lists them.",
+            ));
         }
         Ok(id)
     }
@@ -114,14 +139,19 @@ fn no_staging(project: &Project, environment: Environment) -> String {
         Environment::Staging => "Nothing is done: there is no way from staging to production but to name it.",
         Environment::Production => "You named production, and PRODUCTION IS WHAT YOU GET.",
     };
-    format!("THIS PROJECT HAS NO STAGING ({file}).\n{what}\nMake a staging gateway (see Environments in the README) and add [staging].")
+    format!(
+        "THIS PROJECT HAS NO STAGING ({file}).\n{what}\nMake a staging gateway (see Environments in the README) and add [staging]."
+    )
 }
 
 /// Whether a key would cross a network without encryption.
 fn leaves_in_the_clear(url: &str) -> bool {
     let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(authority, |(host, _)| host);
+    let host = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+        .map_or(authority, |(host, _)| host);
     !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
 
@@ -151,16 +181,28 @@ mod tests {
         assert_eq!(RunHere::from_parts([None, None, None]), Ok(None));
         assert!(RunHere::from_parts([part("r"), part("u"), part("t")]).unwrap().is_some());
         let failure = RunHere::from_parts([part("r"), part("u"), None]).unwrap_err();
-        assert!(failure.message.contains("set: DRYRUN_RUN_ID, DRYRUN_URL; not set: DRYRUN_TOKEN"), "{}", failure.message);
+        assert!(
+            failure.message.contains("set: DRYRUN_RUN_ID, DRYRUN_URL; not set: DRYRUN_TOKEN"),
+            "{}",
+            failure.message
+        );
         assert!(RunHere::from_parts([None, None, part("t")]).is_err());
     }
 
     #[test]
     fn only_this_machine_may_be_spoken_to_without_encryption() {
-        for local in ["http://127.0.0.1:8787", "http://localhost", "http://localhost:1/x", "http://[::1]:8787", "https://gateway.example"] {
+        for local in [
+            "http://127.0.0.1:8787",
+            "http://localhost",
+            "http://localhost:1/x",
+            "http://[::1]:8787",
+            "https://gateway.example",
+        ] {
             assert!(!leaves_in_the_clear(local), "{local}");
         }
-        for remote in ["http://gateway.example", "http://10.0.0.1:8787/", "http://localhost.example:80", "http://[fe80::1]:1"] {
+        for remote in
+            ["http://gateway.example", "http://10.0.0.1:8787/", "http://localhost.example:80", "http://[fe80::1]:1"]
+        {
             assert!(leaves_in_the_clear(remote), "{remote}");
         }
     }

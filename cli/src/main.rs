@@ -79,7 +79,10 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "dryrun", &mut script);
             if say.is_json() {
-                say.result(&serde_json::json!({"shell": shell.to_string(), "script": String::from_utf8_lossy(&script)}), "");
+                say.result(
+                    &serde_json::json!({"shell": shell.to_string(), "script": String::from_utf8_lossy(&script)}),
+                    "",
+                );
                 return Ok(ExitCode::SUCCESS);
             }
             // Whoever closed the pipe does not want to hear it.
@@ -106,7 +109,11 @@ fn not_valid(error: &clap::Error) -> ExitCode {
     let (message, remedy) = text.split_once("\n\n").unwrap_or((text, "For more information, try '--help'."));
     let (say, failure) = (Say::new(true), Failure::new(Exit::Usage, "usage", message, remedy));
     // Standard output of exec is the command's.
-    if std::env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-")).is_some_and(|word| word == "exec") {
+    if std::env::args_os()
+        .skip(1)
+        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+        .is_some_and(|word| word == "exec")
+    {
         say.result_aside(&failure.to_json(), "")
     } else {
         say.failure(&failure)

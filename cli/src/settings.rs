@@ -27,7 +27,10 @@ impl Environment {
     pub fn current() -> Outcome<Self> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         if let Some((name, meant)) = names.into_iter().find_map(|name| misspelt(&name).map(|meant| (name, meant))) {
-            return Err(Failure::configuration(format!("The variable {name} is not read; it looks like {meant}."), format!("Set {meant} instead, and unset {name}.")));
+            return Err(Failure::configuration(
+                format!("The variable {name} is not read; it looks like {meant}."),
+                format!("Set {meant} instead, and unset {name}."),
+            ));
         }
         match std::env::var("DRYRUN_ENV").as_deref() {
             Err(std::env::VarError::NotPresent) | Ok("staging") => Ok(Self::Staging),
@@ -36,7 +39,9 @@ impl Environment {
                 format!("DRYRUN_ENV is {other:?}, which is no environment."),
                 "Use DRYRUN_ENV=staging (the default when it is not set) or DRYRUN_ENV=production.",
             )),
-            Err(std::env::VarError::NotUnicode(_)) => Err(Failure::configuration("DRYRUN_ENV is not text.", "Use staging or production.")),
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(Failure::configuration("DRYRUN_ENV is not text.", "Use staging or production."))
+            }
         }
     }
 
@@ -84,7 +89,9 @@ impl<'de> Deserialize<'de> for Secret {
         impl<'de> Visitor<'de> for Place {
             type Value = Secret;
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("where the key comes from: { variable = NAME }, { file = PATH } or { command = [WORDS] }")
+                formatter.write_str(
+                    "where the key comes from: { variable = NAME }, { file = PATH } or { command = [WORDS] }",
+                )
             }
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Secret, E> {
                 Err(E::custom("the key itself does not belong in this file; say where it comes from"))
@@ -103,7 +110,9 @@ impl<'de> Deserialize<'de> for Secret {
                     Secret::Command(_) => "",
                 };
                 if named.starts_with("drk_") {
-                    return Err(A::Error::custom("the key itself does not belong in this file; name the variable or the file that holds it"));
+                    return Err(A::Error::custom(
+                        "the key itself does not belong in this file; name the variable or the file that holds it",
+                    ));
                 }
                 match map.next_key::<String>()? {
                     None => Ok(secret),
@@ -137,23 +146,38 @@ impl Secret {
         let path = folder.join(path);
         let mode = std::fs::metadata(&path).ok()?.permissions().mode() & 0o777;
         let others = mode & 0o077 != 0;
-        others.then(|| (format!("OTHERS ON THIS MACHINE CAN READ THE KEY: {} has mode {mode:o}.", path.display()), format!("chmod 600 {}", path.display())))
+        others.then(|| {
+            (
+                format!("OTHERS ON THIS MACHINE CAN READ THE KEY: {} has mode {mode:o}.", path.display()),
+                format!("chmod 600 {}", path.display()),
+            )
+        })
     }
 
     /// Fetches it.
     pub fn fetch(&self, folder: &Path) -> Outcome<String> {
         let text = match self {
-            Self::Variable(name) => {
-                std::env::var(name).map_err(|_| Failure::configuration(format!("The variable {name} is not set."), format!("Set {name} to the key of this environment.")))?
-            }
-            Self::File(path) => std::fs::read_to_string(folder.join(path))
-                .map_err(|error| Failure::configuration(format!("The key file {} cannot be read: {error}.", path.display()), "Make it, readable by you alone."))?,
+            Self::Variable(name) => std::env::var(name).map_err(|_| {
+                Failure::configuration(
+                    format!("The variable {name} is not set."),
+                    format!("Set {name} to the key of this environment."),
+                )
+            })?,
+            Self::File(path) => std::fs::read_to_string(folder.join(path)).map_err(|error| {
+                Failure::configuration(
+                    format!("The key file {} cannot be read: {error}.", path.display()),
+                    "Make it, readable by you alone.",
+                )
+            })?,
             Self::Command(words) => run(words, folder, PATIENCE)?,
         };
         let text = text.trim().to_owned();
         if text.is_empty() {
             let what = self.describe();
-            return Err(Failure::configuration(format!("There is no key in {what}: it is empty."), "Put the key of this environment there; see Credentials in the README."));
+            return Err(Failure::configuration(
+                format!("There is no key in {what}: it is empty."),
+                "Put the key of this environment there; see Credentials in the README.",
+            ));
         }
         Ok(text)
     }
@@ -161,12 +185,25 @@ impl Secret {
 
 fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(Failure::configuration("The command for the key is empty.", "Name a program and its arguments, for example [\"op\", \"read\", \"op://agents/staging/key\"]."));
+        return Err(Failure::configuration(
+            "The command for the key is empty.",
+            "Name a program and its arguments, for example [\"op\", \"read\", \"op://agents/staging/key\"].",
+        ));
     };
     let broken = |error: std::io::Error| {
-        Failure::configuration(format!("The command for the key, {program}, cannot be run: {error}."), "Install it, or take the key from a variable or file.")
+        Failure::configuration(
+            format!("The command for the key, {program}, cannot be run: {error}."),
+            "Install it, or take the key from a variable or file.",
+        )
     };
-    let child = Command::new(program).args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(broken)?;
+    let child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(broken)?;
     let id = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -185,7 +222,10 @@ fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
             let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
         }
         return Err(Failure::configuration(
-            format!("The command for the key, {program}, did not end within {} seconds and was stopped. Nothing was sent anywhere.", patience.as_secs()),
+            format!(
+                "The command for the key, {program}, did not end within {} seconds and was stopped. Nothing was sent anywhere.",
+                patience.as_secs()
+            ),
             "Run it by hand to see what it waits for: it gets no input here.",
         ));
     };
@@ -193,9 +233,14 @@ fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
     if !output.status.success() {
         // What it printed may hold the secret, so only its complaint is repeated.
         let why = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect::<String>();
-        return Err(Failure::configuration(format!("The command for the key, {program}, failed ({}): {why}", output.status), "Run it by hand to see why."));
+        return Err(Failure::configuration(
+            format!("The command for the key, {program}, failed ({}): {why}", output.status),
+            "Run it by hand to see why.",
+        ));
     }
-    String::from_utf8(output.stdout).map_err(|_| Failure::configuration(format!("What {program} printed is not text."), "Let it print the key alone."))
+    String::from_utf8(output.stdout).map_err(|_| {
+        Failure::configuration(format!("What {program} printed is not text."), "Let it print the key alone.")
+    })
 }
 
 /// A complaint without the values that it quotes.
@@ -236,7 +281,9 @@ pub const FILE: &str = "dryrun.toml";
 impl Project {
     /// Reads the file named by `DRYRUN_CONFIG`, or the nearest `dryrun.toml` from here upwards.
     pub fn find() -> Outcome<Self> {
-        let here = std::env::current_dir().map_err(|error| Failure::configuration(format!("There is no working folder: {error}."), "Change to one."))?;
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::configuration(format!("There is no working folder: {error}."), "Change to one.")
+        })?;
         let named = std::env::var_os("DRYRUN_CONFIG").map(PathBuf::from);
         let file = match named {
             Some(file) => Some(here.join(file)),
@@ -244,7 +291,10 @@ impl Project {
         };
         let Some(file) = file else { return Ok(Self { folder: here, ..Self::default() }) };
         let text = std::fs::read_to_string(&file).map_err(|error| {
-            Failure::configuration(format!("{} cannot be read: {error}.", file.display()), "Correct DRYRUN_CONFIG, or leave it out to use the nearest dryrun.toml.")
+            Failure::configuration(
+                format!("{} cannot be read: {error}.", file.display()),
+                "Correct DRYRUN_CONFIG, or leave it out to use the nearest dryrun.toml.",
+            )
         })?;
         let profiles = toml::from_str(&text).map_err(|error| {
             // The line itself may hold a key, so only its number is said.
@@ -266,14 +316,19 @@ impl Project {
     /// The profile of an environment. There is no way from one to the other: a project without staging has to name production itself.
     pub fn profile(&self, environment: Environment) -> Outcome<&Profile> {
         self.profiles.get(&environment).ok_or_else(|| {
-            let wher = self.file.as_ref().map_or_else(|| format!("There is no {FILE} here or above"), |file| format!("{} has no [{environment}]", file.display()));
+            let wher = self.file.as_ref().map_or_else(
+                || format!("There is no {FILE} here or above"),
+                |file| format!("{} has no [{environment}]", file.display()),
+            );
             match environment {
                 Environment::Staging if self.profiles.contains_key(&Environment::Production) => Failure::configuration(
                     format!("{wher}: this project has NO STAGING, and nothing falls back to production by itself."),
                     "Add [staging] to it, or say that you mean production: DRYRUN_ENV=production dryrun …",
                 ),
-                _ => Failure::configuration(format!("{wher}."), format!("Write one: [{environment}]"))
-                    .with_lines(["  url = \"https://…\"".to_owned(), format!("  key = {{ variable = \"DRYRUN_{}_KEY\" }}", environment.as_str().to_uppercase())]),
+                _ => Failure::configuration(format!("{wher}."), format!("Write one: [{environment}]")).with_lines([
+                    "  url = \"https://…\"".to_owned(),
+                    format!("  key = {{ variable = \"DRYRUN_{}_KEY\" }}", environment.as_str().to_uppercase()),
+                ]),
             }
         })
     }
@@ -291,7 +346,17 @@ mod tests {
         for name in ["DRYRUN_CONFIG_FILE", "DRY_RUN_CONFIG"] {
             assert_eq!(misspelt(name), Some("DRYRUN_CONFIG"), "{name}");
         }
-        for name in ["DRYRUN_ENV", "DRYRUN_CONFIG", "DRYRUN_KEY", "DRYRUN_STAGING_KEY", "DRYRUN_RUN_ID", "DRYRUN_MCP_CONFIG", "DRY_RUN", "NODE_ENV", "ENVIRONMENT"] {
+        for name in [
+            "DRYRUN_ENV",
+            "DRYRUN_CONFIG",
+            "DRYRUN_KEY",
+            "DRYRUN_STAGING_KEY",
+            "DRYRUN_RUN_ID",
+            "DRYRUN_MCP_CONFIG",
+            "DRY_RUN",
+            "NODE_ENV",
+            "ENVIRONMENT",
+        ] {
             assert_eq!(misspelt(name), None, "{name}");
         }
     }

@@ -107,8 +107,12 @@ fn classify(command: &Cmd) -> (Action, Option<String>, bool) {
         Stmt::AlterTable(alter) => {
             let action = match &alter.body {
                 AlterTableBody::RenameTo(new) => Action::Rename(new.as_str().to_owned()),
-                AlterTableBody::RenameColumn { old, new } => Action::RenameColumn(old.as_str().to_owned(), new.as_str().to_owned()),
-                AlterTableBody::AddColumn(column) => Action::AddColumn { column: column.col_name.as_str().to_owned(), required: is_required(column) },
+                AlterTableBody::RenameColumn { old, new } => {
+                    Action::RenameColumn(old.as_str().to_owned(), new.as_str().to_owned())
+                }
+                AlterTableBody::AddColumn(column) => {
+                    Action::AddColumn { column: column.col_name.as_str().to_owned(), required: is_required(column) }
+                }
                 AlterTableBody::DropColumn(_) | AlterTableBody::AlterColumn { .. } => Action::DropColumn,
             };
             (action, named(&alter.name), false)
@@ -119,7 +123,9 @@ fn classify(command: &Cmd) -> (Action, Option<String>, bool) {
 
 /// A column that every row must have and that nothing fills.
 fn is_required(column: &ColumnDefinition) -> bool {
-    let has = |wanted: fn(&ColumnConstraint) -> bool| column.constraints.iter().any(|constraint| wanted(&constraint.constraint));
+    let has = |wanted: fn(&ColumnConstraint) -> bool| {
+        column.constraints.iter().any(|constraint| wanted(&constraint.constraint))
+    };
     has(|constraint| matches!(constraint, ColumnConstraint::NotNull { nullable: false, .. }))
         && !has(|constraint| match constraint {
             ColumnConstraint::Default(value) => !matches!(&**value, Expr::Literal(Literal::Null)),
@@ -158,14 +164,18 @@ fn words(sql: &str) -> Vec<Word> {
             None => {
                 let mut lexer = Lexer::new(rest.as_bytes());
                 match lexer.next() {
-                    Some(Ok(token)) if lexer.remaining().len() < rest.len() => (token.token_type, rest.len() - lexer.remaining().len()),
+                    Some(Ok(token)) if lexer.remaining().len() < rest.len() => {
+                        (token.token_type, rest.len() - lexer.remaining().len())
+                    }
                     // What it cannot read is a token of one character.
                     _ => (TokenType::TK_ILLEGAL, first.len_utf8()),
                 }
             }
         };
         let raw = rest.get(..length).unwrap_or(rest);
-        let silent = raw.chars().all(|character| character.is_ascii_whitespace()) || raw.starts_with("--") || raw.starts_with("/*");
+        let silent = raw.chars().all(|character| character.is_ascii_whitespace())
+            || raw.starts_with("--")
+            || raw.starts_with("/*");
         if !silent {
             words.push(Word { kind, start, end: start + raw.len(), raw: raw.to_owned() });
         }
@@ -184,7 +194,11 @@ pub fn meaning(sql: &str) -> Vec<String> {
 }
 
 fn plain(raw: &str) -> String {
-    let inner = |open: char, close: char| raw.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).map(|name| name.replace(&format!("{close}{close}"), &close.to_string()));
+    let inner = |open: char, close: char| {
+        raw.strip_prefix(open)
+            .and_then(|rest| rest.strip_suffix(close))
+            .map(|name| name.replace(&format!("{close}{close}"), &close.to_string()))
+    };
     if raw.starts_with('\'') {
         return raw.to_owned();
     }
@@ -208,8 +222,10 @@ pub fn layout(sql: &str) -> Vec<String> {
             lines.push(String::new());
         }
         if let Some(line) = lines.last_mut() {
-            let calls = raw == "(" && line.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | '"' | '`' | ']'));
-            let tight = line.trim().is_empty() || line.ends_with(['(', '.']) || matches!(raw, ")" | "," | ";" | ".") || calls;
+            let calls = raw == "("
+                && line.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | '"' | '`' | ']'));
+            let tight =
+                line.trim().is_empty() || line.ends_with(['(', '.']) || matches!(raw, ")" | "," | ";" | ".") || calls;
             line.push_str(if tight { "" } else { " " });
             line.push_str(raw);
         }
@@ -227,7 +243,12 @@ pub fn layout(sql: &str) -> Vec<String> {
 
 /// In one line, at most so many characters.
 pub fn brief(sql: &str, most: usize) -> String {
-    let line = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    let line = sql
+        .lines()
+        .map(|line| line.split("--").next().unwrap_or_default())
+        .flat_map(str::split_whitespace)
+        .collect::<Vec<_>>()
+        .join(" ");
     dryrun_text::cut(&dryrun_text::line(&line), most).into_owned()
 }
 
@@ -246,7 +267,11 @@ mod tests {
     use super::*;
 
     fn show(sql: &str) -> Vec<String> {
-        cut(sql).statements.iter().map(|one| format!("{} {:?} {} {}", one.line, one.action, one.table.as_deref().unwrap_or("-"), one.text)).collect()
+        cut(sql)
+            .statements
+            .iter()
+            .map(|one| format!("{} {:?} {} {}", one.line, one.action, one.table.as_deref().unwrap_or("-"), one.text))
+            .collect()
     }
 
     #[test]
@@ -280,10 +305,11 @@ mod tests {
 
     #[test]
     fn a_required_column_is_one_that_nothing_fills() {
-        let required = |definition: &str| match &cut(&format!("ALTER TABLE t ADD COLUMN {definition}")).statements[0].action {
-            Action::AddColumn { required, .. } => *required,
-            other => panic!("{other:?}"),
-        };
+        let required =
+            |definition: &str| match &cut(&format!("ALTER TABLE t ADD COLUMN {definition}")).statements[0].action {
+                Action::AddColumn { required, .. } => *required,
+                other => panic!("{other:?}"),
+            };
         assert!(required("a TEXT NOT NULL") && required("a TEXT NOT NULL DEFAULT NULL"));
         assert!(!required("a TEXT") && !required("a TEXT NOT NULL DEFAULT ''") && !required("a NOT NULL AS (b)"));
     }
@@ -307,6 +333,9 @@ mod tests {
             shown("CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET b = 1; DELETE FROM u; END"),
             "CREATE TRIGGER g AFTER INSERT ON t BEGIN\n  UPDATE t SET b = 1;\n  DELETE FROM u;\nEND"
         );
-        assert_eq!(shown("CREATE VIEW v AS SELECT t.a FROM t WHERE b > 1"), "CREATE VIEW v AS\nSELECT t.a\nFROM t\nWHERE b > 1");
+        assert_eq!(
+            shown("CREATE VIEW v AS SELECT t.a FROM t WHERE b > 1"),
+            "CREATE VIEW v AS\nSELECT t.a\nFROM t\nWHERE b > 1"
+        );
     }
 }

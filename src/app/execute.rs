@@ -14,9 +14,25 @@ use super::ports::{Alarms, Ancestry, Done, Ending, FlagStore, Idempotency, Ledge
 use super::publish_flag::publish_if_due;
 
 /// Everything that carrying out an operation needs.
-pub trait World: Ledger<Plan = <Self as Stores>::Plan, Content = <Self as Stores>::Content> + Stores + FlagStore + Ancestry + Alarms + Surroundings {}
+pub trait World:
+    Ledger<Plan = <Self as Stores>::Plan, Content = <Self as Stores>::Content>
+    + Stores
+    + FlagStore
+    + Ancestry
+    + Alarms
+    + Surroundings
+{
+}
 
-impl<W> World for W where W: Ledger<Plan = <W as Stores>::Plan, Content = <W as Stores>::Content> + Stores + FlagStore + Ancestry + Alarms + Surroundings {}
+impl<W> World for W where
+    W: Ledger<Plan = <W as Stores>::Plan, Content = <W as Stores>::Content>
+        + Stores
+        + FlagStore
+        + Ancestry
+        + Alarms
+        + Surroundings
+{
+}
 
 /// The content of an answer that is not JSON.
 type ContentOf<W> = <W as Stores>::Content;
@@ -90,7 +106,13 @@ fn known_mode<W: World>(world: &W) -> Option<(Mode, ModeCause)> {
     (run.mode == Mode::DryRun).then_some((run.mode, run.cause))
 }
 
-async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payload, began: Millis) -> Executed<ContentOf<W>> {
+async fn write<W: World>(
+    world: &W,
+    run: Run,
+    request: Execute,
+    payload: W::Payload,
+    began: Millis,
+) -> Executed<ContentOf<W>> {
     if let Some(idempotency) = &request.idempotency {
         match recall(world, &request, idempotency) {
             Ok(None) => {}
@@ -137,7 +159,13 @@ async fn write<W: World>(world: &W, run: Run, request: Execute, payload: W::Payl
     }
 }
 
-async fn perform<W: World>(world: &W, request: &Execute, payload: W::Payload, began: Millis, cause: ModeCause) -> Executed<ContentOf<W>> {
+async fn perform<W: World>(
+    world: &W,
+    request: &Execute,
+    payload: W::Payload,
+    began: Millis,
+    cause: ModeCause,
+) -> Executed<ContentOf<W>> {
     let mode = Some((Mode::Live, cause));
     let position = match world.begin(&entry(request, began, mode.clone())) {
         Ok(position) => position,
@@ -147,7 +175,14 @@ async fn perform<W: World>(world: &W, request: &Execute, payload: W::Payload, be
     record(world, request, began, mode, Some(position), attempt, request.idempotency.clone())
 }
 
-async fn rehearse<W: World>(world: &W, run: Run, request: &Execute, payload: W::Payload, began: Millis, cause: ModeCause) -> Executed<ContentOf<W>> {
+async fn rehearse<W: World>(
+    world: &W,
+    run: Run,
+    request: &Execute,
+    payload: W::Payload,
+    began: Millis,
+    cause: ModeCause,
+) -> Executed<ContentOf<W>> {
     let ready = async {
         if run.mode == Mode::Live {
             world.turn_dry(&cause, world.now())?;
@@ -180,14 +215,21 @@ fn refuse<W: World>(world: &W, request: &Execute, began: Millis, problem: Proble
 }
 
 /// What an idempotency key already stands for.
-fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> Result<Option<First<ContentOf<W>>>, Problem> {
+fn recall<W: World>(
+    world: &W,
+    request: &Execute,
+    idempotency: &Idempotency,
+) -> Result<Option<First<ContentOf<W>>>, Problem> {
     match world.recall(idempotency)? {
         Recalled::Claimed => Ok(None),
         Recalled::Done(receipt, answer) => Ok(Some((receipt, answer))),
         Recalled::Mismatch => Err(mismatch()),
         Recalled::Running => Err(Problem::new(
             Code::IdempotencyRunning,
-            format!("The first request with this Idempotency-Key is still at work in the run {}; nothing was written twice.", request.run),
+            format!(
+                "The first request with this Idempotency-Key is still at work in the run {}; nothing was written twice.",
+                request.run
+            ),
             "Wait, then send it again to get its answer.",
         )),
         Recalled::Interrupted => Err(Problem::new(
@@ -199,7 +241,11 @@ fn recall<W: World>(world: &W, request: &Execute, idempotency: &Idempotency) -> 
 }
 
 fn mismatch() -> Problem {
-    Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used with another request in this run; nothing was written.", "Use a new key for a new request.")
+    Problem::new(
+        Code::IdempotencyMismatch,
+        "This Idempotency-Key was used with another request in this run; nothing was written.",
+        "Use a new key for a new request.",
+    )
 }
 
 fn entry(request: &Execute, began: Millis, mode: Option<(Mode, ModeCause)>) -> Entry {
@@ -252,7 +298,10 @@ fn record<W: World>(
             answer = Some(done.answer);
         }
         // That something is not there, or not different, is what a read wanted to know.
-        Err(absent) if entry.access == Access::Read && matches!(absent.code, Code::KeyNotFound | Code::ObjectNotFound | Code::NotModified) => {
+        Err(absent)
+            if entry.access == Access::Read
+                && matches!(absent.code, Code::KeyNotFound | Code::ObjectNotFound | Code::NotModified) =>
+        {
             entry.outcome = Outcome::Done;
             entry.result = json!({ "answer": absent.code });
             problem = Some(absent);
@@ -285,8 +334,13 @@ fn record<W: World>(
         world.guard_failed(Some(&request.run), &problem);
     }
     let kept = keep.clone().zip(answer.as_mut().and_then(Answer::keepable));
-    let bare = Entry { inexact: vec!["what this operation changed could not be recorded".into()], request: Value::Null, ..entry.clone() };
-    let mut written = world.finish(position, Ending { run: request.run.clone(), entry, effects, plan: plan.clone(), keep: kept });
+    let bare = Entry {
+        inexact: vec!["what this operation changed could not be recorded".into()],
+        request: Value::Null,
+        ..entry.clone()
+    };
+    let mut written =
+        world.finish(position, Ending { run: request.run.clone(), entry, effects, plan: plan.clone(), keep: kept });
     if let Err(fault) = &written {
         // Too large for a row, for example: a line without its details is better than none.
         world.guard_failed(Some(&request.run), fault);
@@ -295,7 +349,8 @@ fn record<W: World>(
         {
             world.guard_failed(Some(&request.run), &problem);
         }
-        written = world.finish(position, Ending { run: request.run.clone(), entry: bare, effects: Vec::new(), plan, keep: None });
+        written = world
+            .finish(position, Ending { run: request.run.clone(), entry: bare, effects: Vec::new(), plan, keep: None });
     }
     let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };
     match (written, answer, problem) {
@@ -325,7 +380,9 @@ mod tests {
     fn run_it(world: &World, request: Execute) -> String {
         let (receipt, answer) = finish(execute(world, request, ()));
         match answer {
-            Ok(_) => format!("{}{}", receipt.mode.map_or("?", Mode::as_str), if receipt.replayed { " again" } else { "" }),
+            Ok(_) => {
+                format!("{}{}", receipt.mode.map_or("?", Mode::as_str), if receipt.replayed { " again" } else { "" })
+            }
             Err(problem) => problem.code.as_str().to_owned(),
         }
     }
@@ -348,7 +405,12 @@ mod tests {
     fn a_dry_write_whose_flag_cannot_be_published_is_refused_and_nothing_is_planned() {
         let world = World::with(Mode::DryRun);
         world.publishes.set(false);
-        check(&world, put(Policy::Live), "flag_unavailable", "read flag, publish, alert flag_unavailable, record refused");
+        check(
+            &world,
+            put(Policy::Live),
+            "flag_unavailable",
+            "read flag, publish, alert flag_unavailable, record refused",
+        );
     }
 
     #[test]
@@ -357,7 +419,12 @@ mod tests {
             for flag in [Flag::Failed, Flag::TimedOut, Flag::Garbage] {
                 let world = World::with(mode);
                 world.flag.set(flag);
-                check(&world, put(Policy::Live), "flag_unavailable", "read flag, alert flag_unavailable, record refused");
+                check(
+                    &world,
+                    put(Policy::Live),
+                    "flag_unavailable",
+                    "read flag, alert flag_unavailable, record refused",
+                );
             }
         }
     }
@@ -365,7 +432,9 @@ mod tests {
     #[test]
     fn every_way_of_turning_dry_is_sticky() {
         let asked = Execute { asked_dry: true, ..put(Policy::Live) };
-        for (flag, first) in [(Flag::Set, put(Policy::Live)), (Flag::Absent, asked), (Flag::Absent, put(Policy::DryRun))] {
+        for (flag, first) in
+            [(Flag::Set, put(Policy::Live)), (Flag::Absent, asked), (Flag::Absent, put(Policy::DryRun))]
+        {
             let world = World::with(Mode::Live);
             world.flag.set(flag);
             assert_eq!(run_it(&world, first), "dry_run");

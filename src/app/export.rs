@@ -1,6 +1,8 @@
 //! Writing a database down as SQL: exact for every value, in an order that imports.
 
-use crate::domain::dump::{After, COUNTERS, FOREIGN_KEYS, KEYS, OBJECTS, Outline, Pieces, References, Row, Rows, Table, Value, Wanted};
+use crate::domain::dump::{
+    After, COUNTERS, FOREIGN_KEYS, KEYS, OBJECTS, Outline, Pieces, References, Row, Rows, Table, Value, Wanted,
+};
 use crate::domain::limits::MAX_PAGE;
 use crate::domain::refusal::Problem;
 
@@ -28,7 +30,11 @@ const FIRST_ROWS: usize = 8;
 /// What the source or the sink says, and what an export cannot hold.
 pub async fn write_down(source: &mut impl Source, wanted: &Wanted<'_>, sink: &mut impl Sink) -> Result<(), Problem> {
     let objects = source.rows(OBJECTS).await?;
-    let references = if Outline::has_references(&objects) { References::read(source.rows(FOREIGN_KEYS).await?, source.rows(KEYS).await?) } else { References::default() };
+    let references = if Outline::has_references(&objects) {
+        References::read(source.rows(FOREIGN_KEYS).await?, source.rows(KEYS).await?)
+    } else {
+        References::default()
+    };
     let outline = Outline::read(objects, &references, wanted)?;
     let mut pieces = outline.pieces();
     sink.put(&outline.before)?;
@@ -99,7 +105,11 @@ async fn values(source: &mut impl Source, table: &Table, row: &Row) -> Result<Ve
 }
 
 fn changed() -> Problem {
-    Problem::new(crate::domain::refusal::Code::StoreUnavailable, "Rows were removed while they were exported; nothing was exported.", "Export again.")
+    Problem::new(
+        crate::domain::refusal::Code::StoreUnavailable,
+        "Rows were removed while they were exported; nothing was exported.",
+        "Export again.",
+    )
 }
 
 #[cfg(test)]

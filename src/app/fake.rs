@@ -9,7 +9,9 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Value;
 
 use super::message::{Actor, Answer, Execute, Receipt};
-use super::ports::{Alarms, Ancestry, Done, Ending, FlagRecord, FlagStore, Idempotency, Ledger, Recalled, Stores, Surroundings};
+use super::ports::{
+    Alarms, Ancestry, Done, Ending, FlagRecord, FlagStore, Idempotency, Ledger, Recalled, Stores, Surroundings,
+};
 use crate::domain::gate::{Ancestors, Flag, flag_unavailable};
 use crate::domain::journal::{Entry, Outcome, Position};
 use crate::domain::operation::{Call, KeyCall, Operation};
@@ -245,7 +247,15 @@ impl World {
         if self.store.get() == Fails::After {
             return Err(no());
         }
-        Ok(Done { answer: Answer::json("{}"), outcome: Outcome::Done, result: Value::Null, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() })
+        Ok(Done {
+            answer: Answer::json("{}"),
+            outcome: Outcome::Done,
+            result: Value::Null,
+            effects: Vec::new(),
+            plan: Vec::new(),
+            inexact: Vec::new(),
+            volatile: Vec::new(),
+        })
     }
 }
 

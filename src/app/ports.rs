@@ -93,7 +93,11 @@ pub trait Ledger {
     /// Records that a live write begins. It is in storage before the write leaves.
     fn begin(&self, entry: &Entry) -> Result<Position, Problem>;
     /// Records how the operation at `position` ended, or, without a position, an operation from beginning to end.
-    fn finish(&self, position: Option<Position>, ending: Ending<Self::Content, Self::Plan>) -> Result<Position, Problem>;
+    fn finish(
+        &self,
+        position: Option<Position>,
+        ending: Ending<Self::Content, Self::Plan>,
+    ) -> Result<Position, Problem>;
     /// Claims an idempotency key or says what became of it.
     fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Self::Content>, Problem>;
     /// Marks a claimed key: its write may or may not have happened, and nobody will ever know from here.
@@ -143,7 +147,15 @@ pub struct Done<C, P> {
 impl<C, P> Done<C, P> {
     /// A read that answers JSON and changes nothing.
     pub fn read(answer: Value) -> Self {
-        Self { answer: Answer::json(answer.to_string()), outcome: Outcome::Done, result: answer, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
+        Self {
+            answer: Answer::json(answer.to_string()),
+            outcome: Outcome::Done,
+            result: answer,
+            effects: Vec::new(),
+            plan: Vec::new(),
+            inexact: Vec::new(),
+            volatile: Vec::new(),
+        }
     }
 }
 
@@ -159,13 +171,26 @@ pub trait Stores {
     type Turn;
 
     /// Makes a write real.
-    async fn perform(&self, operation: &Operation, payload: Self::Payload) -> Result<Done<Self::Content, Self::Plan>, Problem>;
+    async fn perform(
+        &self,
+        operation: &Operation,
+        payload: Self::Payload,
+    ) -> Result<Done<Self::Content, Self::Plan>, Problem>;
     /// Carries a write out on the run's own view. No target store is written.
-    async fn rehearse(&self, operation: &Operation, payload: Self::Payload) -> Result<Done<Self::Content, Self::Plan>, Problem>;
+    async fn rehearse(
+        &self,
+        operation: &Operation,
+        payload: Self::Payload,
+    ) -> Result<Done<Self::Content, Self::Plan>, Problem>;
     /// Reads: in a dry run the run's own view, else the store.
     async fn read(&self, run: &Run, operation: &Operation) -> Result<Done<Self::Content, Self::Plan>, Problem>;
     /// Whether what came with a repeated request is what came with the first one, as far as its fingerprint could not tell: bodies that stream are not held to be hashed before.
-    async fn repeats(&self, operation: &Operation, payload: Self::Payload, first: &Answer<Self::Content>) -> Result<bool, Problem>;
+    async fn repeats(
+        &self,
+        operation: &Operation,
+        payload: Self::Payload,
+        first: &Answer<Self::Content>,
+    ) -> Result<bool, Problem>;
     /// Waits until this write may change the run's own view. Writes of one run change it one after the other.
     async fn turn(&self) -> Result<Self::Turn, Problem>;
 }

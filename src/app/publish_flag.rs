@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn the_flag_is_refreshed_before_half_its_life_and_never_twice_a_second() {
-        let check = |published_at, attempted_at, now, expected| assert_eq!(due(FlagRecord { published_at, attempted_at }, 3_600, now), expected);
+        let check = |published_at, attempted_at, now, expected| {
+            assert_eq!(due(FlagRecord { published_at, attempted_at }, 3_600, now), expected)
+        };
         check(None, None, 0, Due::Publish);
         check(None, Some(0), 999, Due::TooSoon);
         check(None, Some(0), 1_000, Due::Publish);

@@ -51,7 +51,8 @@ pub async fn raise_for_hook(env: Env, run: Option<RunId>, failure: HookFailure) 
 /// Raises an alert for a panic.
 pub async fn raise_for_panic(env: Env) {
     let message = "A panic ended an instance of the gateway, and with it every request that was under way there.";
-    let remedy = "Look for the panic in the log; roll back when it repeats. What the requests did is in their runs' reports.";
+    let remedy =
+        "Look for the panic in the log; roll back when it repeats. What the requests did is in their runs' reports.";
     tell(env, Kind::GuardFailure, None, "interrupted", message, remedy).await;
 }
 

@@ -59,11 +59,16 @@ pub async fn verify_environment(env: &Env, settings: &Settings) -> Result<(), Pr
         return Ok(());
     }
     let marker = match rows(env, "SELECT environment FROM environment_marker WHERE id = 1", json!([])).await {
-        Ok(rows) => rows.first().and_then(|row| row.get("environment")).and_then(Value::as_str).and_then(Environment::parse),
+        Ok(rows) => {
+            rows.first().and_then(|row| row.get("environment")).and_then(Value::as_str).and_then(Environment::parse)
+        }
         Err(problem) => {
             return Err(Problem::new(
                 Code::EnvironmentUnverified,
-                format!("This gateway could not make sure that its databases belong to {}, so it refuses everything.", settings.environment),
+                format!(
+                    "This gateway could not make sure that its databases belong to {}, so it refuses everything.",
+                    settings.environment
+                ),
                 if problem.code == Code::ControlUnavailable {
                     "Try again after the time in Retry-After; an operator was alerted."
                 } else {
@@ -79,7 +84,10 @@ pub async fn verify_environment(env: &Env, settings: &Settings) -> Result<(), Pr
         }
         Some(environment) => Err(Problem::new(
             Code::EnvironmentMismatch,
-            format!("This Worker is {}, its CONTROL database belongs to {environment}: the bindings are crossed, so it refuses everything.", settings.environment),
+            format!(
+                "This Worker is {}, its CONTROL database belongs to {environment}: the bindings are crossed, so it refuses everything.",
+                settings.environment
+            ),
             "An operator must correct the bindings in wrangler.toml and deploy again.",
         )),
         None => Err(Problem::new(
@@ -163,7 +171,12 @@ fn typed<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, Problem> {
 }
 
 /// The newest runs: of one owner or of all, and only one run with those right below it where that is asked.
-pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, limit: u32) -> Result<Vec<IndexedRun>, Problem> {
+pub async fn list_runs(
+    env: &Env,
+    owner: Option<&str>,
+    below: Option<&RunId>,
+    limit: u32,
+) -> Result<Vec<IndexedRun>, Problem> {
     let mut runs = rows(
         env,
         "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id = ?2 OR parent = ?2) ORDER BY opened_at DESC, id DESC LIMIT ?3",
@@ -172,7 +185,8 @@ pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, li
     .await?;
     let now = js::now();
     for run in &mut runs {
-        let labels = run.get("labels").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let labels =
+            run.get("labels").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok());
         let time = |name: &str| run.get(name).and_then(Value::as_u64);
         let phase = Phase::at(now, time("closed_at"), time("expires_at").unwrap_or_default());
         if let (Some(fields), Some(labels)) = (run.as_object_mut(), labels) {
@@ -184,7 +198,13 @@ pub async fn list_runs(env: &Env, owner: Option<&str>, below: Option<&RunId>, li
 }
 
 /// The id that was generated for an opening with this idempotency key, now or the first time; with the request it was for.
-pub async fn claim_opening(env: &Env, owner: &str, key: &str, request: &str, run: &RunId) -> Result<(String, String), Problem> {
+pub async fn claim_opening(
+    env: &Env,
+    owner: &str,
+    key: &str,
+    request: &str,
+    run: &RunId,
+) -> Result<(String, String), Problem> {
     let rows = rows(
         env,
         "INSERT INTO openings (owner, idempotency_key, request, run) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (owner, idempotency_key) DO UPDATE SET run = run RETURNING run, request",
@@ -196,7 +216,14 @@ pub async fn claim_opening(env: &Env, owner: &str, key: &str, request: &str, run
 }
 
 /// Counts an alert; answers how often its cause was seen in this minute.
-pub async fn count_alert(env: &Env, kind: &str, cause: &str, message: &str, run: Option<&str>, now: u64) -> Result<u64, Problem> {
+pub async fn count_alert(
+    env: &Env,
+    kind: &str,
+    cause: &str,
+    message: &str,
+    run: Option<&str>,
+    now: u64,
+) -> Result<u64, Problem> {
     let rows = rows(
         env,
         "INSERT INTO alerts (kind, cause, minute, count, message, run, first_at, last_at) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?6) \

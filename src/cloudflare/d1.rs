@@ -45,8 +45,14 @@ struct Query<'a> {
 }
 
 /// Sends statements as one batch and answers the text of D1's JSON: an array with one result for each.
-pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], shape: RowShape) -> Result<String, Failure> {
-    let transport: Fetcher = js::member(&binding(env, database, "prepare").map_err(Failure::Problem)?, "fetcher").unchecked_into();
+pub async fn send(
+    env: &Env,
+    database: &str,
+    statements: &[(&str, &[Value])],
+    shape: RowShape,
+) -> Result<String, Failure> {
+    let transport: Fetcher =
+        js::member(&binding(env, database, "prepare").map_err(Failure::Problem)?, "fetcher").unchecked_into();
     if !js::member(&transport, "fetch").is_function() {
         return Err(Failure::Problem(Problem::new(
             Code::Misconfigured,
@@ -69,15 +75,21 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
     init.set_headers(&headers);
     let unclear = |error: JsValue| failure(js::message(&error));
     let asked = async {
-        let response: web_sys::Response =
-            JsFuture::from(transport.fetch(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?).await.map_err(unclear)?.unchecked_into();
+        let response: web_sys::Response = JsFuture::from(
+            transport.fetch(&format!("http://d1/query?resultsFormat={format}"), &init).map_err(unclear)?,
+        )
+        .await
+        .map_err(unclear)?
+        .unchecked_into();
         wire::text(&response).await.map_err(|_| Failure::Unclear("the answer broke off".into()))
     };
     let text = js::within(LIMIT, asked).await.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".into())))?;
     if text.starts_with('[') {
         return Ok(text);
     }
-    let why = serde_json::from_str::<Value>(&text).ok().and_then(|answer| answer.get("error").and_then(Value::as_str).map(str::to_owned));
+    let why = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|answer| answer.get("error").and_then(Value::as_str).map(str::to_owned));
     Err(match why {
         Some(why) => failure(why),
         // A commit that fails answers with its error alone.
@@ -87,7 +99,8 @@ pub async fn send(env: &Env, database: &str, statements: &[(&str, &[Value])], sh
 }
 
 /// What D1 says when foreign keys do not hold at the end of a batch that deferred them.
-pub const BROKEN_FOREIGN_KEY: &str = "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)";
+pub const BROKEN_FOREIGN_KEY: &str =
+    "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)";
 
 fn failure(why: String) -> Failure {
     match why.find(BROKEN_FOREIGN_KEY) {
@@ -128,7 +141,10 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     let is_read = call.statements.iter().all(|one| one.statement.kind == Kind::Read);
     let attempt = if is_read { Attempt::Read } else { Attempt::Write };
     let guard: Option<(&str, &[Value])> = dry.then_some((GUARD, &[]));
-    let statements: Vec<(&str, &[Value])> = guard.into_iter().chain(call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice()))).collect();
+    let statements: Vec<(&str, &[Value])> = guard
+        .into_iter()
+        .chain(call.statements.iter().map(|one| (one.statement.text.as_str(), one.params.as_slice())))
+        .collect();
     let text = send(env, database, &statements, call.shape).await.map_err(|failure| match failure {
         Failure::Sql(why) => Problem::from_store(Code::SqlError, why),
         Failure::Problem(problem) => problem,
@@ -141,7 +157,10 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     let number = |result: &QueryResult, name: &str| result.meta.get(name).and_then(Value::as_u64).unwrap_or_default();
     let figures: Vec<Figures> = results
         .iter()
-        .map(|result| Figures { changes: number(result, "changes"), last_row_id: result.meta.get("last_row_id").and_then(Value::as_i64).unwrap_or_default() })
+        .map(|result| Figures {
+            changes: number(result, "changes"),
+            last_row_id: result.meta.get("last_row_id").and_then(Value::as_i64).unwrap_or_default(),
+        })
         .collect();
     let (outcome, result) = outcome(call, &figures);
     let text = if dry {
@@ -152,14 +171,25 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     } else {
         text
     };
-    Ok(Done { answer: Answer::json(text), outcome, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() })
+    Ok(Done {
+        answer: Answer::json(text),
+        outcome,
+        result,
+        effects: Vec::new(),
+        plan: Vec::new(),
+        inexact: Vec::new(),
+        volatile: Vec::new(),
+    })
 }
 
 /// The bookmark of the state that the database is in now (<https://developers.cloudflare.com/d1/best-practices/read-replication/>).
 pub async fn bookmark(env: &Env, database: &str) -> Result<String, Problem> {
     let asked = async {
         let failed = |error: JsValue| failed(database, Attempt::Read, &js::message(&error));
-        let session = js::call(&binding(env, database, "withSession")?, "withSession", &[JsValue::from_str("first-primary")]).await.map_err(failed)?;
+        let session =
+            js::call(&binding(env, database, "withSession")?, "withSession", &[JsValue::from_str("first-primary")])
+                .await
+                .map_err(failed)?;
         let statement = js::call(&session, "prepare", &[JsValue::from_str("SELECT 1")]).await.map_err(failed)?;
         js::call(&statement, "run", &[]).await.map_err(failed)?;
         let bookmark = js::call(&session, "getBookmark", &[]).await.map_err(failed)?;
@@ -180,7 +210,9 @@ pub fn outcome(call: &SqlCall, figures: &[Figures]) -> (Outcome, Value) {
         })
         .collect();
     let writes = kinds().any(|kind| kind != Kind::Read);
-    let changed = kinds().zip(figures).any(|(kind, figures)| kind == Kind::Schema || (kind == Kind::Write && figures.changes > 0));
+    let changed = kinds()
+        .zip(figures)
+        .any(|(kind, figures)| kind == Kind::Schema || (kind == Kind::Write && figures.changes > 0));
     (if writes && !changed { Outcome::Skipped } else { Outcome::Done }, json!({ "statements": shown }))
 }
 

@@ -23,10 +23,16 @@ pub fn lookup(env: &Env, name: &str) -> Option<String> {
 
 /// The names of variables and secrets: what is bound as text or JSON, and no store or object.
 fn variable_names(env: &Env) -> Vec<String> {
-    let of_json = |value: &JsValue| js_sys::Object::try_from(value).is_some_and(|object| object.constructor().name() == "Object" || js_sys::Array::is_array(value));
+    let of_json = |value: &JsValue| {
+        js_sys::Object::try_from(value)
+            .is_some_and(|object| object.constructor().name() == "Object" || js_sys::Array::is_array(value))
+    };
     let members = js_sys::Object::try_from(env.as_ref()).map(js_sys::Object::entries).unwrap_or_default();
     let entries = members.into_iter().map(|entry| js_sys::Array::from(&entry));
-    entries.filter(|entry| !entry.get(1).is_object() || of_json(&entry.get(1))).filter_map(|entry| entry.get(0).as_string()).collect()
+    entries
+        .filter(|entry| !entry.get(1).is_object() || of_json(&entry.get(1)))
+        .filter_map(|entry| entry.get(0).as_string())
+        .collect()
 }
 
 /// Reads the configuration.
@@ -50,7 +56,11 @@ pub fn keyring(env: &Env, settings: &Settings) -> Result<Rc<Keyring>, Problem> {
     if let Some(known) = KEYRING.with_borrow(Clone::clone) {
         return Ok(known);
     }
-    let parsed = Rc::new(Keyring::parse(settings.environment, lookup(env, "KEYS").as_deref(), lookup(env, "TOKEN_SECRET").as_deref())?);
+    let parsed = Rc::new(Keyring::parse(
+        settings.environment,
+        lookup(env, "KEYS").as_deref(),
+        lookup(env, "TOKEN_SECRET").as_deref(),
+    )?);
     KEYRING.set(Some(parsed.clone()));
     Ok(parsed)
 }

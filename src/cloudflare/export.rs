@@ -67,7 +67,9 @@ impl Source for View<'_> {
                 if let Some(missing) = answer.missing.first() {
                     return Err(Problem::new(
                         Code::NotRehearsable,
-                        format!("{missing} of the database is not part of the rehearsal, so an export would leave it out; nothing was exported."),
+                        format!(
+                            "{missing} of the database is not part of the rehearsal, so an export would leave it out; nothing was exported."
+                        ),
                         "Export from a run that has not written to this database.",
                     ));
                 }

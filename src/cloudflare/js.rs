@@ -19,7 +19,10 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn sql(this: &Storage) -> SqlStorage;
     #[wasm_bindgen(method, catch, js_name = transactionSync)]
-    pub fn transaction_sync(this: &Storage, body: &mut dyn FnMut() -> Result<JsValue, JsValue>) -> Result<JsValue, JsValue>;
+    pub fn transaction_sync(
+        this: &Storage,
+        body: &mut dyn FnMut() -> Result<JsValue, JsValue>,
+    ) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub fn transaction(this: &Storage, body: &Function) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, getter)]
@@ -94,7 +97,9 @@ pub async fn call(object: &JsValue, method: &str, arguments: &[JsValue]) -> Resu
 
 /// The message of whatever was thrown.
 pub fn message(error: &JsValue) -> String {
-    text_member(error, "message").or_else(|| error.as_string()).unwrap_or_else(|| "something that is no error was thrown".into())
+    text_member(error, "message")
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| "something that is no error was thrown".into())
 }
 
 /// A future, but not for longer than this.

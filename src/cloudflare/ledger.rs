@@ -58,7 +58,10 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
 
 impl RunWorld {
     fn store_run(&self, run: &Run) -> Result<(), Problem> {
-        self.database.execute("INSERT INTO run (id, run) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run", &[to_json(run)?.as_str().into()])?;
+        self.database.execute(
+            "INSERT INTO run (id, run) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run",
+            &[to_json(run)?.as_str().into()],
+        )?;
         Ok(())
     }
 
@@ -73,9 +76,15 @@ impl RunWorld {
     /// The whole journal and all effects, in order.
     pub fn journal(&self) -> Result<Journal, Problem> {
         let entries = self.database.run("SELECT entry, position FROM operation ORDER BY position", &[])?;
-        let entries = entries.iter().map(|row| Ok(Entry { position: row.count(1), ..from_json(&row.text(0).unwrap_or_default())? })).collect::<Result<_, Problem>>()?;
+        let entries = entries
+            .iter()
+            .map(|row| Ok(Entry { position: row.count(1), ..from_json(&row.text(0).unwrap_or_default())? }))
+            .collect::<Result<_, Problem>>()?;
         let effects = self.database.run("SELECT effect, position FROM effect ORDER BY position, number", &[])?;
-        let effects = effects.iter().map(|row| Ok((row.count(1), from_json(&row.text(0).unwrap_or_default())?))).collect::<Result<_, Problem>>()?;
+        let effects = effects
+            .iter()
+            .map(|row| Ok((row.count(1), from_json(&row.text(0).unwrap_or_default())?)))
+            .collect::<Result<_, Problem>>()?;
         Ok((entries, effects))
     }
 
@@ -84,8 +93,10 @@ impl RunWorld {
         let entries = self.database.run("SELECT entry FROM operation WHERE position = ?", &[position.into()])?;
         let Some(row) = entries.first() else { return Ok(None) };
         let operation = Entry { position, ..from_json(&row.text(0).unwrap_or_default())? };
-        let effects = self.database.run("SELECT effect FROM effect WHERE position = ? ORDER BY number", &[position.into()])?;
-        let effects = effects.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, Problem>>()?;
+        let effects =
+            self.database.run("SELECT effect FROM effect WHERE position = ? ORDER BY number", &[position.into()])?;
+        let effects =
+            effects.iter().map(|row| from_json(&row.text(0).unwrap_or_default())).collect::<Result<_, Problem>>()?;
         Ok(Some(OperationChanges { operation, effects }))
     }
 
@@ -166,7 +177,9 @@ impl Ledger for RunWorld {
     }
 
     fn begin(&self, entry: &Entry) -> Result<Position, Problem> {
-        let rows = self.database.run("INSERT INTO operation (entry) VALUES (?) RETURNING position", &[to_json(entry)?.as_str().into()])?;
+        let rows = self
+            .database
+            .run("INSERT INTO operation (entry) VALUES (?) RETURNING position", &[to_json(entry)?.as_str().into()])?;
         rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal"))
     }
 
@@ -174,15 +187,27 @@ impl Ledger for RunWorld {
         self.database.transaction(|| {
             let position = match position {
                 Some(position) => {
-                    self.database.execute("UPDATE operation SET entry = ? WHERE position = ?", &[to_json(&ending.entry)?.as_str().into(), position.into()])?;
+                    self.database.execute(
+                        "UPDATE operation SET entry = ? WHERE position = ?",
+                        &[to_json(&ending.entry)?.as_str().into(), position.into()],
+                    )?;
                     position
                 }
                 None => self.begin(&ending.entry)?,
             };
-            let receipt = Receipt { run: ending.run.clone(), position: Some(position), mode: ending.entry.mode, cause: ending.entry.cause.clone(), replayed: false };
+            let receipt = Receipt {
+                run: ending.run.clone(),
+                position: Some(position),
+                mode: ending.entry.mode,
+                cause: ending.entry.cause.clone(),
+                replayed: false,
+            };
             for (number, effect) in ending.effects.iter().enumerate() {
                 let number = u64::try_from(number).unwrap_or(u64::MAX);
-                self.database.execute("INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)", &[position.into(), number.into(), to_json(effect)?.as_str().into()])?;
+                self.database.execute(
+                    "INSERT INTO effect (position, number, effect) VALUES (?, ?, ?)",
+                    &[position.into(), number.into(), to_json(effect)?.as_str().into()],
+                )?;
             }
             for plan in &ending.plan {
                 match plan {
@@ -194,7 +219,10 @@ impl Ledger for RunWorld {
                 let characters: Vec<char> = result.chars().collect();
                 for (number, part) in (0u64..).zip(characters.chunks(MAX_ANSWER_PART)) {
                     let part: String = part.iter().collect();
-                    self.database.execute("INSERT INTO answer (key, number, part) VALUES (?, ?, ?)", &[idempotency.key.as_str().into(), number.into(), part.as_str().into()])?;
+                    self.database.execute(
+                        "INSERT INTO answer (key, number, part) VALUES (?, ?, ?)",
+                        &[idempotency.key.as_str().into(), number.into(), part.as_str().into()],
+                    )?;
                 }
                 self.database.execute(
                     "UPDATE idempotency SET receipt = ?, info = ? WHERE key = ?",
@@ -206,7 +234,10 @@ impl Ledger for RunWorld {
     }
 
     fn recall(&self, idempotency: &Idempotency) -> Result<Recalled<Content>, Problem> {
-        let rows = self.database.run("SELECT request, instance, receipt, info FROM idempotency WHERE key = ?", &[idempotency.key.as_str().into()])?;
+        let rows = self.database.run(
+            "SELECT request, instance, receipt, info FROM idempotency WHERE key = ?",
+            &[idempotency.key.as_str().into()],
+        )?;
         let Some(row) = rows.first() else {
             self.database.execute(
                 "INSERT INTO idempotency (key, request, instance) VALUES (?, ?, ?)",
@@ -221,19 +252,25 @@ impl Ledger for RunWorld {
             let alive = row.text(1).as_deref() == Some(self.instance.as_str());
             return Ok(if alive { Recalled::Running } else { Recalled::Interrupted });
         };
-        let parts = self.database.run("SELECT part FROM answer WHERE key = ? ORDER BY number", &[idempotency.key.as_str().into()])?;
+        let parts = self
+            .database
+            .run("SELECT part FROM answer WHERE key = ? ORDER BY number", &[idempotency.key.as_str().into()])?;
         let result = parts.iter().filter_map(|part| part.text(0)).collect::<String>();
         Ok(Recalled::Done(from_json(&receipt)?, Answer::Result { result, info: row.text(3) }))
     }
 
     fn doubt(&self, idempotency: &Idempotency) -> Result<(), Problem> {
         // No life of this object is the one that will answer.
-        self.database.execute("UPDATE idempotency SET instance = '' WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
+        self.database.execute(
+            "UPDATE idempotency SET instance = '' WHERE key = ? AND receipt IS NULL",
+            &[idempotency.key.as_str().into()],
+        )?;
         Ok(())
     }
 
     fn release(&self, idempotency: &Idempotency) -> Result<(), Problem> {
-        self.database.execute("DELETE FROM idempotency WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
+        self.database
+            .execute("DELETE FROM idempotency WHERE key = ? AND receipt IS NULL", &[idempotency.key.as_str().into()])?;
         Ok(())
     }
 }

@@ -52,7 +52,14 @@ pub fn ready(database: &Database) -> worker::Result<Response> {
 }
 
 /// Sends a request to an object. With `keep` it is carried to its end even when the caller hangs up: cut off in the middle, a write would leave its run waiting. A new stub is made each time: after an exception the old one stays broken.
-pub async fn send(env: &Env, class: &str, name: &str, request: &super::wire::Outgoing, limit: Duration, keep: Option<&Context>) -> Result<web_sys::Response, Problem> {
+pub async fn send(
+    env: &Env,
+    class: &str,
+    name: &str,
+    request: &super::wire::Outgoing,
+    limit: Duration,
+    keep: Option<&Context>,
+) -> Result<web_sys::Response, Problem> {
     let namespace = objects(env, class)?;
     let sent = async {
         let function: js_sys::Function = js::member(&namespace, "idFromName").dyn_into()?;

@@ -79,7 +79,9 @@ impl<'a> Overlay<'a> {
 
     /// What the run sees of a key by itself.
     pub fn see<T: DeserializeOwned>(&self, store: &str, key: &str) -> Result<Seen<T>, Problem> {
-        let rows = self.database.run("SELECT form, bytes, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
+        let rows = self
+            .database
+            .run("SELECT form, bytes, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
         let Some(row) = rows.first() else { return Ok(Seen::Untouched) };
         let Some(form) = row.text(0) else { return Ok(Seen::Removed) };
         let form = serde_json::from_str(&form).map_err(|_| unreadable("view"))?;
@@ -92,15 +94,23 @@ impl<'a> Overlay<'a> {
     }
 
     /// Everything that the run wrote or removed under a prefix.
-    pub fn under<T: DeserializeOwned>(&self, store: &str, prefix: &str) -> Result<BTreeMap<String, Option<T>>, Problem> {
-        let rows = self.database.run("SELECT key, form FROM overlay WHERE store = ? AND key >= ? ORDER BY key", &[store.into(), prefix.into()])?;
+    pub fn under<T: DeserializeOwned>(
+        &self,
+        store: &str,
+        prefix: &str,
+    ) -> Result<BTreeMap<String, Option<T>>, Problem> {
+        let rows = self.database.run(
+            "SELECT key, form FROM overlay WHERE store = ? AND key >= ? ORDER BY key",
+            &[store.into(), prefix.into()],
+        )?;
         let mut entries = BTreeMap::new();
         for row in rows.iter() {
             let key = row.text(0).unwrap_or_default();
             if !key.starts_with(prefix) {
                 break;
             }
-            let form = row.text(1).map(|form| serde_json::from_str(&form).map_err(|_| unreadable("view"))).transpose()?;
+            let form =
+                row.text(1).map(|form| serde_json::from_str(&form).map_err(|_| unreadable("view"))).transpose()?;
             entries.insert(key, form);
         }
         Ok(entries)
@@ -142,7 +152,15 @@ impl<'a> Overlay<'a> {
         let used = used(self.database)?;
         let row = self.database.run("INSERT INTO body (bytes, planned) VALUES (0, 0) RETURNING id", &[])?.first();
         let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view"))?;
-        Ok(Writer { database: self.database, id, size: 0, room: self.cap.saturating_sub(used), buffer: Vec::new(), number: 0, kept: true })
+        Ok(Writer {
+            database: self.database,
+            id,
+            size: 0,
+            room: self.cap.saturating_sub(used),
+            buffer: Vec::new(),
+            number: 0,
+            kept: true,
+        })
     }
 }
 
@@ -158,7 +176,12 @@ fn used(database: &Database) -> Result<u64, SqlError> {
 }
 
 fn add(database: &Database, sign: &str, bytes: u64) -> Result<(), SqlError> {
-    database.execute(&format!("INSERT INTO kept (id, bytes) VALUES (1, {sign} ?1) ON CONFLICT (id) DO UPDATE SET bytes = bytes {sign} ?1"), &[bytes.into()])?;
+    database.execute(
+        &format!(
+            "INSERT INTO kept (id, bytes) VALUES (1, {sign} ?1) ON CONFLICT (id) DO UPDATE SET bytes = bytes {sign} ?1"
+        ),
+        &[bytes.into()],
+    )?;
     Ok(())
 }
 
@@ -204,7 +227,10 @@ impl Writer<'_> {
     }
 
     fn store(&mut self, chunk: &[u8]) -> Result<(), Problem> {
-        self.database.execute("INSERT INTO body_chunk (body, number, bytes) VALUES (?, ?, ?)", &[self.id.into(), self.number.into(), Param::Bytes(chunk)])?;
+        self.database.execute(
+            "INSERT INTO body_chunk (body, number, bytes) VALUES (?, ?, ?)",
+            &[self.id.into(), self.number.into(), Param::Bytes(chunk)],
+        )?;
         self.number += 1;
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         self.database.execute("UPDATE body SET bytes = bytes + ? WHERE id = ?", &[length.into(), self.id.into()])?;
@@ -249,7 +275,10 @@ const MAX_HERE_BYTES: usize = 64 << 10;
 /// Stores a piece of the plan; runs inside the transaction that writes the journal's line.
 pub fn store(database: &Database, cap: u64, planned: &Planned) -> Result<(), Problem> {
     let (store, key) = (planned.store.as_str(), planned.key.as_str());
-    if let Some(old) = database.run("SELECT length(bytes), body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?.first() {
+    if let Some(old) = database
+        .run("SELECT length(bytes), body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?
+        .first()
+    {
         add(database, "-", old.count(0))?;
         if old.number(1).is_some() {
             delete_body(database, old.count(1))?;

@@ -83,7 +83,11 @@ impl DurableObject for RunObject {
                 if let Err(problem) = publish_if_due(&world, &run).await {
                     world.guard_failed(Some(&run.id), &problem);
                 }
-                world.database.wake_at(next_look(world.flag_record()?, world.settings.flag_ttl_seconds, world.now()))?;
+                world.database.wake_at(next_look(
+                    world.flag_record()?,
+                    world.settings.flag_ttl_seconds,
+                    world.now(),
+                ))?;
             }
             Ok::<_, Problem>(())
         };
@@ -97,7 +101,8 @@ impl DurableObject for RunObject {
 impl RunObject {
     fn world(&self) -> Result<RunWorld, Problem> {
         let settings = environment::settings(&self.env)?;
-        let world = RunWorld::new(self.env.clone(), self.state.clone(), settings, self.instance.clone(), self.turns.clone());
+        let world =
+            RunWorld::new(self.env.clone(), self.state.clone(), settings, self.instance.clone(), self.turns.clone());
         if !self.swept.replace(true) && world.run()?.is_some() {
             // The first request of this life: what streams left behind that a crash cut off is of no use.
             sweep(&world.database)?;
@@ -124,7 +129,11 @@ impl RunObject {
         let (wanted, _) = wire::read_request_with::<FetchFile>(request).await?;
         let world = self.world()?;
         visible(&world, &wanted.run, &wanted.actor)?.require_open(world.now())?;
-        let content = world.file(&wanted).map(|bytes| Answer::Content { headers: Vec::new(), partial: false, content: Some(Content::Bytes(bytes)) });
+        let content = world.file(&wanted).map(|bytes| Answer::Content {
+            headers: Vec::new(),
+            partial: false,
+            content: Some(Content::Bytes(bytes)),
+        });
         Ok((Receipt::bare(wanted.run), content))
     }
 
@@ -161,7 +170,11 @@ impl RunObject {
                 if moved {
                     report.moved = Some(world.moved(&effects).await?);
                 }
-                let text = if markdown { in_markdown(&report) } else { serde_json::to_string(&report).map_err(|_| unreadable("report"))? };
+                let text = if markdown {
+                    in_markdown(&report)
+                } else {
+                    serde_json::to_string(&report).map_err(|_| unreadable("report"))?
+                };
                 Ok(wire::reply(&Ok(text)))
             }
         }
@@ -177,7 +190,11 @@ fn answered(executed: Result<Executed<Content>, Problem>) -> worker::Result<Resp
 }
 
 fn no_operation(position: Position) -> Problem {
-    Problem::new(Code::RouteNotFound, format!("The run has no operation {position}."), "Take a position from its report.")
+    Problem::new(
+        Code::RouteNotFound,
+        format!("The run has no operation {position}."),
+        "Take a position from its report.",
+    )
 }
 
 /// The run, when the actor may see it.

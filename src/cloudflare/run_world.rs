@@ -79,10 +79,23 @@ impl RunWorld {
                 most_rows: self.settings.shadow_max_rows.saturating_sub(rows - record.rows),
                 most_bytes: self.settings.shadow_max_bytes.saturating_sub(bytes - record.bytes),
             };
-            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &wire::request("/run", &request)?, objects::OPERATION_LIMIT, None).await?;
+            let response = objects::send(
+                &self.env,
+                "SHADOW",
+                &objects::shadow_name(&run, store),
+                &wire::request("/run", &request)?,
+                objects::OPERATION_LIMIT,
+                None,
+            )
+            .await?;
             match wire::read_reply::<ShadowReply>(&response).await? {
                 ShadowReply::Ran(answer) => {
-                    let next = ShadowRecord { dirty: answer.dirty, serial: answer.serial, rows: answer.rows, bytes: answer.bytes };
+                    let next = ShadowRecord {
+                        dirty: answer.dirty,
+                        serial: answer.serial,
+                        rows: answer.rows,
+                        bytes: answer.bytes,
+                    };
                     return Ok((answer, next));
                 }
                 ShadowReply::Lost(lost) => {
@@ -95,7 +108,13 @@ impl RunWorld {
     }
 
     /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the report has to.
-    fn journal_lost(&self, store: &str, call: SqlCall, effects: Vec<Effect>, record: ShadowRecord) -> Result<(), Problem> {
+    fn journal_lost(
+        &self,
+        store: &str,
+        call: SqlCall,
+        effects: Vec<Effect>,
+        record: ShadowRecord,
+    ) -> Result<(), Problem> {
         let settings = self.settings.store(StoreKind::D1, store)?;
         let operation = Operation { store: settings, call: Call::Sql(call) };
         let run = self.run()?.ok_or_else(Problem::internal)?;
@@ -118,7 +137,10 @@ impl RunWorld {
             volatile: Vec::new(),
             duration_ms: None,
         };
-        self.finish(None, Ending { run: run.id, entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None })?;
+        self.finish(
+            None,
+            Ending { run: run.id, entry, effects, plan: vec![Plan::Shadow(store.to_owned(), record)], keep: None },
+        )?;
         Ok(())
     }
 
@@ -130,14 +152,28 @@ impl RunWorld {
         for (store, _) in self.settings.stores.iter().filter(|(_, settings)| settings.kind == StoreKind::D1) {
             let planned: Vec<PlannedRow> = nets
                 .iter()
-                .filter(|net| net.effect.store == *store && net.effect.subject != SCHEMA && net.effect.subject != COUNTERS)
-                .map(|net| PlannedRow { table: net.effect.subject.clone(), key: net.effect.key.clone(), before: net.effect.before.clone() })
+                .filter(|net| {
+                    net.effect.store == *store && net.effect.subject != SCHEMA && net.effect.subject != COUNTERS
+                })
+                .map(|net| PlannedRow {
+                    table: net.effect.subject.clone(),
+                    key: net.effect.key.clone(),
+                    before: net.effect.before.clone(),
+                })
                 .collect();
             if self.shadow_record(store)?.0.rows == 0 && planned.is_empty() {
                 continue;
             }
             let request = wire::request("/moved", &MovedRequest { store: store.clone(), planned })?;
-            let response = objects::send(&self.env, "SHADOW", &objects::shadow_name(&run, store), &request, objects::OPERATION_LIMIT, None).await?;
+            let response = objects::send(
+                &self.env,
+                "SHADOW",
+                &objects::shadow_name(&run, store),
+                &request,
+                objects::OPERATION_LIMIT,
+                None,
+            )
+            .await?;
             let found: Movement = wire::read_reply(&response).await?;
             movement.compared += found.compared;
             movement.moved.extend(found.moved);
@@ -147,7 +183,12 @@ impl RunWorld {
     }
 
     /// Reads the base, when it says it all: in a dry run as long as nothing of this database was planned.
-    pub async fn read_base(&self, dry: bool, store: &str, call: &SqlCall) -> Result<Option<Done<Content, Plan>>, Problem> {
+    pub async fn read_base(
+        &self,
+        dry: bool,
+        store: &str,
+        call: &SqlCall,
+    ) -> Result<Option<Done<Content, Plan>>, Problem> {
         if dry && (self.shadow_record(store)?.0.dirty || call.statements.iter().any(|one| one.statement.is_explain())) {
             return Ok(None);
         }
@@ -203,7 +244,9 @@ impl Ancestry for RunWorld {
     async fn ancestors(&self, parent: &RunId) -> Ancestors {
         let ask = async {
             let request = wire::request("/command", &Command::Vouch { run: parent.clone() })?;
-            let response = objects::send(&self.env, "RUN", &objects::run_name(parent), &request, objects::VOUCH_LIMIT, None).await?;
+            let response =
+                objects::send(&self.env, "RUN", &objects::run_name(parent), &request, objects::VOUCH_LIMIT, None)
+                    .await?;
             wire::read_reply::<Vouched>(&response).await
         };
         match ask.await {
@@ -236,8 +279,12 @@ impl Stores for RunWorld {
         let store = operation.store.binding.as_str();
         match &operation.call {
             Call::Sql(call) => self.in_shadow(store, call).await,
-            Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await,
-            Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, self.overlay(true))?.rehearse(call, payload).await,
+            Call::Key(call) => {
+                kv::Namespace::new(&self.env, store, self.overlay(true))?.rehearse(call, in_memory(payload)?).await
+            }
+            Call::Object(call) => {
+                r2::Bucket::new(&self.env, store, &self.settings, self.overlay(true))?.rehearse(call, payload).await
+            }
             Call::Database(_) => Err(Problem::internal()),
             Call::Refused(call) => Err(call.problem.clone()),
         }
@@ -264,7 +311,9 @@ impl Stores for RunWorld {
                 Ok(Done::read(json!({ "bookmark": bookmark })))
             }
             Call::Key(call) => kv::Namespace::new(&self.env, store, self.overlay(dry))?.read(call).await,
-            Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, self.overlay(dry))?.read(call).await,
+            Call::Object(call) => {
+                r2::Bucket::new(&self.env, store, &self.settings, self.overlay(dry))?.read(call).await
+            }
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }
@@ -275,7 +324,9 @@ impl Stores for RunWorld {
 
     async fn repeats(&self, operation: &Operation, payload: Payload, first: &Answer<Content>) -> Result<bool, Problem> {
         match (&operation.call, first) {
-            (Call::Object(ObjectCall::Put { .. }), Answer::Result { result, .. }) => r2::is_same_body(payload, result).await,
+            (Call::Object(ObjectCall::Put { .. }), Answer::Result { result, .. }) => {
+                r2::is_same_body(payload, result).await
+            }
             _ => Ok(true),
         }
     }
@@ -290,7 +341,12 @@ fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
 
 impl Alarms for RunWorld {
     fn guard_failed(&self, run: Option<&RunId>, problem: &Problem) {
-        self.state.wait_until(alerts::raise(self.env.clone(), alerts::Kind::GuardFailure, run.cloned(), problem.clone()));
+        self.state.wait_until(alerts::raise(
+            self.env.clone(),
+            alerts::Kind::GuardFailure,
+            run.cloned(),
+            problem.clone(),
+        ));
     }
 
     fn run_changed(&self, run: &Run) {

@@ -22,7 +22,11 @@ pub struct ShadowObject {
 
 impl DurableObject for ShadowObject {
     fn new(state: State, env: Env) -> Self {
-        Self { database: Database::of(&state), shadow: Rc::new(Shadow::new(Database::of(&state), env)), turns: Turns::new() }
+        Self {
+            database: Database::of(&state),
+            shadow: Rc::new(Shadow::new(Database::of(&state), env)),
+            turns: Turns::new(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {

@@ -60,7 +60,11 @@ fn bind(params: &[Param<'_>]) -> Array {
 }
 
 /// A count, size or time that came as a JavaScript number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts, sizes and times are whole and positive")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts, sizes and times are whole and positive"
+)]
 pub fn whole(number: f64) -> u64 {
     number as u64
 }
@@ -200,7 +204,12 @@ impl Database {
     pub fn answer(&self, statement: &str, params: &Array) -> Result<Answered, SqlError> {
         let cursor = self.sql.exec(statement, params)?;
         let rows = Rows(cursor.raw()?.to_array()?);
-        Ok(Answered { columns: cursor.column_names(), rows, rows_read: whole(cursor.rows_read()), rows_written: whole(cursor.rows_written()) })
+        Ok(Answered {
+            columns: cursor.column_names(),
+            rows,
+            rows_read: whole(cursor.rows_read()),
+            rows_written: whole(cursor.rows_written()),
+        })
     }
 
     /// Runs `body` in one transaction: an error undoes all of it.
@@ -254,7 +263,9 @@ impl Database {
 
     /// Whether foreign keys and CHECKs are enforced.
     fn enforces(&self) -> Result<(bool, bool), SqlError> {
-        let is_on = |pragma: &str| -> Result<bool, SqlError> { Ok(self.run(pragma, &[])?.first().is_some_and(|row| row.count(0) == 1)) };
+        let is_on = |pragma: &str| -> Result<bool, SqlError> {
+            Ok(self.run(pragma, &[])?.first().is_some_and(|row| row.count(0) == 1))
+        };
         Ok((is_on("PRAGMA foreign_keys")?, !is_on("PRAGMA ignore_check_constraints")?))
     }
 
@@ -271,7 +282,11 @@ impl Database {
         if !checks {
             self.execute("PRAGMA ignore_check_constraints = off", &[])?;
         }
-        if foreign_keys || self.set_foreign_keys(true).await? { Ok(()) } else { Err(SqlError("foreign keys stay off".into()).into()) }
+        if foreign_keys || self.set_foreign_keys(true).await? {
+            Ok(())
+        } else {
+            Err(SqlError("foreign keys stay off".into()).into())
+        }
     }
 
     async fn set_foreign_keys(&self, wanted: bool) -> Result<bool, SqlError> {
@@ -309,5 +324,9 @@ const MOST_TURNS: usize = 100;
 /// The problem of an object whose storage holds something that this version does not understand.
 pub fn unreadable(what: &str) -> Problem {
     js::log("error", "stored_form_not_understood", &[("what", what)]);
-    Problem::new(Code::Internal, format!("The run's {what} could not be read; nothing was written."), "An operator was alerted.")
+    Problem::new(
+        Code::Internal,
+        format!("The run's {what} could not be read; nothing was written."),
+        "An operator was alerted.",
+    )
 }

@@ -21,14 +21,20 @@ impl RunWorld {
             self.drop_file(store, direction)?;
             self.database.execute("DELETE FROM transfer WHERE id = ?", &[id.into()])?;
             self.database.execute("UPDATE body SET planned = 1 WHERE id = ?", &[body.into()])?;
-            self.database.execute("INSERT INTO transfer (id, store, direction, body) VALUES (?, ?, ?, ?)", &[id.into(), store.into(), direction.as_str().into(), body.into()])?;
+            self.database.execute(
+                "INSERT INTO transfer (id, store, direction, body) VALUES (?, ?, ?, ?)",
+                &[id.into(), store.into(), direction.as_str().into(), body.into()],
+            )?;
             Ok::<_, Problem>(())
         })
     }
 
     /// Makes room: the last file of a database and direction goes.
     pub fn drop_file(&self, store: &str, direction: Direction) -> Result<(), Problem> {
-        let old = self.database.run("DELETE FROM transfer WHERE store = ? AND direction = ? RETURNING body", &[store.into(), direction.as_str().into()])?;
+        let old = self.database.run(
+            "DELETE FROM transfer WHERE store = ? AND direction = ? RETURNING body",
+            &[store.into(), direction.as_str().into()],
+        )?;
         Ok(old.iter().try_for_each(|row| overlay::delete_body(&self.database, row.count(0)))?)
     }
 
@@ -49,9 +55,11 @@ impl RunWorld {
         };
         let verdict = match taken {
             Ok(()) if !file.has_all() => Err(too_large()),
-            Ok(()) if hex::encode(digest.finalize()) != md5 => {
-                Err(Problem::new(Code::BadDigest, "The file that arrived is not the one that was announced: its MD5 is another; nothing was imported.", "Send it again."))
-            }
+            Ok(()) if hex::encode(digest.finalize()) != md5 => Err(Problem::new(
+                Code::BadDigest,
+                "The file that arrived is not the one that was announced: its MD5 is another; nothing was imported.",
+                "Send it again.",
+            )),
             taken => taken,
         };
         if let Err(problem) = verdict {
@@ -65,9 +73,14 @@ impl RunWorld {
     /// The bytes of a file; none when it was only looked for.
     pub fn file(&self, wanted: &FetchFile) -> Result<Vec<u8>, Problem> {
         let place = [wanted.file.as_str().into(), wanted.store.as_str().into(), wanted.direction.as_str().into()];
-        let rows = self.database.run("SELECT body FROM transfer WHERE id = ? AND store = ? AND direction = ?", &place)?;
+        let rows =
+            self.database.run("SELECT body FROM transfer WHERE id = ? AND store = ? AND direction = ?", &place)?;
         let row = rows.first().ok_or_else(|| {
-            Problem::new(Code::RouteNotFound, "The run does not have this file, or not any more; nothing was read or written.", "Begin the import or export again.")
+            Problem::new(
+                Code::RouteNotFound,
+                "The run does not have this file, or not any more; nothing was read or written.",
+                "Begin the import or export again.",
+            )
         })?;
         if wanted.look {
             return Ok(Vec::new());
@@ -79,7 +92,9 @@ impl RunWorld {
 fn too_large() -> Problem {
     Problem::new(
         Code::BodyTooLarge,
-        format!("The file is larger than the {MAX_IMPORT_BYTES} bytes of an import, or than what the run may still keep; nothing was imported."),
+        format!(
+            "The file is larger than the {MAX_IMPORT_BYTES} bytes of an import, or than what the run may still keep; nothing was imported."
+        ),
         "Split the file.",
     )
 }

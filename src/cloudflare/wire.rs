@@ -136,7 +136,10 @@ enum HeadKind {
 }
 
 /// The response that carries an answer to the Worker.
-pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Problem>) -> Result<worker::Response, Problem> {
+pub fn executed_response(
+    receipt: Receipt,
+    answer: Result<Answer<Content>, Problem>,
+) -> Result<worker::Response, Problem> {
     let fault = |_: worker::Error| Problem::internal();
     let (kind, body) = match answer {
         Ok(Answer::Result { result, info }) => (HeadKind::Result { info }, Ok(result)),
@@ -151,7 +154,9 @@ pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Probl
         Ok(text) => {
             let headers = worker::Headers::new();
             headers.set(MESSAGE, &head).map_err(fault)?;
-            Ok(worker::Response::from_body(worker::ResponseBody::Body(text.into_bytes())).map_err(fault)?.with_headers(headers))
+            Ok(worker::Response::from_body(worker::ResponseBody::Body(text.into_bytes()))
+                .map_err(fault)?
+                .with_headers(headers))
         }
         Err(body) => {
             let headers = Headers::new().map_err(internal)?;
@@ -166,20 +171,24 @@ pub fn executed_response(receipt: Receipt, answer: Result<Answer<Content>, Probl
 /// A response with any kind of body.
 pub fn respond(body: &JsValue, init: &web_sys::ResponseInit) -> Result<web_sys::Response, Problem> {
     use wasm_bindgen::JsCast;
-    let constructor: js_sys::Function = super::js::member(&js_sys::global(), "Response").dyn_into().map_err(internal)?;
+    let constructor: js_sys::Function =
+        super::js::member(&js_sys::global(), "Response").dyn_into().map_err(internal)?;
     let arguments = js_sys::Array::of2(body, init.as_ref());
     js_sys::Reflect::construct(&constructor, &arguments).map(JsCast::unchecked_into).map_err(internal)
 }
 
 /// Reads what [`executed_response`] sent. The body of a result is read, that of a content is passed on.
-pub async fn read_executed(response: web_sys::Response) -> Result<(Receipt, Result<Answer<Content>, Problem>), Problem> {
+pub async fn read_executed(
+    response: web_sys::Response,
+) -> Result<(Receipt, Result<Answer<Content>, Problem>), Problem> {
     let header = response.headers().get(MESSAGE).ok().flatten().ok_or_else(|| unreadable("answer"))?;
     let head: Head = decode(&header)?;
     let answer = match head.kind {
         HeadKind::Problem { problem } => Err(problem),
         HeadKind::Result { info } => Ok(Answer::Result { result: text(&response).await?, info }),
         HeadKind::Content { headers, partial, empty } => {
-            let content = if empty { None } else { response.body().map(Content::Stream).or(Some(Content::Bytes(Vec::new()))) };
+            let content =
+                if empty { None } else { response.body().map(Content::Stream).or(Some(Content::Bytes(Vec::new()))) };
             Ok(Answer::Content { headers, partial, content })
         }
     };
@@ -199,7 +208,9 @@ pub async fn bytes(content: Content) -> Result<Vec<u8>, Problem> {
         Content::Bytes(bytes) => Ok(bytes),
         Content::Stream(stream) => {
             let response = respond(&stream, &web_sys::ResponseInit::new())?;
-            let buffer = wasm_bindgen_futures::JsFuture::from(response.array_buffer().map_err(internal)?).await.map_err(internal)?;
+            let buffer = wasm_bindgen_futures::JsFuture::from(response.array_buffer().map_err(internal)?)
+                .await
+                .map_err(internal)?;
             Ok(js_sys::Uint8Array::new(&buffer).to_vec())
         }
     }

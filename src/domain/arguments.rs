@@ -51,7 +51,10 @@ pub fn few_arguments(sql: &str) -> Result<(), Problem> {
         if count > MAX_ARGUMENTS {
             return Err(Problem::new(
                 Code::StatementTooLong,
-                format!("{} has {count} arguments, a function in D1 takes at most {MAX_ARGUMENTS}; nothing was run.", token.text.to_ascii_lowercase()),
+                format!(
+                    "{} has {count} arguments, a function in D1 takes at most {MAX_ARGUMENTS}; nothing was run.",
+                    token.text.to_ascii_lowercase()
+                ),
                 "Divide it: nest the function, or put JSON objects together with json_patch().",
             ));
         }
@@ -62,7 +65,9 @@ pub fn few_arguments(sql: &str) -> Result<(), Problem> {
 /// Whether a name is that of such a function, and not of a table whose columns follow.
 fn is_function(token: &Token, before: Option<&Token>) -> bool {
     use TokenType::{TK_EXISTS, TK_INTO, TK_RECURSIVE, TK_REFERENCES, TK_STRING, TK_TABLE, TK_VIEW, TK_WITH};
-    let names_a_table = before.is_some_and(|before| matches!(before.kind, TK_INTO | TK_TABLE | TK_EXISTS | TK_REFERENCES | TK_VIEW | TK_WITH | TK_RECURSIVE));
+    let names_a_table = before.is_some_and(|before| {
+        matches!(before.kind, TK_INTO | TK_TABLE | TK_EXISTS | TK_REFERENCES | TK_VIEW | TK_WITH | TK_RECURSIVE)
+    });
     token.kind != TK_STRING && !names_a_table && VARIADIC.iter().any(|name| token.text.eq_ignore_ascii_case(name))
 }
 
@@ -103,7 +108,13 @@ mod tests {
             ("SELECT abs(printf({}))", "printf"),
             ("CREATE INDEX i ON t (iif({}))", "iif"),
         ] {
-            let with = |count: usize| if name == "json_set" { form.replacen("{}", "", 1).replace("{}", &list(count - 1)) } else { form.replace("{}", &list(count)) };
+            let with = |count: usize| {
+                if name == "json_set" {
+                    form.replacen("{}", "", 1).replace("{}", &list(count - 1))
+                } else {
+                    form.replace("{}", &list(count))
+                }
+            };
             assert!(few_arguments(&with(32)).is_ok(), "{form}");
             let problem = few_arguments(&with(33)).unwrap_err();
             assert!(problem.message.starts_with(&format!("{name} has 33 arguments")), "{problem:?}");

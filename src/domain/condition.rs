@@ -49,7 +49,8 @@ impl Condition {
         if object.is_none() && self.uploaded_after.is_some() {
             return Met::NotModified;
         }
-        let etag_in = |list: &[String]| object.is_some_and(|(etag, _)| list.iter().any(|one| one == "*" || one == etag));
+        let etag_in =
+            |list: &[String]| object.is_some_and(|(etag, _)| list.iter().any(|one| one == "*" || one == etag));
         if !self.matches.is_empty() {
             if !etag_in(&self.matches) {
                 return Met::Failed;
@@ -90,8 +91,12 @@ impl Condition {
     /// Reads the headers of a condition. One that cannot be read is refused: HTTP would have a date that is none ignored (RFC 9110, 13.1.3), but
     /// whoever sends a guard relies on it.
     pub fn parse(headers: &ConditionHeaders<'_>) -> Result<Self, Problem> {
-        let tags = |name: &str, header: Option<&str>| header.map_or(Ok(Vec::new()), |header| etags(header).ok_or_else(|| unreadable(name, TAGS)));
-        let time = |name: &str, header: Option<&str>| header.map(|header| http_date(header).ok_or_else(|| unreadable(name, DATE))).transpose();
+        let tags = |name: &str, header: Option<&str>| {
+            header.map_or(Ok(Vec::new()), |header| etags(header).ok_or_else(|| unreadable(name, TAGS)))
+        };
+        let time = |name: &str, header: Option<&str>| {
+            header.map(|header| http_date(header).ok_or_else(|| unreadable(name, DATE))).transpose()
+        };
         // Weak tags never match an object's strong one in If-Match, and count as strong ones in If-None-Match (RFC 9110, 13.1.1 and 13.1.2).
         let strong = |tag: Tag| if tag.weak { format!("W/{}", tag.text) } else { tag.text };
         Ok(Self {
@@ -103,11 +108,16 @@ impl Condition {
     }
 }
 
-const TAGS: &str = "Send entity tags such as \"9b2cf535f27731c974343645a3985328\", divided by commas, or * alone; or leave it out.";
+const TAGS: &str =
+    "Send entity tags such as \"9b2cf535f27731c974343645a3985328\", divided by commas, or * alone; or leave it out.";
 const DATE: &str = "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT, or leave it out.";
 
 fn unreadable(name: &str, remedy: &str) -> Problem {
-    Problem::new(Code::InvalidRequest, format!("The header {name} cannot be read, so the request is refused; nothing was read or written."), remedy)
+    Problem::new(
+        Code::InvalidRequest,
+        format!("The header {name} cannot be read, so the request is refused; nothing was read or written."),
+        remedy,
+    )
 }
 
 struct Tag {
@@ -137,7 +147,9 @@ fn etags(header: &str) -> Option<Vec<Tag>> {
         };
         let text = text.trim_end_matches([' ', '\t']);
         let after = after.trim_start();
-        let is_tag = !text.is_empty() && text != "*" && text.chars().all(|character| character != '"' && character > ' ' && character != '\u{7f}');
+        let is_tag = !text.is_empty()
+            && text != "*"
+            && text.chars().all(|character| character != '"' && character > ' ' && character != '\u{7f}');
         if !is_tag || !(after.is_empty() || after.starts_with(',')) {
             return None;
         }
@@ -148,8 +160,20 @@ fn etags(header: &str) -> Option<Vec<Tag>> {
 }
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [(&str, u64); 12] =
-    [("Jan", 31), ("Feb", 28), ("Mar", 31), ("Apr", 30), ("May", 31), ("Jun", 30), ("Jul", 31), ("Aug", 31), ("Sep", 30), ("Oct", 31), ("Nov", 30), ("Dec", 31)];
+const MONTHS: [(&str, u64); 12] = [
+    ("Jan", 31),
+    ("Feb", 28),
+    ("Mar", 31),
+    ("Apr", 30),
+    ("May", 31),
+    ("Jun", 30),
+    ("Jul", 31),
+    ("Aug", 31),
+    ("Sep", 30),
+    ("Oct", 31),
+    ("Nov", 30),
+    ("Dec", 31),
+];
 /// The first day of which there is a time in milliseconds. What was before is as long ago.
 const EPOCH_YEAR: u64 = 1970;
 
@@ -157,11 +181,16 @@ const EPOCH_YEAR: u64 = 1970;
 pub fn http_date(text: &str) -> Option<Millis> {
     let mut parts = text.trim().split(' ');
     let mut next = || parts.next();
-    let (weekday, day, month, year, time, zone) = (next()?.strip_suffix(',')?, next()?, next()?, next()?, next()?, next()?);
+    let (weekday, day, month, year, time, zone) =
+        (next()?.strip_suffix(',')?, next()?, next()?, next()?, next()?, next()?);
     if zone != "GMT" || next().is_some() {
         return None;
     }
-    let number = |text: &str, digits: usize| (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten();
+    let number = |text: &str, digits: usize| {
+        (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.parse::<u64>().ok())
+            .flatten()
+    };
     let (day, year) = (number(day, 2)?, number(year, 4)?);
     let month = MONTHS.iter().position(|(name, _)| *name == month)?;
     let mut clock = time.split(':').map(|part| number(part, 2));
@@ -169,7 +198,11 @@ pub fn http_date(text: &str) -> Option<Millis> {
     let leaps = |year: u64| year / 4 - year / 100 + year / 400;
     let is_leap = leaps(year) > leaps(year.saturating_sub(1));
     let days_in = |index: usize, days: u64| days + u64::from(index == 1 && is_leap);
-    let fits = (1..=MONTHS.get(month).map_or(0, |(_, days)| days_in(month, *days))).contains(&day) && hour < 24 && minute < 60 && second <= 60 && clock.next().is_none();
+    let fits = (1..=MONTHS.get(month).map_or(0, |(_, days)| days_in(month, *days))).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60
+        && clock.next().is_none();
     if !fits || !DAYS.contains(&weekday) {
         return None;
     }
@@ -220,7 +253,9 @@ impl Range {
     /// The bytes of an object of `size` that the range means, as offset and length.
     pub fn resolve(self, size: u64) -> Result<(u64, u64), Problem> {
         match self {
-            Self::From { offset, length } if offset < size => Ok((offset, length.unwrap_or(u64::MAX).min(size - offset))),
+            Self::From { offset, length } if offset < size => {
+                Ok((offset, length.unwrap_or(u64::MAX).min(size - offset)))
+            }
             Self::Suffix(length) if length > 0 && size > 0 => Ok((size.saturating_sub(length), length.min(size))),
             Self::From { .. } | Self::Suffix(_) => Err(invalid_range()),
         }
@@ -246,14 +281,21 @@ impl Digest {
     /// Reads a digest in base64 of exactly `bytes` bytes, as hex.
     pub fn from_base64(text: &str, bytes: usize) -> Result<String, Problem> {
         STANDARD.decode(text.trim()).ok().filter(|digest| digest.len() == bytes).map(hex::encode).ok_or_else(|| {
-            Problem::new(Code::InvalidRequest, "The checksum header is not valid base64 of the right length; nothing was written.", "Send the digest of the body in base64.")
+            Problem::new(
+                Code::InvalidRequest,
+                "The checksum header is not valid base64 of the right length; nothing was written.",
+                "Send the digest of the body in base64.",
+            )
         })
     }
 }
 
 /// The answer to a body that does not have the digest it claims.
 pub fn bad_digest() -> Problem {
-    Problem::from_store(Code::BadDigest, "The checksum you specified does not match what was received; nothing was written.")
+    Problem::from_store(
+        Code::BadDigest,
+        "The checksum you specified does not match what was received; nothing was written.",
+    )
 }
 
 #[cfg(test)]
@@ -393,7 +435,8 @@ mod tests {
     #[test]
     fn conditions_follow_http() {
         let object = Some(("abc", 5_000));
-        let check = |condition: Condition, object, expected| assert_eq!(condition.check(object), expected, "{condition:?}");
+        let check =
+            |condition: Condition, object, expected| assert_eq!(condition.check(object), expected, "{condition:?}");
         let matches = |tag: &str| parsed("If-Match", tag).unwrap();
         let none = |tag: &str| parsed("If-None-Match", tag).unwrap();
         check(matches("\"abc\""), object, Met::Yes);

@@ -151,7 +151,10 @@ impl Keyring {
         if home != self.environment {
             return Err(Problem::new(
                 Code::WrongEnvironment,
-                format!("This credential belongs to {home}; this gateway is {}. Nothing was read or written.", self.environment),
+                format!(
+                    "This credential belongs to {home}; this gateway is {}. Nothing was read or written.",
+                    self.environment
+                ),
                 format!("Use a credential of {}, or the gateway of {home}.", self.environment),
             ));
         }
@@ -192,7 +195,11 @@ impl Keyring {
         let claim: TransferClaim = self.verify(TRANSFER, signed)?;
         self.still_known(&claim.owner)?;
         if now >= claim.expires_at {
-            return Err(Problem::new(Code::RunExpired, "This address has expired; nothing was read or written.", "Begin the import or export again."));
+            return Err(Problem::new(
+                Code::RunExpired,
+                "This address has expired; nothing was read or written.",
+                "Begin the import or export again.",
+            ));
         }
         Ok(claim)
     }
@@ -206,8 +213,15 @@ impl Keyring {
     fn verify<T: DeserializeOwned>(&self, purpose: &str, signed: &str) -> Result<T, Problem> {
         let (payload, signature) = signed.split_once('.').ok_or_else(unauthenticated)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| unauthenticated())?;
-        self.signer(purpose, payload).ok_or_else(unauthenticated)?.verify_slice(&signature).map_err(|_| unauthenticated())?;
-        let payload = URL_SAFE_NO_PAD.decode(payload).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unauthenticated)?;
+        self.signer(purpose, payload)
+            .ok_or_else(unauthenticated)?
+            .verify_slice(&signature)
+            .map_err(|_| unauthenticated())?;
+        let payload = URL_SAFE_NO_PAD
+            .decode(payload)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(unauthenticated)?;
         serde_json::from_str(&payload).map_err(|_| unauthenticated())
     }
 
@@ -315,7 +329,10 @@ mod tests {
             let keys = format!("[{}]", roles.iter().map(key).collect::<Vec<_>>().join(","));
             Keyring::parse(Environment::Staging, Some(&keys), None).unwrap().can_open_runs().is_ok()
         };
-        assert_eq!([can(&[]), can(&["operator"]), can(&["operator", "agent"]), can(&["approver"])], [false, false, true, true]);
+        assert_eq!(
+            [can(&[]), can(&["operator"]), can(&["operator", "agent"]), can(&["approver"])],
+            [false, false, true, true]
+        );
     }
 
     #[test]
@@ -330,7 +347,10 @@ mod tests {
     fn a_credential_of_the_other_environment_is_told_so() {
         let token = keyring(Environment::Staging).issue(&claim()).unwrap();
         for bearer in [KEY, &token] {
-            assert_eq!(keyring(Environment::Production).authenticate(bearer, 0).unwrap_err().code, Code::WrongEnvironment);
+            assert_eq!(
+                keyring(Environment::Production).authenticate(bearer, 0).unwrap_err().code,
+                Code::WrongEnvironment
+            );
         }
     }
 
@@ -351,7 +371,9 @@ mod tests {
             assert_eq!(keyring.authenticate(&forged, 0).unwrap_err().code, Code::Unauthenticated);
         }
         assert!(Keyring::parse(Environment::Staging, Some("{"), None).is_err());
-        assert!(Keyring::parse(Environment::Staging, Some(r#"[{"name":"a","role":"agent","sha256":""}]"#), None).is_err());
+        assert!(
+            Keyring::parse(Environment::Staging, Some(r#"[{"name":"a","role":"agent","sha256":""}]"#), None).is_err()
+        );
     }
 
     proptest! {

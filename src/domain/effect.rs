@@ -81,7 +81,9 @@ impl Effect {
         let after = flatten(self.after.as_ref());
         let mut names: Vec<&String> = before.iter().map(|(name, _)| name).collect();
         names.extend(after.iter().map(|(name, _)| name).filter(|name| !before.iter().any(|(other, _)| other == *name)));
-        let find = |fields: &[(String, Value)], name: &str| fields.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
+        let find = |fields: &[(String, Value)], name: &str| {
+            fields.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
+        };
         names
             .into_iter()
             .map(|name| FieldDiff { field: name.clone(), before: find(&before, name), after: find(&after, name) })
@@ -96,7 +98,9 @@ fn flatten(image: Option<&Image>) -> Vec<(String, Value)> {
         for (name, value) in image {
             let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
-                Value::Object(inner) if depth < 4 && !inner.is_empty() && !inner.contains_key("blob") => walk(&name, inner, depth + 1, fields),
+                Value::Object(inner) if depth < 4 && !inner.is_empty() && !inner.contains_key("blob") => {
+                    walk(&name, inner, depth + 1, fields)
+                }
                 value => fields.push((name, value.clone())),
             }
         }
@@ -157,11 +161,17 @@ impl Things {
             return;
         }
         self.by_name.insert(name, self.all.len());
-        self.all.push(Thing { net: Net { effect: effect.clone(), operations: vec![position] }, origin: self.origin(&effect.store, &effect.subject) });
+        self.all.push(Thing {
+            net: Net { effect: effect.clone(), operations: vec![position] },
+            origin: self.origin(&effect.store, &effect.subject),
+        });
     }
 
     fn origin(&self, store: &str, table: &str) -> Option<String> {
-        self.origins.get(&(store.to_owned(), table.to_ascii_lowercase())).cloned().unwrap_or_else(|| Some(table.to_owned()))
+        self.origins
+            .get(&(store.to_owned(), table.to_ascii_lowercase()))
+            .cloned()
+            .unwrap_or_else(|| Some(table.to_owned()))
     }
 
     /// Follows the tables: one that gets a name is another than the one that had it.
@@ -177,7 +187,12 @@ impl Things {
         let origin = self.origin(store, old);
         self.origins.insert(place(old), None);
         self.origins.insert(place(table), origin);
-        let moving: Vec<Name> = self.by_name.keys().filter(|(of, subject, _)| of == store && subject.eq_ignore_ascii_case(old)).cloned().collect();
+        let moving: Vec<Name> = self
+            .by_name
+            .keys()
+            .filter(|(of, subject, _)| of == store && subject.eq_ignore_ascii_case(old))
+            .cloned()
+            .collect();
         for name in moving {
             let Some(index) = self.by_name.remove(&name) else { continue };
             if let Some(thing) = self.all.get_mut(index) {
@@ -195,9 +210,16 @@ impl Things {
         };
         let mut gone = BTreeMap::new();
         for index in 0..self.all.len() {
-            let Some(Thing { net: Net { effect, .. }, origin: Some(origin) }) = self.all.get(index).filter(|thing| thing.net.effect.after.is_none()) else { continue };
+            let Some(Thing { net: Net { effect, .. }, origin: Some(origin) }) =
+                self.all.get(index).filter(|thing| thing.net.effect.after.is_none())
+            else {
+                continue;
+            };
             gone.insert(row(&effect.store, origin, effect), index);
-            let there = self.by_name.get(&(effect.store.clone(), SCHEMA.to_owned(), format!("table {}", effect.subject))).and_then(|index| self.all.get(*index));
+            let there = self
+                .by_name
+                .get(&(effect.store.clone(), SCHEMA.to_owned(), format!("table {}", effect.subject)))
+                .and_then(|index| self.all.get(*index));
             // Nobody knows the name that a table had for a while.
             if there.is_some_and(|table| table.net.effect.after.is_none()) {
                 let origin = origin.clone();
@@ -208,10 +230,14 @@ impl Things {
         }
         for index in 0..self.all.len() {
             let Some(Thing { net, origin: None }) = self.all.get_mut(index) else { continue };
-            let Some(before) = gone.get(&row(&net.effect.store, &net.effect.subject, &net.effect)).filter(|_| net.effect.before.is_none() && net.effect.after.is_some()) else {
+            let Some(before) = gone
+                .get(&row(&net.effect.store, &net.effect.subject, &net.effect))
+                .filter(|_| net.effect.before.is_none() && net.effect.after.is_some())
+            else {
                 continue;
             };
-            let (after, operations, subject) = (net.effect.after.take(), std::mem::take(&mut net.operations), net.effect.subject.clone());
+            let (after, operations, subject) =
+                (net.effect.after.take(), std::mem::take(&mut net.operations), net.effect.subject.clone());
             if let Some(Thing { net, .. }) = self.all.get_mut(*before) {
                 net.effect.subject = subject;
                 net.end_as(after, &operations);
@@ -243,14 +269,34 @@ mod tests {
     }
 
     fn effect(key: &str, before: Value, after: Value) -> Effect {
-        Effect { store: "DB".into(), subject: "t".into(), key: key.into(), label: None, statement: None, renamed_from: None, before: image(before), after: image(after) }
+        Effect {
+            store: "DB".into(),
+            subject: "t".into(),
+            key: key.into(),
+            label: None,
+            statement: None,
+            renamed_from: None,
+            before: image(before),
+            after: image(after),
+        }
     }
 
     #[test]
     fn only_the_fields_that_differ_are_shown_and_nested_json_by_its_path() {
-        let effect = effect("1", json!({"a": 1, "b": 1.0, "c": {"x": 1, "y": 2}}), json!({"a": 1, "b": 2.5, "c": {"x": 3, "y": 2}, "d": null}));
+        let effect = effect(
+            "1",
+            json!({"a": 1, "b": 1.0, "c": {"x": 1, "y": 2}}),
+            json!({"a": 1, "b": 2.5, "c": {"x": 3, "y": 2}, "d": null}),
+        );
         let shown: Vec<String> = effect.diff().iter().map(|field| serde_json::to_string(field).unwrap()).collect();
-        assert_eq!(shown, [r#"{"field":"b","before":1.0,"after":2.5}"#, r#"{"field":"c.x","before":1,"after":3}"#, r#"{"field":"d","after":null}"#]);
+        assert_eq!(
+            shown,
+            [
+                r#"{"field":"b","before":1.0,"after":2.5}"#,
+                r#"{"field":"c.x","before":1,"after":3}"#,
+                r#"{"field":"d","after":null}"#
+            ]
+        );
     }
 
     #[test]
@@ -274,11 +320,16 @@ mod tests {
     /// A row with the rowid `key` whose primary key is `label`.
     fn row(subject: &str, key: i64, label: &str, before: Option<i64>, after: Option<i64>) -> Effect {
         let fields = |n: Option<i64>| n.map_or(Value::Null, |n| json!({ "n": n }));
-        Effect { subject: subject.into(), label: Some(label.into()), ..effect(&key.to_string(), fields(before), fields(after)) }
+        Effect {
+            subject: subject.into(),
+            label: Some(label.into()),
+            ..effect(&key.to_string(), fields(before), fields(after))
+        }
     }
 
     fn definition(table: &str, renamed_from: Option<&str>, before: Option<i64>, after: Option<i64>) -> Effect {
-        Effect { renamed_from: renamed_from.map(str::to_owned), label: None, ..row("schema", 0, "", before, after) }.with_key(&format!("table {table}"))
+        Effect { renamed_from: renamed_from.map(str::to_owned), label: None, ..row("schema", 0, "", before, after) }
+            .with_key(&format!("table {table}"))
     }
 
     impl Effect {
@@ -290,9 +341,19 @@ mod tests {
     /// The net effects on rows: table and label, before and after, operations.
     fn told(effects: Vec<Effect>) -> Vec<String> {
         let number = |image: &Option<Image>| image.as_ref().map_or("none".into(), |image| image["n"].to_string());
-        let numbered: Vec<(Position, Effect)> = effects.into_iter().enumerate().map(|(index, effect)| (Position::try_from(index).unwrap(), effect)).collect();
+        let numbered: Vec<(Position, Effect)> = effects
+            .into_iter()
+            .enumerate()
+            .map(|(index, effect)| (Position::try_from(index).unwrap(), effect))
+            .collect();
         let shown = |Net { effect, operations }: Net| {
-            format!("{} {}: {} → {} by {operations:?}", effect.subject, effect.label.clone().unwrap_or_default(), number(&effect.before), number(&effect.after))
+            format!(
+                "{} {}: {} → {} by {operations:?}",
+                effect.subject,
+                effect.label.clone().unwrap_or_default(),
+                number(&effect.before),
+                number(&effect.after)
+            )
         };
         net(&numbered).into_iter().filter(|net| net.effect.subject != SCHEMA).map(shown).collect()
     }
@@ -328,7 +389,10 @@ mod tests {
             row("old", 3, "y", Some(20), None),
         ];
         assert_eq!(told(effects.clone()), ["t x: 9 → 10 by [0, 3, 6]"]);
-        assert_eq!(told(effects.into_iter().filter(|effect| effect.before.is_some() || effect.subject == SCHEMA).collect()), ["t x: 9 → none by [0, 4]", "t y: 20 → none by [5]"]);
+        assert_eq!(
+            told(effects.into_iter().filter(|effect| effect.before.is_some() || effect.subject == SCHEMA).collect()),
+            ["t x: 9 → none by [0, 4]", "t y: 20 → none by [5]"]
+        );
     }
 
     #[test]

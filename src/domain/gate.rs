@@ -99,7 +99,10 @@ pub fn gate(question: &Question<'_>) -> Decision {
     if run.environment != environment {
         return Decision::Refused(Problem::new(
             Code::EnvironmentMismatch,
-            format!("The run {} belongs to {}, this gateway is {environment}; nothing was written.", run.id, run.environment),
+            format!(
+                "The run {} belongs to {}, this gateway is {environment}; nothing was written.",
+                run.id, run.environment
+            ),
             "Use the gateway of the run's environment. An operator was alerted.",
         ));
     }
@@ -202,7 +205,8 @@ mod tests {
     }
 
     const FLAGS: [Flag; 5] = [Flag::Absent, Flag::Set, Flag::Garbage, Flag::TimedOut, Flag::Failed];
-    const ANCESTORS: [Ancestors; 5] = [Ancestors::None, Ancestors::Live, Ancestors::DryRun, Ancestors::Ended, Ancestors::Unreachable];
+    const ANCESTORS: [Ancestors; 5] =
+        [Ancestors::None, Ancestors::Live, Ancestors::DryRun, Ancestors::Ended, Ancestors::Unreachable];
     const POLICIES: [Policy; 3] = [Policy::Live, Policy::DryRun, Policy::Denied];
     const ENVIRONMENTS: [Environment; 2] = [Environment::Staging, Environment::Production];
 
@@ -219,7 +223,16 @@ mod tests {
                                     for policy in POLICIES {
                                         for asked_dry in [false, true] {
                                             for environment in ENVIRONMENTS {
-                                                let question = Question { run: &run, now: NOW, flag, ancestors, policy, store: "DB", asked_dry, environment };
+                                                let question = Question {
+                                                    run: &run,
+                                                    now: NOW,
+                                                    flag,
+                                                    ancestors,
+                                                    policy,
+                                                    store: "DB",
+                                                    asked_dry,
+                                                    environment,
+                                                };
                                                 visit(&question, ended != 0, &gate(&question));
                                             }
                                         }
@@ -244,7 +257,10 @@ mod tests {
                 && question.flag == Flag::Absent
                 && question.policy == Policy::Live
                 && !question.asked_dry
-                && matches!((question.ancestors, question.run.terms.parent.is_some()), (Ancestors::None, false) | (Ancestors::Live, true))
+                && matches!(
+                    (question.ancestors, question.run.terms.parent.is_some()),
+                    (Ancestors::None, false) | (Ancestors::Live, true)
+                )
                 && (question.environment == Environment::Staging || question.run.granted);
             live += usize::from(everything_says_yes);
             assert_eq!(*decision == Decision::Live, everything_says_yes, "{question:?} gave {}", say(decision));
@@ -266,7 +282,9 @@ mod tests {
     fn an_ended_run_never_writes_in_any_form() {
         table(|_, ended, decision| {
             if ended {
-                assert!(matches!(decision, Decision::Refused(problem) if matches!(problem.code, Code::RunClosed | Code::RunExpired)));
+                assert!(
+                    matches!(decision, Decision::Refused(problem) if matches!(problem.code, Code::RunClosed | Code::RunExpired))
+                );
             }
         });
     }
@@ -275,7 +293,11 @@ mod tests {
     fn a_dry_run_is_never_live_and_keeps_its_cause() {
         table(|question, _, decision| {
             if question.run.mode == Mode::DryRun {
-                assert!(matches!(decision, Decision::Refused(_) | Decision::DryRun(ModeCause::Opened)), "{question:?} gave {}", say(decision));
+                assert!(
+                    matches!(decision, Decision::Refused(_) | Decision::DryRun(ModeCause::Opened)),
+                    "{question:?} gave {}",
+                    say(decision)
+                );
             }
         });
     }
@@ -299,7 +321,10 @@ mod tests {
         check(Question { asked_dry: true, ..base }, "dry run because its agent asked for a dry run");
         check(Question { flag: Flag::Set, ..base }, "dry run because its flag was set in KV by somebody else");
         check(Question { policy: Policy::DryRun, ..base }, "dry run because the store DB is under the policy dry_run");
-        check(Question { run: &child, ancestors: Ancestors::DryRun, ..base }, "dry run because its parent run above is a dry run");
+        check(
+            Question { run: &child, ancestors: Ancestors::DryRun, ..base },
+            "dry run because its parent run above is a dry run",
+        );
         check(Question { run: &child, ancestors: Ancestors::Unreachable, ..base }, "refused parent_unavailable");
         check(Question { run: &child, ancestors: Ancestors::Ended, ..base }, "refused run_closed");
         check(Question { policy: Policy::Denied, ..base }, "refused store_denied");

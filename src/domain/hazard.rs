@@ -57,14 +57,20 @@ pub fn as_text<S: Serializer>(words: &Words, serializer: S) -> Result<S::Ok, S::
 /// Finds the hazards of a run, from its journal, its effects one by one, and their net.
 pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], nets: &[Net]) -> Vec<Hazard> {
     let mut hazards = Vec::new();
-    let live: Vec<&Entry> = entries.iter().filter(|entry| entry.access == Access::Write && entry.mode == Some(Mode::Live)).collect();
-    let written: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.position).collect();
+    let live: Vec<&Entry> =
+        entries.iter().filter(|entry| entry.access == Access::Write && entry.mode == Some(Mode::Live)).collect();
+    let written: Vec<Position> =
+        live.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.position).collect();
     if run.mode == Mode::DryRun && !written.is_empty() {
-        let message =
-            Words::default().number(written.len()).say(" of this run's writes reached the real stores before it became a dry run, because ").and(run.cause.describe()).say(".");
+        let message = Words::default()
+            .number(written.len())
+            .say(" of this run's writes reached the real stores before it became a dry run, because ")
+            .and(run.cause.describe())
+            .say(".");
         hazards.push(Hazard { kind: HazardKind::LiveBeforeDry, message, operations: written });
     }
-    let unknown: Vec<Position> = live.iter().filter(|entry| entry.outcome == Outcome::Running).map(|entry| entry.position).collect();
+    let unknown: Vec<Position> =
+        live.iter().filter(|entry| entry.outcome == Outcome::Running).map(|entry| entry.position).collect();
     if !unknown.is_empty() {
         let message = Words::new(
             "A live write was started and its outcome was not recorded: it may or may not have reached its store. \
@@ -76,7 +82,10 @@ pub fn hazards(run: &Run, entries: &[Entry], effects: &[(Position, Effect)], net
         if !entry.unbounded.is_empty() {
             let statements = entry.unbounded.iter().map(|statement| verb_and_table(statement));
             let verb = if entry.unbounded.len() == 1 { " has no WHERE: it" } else { " have no WHERE: each" };
-            let message = Words::default().join(statements, ", ").say(verb).say(" changes every row of its table, including rows that are added before this is made real.");
+            let message = Words::default()
+                .join(statements, ", ")
+                .say(verb)
+                .say(" changes every row of its table, including rows that are added before this is made real.");
             hazards.push(Hazard { kind: HazardKind::Unbounded, message, operations: vec![entry.position] });
         }
     }
@@ -111,9 +120,15 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
         .flat_map(|entry| {
             named(entry).into_iter().filter_map(|(statement, action, named)| {
                 let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
-                let own = |effect: &Effect| effect.change() == Some(Change::Deleted) && (statement.is_none() || effect.statement == statement);
-                for (_, effect) in effects.iter().filter(|(position, effect)| *position == entry.position && own(effect)) {
-                    if !matches!(effect.subject.as_str(), "keys" | "objects" | SCHEMA) && !effect.subject.eq_ignore_ascii_case(&named) {
+                let own = |effect: &Effect| {
+                    effect.change() == Some(Change::Deleted) && (statement.is_none() || effect.statement == statement)
+                };
+                for (_, effect) in
+                    effects.iter().filter(|(position, effect)| *position == entry.position && own(effect))
+                {
+                    if !matches!(effect.subject.as_str(), "keys" | "objects" | SCHEMA)
+                        && !effect.subject.eq_ignore_ascii_case(&named)
+                    {
                         *removed.entry(effect.subject.as_str()).or_default() += 1;
                     }
                 }
@@ -131,7 +146,8 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
 /// A migration that switches foreign keys off believes that dropping a table leaves the rows that refer to it alone. On D1 the actions of foreign keys take those rows along.
 fn foreign_keys_stay_on(entries: &[Entry], cascades: &[Hazard]) -> Option<Hazard> {
     let switches_off = |entry: &&Entry| {
-        let statements = entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let statements =
+            entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let texts = statements.iter().filter_map(|statement| statement.get("sql")?.as_str());
         texts.map(Setting::of).any(|setting| setting == Some(Setting::ForeignKeys { on: false }))
     };
@@ -141,7 +157,8 @@ fn foreign_keys_stay_on(entries: &[Entry], cascades: &[Hazard]) -> Option<Hazard
         return None;
     }
     let own = Words::new("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on.");
-    let message = cascades.iter().take(MAX_NAMED).fold(own, |words, cascade| words.say(" ").and(cascade.message.clone()));
+    let message =
+        cascades.iter().take(MAX_NAMED).fold(own, |words, cascade| words.say(" ").and(cascade.message.clone()));
     Some(Hazard { kind: HazardKind::ForeignKeysStayOn, message, operations })
 }
 
@@ -177,10 +194,16 @@ const MAX_NAMED: usize = 3;
 /// Objects that the plan would create and that planned rows name: if only one of the two is made real, the row points at nothing.
 fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
     let mut stores: BTreeMap<&str, Planned<'_>> = BTreeMap::new();
-    let objects = nets.iter().filter(|net| net.effect.subject == "objects" && net.effect.change() == Some(Change::Inserted));
+    let objects =
+        nets.iter().filter(|net| net.effect.subject == "objects" && net.effect.change() == Some(Change::Inserted));
     for object in objects.filter(|object| object.effect.key.chars().count() >= MIN_REFERENCE_CHARS) {
-        let named_in: Vec<&Net> =
-            nets.iter().filter(|net| net.effect.subject != "objects" && net.effect.after.as_ref().is_some_and(|image| names(image, &object.effect.key))).collect();
+        let named_in: Vec<&Net> = nets
+            .iter()
+            .filter(|net| {
+                net.effect.subject != "objects"
+                    && net.effect.after.as_ref().is_some_and(|image| names(image, &object.effect.key))
+            })
+            .collect();
         if named_in.is_empty() {
             continue;
         }
@@ -233,24 +256,48 @@ mod tests {
 
     fn removed(table: &str, key: &str, statement: u64) -> Effect {
         let before = Some(Image::from_iter([("id".to_owned(), json!(key))]));
-        Effect { store: "DB".into(), subject: table.into(), key: key.into(), label: None, statement: Some(statement), renamed_from: None, before, after: None }
+        Effect {
+            store: "DB".into(),
+            subject: table.into(),
+            key: key.into(),
+            label: None,
+            statement: Some(statement),
+            renamed_from: None,
+            before,
+            after: None,
+        }
     }
 
     fn check(entries: &[Entry], effects: &[(Position, Effect)], expected: Option<(&str, &[Position])>) {
         let found = foreign_keys_stay_on(entries, &cascades(entries, effects));
-        assert_eq!(found.as_ref().map(|found| (found.message.to_string(), found.operations.as_slice())), expected.map(|(message, operations)| (message.to_owned(), operations)));
+        assert_eq!(
+            found.as_ref().map(|found| (found.message.to_string(), found.operations.as_slice())),
+            expected.map(|(message, operations)| (message.to_owned(), operations))
+        );
     }
 
     #[test]
     fn switching_foreign_keys_off_is_told_with_what_went_although_they_were_off() {
         let rebuild = ["PRAGMA foreign_keys = off", "DROP TABLE users", "PRAGMA foreign_keys = on"];
-        let gone = [(3, removed("notes", "1", 2)), (3, removed("notes", "2", 2)), (3, removed("users", "1", 2)), (3, removed("tags", "9", 2))];
+        let gone = [
+            (3, removed("notes", "1", 2)),
+            (3, removed("notes", "2", 2)),
+            (3, removed("users", "1", 2)),
+            (3, removed("tags", "9", 2)),
+        ];
         check(
             &[entry(3, "done", &rebuild), entry(4, "skipped", &["PRAGMA foreign_keys = off"])],
             &gone,
-            Some(("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.", &[3, 4])),
+            Some((
+                "PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.",
+                &[3, 4],
+            )),
         );
-        check(&[entry(3, "done", &rebuild)], &[], Some(("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on.", &[3])));
+        check(
+            &[entry(3, "done", &rebuild)],
+            &[],
+            Some(("PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on.", &[3])),
+        );
         // Nothing is said of what was refused, of switching them on, or of the words as a value.
         check(&[entry(3, "refused", &rebuild), entry(4, "failed", &rebuild)], &gone, None);
         check(&[entry(3, "done", &["PRAGMA foreign_keys = on", "SELECT 'PRAGMA foreign_keys = off'"])], &gone, None);

@@ -12,7 +12,16 @@ const MAX_AGENT_CHARS: usize = 40;
 const MAX_MESSAGE_CHARS: usize = 500;
 
 /// Why a hook failed. A fixed set: alerts are counted by cause and minute, so free text would be a row each.
-const CAUSES: [&str; 8] = ["input", "unknown_tool", "configuration", "gateway_unreachable", "gateway_slow", "gateway_answer", "deadline", "panic"];
+const CAUSES: [&str; 8] = [
+    "input",
+    "unknown_tool",
+    "configuration",
+    "gateway_unreachable",
+    "gateway_slow",
+    "gateway_answer",
+    "deadline",
+    "panic",
+];
 
 /// A report as it is sent.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,17 +54,27 @@ pub struct HookFailure {
 impl HookFailure {
     /// Understands a report of `owner`.
     pub fn parse(report: &HookReport, owner: &str) -> Result<Self, Problem> {
-        let no = |what: String, remedy: String| Problem::new(Code::InvalidRequest, format!("{what}; no alert was raised."), remedy);
+        let no = |what: String, remedy: String| {
+            Problem::new(Code::InvalidRequest, format!("{what}; no alert was raised."), remedy)
+        };
         if report.kind != KIND {
             return Err(no("Only a hook reports here".into(), format!("Send the kind {KIND}.")));
         }
-        let cause = CAUSES
-            .into_iter()
-            .find(|cause| *cause == report.cause)
-            .ok_or_else(|| no(format!("{:?} is no cause of a hook's failure", short(&report.cause)), format!("Use one of {}.", CAUSES.join(", "))))?;
-        let is_name = |text: &str| (1..=MAX_AGENT_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let cause = CAUSES.into_iter().find(|cause| *cause == report.cause).ok_or_else(|| {
+            no(
+                format!("{:?} is no cause of a hook's failure", short(&report.cause)),
+                format!("Use one of {}.", CAUSES.join(", ")),
+            )
+        })?;
+        let is_name = |text: &str| {
+            (1..=MAX_AGENT_CHARS).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
         if !is_name(&report.agent) {
-            return Err(no("The agent's name is not valid".into(), format!("Use 1 to {MAX_AGENT_CHARS} characters of a–z, 0–9 and -.")));
+            return Err(no(
+                "The agent's name is not valid".into(),
+                format!("Use 1 to {MAX_AGENT_CHARS} characters of a–z, 0–9 and -."),
+            ));
         }
         if report.message.trim().is_empty() {
             return Err(no("The message is empty".into(), "Say what happened.".into()));
@@ -77,7 +96,8 @@ fn plain(message: &str) -> String {
     while let Some((before, after)) = first_of(rest, &["drk_", "drt_"]) {
         said.push_str(before);
         said.push('…');
-        rest = after.trim_start_matches(|character: char| character.is_ascii_alphanumeric() || "_-.".contains(character));
+        rest =
+            after.trim_start_matches(|character: char| character.is_ascii_alphanumeric() || "_-.".contains(character));
     }
     said.push_str(rest);
     said
@@ -93,13 +113,19 @@ mod tests {
     use super::*;
 
     fn parse(kind: &str, cause: &str, message: &str, agent: &str) -> Result<HookFailure, Problem> {
-        HookFailure::parse(&HookReport { kind: kind.into(), cause: cause.into(), message: message.into(), agent: agent.into() }, "triage-agent")
+        HookFailure::parse(
+            &HookReport { kind: kind.into(), cause: cause.into(), message: message.into(), agent: agent.into() },
+            "triage-agent",
+        )
     }
 
     #[test]
     fn a_report_becomes_an_alert_that_names_agent_and_owner() {
         let failure = parse("hook_failure", "gateway_slow", "No answer in 2 s.", "claude-code").unwrap();
-        assert_eq!(failure, HookFailure { cause: "gateway_slow", message: "claude-code of triage-agent: No answer in 2 s.".into() });
+        assert_eq!(
+            failure,
+            HookFailure { cause: "gateway_slow", message: "claude-code of triage-agent: No answer in 2 s.".into() }
+        );
     }
 
     #[test]
@@ -125,7 +151,14 @@ mod tests {
 
     #[test]
     fn a_message_holds_no_credential_and_is_one_line() {
-        let said = parse("hook_failure", "panic", "drt_staging_abc.def-1, Bearer drk_production_x\nand\u{1b}[31m more", "codex").unwrap().message;
+        let said = parse(
+            "hook_failure",
+            "panic",
+            "drt_staging_abc.def-1, Bearer drk_production_x\nand\u{1b}[31m more",
+            "codex",
+        )
+        .unwrap()
+        .message;
         assert_eq!(said, "codex of triage-agent: …, Bearer … and�[31m more");
     }
 }

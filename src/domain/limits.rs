@@ -48,7 +48,10 @@ pub fn kv_key(key: &str) -> Result<(), Problem> {
         return Err(invalid_key("The key is empty, \".\" or \"..\", which KV does not store", "Use another key."));
     }
     if key.len() > MAX_KV_KEY_BYTES {
-        return Err(invalid_key("The key is longer than KV's 512 bytes", "Use a shorter key, for example a hash of it."));
+        return Err(invalid_key(
+            "The key is longer than KV's 512 bytes",
+            "Use a shorter key, for example a hash of it.",
+        ));
     }
     Ok(())
 }
@@ -56,7 +59,10 @@ pub fn kv_key(key: &str) -> Result<(), Problem> {
 /// Checks what the keys of a list begin with.
 pub fn kv_prefix(prefix: &str) -> Result<(), Problem> {
     if prefix.len() > MAX_KV_KEY_BYTES {
-        return Err(invalid_key("The prefix is longer than KV's 512 bytes, so that no key begins with it", "Use a shorter prefix."));
+        return Err(invalid_key(
+            "The prefix is longer than KV's 512 bytes, so that no key begins with it",
+            "Use a shorter prefix.",
+        ));
     }
     Ok(())
 }
@@ -69,7 +75,9 @@ pub fn d1_value(value: &serde_json::Value) -> Result<(), Problem> {
     }
     Err(Problem::new(
         Code::StatementTooLong,
-        format!("A parameter has {bytes} bytes, D1 takes at most 2,000,000 in a text, a BLOB or a row; nothing was run."),
+        format!(
+            "A parameter has {bytes} bytes, D1 takes at most 2,000,000 in a text, a BLOB or a row; nothing was run."
+        ),
         "Put it into R2, and its key into D1.",
     ))
 }
@@ -90,7 +98,11 @@ pub fn kv_metadata(metadata: Option<&serde_json::Value>) -> Result<(), Problem> 
     if metadata.is_none_or(|metadata| metadata.to_string().len() <= MAX_KV_METADATA_BYTES) {
         return Ok(());
     }
-    Err(Problem::new(Code::InvalidRequest, "The metadata is larger than KV's 1,024 bytes; nothing was written.", "Put it into the value."))
+    Err(Problem::new(
+        Code::InvalidRequest,
+        "The metadata is larger than KV's 1,024 bytes; nothing was written.",
+        "Put it into the value.",
+    ))
 }
 
 /// Checks an object's custom metadata. A bucket may take less than R2's limit.
@@ -104,7 +116,11 @@ pub fn r2_metadata(metadata: &CustomMetadata, most: u64) -> Result<(), Problem> 
     } else {
         "Put it into an object of its own."
     };
-    Err(Problem::new(Code::InvalidRequest, format!("The metadata has {bytes} bytes, the bucket takes at most {most} for an object; nothing was written."), remedy))
+    Err(Problem::new(
+        Code::InvalidRequest,
+        format!("The metadata has {bytes} bytes, the bucket takes at most {most} for an object; nothing was written."),
+        remedy,
+    ))
 }
 
 /// A text by the larger of two measures: bytes in UTF-8, or two for each unit where not all are Latin-1.
@@ -121,11 +137,13 @@ fn invalid_key(what: &str, remedy: &str) -> Problem {
 pub fn page(limit: Option<&str>, least: u32, default: u32) -> Result<u32, Problem> {
     match limit {
         None => Ok(default),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|value| (least..=MAX_PAGE).contains(value))
-            .ok_or_else(|| Problem::new(Code::InvalidRequest, "The page size is not valid; nothing was read.", format!("Use a whole number from {least} to {MAX_PAGE}."))),
+        Some(text) => text.parse().ok().filter(|value| (least..=MAX_PAGE).contains(value)).ok_or_else(|| {
+            Problem::new(
+                Code::InvalidRequest,
+                "The page size is not valid; nothing was read.",
+                format!("Use a whole number from {least} to {MAX_PAGE}."),
+            )
+        }),
     }
 }
 

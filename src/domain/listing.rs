@@ -62,13 +62,23 @@ impl Cursor {
 }
 
 fn not_of_this_list() -> Problem {
-    Problem::new(Code::InvalidRequest, "The cursor is not one of this list; nothing was read.", "Start the list again without a cursor.")
+    Problem::new(
+        Code::InvalidRequest,
+        "The cursor is not one of this list; nothing was read.",
+        "Start the list again without a cursor.",
+    )
 }
 
 /// Entries of one base page that a dry run still sees, with the run's own in between.
 ///
 /// `base` is sorted. While the base `has_more`, the run's own entries behind its last key wait for the next page. `overlay` holds `None` for what the run removed.
-pub fn merge<T: Clone>(base: Vec<(String, T)>, has_more: bool, overlay: &BTreeMap<String, Option<T>>, prefix: &str, after: Option<&str>) -> Vec<(String, T)> {
+pub fn merge<T: Clone>(
+    base: Vec<(String, T)>,
+    has_more: bool,
+    overlay: &BTreeMap<String, Option<T>>,
+    prefix: &str,
+    after: Option<&str>,
+) -> Vec<(String, T)> {
     let horizon = if has_more { base.last().map(|(key, _)| key.clone()) } else { None };
     let mut merged = sorted::map(base);
     for (key, entry) in overlay.range(prefix.to_owned()..) {
@@ -100,7 +110,9 @@ mod tests {
     fn own_entries_cover_the_base_and_removed_ones_vanish() {
         let base = vec![("a".to_owned(), 1), ("b".to_owned(), 2), ("c".to_owned(), 3)];
         let overlay = BTreeMap::from([("b".to_owned(), None), ("bb".to_owned(), Some(9)), ("z".to_owned(), Some(8))]);
-        let keys = |merged: Vec<(String, i32)>| merged.into_iter().map(|(key, value)| format!("{key}{value}")).collect::<Vec<_>>().join(" ");
+        let keys = |merged: Vec<(String, i32)>| {
+            merged.into_iter().map(|(key, value)| format!("{key}{value}")).collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(keys(merge(base.clone(), false, &overlay, "", None)), "a1 bb9 c3 z8");
         assert_eq!(keys(merge(base.clone(), true, &overlay, "", None)), "a1 bb9 c3");
         assert_eq!(keys(merge(base, false, &overlay, "", Some("bb"))), "c3 z8");
@@ -116,11 +128,25 @@ mod tests {
 
     #[test]
     fn a_cursor_of_somewhere_else_is_refused() {
-        for cursor in [Cursor::behind("x".into(), "k/é".into()), Cursor::within(Some("x".into()), "k".into()), Cursor::within(None, String::new())] {
+        for cursor in [
+            Cursor::behind("x".into(), "k/é".into()),
+            Cursor::within(Some("x".into()), "k".into()),
+            Cursor::within(None, String::new()),
+        ] {
             assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
         }
         let encoded = |json: &str| format!("at.{}", URL_SAFE_NO_PAD.encode(json));
-        let nonsense = ["", "at.", "at.!!", "AAAA", "%00", &encoded("{}"), &encoded("[]"), &encoded(r#"{"after":1}"#), &encoded(r#"{"after":"","other":1}"#)];
+        let nonsense = [
+            "",
+            "at.",
+            "at.!!",
+            "AAAA",
+            "%00",
+            &encoded("{}"),
+            &encoded("[]"),
+            &encoded(r#"{"after":1}"#),
+            &encoded(r#"{"after":"","other":1}"#),
+        ];
         for text in nonsense {
             assert_eq!(Cursor::decode(text).unwrap_err().code, Code::InvalidRequest, "{text}");
         }

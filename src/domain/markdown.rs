@@ -57,16 +57,25 @@ fn head(text: &mut String, report: &Report) {
         }
         Mode::DryRun => line(
             text,
-            format_args!("**{} reached {} before this became a dry run**; everything after that was only planned.\n", count(summary.live_writes, "write"), run.environment),
+            format_args!(
+                "**{} reached {} before this became a dry run**; everything after that was only planned.\n",
+                count(summary.live_writes, "write"),
+                run.environment
+            ),
         ),
-        Mode::Live => line(text, format_args!("**{} reached {}.**\n", count(summary.live_writes, "write"), run.environment)),
+        Mode::Live => {
+            line(text, format_args!("**{} reached {}.**\n", count(summary.live_writes, "write"), run.environment))
+        }
     }
     let phase = match run.phase {
         Phase::Open => "open",
         Phase::Closed => "closed",
         Phase::Expired => "expired",
     };
-    line(text, format_args!("| | |\n| --- | --- |\n| Run | {phase}, opened {} by {} |", time(run.opened_at), cell(&run.owner)));
+    line(
+        text,
+        format_args!("| | |\n| --- | --- |\n| Run | {phase}, opened {} by {} |", time(run.opened_at), cell(&run.owner)),
+    );
     let mode = match run.mode {
         Mode::DryRun => "dry run",
         Mode::Live => "live",
@@ -82,11 +91,31 @@ fn head(text: &mut String, report: &Report) {
         let labels: Vec<String> = run.labels.iter().map(|(name, value)| cell(&format!("{name}={value}"))).collect();
         line(text, format_args!("| Labels | {} |", labels.join(" ")));
     }
-    line(text, format_args!("| Operations | {}: {}, {} |", summary.operations, count(summary.reads, "read"), count(summary.writes, "write")));
+    line(
+        text,
+        format_args!(
+            "| Operations | {}: {}, {} |",
+            summary.operations,
+            count(summary.reads, "read"),
+            count(summary.writes, "write")
+        ),
+    );
     if run.mode == Mode::DryRun {
-        line(text, format_args!("| Net changes | {} updated, {} inserted, {} deleted |", summary.updated, summary.inserted, summary.deleted));
+        line(
+            text,
+            format_args!(
+                "| Net changes | {} updated, {} inserted, {} deleted |",
+                summary.updated, summary.inserted, summary.deleted
+            ),
+        );
     }
-    line(text, format_args!("| Not done | {} skipped, {} failed, {} refused |", summary.skipped, summary.failed, summary.refused));
+    line(
+        text,
+        format_args!(
+            "| Not done | {} skipped, {} failed, {} refused |",
+            summary.skipped, summary.failed, summary.refused
+        ),
+    );
     if let Some(position) = summary.first_problem {
         line(text, format_args!("| First problem | step {position} |"));
     }
@@ -102,7 +131,17 @@ fn overview(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n| Store | What | Updated | Inserted | Deleted |\n| --- | --- | ---: | ---: | ---: |"));
     for group in &report.changes {
-        line(text, format_args!("| {} | {} | {} | {} | {} |", word(&group.store), cell(&group.subject), group.updated, group.inserted, group.deleted));
+        line(
+            text,
+            format_args!(
+                "| {} | {} | {} | {} | {} |",
+                word(&group.store),
+                cell(&group.subject),
+                group.updated,
+                group.inserted,
+                group.deleted
+            ),
+        );
     }
 }
 
@@ -124,7 +163,16 @@ fn problems(text: &mut String, report: &Report) {
     line(text, format_args!("\n## Failed and refused ({})\n", report.problems.len()));
     for problem in report.problems.iter().take(MAX_LINES) {
         let why = code(&shorten(without_tail(&problem.message), MAX_ASKED_CHARS));
-        line(text, format_args!("- **Step {}** {} {} {}: {why}", problem.position, word(&problem.store), code(&problem.action), problem.outcome.as_str()));
+        line(
+            text,
+            format_args!(
+                "- **Step {}** {} {} {}: {why}",
+                problem.position,
+                word(&problem.store),
+                code(&problem.action),
+                problem.outcome.as_str()
+            ),
+        );
         if !problem.asked.is_empty() {
             line(text, format_args!("  - asked: {}", code(&shorten(&problem.asked, MAX_ASKED_CHARS))));
         }
@@ -152,7 +200,8 @@ fn changes(text: &mut String, report: &Report) {
     for group in &report.changes {
         line(text, format_args!("\n## {} {}: {}\n", word(&group.store), code(&group.subject), counts(group)));
         // Deletions first: they are shown whatever else is left out.
-        let (gone, other): (Vec<&ChangeItem>, Vec<&ChangeItem>) = group.items.iter().partition(|item| item.change == Change::Deleted);
+        let (gone, other): (Vec<&ChangeItem>, Vec<&ChangeItem>) =
+            group.items.iter().partition(|item| item.change == Change::Deleted);
         for item in gone.iter().chain(&other).take(MAX_ITEMS) {
             change(text, item);
         }
@@ -167,7 +216,8 @@ fn changes(text: &mut String, report: &Report) {
 
 fn counts(group: &ChangeGroup) -> String {
     let parts = [(group.updated, "updated"), (group.inserted, "inserted"), (group.deleted, "deleted")];
-    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     parts.join(", ")
 }
 
@@ -186,7 +236,10 @@ fn change(text: &mut String, item: &ChangeItem) {
         return;
     }
     // What is wholly new or gone fits one line: its fields, without those that are NULL, and without the one that is the key.
-    let key_field = item.fields.iter().find(|field| field.after.as_ref().or(field.before.as_ref()).is_some_and(|value| says(value, &item.key)));
+    let key_field = item
+        .fields
+        .iter()
+        .find(|field| field.after.as_ref().or(field.before.as_ref()).is_some_and(|value| says(value, &item.key)));
     let fields: Vec<String> = item
         .fields
         .iter()
@@ -223,7 +276,16 @@ fn skipped(text: &mut String, report: &Report) {
     }
     line(text, format_args!("\n## Skipped: accepted, but nothing changed ({})\n", report.skipped.len()));
     for skipped in report.skipped.iter().take(MAX_LINES) {
-        line(text, format_args!("- Step {} {} {}: {}", skipped.position, word(&skipped.store), code(&skipped.action), code(&shorten(&skipped.asked, MAX_ASKED_CHARS))));
+        line(
+            text,
+            format_args!(
+                "- Step {} {} {}: {}",
+                skipped.position,
+                word(&skipped.store),
+                code(&skipped.action),
+                code(&shorten(&skipped.asked, MAX_ASKED_CHARS))
+            ),
+        );
     }
     more(text, report.skipped.len(), MAX_LINES);
 }
@@ -232,7 +294,13 @@ fn moved(text: &mut String, report: &Report) {
     let Some(movement) = &report.moved else { return };
     line(text, format_args!("\n## Moved since it was copied\n"));
     if movement.moved.is_empty() {
-        line(text, format_args!("None of {} is different in the database now.", count(usize::try_from(movement.compared).unwrap_or(usize::MAX), "compared row")));
+        line(
+            text,
+            format_args!(
+                "None of {} is different in the database now.",
+                count(usize::try_from(movement.compared).unwrap_or(usize::MAX), "compared row")
+            ),
+        );
     }
     for row in movement.moved.iter().take(MAX_LINES) {
         let what = match row.moved {
@@ -268,13 +336,26 @@ fn coverage(text: &mut String, report: &Report) {
         line(text, format_args!("- refused {count} × {}", code(reason)));
     }
     for (what, operations) in coverage.volatile.iter().take(MAX_LINES) {
-        line(text, format_args!("- not repeatable: {}{}; the values shown are those of this run", code(what), steps(operations)));
+        line(
+            text,
+            format_args!(
+                "- not repeatable: {}{}; the values shown are those of this run",
+                code(what),
+                steps(operations)
+            ),
+        );
     }
     for (note, operations) in coverage.inexact.iter().take(MAX_LINES) {
         line(text, format_args!("- approximated: {}{}", code(note), steps(operations)));
     }
     if coverage.live_without_images > 0 {
-        line(text, format_args!("- {} live writes: their counts are known, their row images are not", coverage.live_without_images));
+        line(
+            text,
+            format_args!(
+                "- {} live writes: their counts are known, their row images are not",
+                coverage.live_without_images
+            ),
+        );
     }
 }
 
@@ -322,8 +403,18 @@ fn value(value: &Value) -> String {
 
 /// A time in UTC, to the second.
 fn time(at: Millis) -> String {
-    let Some(time) = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis) else { return format!("{at} ms") };
-    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC", time.year(), time.month(), time.day(), time.hour(), time.minute(), time.second())
+    let Some(time) = i64::try_from(at).ok().and_then(chrono::DateTime::from_timestamp_millis) else {
+        return format!("{at} ms");
+    };
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02} UTC",
+        time.year(),
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
 }
 
 #[cfg(test)]

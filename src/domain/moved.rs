@@ -48,8 +48,24 @@ pub struct Movement {
 }
 
 /// Compares a row with what it was; `None` when it is the same.
-pub fn moved(store: &str, table: &str, key: &str, planned: bool, copied: Option<Image>, now: Option<Image>) -> Option<Moved> {
-    let effect = Effect { store: store.to_owned(), subject: table.to_owned(), key: key.to_owned(), label: None, statement: None, renamed_from: None, before: copied, after: now };
+pub fn moved(
+    store: &str,
+    table: &str,
+    key: &str,
+    planned: bool,
+    copied: Option<Image>,
+    now: Option<Image>,
+) -> Option<Moved> {
+    let effect = Effect {
+        store: store.to_owned(),
+        subject: table.to_owned(),
+        key: key.to_owned(),
+        label: None,
+        statement: None,
+        renamed_from: None,
+        before: copied,
+        after: now,
+    };
     let moved = match effect.change()? {
         super::effect::Change::Inserted => Move::Appeared,
         super::effect::Change::Updated => Move::Changed,

@@ -286,7 +286,10 @@ impl Operation {
         let write = match &self.call {
             Call::Sql(call) => call.statements.iter().any(|one| one.statement.kind != Kind::Read),
             Call::Key(call) => {
-                matches!(call, KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. })
+                matches!(
+                    call,
+                    KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. }
+                )
             }
             Call::Object(call) => matches!(call, ObjectCall::Put { .. } | ObjectCall::Delete { .. }),
             Call::Database(_) => false,
@@ -334,9 +337,18 @@ impl Operation {
                 [one] => one.statement.target.clone(),
                 _ => None,
             },
-            Call::Key(KeyCall::Get { key } | KeyCall::Metadata { key } | KeyCall::Put { key, .. } | KeyCall::Delete { key })
-            | Call::Object(ObjectCall::Get { key, .. } | ObjectCall::Head { key, .. } | ObjectCall::Put { key, .. } | ObjectCall::Delete { key }) => Some(key.clone()),
-            Call::Key(KeyCall::List { prefix, .. }) | Call::Object(ObjectCall::List { prefix, .. }) => Some(format!("{prefix}*")),
+            Call::Key(
+                KeyCall::Get { key } | KeyCall::Metadata { key } | KeyCall::Put { key, .. } | KeyCall::Delete { key },
+            )
+            | Call::Object(
+                ObjectCall::Get { key, .. }
+                | ObjectCall::Head { key, .. }
+                | ObjectCall::Put { key, .. }
+                | ObjectCall::Delete { key },
+            ) => Some(key.clone()),
+            Call::Key(KeyCall::List { prefix, .. }) | Call::Object(ObjectCall::List { prefix, .. }) => {
+                Some(format!("{prefix}*"))
+            }
             Call::Key(KeyCall::GetMany { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. }) => None,
             Call::Database(_) => None,
             Call::Refused(call) => call.subject.clone(),
@@ -346,7 +358,11 @@ impl Operation {
     /// The parts of it that change everything there is: an UPDATE or DELETE without a WHERE.
     pub fn unbounded(&self) -> Vec<String> {
         let Call::Sql(call) = &self.call else { return Vec::new() };
-        call.statements.iter().filter(|one| one.statement.unbounded).map(|one| format!("{} {}", one.statement.verb, one.statement.target.as_deref().unwrap_or_default())).collect()
+        call.statements
+            .iter()
+            .filter(|one| one.statement.unbounded)
+            .map(|one| format!("{} {}", one.statement.verb, one.statement.target.as_deref().unwrap_or_default()))
+            .collect()
     }
 
     /// What the journal keeps of the request: enough to understand it, long values cut.
@@ -359,8 +375,13 @@ impl Operation {
                     .iter()
                     .take_while(|one| {
                         let fits = room > 0;
-                        let params = one.params.iter().map(|param| param.as_str().map_or(20, str::len).min(MAX_JOURNAL_PARAM_CHARS));
-                        room = room.saturating_sub(one.statement.text.len().min(MAX_JOURNAL_SQL_CHARS) + params.sum::<usize>());
+                        let params = one
+                            .params
+                            .iter()
+                            .map(|param| param.as_str().map_or(20, str::len).min(MAX_JOURNAL_PARAM_CHARS));
+                        room = room.saturating_sub(
+                            one.statement.text.len().min(MAX_JOURNAL_SQL_CHARS) + params.sum::<usize>(),
+                        );
                         fits
                     })
                     .map(|one| {
@@ -373,7 +394,11 @@ impl Operation {
                         Value::Object(entry)
                     })
                     .collect();
-                if statements.len() < call.statements.len() { json!({ "count": call.statements.len(), "statements": statements }) } else { json!({ "statements": statements }) }
+                if statements.len() < call.statements.len() {
+                    json!({ "count": call.statements.len(), "statements": statements })
+                } else {
+                    json!({ "statements": statements })
+                }
             }
             Call::Key(KeyCall::PutMany { items }) => {
                 json!({ "count": items.len(), "keys": first(items.iter().map(|item| &item.key)) })
@@ -394,8 +419,12 @@ impl Operation {
 
 /// The fields of a call, without its name and without those that say nothing.
 fn fields<T: Serialize>(call: &T) -> Value {
-    let whole = serde_json::to_string(call).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
-    let Some(Value::Object(mut fields)) = whole.and_then(|whole| whole.into_iter().next()).map(|(_, fields)| fields) else { return Value::Null };
+    let whole =
+        serde_json::to_string(call).ok().and_then(|text| serde_json::from_str::<Map<String, Value>>(&text).ok());
+    let Some(Value::Object(mut fields)) = whole.and_then(|whole| whole.into_iter().next()).map(|(_, fields)| fields)
+    else {
+        return Value::Null;
+    };
     fields.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|object| !object.is_empty()));
     Value::Object(fields)
 }

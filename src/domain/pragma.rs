@@ -80,7 +80,9 @@ fn takes(pragma: &str) -> Option<Argument> {
         return None;
     }
     Some(match pragma {
-        "table_info" | "table_xinfo" | "index_list" | "index_info" | "index_xinfo" | "foreign_key_list" => Argument::Required,
+        "table_info" | "table_xinfo" | "index_list" | "index_info" | "index_xinfo" | "foreign_key_list" => {
+            Argument::Required
+        }
         "table_list" | "foreign_key_check" | "quick_check" => Argument::Optional,
         _ => Argument::None,
     })
@@ -92,7 +94,10 @@ fn twin(pragma: &str, argument: Option<&str>) -> Result<Statement, Problem> {
         return Err(reserved_name());
     }
     let argument = argument.map(|text| format!("'{}'", text.replace('\'', "''"))).unwrap_or_default();
-    Ok(Statement { describes_schema: true, ..Statement::plain(&format!("SELECT * FROM pragma_{pragma}({argument})"), Kind::Read, "PRAGMA", None) })
+    Ok(Statement {
+        describes_schema: true,
+        ..Statement::plain(&format!("SELECT * FROM pragma_{pragma}({argument})"), Kind::Read, "PRAGMA", None)
+    })
 }
 
 fn setting(begin: &str, value: &str) -> Statement {
@@ -115,7 +120,9 @@ fn number(pragma: &str, value: &str) -> Result<i32, Problem> {
         None => digits.parse().ok(),
     };
     let signed = magnitude.map(|magnitude: i64| if value.starts_with('-') { -magnitude } else { magnitude });
-    signed.and_then(|signed| i32::try_from(signed).ok()).ok_or_else(|| refused(&format!("{pragma} with this value"), "Use a whole number, or leave the value out."))
+    signed
+        .and_then(|signed| i32::try_from(signed).ok())
+        .ok_or_else(|| refused(&format!("{pragma} with this value"), "Use a whole number, or leave the value out."))
 }
 
 fn argument(pragma: &str, value: &Expr) -> Result<String, Problem> {
@@ -146,15 +153,27 @@ pub(super) fn twin_refused(pragma: &str) -> Problem {
 /// What to do instead of a PRAGMA that is refused.
 fn instead(pragma: &str) -> &'static str {
     match pragma {
-        "case_sensitive_like" => "Remove the line: D1 would keep it on for later requests. Use GLOB or = to compare with regard to case.",
-        "ignore_check_constraints" => "Remove the line: D1 would keep it on for later requests. Send rows that fulfil their CHECK constraints.",
+        "case_sensitive_like" => {
+            "Remove the line: D1 would keep it on for later requests. Use GLOB or = to compare with regard to case."
+        }
+        "ignore_check_constraints" => {
+            "Remove the line: D1 would keep it on for later requests. Send rows that fulfil their CHECK constraints."
+        }
         "reverse_unordered_selects" => "Remove the line: D1 would keep it on for later requests. Use ORDER BY.",
-        "legacy_alter_table" | "recursive_triggers" => "Remove the line: D1 would keep it on for later requests. The gateway runs SQL with SQLite's default.",
+        "legacy_alter_table" | "recursive_triggers" => {
+            "Remove the line: D1 would keep it on for later requests. The gateway runs SQL with SQLite's default."
+        }
         "integrity_check" => "Use PRAGMA quick_check: D1 does not allow integrity_check either.",
-        "user_version" | "application_id" | "schema_version" => "Keep the number in a table of your own: D1 does not allow this PRAGMA either.",
+        "user_version" | "application_id" | "schema_version" => {
+            "Keep the number in a table of your own: D1 does not allow this PRAGMA either."
+        }
         "database_list" => "Remove the line: D1 does not allow this PRAGMA either. The database is always called main.",
-        "page_count" | "page_size" | "freelist_count" => "Remove the line: D1 does not allow this PRAGMA either. size_after in the meta of an answer is the size.",
-        "writable_schema" => "Use ALTER TABLE, or create a new table and copy the rows: D1 does not allow this PRAGMA either.",
+        "page_count" | "page_size" | "freelist_count" => {
+            "Remove the line: D1 does not allow this PRAGMA either. size_after in the meta of an answer is the size."
+        }
+        "writable_schema" => {
+            "Use ALTER TABLE, or create a new table and copy the rows: D1 does not allow this PRAGMA either."
+        }
         _ => "Remove the line: D1 does not allow this PRAGMA either, and does without it.",
     }
 }
@@ -209,7 +228,9 @@ mod tests {
         check(&["PRAGMA optimize", "PRAGMA main.optimize"], "Write PRAGMA optimize");
         check(&["PRAGMA optimize(0x10002)", "PRAGMA optimize = 65538"], "Write PRAGMA optimize(65538)");
         check(&["PRAGMA optimize(-1)"], "Write PRAGMA optimize(-1)");
-        for sql in ["PRAGMA foreign_keys = 2", "PRAGMA foreign_keys = -0", "PRAGMA optimize = x", "PRAGMA optimize(9e9)"] {
+        for sql in
+            ["PRAGMA foreign_keys = 2", "PRAGMA foreign_keys = -0", "PRAGMA optimize = x", "PRAGMA optimize(9e9)"]
+        {
             assert!(show(sql).starts_with("refused"), "{sql}");
         }
         assert_eq!(Setting::of("PRAGMA foreign_keys = off"), Some(Setting::ForeignKeys { on: false }));
@@ -236,7 +257,13 @@ mod tests {
         ] {
             assert!(show(&format!("PRAGMA {pragma}")).contains("| Remove the line: D1 does not allow"), "{pragma}");
         }
-        for switch in ["case_sensitive_like = on", "ignore_check_constraints = on", "recursive_triggers = on", "reverse_unordered_selects = on", "legacy_alter_table = on"] {
+        for switch in [
+            "case_sensitive_like = on",
+            "ignore_check_constraints = on",
+            "recursive_triggers = on",
+            "reverse_unordered_selects = on",
+            "legacy_alter_table = on",
+        ] {
             let refused = show(&format!("PRAGMA {switch}"));
             assert!(refused.contains("| Remove the line: D1 would keep it on for later requests."), "{refused}");
         }
@@ -250,7 +277,9 @@ mod tests {
 
     #[test]
     fn switches_that_cannot_be_set_can_be_read() {
-        for pragma in ["ignore_check_constraints", "recursive_triggers", "reverse_unordered_selects", "legacy_alter_table"] {
+        for pragma in
+            ["ignore_check_constraints", "recursive_triggers", "reverse_unordered_selects", "legacy_alter_table"]
+        {
             check(&[&format!("PRAGMA {pragma}")], &format!("Read SELECT * FROM pragma_{pragma}()"));
         }
         check(&["PRAGMA data_version"], "Read SELECT * FROM pragma_data_version()");

@@ -232,7 +232,13 @@ impl Default for Coverage {
     fn default() -> Self {
         Self {
             covers: &[Covered::D1, Covered::Kv, Covered::R2],
-            does_not_cover: &[NotCovered::Http, NotCovered::Queues, NotCovered::Email, NotCovered::DirectAccess, NotCovered::Other],
+            does_not_cover: &[
+                NotCovered::Http,
+                NotCovered::Queues,
+                NotCovered::Email,
+                NotCovered::DirectAccess,
+                NotCovered::Other,
+            ],
             exact: false,
             refused: BTreeMap::new(),
             inexact: BTreeMap::new(),
@@ -260,7 +266,9 @@ pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: &[(Position,
         skipped: count(&|entry| is_write(entry) && entry.outcome == Outcome::Skipped),
         failed: count(&|entry| entry.outcome == Outcome::Failed),
         refused: count(&|entry| entry.outcome == Outcome::Refused),
-        live_writes: count(&|entry| is_write(entry) && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done),
+        live_writes: count(&|entry| {
+            is_write(entry) && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done
+        }),
         first_problem: entries.iter().find(has_problem).map(|entry| entry.position),
     };
     let problems = entries
@@ -284,7 +292,13 @@ pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: &[(Position,
     let skipped = entries
         .iter()
         .filter(|entry| is_write(entry) && entry.outcome == Outcome::Skipped)
-        .map(|entry| SkippedLine { position: entry.position, store: entry.store.clone(), action: entry.action.clone(), subject: entry.subject.clone(), asked: asked(entry) })
+        .map(|entry| SkippedLine {
+            position: entry.position,
+            store: entry.store.clone(),
+            action: entry.action.clone(),
+            subject: entry.subject.clone(),
+            asked: asked(entry),
+        })
         .collect();
     Report {
         run: summarise(run, now),
@@ -374,7 +388,8 @@ fn coverage(entries: &[Entry]) -> Coverage {
         for what in &entry.volatile {
             coverage.volatile.entry(what.clone()).or_default().push(entry.position);
         }
-        let is_live_write = entry.access == Access::Write && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done;
+        let is_live_write =
+            entry.access == Access::Write && entry.mode == Some(Mode::Live) && entry.outcome == Outcome::Done;
         coverage.live_without_images += usize::from(is_live_write);
     }
     coverage.exact = coverage.refused.is_empty() && coverage.inexact.is_empty() && coverage.live_without_images == 0;

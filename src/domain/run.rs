@@ -191,11 +191,19 @@ impl Terms {
             );
         }
         let too_long = |text: &String| text.chars().count() > MAX_LABEL_CHARS;
-        if request.labels.len() > MAX_LABELS || request.labels.iter().any(|(name, value)| too_long(name) || too_long(value)) {
-            return invalid("The labels are too many or too long; nothing was opened.".into(), "Use at most 32 labels of at most 200 characters each.");
+        if request.labels.len() > MAX_LABELS
+            || request.labels.iter().any(|(name, value)| too_long(name) || too_long(value))
+        {
+            return invalid(
+                "The labels are too many or too long; nothing was opened.".into(),
+                "Use at most 32 labels of at most 200 characters each.",
+            );
         }
         if request.prompt_version.as_ref().is_some_and(too_long) {
-            return invalid("The prompt version is too long; nothing was opened.".into(), "Use at most 200 characters.");
+            return invalid(
+                "The prompt version is too long; nothing was opened.".into(),
+                "Use at most 200 characters.",
+            );
         }
         Ok(Self {
             mode: request.mode.unwrap_or(Mode::DryRun),

@@ -168,12 +168,15 @@ impl Settings {
         let required = |name: &str| lookup(name).filter(|text| !text.is_empty()).ok_or_else(|| misconfigured(name));
         let number = |name: &str, default: u64, least: u64| match lookup(name) {
             None => Ok(default),
-            Some(text) => text.trim().parse::<u64>().ok().filter(|value| *value >= least).ok_or_else(|| misconfigured(name)),
+            Some(text) => {
+                text.trim().parse::<u64>().ok().filter(|value| *value >= least).ok_or_else(|| misconfigured(name))
+            }
         };
         let stores = required("STORES")?;
         // Of a policy that comes twice the last one would count.
         json::check(stores.as_bytes(), &Shape::Data).map_err(|_| misconfigured("STORES"))?;
-        let stores: BTreeMap<String, StoreSettings> = serde_json::from_str(&stores).map_err(|_| misconfigured("STORES"))?;
+        let stores: BTreeMap<String, StoreSettings> =
+            serde_json::from_str(&stores).map_err(|_| misconfigured("STORES"))?;
         if stores.keys().any(|binding| matches!(binding.as_str(), "CONTROL" | "FLAGS" | "RUN" | "SHADOW")) {
             return Err(misconfigured("STORES"));
         }
@@ -206,7 +209,10 @@ impl Settings {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 Problem::new(
                     Code::UnknownStore,
-                    format!("There is no {} store of that name behind this gateway; nothing was read or written.", kind.as_str()),
+                    format!(
+                        "There is no {} store of that name behind this gateway; nothing was read or written.",
+                        kind.as_str()
+                    ),
                     format!("Use one of: {known} (binding, configured name or id)."),
                 )
             })
@@ -225,7 +231,8 @@ fn misconfigured(name: &str) -> Problem {
 mod tests {
     use super::*;
 
-    const STORES: &str = r#"{"DB":{"kind":"d1","name":"desk","id":"u-1"},"CACHE":{"kind":"kv","name":"cache","policy":"denied"}}"#;
+    const STORES: &str =
+        r#"{"DB":{"kind":"d1","name":"desk","id":"u-1"},"CACHE":{"kind":"kv","name":"cache","policy":"denied"}}"#;
 
     fn with(name: &'static str, value: Option<&'static str>) -> Result<Settings, Problem> {
         Settings::parse(move |asked| {
@@ -245,7 +252,10 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let settings = with("", None).unwrap();
         assert_eq!(settings.flag_budget, Duration::from_millis(250));
-        assert_eq!((settings.flag_ttl_seconds, settings.shadow_max_rows, settings.shadow_max_bytes), (3_600, 50_000, 33_554_432));
+        assert_eq!(
+            (settings.flag_ttl_seconds, settings.shadow_max_rows, settings.shadow_max_bytes),
+            (3_600, 50_000, 33_554_432)
+        );
     }
 
     #[test]
@@ -283,6 +293,9 @@ mod tests {
         let crossed = r#"{"A":{"kind":"d1","name":"B"},"B":{"kind":"d1","name":"other"}}"#;
         assert_eq!(with("STORES", Some(crossed)).unwrap().store(StoreKind::D1, "B").unwrap().binding, "B");
         let problem = settings.store(StoreKind::R2, "DB").unwrap_err();
-        assert_eq!((problem.code, problem.remedy.as_str()), (Code::UnknownStore, "Use one of: none (binding, configured name or id)."));
+        assert_eq!(
+            (problem.code, problem.remedy.as_str()),
+            (Code::UnknownStore, "Use one of: none (binding, configured name or id).")
+        );
     }
 }

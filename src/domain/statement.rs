@@ -108,7 +108,11 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
         statements.push(classify(command, text)?);
     }
     if statements.is_empty() {
-        return Err(Problem::new(Code::NoStatement, "The SQL holds no statement; nothing was run.", "Send at least one statement in \"sql\"."));
+        return Err(Problem::new(
+            Code::NoStatement,
+            "The SQL holds no statement; nothing was run.",
+            "Send at least one statement in \"sql\".",
+        ));
     }
     Ok(statements)
 }
@@ -201,7 +205,10 @@ fn refuse_by_name(named: &Named) -> Result<(), Problem> {
         return Err(pragma::twin_refused(pragma));
     }
     if named.rolls_back {
-        return Err(not_allowed("ROLLBACK as an answer to a conflict", "Use ABORT, FAIL, IGNORE or REPLACE: a batch is undone as a whole anyway."));
+        return Err(not_allowed(
+            "ROLLBACK as an answer to a conflict",
+            "Use ABORT, FAIL, IGNORE or REPLACE: a batch is undone as a whole anyway.",
+        ));
     }
     Ok(())
 }
@@ -229,7 +236,8 @@ fn significant(fragment: &str) -> Result<&str, Problem> {
         let token = token.map_err(|error| not_parsed(&error.to_string()))?;
         let end = fragment.len() - lexer.remaining().len();
         let raw = fragment.get(at..end).unwrap_or_default();
-        let around = token.token_type == TokenType::TK_SEMI || is_blank(raw) || raw.starts_with("--") || raw.starts_with("/*");
+        let around =
+            token.token_type == TokenType::TK_SEMI || is_blank(raw) || raw.starts_with("--") || raw.starts_with("/*");
         if !around {
             first.get_or_insert(at);
             last = end;
@@ -245,44 +253,75 @@ fn classify(command: Cmd, text: &str) -> Result<Statement, Problem> {
     };
     let named = Named::in_statement(&statement, text);
     refuse_by_name(&named)?;
-    let plain = |text: &str, kind, verb: &str, target| Statement { describes_schema: named.describes_schema(), ..Statement::plain(text, kind, verb, target) };
+    let plain = |text: &str, kind, verb: &str, target| Statement {
+        describes_schema: named.describes_schema(),
+        ..Statement::plain(text, kind, verb, target)
+    };
     if explained {
         return match statement {
             Stmt::Select(_) => Ok(plain(text, Kind::Read, "EXPLAIN", None)),
-            _ => Err(not_allowed("EXPLAIN of anything but a SELECT", "EXPLAIN the SELECT that the statement contains.")),
+            _ => {
+                Err(not_allowed("EXPLAIN of anything but a SELECT", "EXPLAIN the SELECT that the statement contains."))
+            }
         };
     }
     let statement = match statement {
         Stmt::Select(_) => plain(text, Kind::Read, "SELECT", None),
         Stmt::Insert { tbl_name, .. } => plain(text, Kind::Write, "INSERT", Some(rows_of(&tbl_name)?)),
-        Stmt::Update(update) => Statement { unbounded: update.where_clause.is_none(), ..plain(text, Kind::Write, "UPDATE", Some(rows_of(&update.tbl_name)?)) },
-        Stmt::Delete { tbl_name, where_clause, .. } => Statement { unbounded: where_clause.is_none(), ..plain(text, Kind::Write, "DELETE", Some(rows_of(&tbl_name)?)) },
-        Stmt::CreateTable { temporary: false, tbl_name, .. } => plain(text, Kind::Schema, "CREATE TABLE", Some(writable(&tbl_name)?)),
+        Stmt::Update(update) => Statement {
+            unbounded: update.where_clause.is_none(),
+            ..plain(text, Kind::Write, "UPDATE", Some(rows_of(&update.tbl_name)?))
+        },
+        Stmt::Delete { tbl_name, where_clause, .. } => Statement {
+            unbounded: where_clause.is_none(),
+            ..plain(text, Kind::Write, "DELETE", Some(rows_of(&tbl_name)?))
+        },
+        Stmt::CreateTable { temporary: false, tbl_name, .. } => {
+            plain(text, Kind::Schema, "CREATE TABLE", Some(writable(&tbl_name)?))
+        }
         Stmt::CreateIndex { idx_name, tbl_name, .. } => {
             writable(&idx_name)?;
             plain(text, Kind::Schema, "CREATE INDEX", Some(tbl_name.as_str().to_owned()))
         }
-        Stmt::CreateView { temporary: false, view_name, .. } => plain(text, Kind::Schema, "CREATE VIEW", Some(writable(&view_name)?)),
+        Stmt::CreateView { temporary: false, view_name, .. } => {
+            plain(text, Kind::Schema, "CREATE VIEW", Some(writable(&view_name)?))
+        }
         Stmt::CreateTrigger { temporary: false, trigger_name, tbl_name, .. } => {
             writable(&trigger_name)?;
             plain(text, Kind::Schema, "CREATE TRIGGER", Some(writable(&tbl_name)?))
         }
-        Stmt::CreateVirtualTable(table) => plain(text, Kind::Schema, "CREATE VIRTUAL TABLE", Some(writable(&table.tbl_name)?)),
+        Stmt::CreateVirtualTable(table) => {
+            plain(text, Kind::Schema, "CREATE VIRTUAL TABLE", Some(writable(&table.tbl_name)?))
+        }
         Stmt::AlterTable(alter) => plain(text, Kind::Schema, "ALTER TABLE", Some(writable(&alter.name)?)),
         Stmt::DropTable { tbl_name, .. } => plain(text, Kind::Schema, "DROP TABLE", Some(writable(&tbl_name)?)),
         Stmt::DropIndex { idx_name, .. } => plain(text, Kind::Schema, "DROP INDEX", Some(writable(&idx_name)?)),
         Stmt::DropView { view_name, .. } => plain(text, Kind::Schema, "DROP VIEW", Some(writable(&view_name)?)),
-        Stmt::DropTrigger { trigger_name, .. } => plain(text, Kind::Schema, "DROP TRIGGER", Some(writable(&trigger_name)?)),
+        Stmt::DropTrigger { trigger_name, .. } => {
+            plain(text, Kind::Schema, "DROP TRIGGER", Some(writable(&trigger_name)?))
+        }
         Stmt::Reindex { .. } => plain(text, Kind::Schema, "REINDEX", None),
         Stmt::Analyze { .. } => plain(text, Kind::Schema, "ANALYZE", None),
         Stmt::Pragma { name, body } => return pragma::statement(&name, body.as_ref()),
         Stmt::CreateTable { .. } | Stmt::CreateView { .. } | Stmt::CreateTrigger { .. } => {
             return Err(not_allowed("A TEMP object", "Use a common table expression (WITH), or an ordinary table."));
         }
-        Stmt::Begin { .. } | Stmt::Commit { .. } | Stmt::Rollback { .. } | Stmt::Savepoint { .. } | Stmt::Release { .. } => {
-            return Err(not_allowed("A transaction statement", "Send the statements as one batch: a batch is one transaction."));
+        Stmt::Begin { .. }
+        | Stmt::Commit { .. }
+        | Stmt::Rollback { .. }
+        | Stmt::Savepoint { .. }
+        | Stmt::Release { .. } => {
+            return Err(not_allowed(
+                "A transaction statement",
+                "Send the statements as one batch: a batch is one transaction.",
+            ));
         }
-        Stmt::Attach { .. } | Stmt::Detach { .. } => return Err(not_allowed("ATTACH or DETACH", "Use the store that holds the other tables in a request of its own.")),
+        Stmt::Attach { .. } | Stmt::Detach { .. } => {
+            return Err(not_allowed(
+                "ATTACH or DETACH",
+                "Use the store that holds the other tables in a request of its own.",
+            ));
+        }
         Stmt::Vacuum { .. } => return Err(not_allowed("VACUUM", "Leave it out: D1 looks after its own space.")),
         Stmt::CreateMaterializedView { .. }
         | Stmt::CreateType { .. }
@@ -325,11 +364,19 @@ fn writable(name: &QualifiedName) -> Result<String, Problem> {
 
 fn not_parsed(why: &str) -> Problem {
     let why: String = why.chars().take(300).collect();
-    Problem::new(Code::SqlNotParsed, format!("The SQL was not understood ({why}); nothing was run."), "Send statements in SQLite's dialect.")
+    Problem::new(
+        Code::SqlNotParsed,
+        format!("The SQL was not understood ({why}); nothing was run."),
+        "Send statements in SQLite's dialect.",
+    )
 }
 
 pub(super) fn not_allowed(what: &str, remedy: &str) -> Problem {
-    Problem::new(Code::StatementNotAllowed, format!("{what} is not allowed through the gateway; nothing was run."), remedy)
+    Problem::new(
+        Code::StatementNotAllowed,
+        format!("{what} is not allowed through the gateway; nothing was run."),
+        remedy,
+    )
 }
 
 #[cfg(test)]
@@ -341,7 +388,16 @@ mod tests {
         match split(sql) {
             Ok(statements) => statements
                 .iter()
-                .map(|one| format!("{:?} {} {}{}: {}", one.kind, one.verb, one.target.as_deref().unwrap_or("-"), if one.unbounded { " all rows" } else { "" }, one.text))
+                .map(|one| {
+                    format!(
+                        "{:?} {} {}{}: {}",
+                        one.kind,
+                        one.verb,
+                        one.target.as_deref().unwrap_or("-"),
+                        if one.unbounded { " all rows" } else { "" },
+                        one.text
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join("\n"),
             Err(problem) => format!("refused {}", problem.code.as_str()),
@@ -366,12 +422,21 @@ mod tests {
     #[test]
     fn a_trigger_with_several_statements_is_one_statement() {
         let trigger = "CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = 1; DELETE FROM u; END";
-        check(&format!("{trigger}; SELECT 2;"), &format!("Schema CREATE TRIGGER t: {trigger}\nRead SELECT -: SELECT 2"));
+        check(
+            &format!("{trigger}; SELECT 2;"),
+            &format!("Schema CREATE TRIGGER t: {trigger}\nRead SELECT -: SELECT 2"),
+        );
     }
 
     #[test]
     fn text_that_could_be_divided_in_two_ways_is_refused() {
-        for sql in ["SELECT 1\0; DELETE FROM t", "\u{feff}SELECT 1", "SELECT 1 /* ; DELETE FROM t", "SELECT [a'; DELETE FROM t; --']", "SELECT [a"] {
+        for sql in [
+            "SELECT 1\0; DELETE FROM t",
+            "\u{feff}SELECT 1",
+            "SELECT 1 /* ; DELETE FROM t",
+            "SELECT [a'; DELETE FROM t; --']",
+            "SELECT [a",
+        ] {
             check(sql, "refused ambiguous_text");
         }
         for sql in ["SELECT 'a", "SELECT \"a", "SELECT `a", "SELEC 1", "SELECT 1 SELECT 2", "TRUNCATE t"] {
@@ -381,7 +446,10 @@ mod tests {
 
     #[test]
     fn a_backslash_does_not_escape_a_quote() {
-        check(r"SELECT 'a\'; DELETE FROM t; --'", "Read SELECT -: SELECT 'a\\'\nWrite DELETE t all rows: DELETE FROM t");
+        check(
+            r"SELECT 'a\'; DELETE FROM t; --'",
+            "Read SELECT -: SELECT 'a\\'\nWrite DELETE t all rows: DELETE FROM t",
+        );
     }
 
     #[test]
@@ -411,28 +479,48 @@ mod tests {
 
     #[test]
     fn names_that_belong_to_somebody_else_are_refused_in_every_quoting() {
-        for name in
-            ["_dryrun_touched", "\"_dryrun_touched\"", "'_DRYRUN_touched'", "`_Dryrun_touched`", "[_dryrun_touched]", "_cf_KV", "\"_CF_kv\"", "[_cf_kv]", "__miniflare_do_name"]
-        {
+        for name in [
+            "_dryrun_touched",
+            "\"_dryrun_touched\"",
+            "'_DRYRUN_touched'",
+            "`_Dryrun_touched`",
+            "[_dryrun_touched]",
+            "_cf_KV",
+            "\"_CF_kv\"",
+            "[_cf_kv]",
+            "__miniflare_do_name",
+        ] {
             check(&format!("SELECT * FROM {name}"), "refused reserved_name");
             check(&format!("DELETE FROM main.{name}"), "refused reserved_name");
         }
-        check("UPDATE sqlite_sequence SET seq = 0", "Write UPDATE sqlite_sequence all rows: UPDATE sqlite_sequence SET seq = 0");
+        check(
+            "UPDATE sqlite_sequence SET seq = 0",
+            "Write UPDATE sqlite_sequence all rows: UPDATE sqlite_sequence SET seq = 0",
+        );
         check("DROP TABLE sqlite_sequence", "refused reserved_name");
         check("UPDATE sqlite_master SET sql = ''", "refused reserved_name");
-        check("INSERT INTO notes VALUES ('_cf_bm is a cookie')", "Write INSERT notes: INSERT INTO notes VALUES ('_cf_bm is a cookie')");
+        check(
+            "INSERT INTO notes VALUES ('_cf_bm is a cookie')",
+            "Write INSERT notes: INSERT INTO notes VALUES ('_cf_bm is a cookie')",
+        );
     }
 
     #[test]
     fn depth_and_length_are_bounded_before_parsing() {
         check(&format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000)), "refused statement_too_nested");
         check(&format!("SELECT {}1{}", "SELECT * FROM (".repeat(900), ")".repeat(900)), "refused statement_too_nested");
-        check(&format!("SELECT {} 1 {}", "CASE WHEN 1 THEN ".repeat(200), "END ".repeat(200)), "refused statement_too_nested");
+        check(
+            &format!("SELECT {} 1 {}", "CASE WHEN 1 THEN ".repeat(200), "END ".repeat(200)),
+            "refused statement_too_nested",
+        );
         check(&format!("SELECT '{}'", "x".repeat(100_000)), "refused statement_too_long");
         check(&format!("SELECT 1{}", " AND 1".repeat(5_000)), "refused sql_not_parsed");
         assert_eq!(split(&"SELECT 1;".repeat(5_001)).unwrap_err().code, Code::StatementTooLong);
         assert_eq!(split(&"SELECT 1;".repeat(5_000)).unwrap().len(), 5_000);
-        check(&format!("CREATE TRIGGER g AFTER INSERT ON t BEGIN {} END", "DELETE FROM t;".repeat(8_000)), "refused statement_too_long");
+        check(
+            &format!("CREATE TRIGGER g AFTER INSERT ON t BEGIN {} END", "DELETE FROM t;".repeat(8_000)),
+            "refused statement_too_long",
+        );
     }
 
     proptest! {

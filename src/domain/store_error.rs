@@ -44,7 +44,11 @@ impl Verdict {
 /// The problem of a store that gave no clear answer.
 pub fn unanswered(store: &str, attempt: Attempt) -> Problem {
     match attempt {
-        Attempt::Read => Problem::new(Code::StoreUnavailable, format!("The store {store} could not be read; nothing was changed."), "Try again."),
+        Attempt::Read => Problem::new(
+            Code::StoreUnavailable,
+            format!("The store {store} could not be read; nothing was changed."),
+            "Try again.",
+        ),
         Attempt::Write => Problem::new(
             Code::StoreUnavailable,
             format!("The store {store} gave no clear answer; a write may or may not have reached it."),
@@ -62,7 +66,10 @@ fn busy(store: &str) -> Problem {
 }
 
 fn refused(code: Code, words: &str) -> Verdict {
-    Verdict::Refused(Problem::from_store(code, format!("The store refused the request: {}; nothing was written.", words.trim_end_matches('.'))))
+    Verdict::Refused(Problem::from_store(
+        code,
+        format!("The store refused the request: {}; nothing was written.", words.trim_end_matches('.')),
+    ))
 }
 
 fn starts_with_any(text: &str, beginnings: &[&str]) -> bool {
@@ -75,7 +82,8 @@ fn starts_with_any(text: &str, beginnings: &[&str]) -> bool {
 pub fn of_kv(text: &str) -> Verdict {
     let status = text.strip_prefix("KV ").and_then(|rest| rest.split_once(" failed: "));
     let Some((_, words)) = status else {
-        return if starts_with_any(text, &["Key name cannot be empty", "\".\" is not allowed", "\"..\" is not allowed"]) {
+        return if starts_with_any(text, &["Key name cannot be empty", "\".\" is not allowed", "\"..\" is not allowed"])
+        {
             refused(Code::KeyInvalid, text)
         } else if text.starts_with("Too many API requests by single") {
             // The platform's count of requests in one invocation, before this one leaves.
@@ -124,7 +132,10 @@ pub fn object_not_found() -> Problem {
 
 /// The answer to a condition that does not hold.
 pub fn precondition_failed() -> Problem {
-    Problem::from_store(Code::PreconditionFailed, "At least one of the pre-conditions you specified did not hold; nothing was written.")
+    Problem::from_store(
+        Code::PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold; nothing was written.",
+    )
 }
 
 /// An error of D1 (<https://developers.cloudflare.com/d1/observability/debug-d1/>), which says last what SQLite calls it: `no such table: t: SQLITE_ERROR`.
@@ -141,7 +152,10 @@ pub fn of_d1(text: &str) -> Verdict {
         return if is_known { Verdict::Statement } else { Verdict::Unknown };
     };
     match name.split(|character: char| !character.is_ascii_uppercase()).next() {
-        Some("ERROR" | "CONSTRAINT" | "MISMATCH" | "TOOBIG" | "AUTH" | "RANGE" | "READONLY" | "SCHEMA" | "ABORT" | "MISUSE" | "NOTFOUND") => Verdict::Statement,
+        Some(
+            "ERROR" | "CONSTRAINT" | "MISMATCH" | "TOOBIG" | "AUTH" | "RANGE" | "READONLY" | "SCHEMA" | "ABORT"
+            | "MISUSE" | "NOTFOUND",
+        ) => Verdict::Statement,
         Some("FULL") => refused(Code::StoreRefused, text),
         Some("BUSY" | "LOCKED") => Verdict::Busy,
         // Of the rest (the disk, the memory, an interruption) nobody says whether the commit was before it.
@@ -150,8 +164,14 @@ pub fn of_d1(text: &str) -> Verdict {
 }
 
 /// What the platform says of a statement without SQLite's name for it.
-const OF_THE_STATEMENT: &[&str] =
-    &["Wrong number of parameter bindings", "SQL code did not contain a statement", "No SQL statements detected", "not authorized", "To execute a transaction", "D1_TYPE_ERROR"];
+const OF_THE_STATEMENT: &[&str] = &[
+    "Wrong number of parameter bindings",
+    "SQL code did not contain a statement",
+    "No SQL statements detected",
+    "not authorized",
+    "To execute a transaction",
+    "D1_TYPE_ERROR",
+];
 
 #[cfg(test)]
 mod tests {
@@ -193,7 +213,10 @@ mod tests {
             ("put: Your metadata headers exceed the maximum allowed metadata size. (10012)", "invalid_request"),
             ("get: The specified object name is not valid. (10020)", "key_invalid"),
             ("list: MaxKeys params must be positive integer <= 1000. (10022)", "invalid_request"),
-            ("put: The MD5 checksum you specified did not match what we received.\nYou provided (10012) (10037)", "bad_digest"),
+            (
+                "put: The MD5 checksum you specified did not match what we received.\nYou provided (10012) (10037)",
+                "bad_digest",
+            ),
             ("get: The requested range is not satisfiable (10039)", "invalid_range"),
             ("put: Your proposed upload exceeds the maximum allowed object size. (100100)", "body_too_large"),
             ("delete: Object is locked (10069)", "store_refused"),
@@ -243,7 +266,12 @@ mod tests {
 
     #[test]
     fn what_was_not_done_says_so_and_what_may_have_been_done_never_does() {
-        for verdict in [of_kv("KV PUT failed: 400 x"), of_r2("put: x (10012)"), of_kv("KV PUT failed: 429 x"), of_d1("x: SQLITE_FULL")] {
+        for verdict in [
+            of_kv("KV PUT failed: 400 x"),
+            of_r2("put: x (10012)"),
+            of_kv("KV PUT failed: 429 x"),
+            of_d1("x: SQLITE_FULL"),
+        ] {
             assert!(verdict.problem("S", Attempt::Write, "").message.contains("nothing was written"));
         }
         assert!(Verdict::Unknown.problem("S", Attempt::Write, "").message.contains("may or may not"));

@@ -53,7 +53,9 @@ fn walk<'s>(sql: &'s str, mut each: impl FnMut(TokenType, &'s str)) {
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
         // The lexer knows square brackets as those of an array; in SQLite they quote a name, in which anything may stand.
-        if let Some((name, after)) = rest.find(']').filter(|_| first == '[').and_then(|end| rest.split_at_checked(end + 1)) {
+        if let Some((name, after)) =
+            rest.find(']').filter(|_| first == '[').and_then(|end| rest.split_at_checked(end + 1))
+        {
             each(TokenType::TK_ID, name);
             rest = after;
             continue;
@@ -74,8 +76,12 @@ fn walk<'s>(sql: &'s str, mut each: impl FnMut(TokenType, &'s str)) {
 fn said(kind: TokenType, raw: &str) -> Token {
     let quote = raw.chars().next().filter(|first| matches!(first, '\'' | '"' | '`'));
     let text = match quote {
-        Some(quote) => raw.get(1..raw.len() - 1).unwrap_or_default().replace(&format!("{quote}{quote}"), &quote.to_string()),
-        None if kind == TokenType::TK_BLOB => hex::decode(raw.trim_matches(['x', 'X', '\''])).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default(),
+        Some(quote) => {
+            raw.get(1..raw.len() - 1).unwrap_or_default().replace(&format!("{quote}{quote}"), &quote.to_string())
+        }
+        None if kind == TokenType::TK_BLOB => hex::decode(raw.trim_matches(['x', 'X', '\'']))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default(),
         None => raw.to_owned(),
     };
     Token { kind, quote, text }
@@ -90,7 +96,18 @@ mod tests {
         for sql in ["a /*", "a /* b", "a /*/", "[a-b] /* '", "\u{feff}a /* [", "'/*' /*"] {
             assert!(leaves_a_comment_open(sql), "{sql}");
         }
-        for sql in ["a", "[first-name] TEXT", "[/*]", "'/*'", "\"/*\"", "a /**/", "a /* b */", "a -- /*", "\u{feff}a", "[Größe"] {
+        for sql in [
+            "a",
+            "[first-name] TEXT",
+            "[/*]",
+            "'/*'",
+            "\"/*\"",
+            "a /**/",
+            "a /* b */",
+            "a -- /*",
+            "\u{feff}a",
+            "[Größe",
+        ] {
             assert!(!leaves_a_comment_open(sql), "{sql}");
         }
     }

@@ -22,13 +22,20 @@ pub fn volatile_with(sql: &str, params: &[Value]) -> Vec<String> {
 /// The columns with a volatile DEFAULT in a table's definition, each with what is volatile in it. Nothing for any other definition.
 pub fn volatile_defaults(create_table_sql: &str) -> Vec<(String, Vec<String>)> {
     let tokens = tokens(create_table_sql);
-    let head = tokens.iter().position(|token| matches!(token.kind, TokenType::TK_LP | TokenType::TK_AS)).unwrap_or(tokens.len());
+    let head = tokens
+        .iter()
+        .position(|token| matches!(token.kind, TokenType::TK_LP | TokenType::TK_AS))
+        .unwrap_or(tokens.len());
     let (head, body) = tokens.split_at(head);
     let [create, .., _] = head else { return Vec::new() };
     if create.kind != TokenType::TK_CREATE || !head.iter().take(3).any(|token| token.kind == TokenType::TK_TABLE) {
         return Vec::new();
     }
-    arguments(body).into_iter().filter_map(|column| Some((column.first()?.text.clone(), found(default(column)?, false)))).filter(|(_, found)| !found.is_empty()).collect()
+    arguments(body)
+        .into_iter()
+        .filter_map(|column| Some((column.first()?.text.clone(), found(default(column)?, false))))
+        .filter(|(_, found)| !found.is_empty())
+        .collect()
 }
 
 /// The columns that an INSERT or REPLACE supplies by name. `None` means every column (it names none), or no INSERT at all; `DEFAULT VALUES` supplies none.
@@ -46,7 +53,9 @@ pub fn inserted_columns(insert_sql: &str) -> Option<Vec<String>> {
         rest = after;
     }
     match rest.first()?.kind {
-        TokenType::TK_LP => Some(arguments(rest).into_iter().filter_map(|column| Some(column.first()?.text.clone())).collect()),
+        TokenType::TK_LP => {
+            Some(arguments(rest).into_iter().filter_map(|column| Some(column.first()?.text.clone())).collect())
+        }
         TokenType::TK_DEFAULT => Some(Vec::new()),
         _ => None,
     }
@@ -76,7 +85,8 @@ fn arguments(tokens: &[Token]) -> Vec<&[Token]> {
     let mut rest = bracketed(tokens);
     let mut arguments = Vec::new();
     while !rest.is_empty() {
-        let end = outermost(rest).find(|(_, token)| token.kind == TokenType::TK_COMMA).map_or(rest.len(), |(end, _)| end);
+        let end =
+            outermost(rest).find(|(_, token)| token.kind == TokenType::TK_COMMA).map_or(rest.len(), |(end, _)| end);
         let (argument, after) = rest.split_at(end);
         arguments.push(argument);
         rest = after.get(1..).unwrap_or_default();
@@ -86,8 +96,11 @@ fn arguments(tokens: &[Token]) -> Vec<&[Token]> {
 
 /// The value of a column's DEFAULT; of several, the last one counts. `ON DELETE SET DEFAULT` is none.
 fn default(column: &[Token]) -> Option<&[Token]> {
-    let after_set = |at: usize| at.checked_sub(1).and_then(|before| column.get(before)).is_some_and(|before| before.kind == TokenType::TK_SET);
-    let (at, _) = outermost(column).filter(|(at, token)| token.kind == TokenType::TK_DEFAULT && !after_set(*at)).last()?;
+    let after_set = |at: usize| {
+        at.checked_sub(1).and_then(|before| column.get(before)).is_some_and(|before| before.kind == TokenType::TK_SET)
+    };
+    let (at, _) =
+        outermost(column).filter(|(at, token)| token.kind == TokenType::TK_DEFAULT && !after_set(*at)).last()?;
     let value = column.get(at + 1..)?;
     if value.first()?.kind == TokenType::TK_LP { Some(bracketed(value)) } else { value.get(..1) }
 }
@@ -98,10 +111,14 @@ fn found(tokens: &[Token], now_is_bound: bool) -> Vec<String> {
         let before = at.checked_sub(1).and_then(|before| tokens.get(before)).map(|token| token.kind);
         let after = tokens.get(at + 1..).unwrap_or_default();
         match (token.kind, after.first().map(|token| token.kind)) {
-            (TokenType::TK_CTIME_KW, after) if !names(before) && after != Some(TokenType::TK_DOT) && !ends_a_value(before) => {
+            (TokenType::TK_CTIME_KW, after)
+                if !names(before) && after != Some(TokenType::TK_DOT) && !ends_a_value(before) =>
+            {
                 found.insert(token.text.to_ascii_uppercase());
             }
-            (TokenType::TK_ID, Some(TokenType::TK_LP)) if !names(before) => found.extend(called(&token.text.to_ascii_lowercase(), after, now_is_bound)),
+            (TokenType::TK_ID, Some(TokenType::TK_LP)) if !names(before) => {
+                found.extend(called(&token.text.to_ascii_lowercase(), after, now_is_bound))
+            }
             _ => {}
         }
     }
@@ -110,14 +127,34 @@ fn found(tokens: &[Token], now_is_bound: bool) -> Vec<String> {
 
 /// Whether what follows such a token is the name of something, also where it reads like a call or a keyword.
 fn names(before: Option<TokenType>) -> bool {
-    use TokenType::{TK_AS, TK_COLUMNKW, TK_DOT, TK_EXISTS, TK_INTO, TK_RECURSIVE, TK_REFERENCES, TK_SET, TK_TABLE, TK_UPDATE, TK_WITH};
-    before.is_some_and(|kind| matches!(kind, TK_AS | TK_COLUMNKW | TK_DOT | TK_EXISTS | TK_INTO | TK_RECURSIVE | TK_REFERENCES | TK_SET | TK_TABLE | TK_UPDATE | TK_WITH))
+    use TokenType::{
+        TK_AS, TK_COLUMNKW, TK_DOT, TK_EXISTS, TK_INTO, TK_RECURSIVE, TK_REFERENCES, TK_SET, TK_TABLE, TK_UPDATE,
+        TK_WITH,
+    };
+    before.is_some_and(|kind| {
+        matches!(
+            kind,
+            TK_AS
+                | TK_COLUMNKW
+                | TK_DOT
+                | TK_EXISTS
+                | TK_INTO
+                | TK_RECURSIVE
+                | TK_REFERENCES
+                | TK_SET
+                | TK_TABLE
+                | TK_UPDATE
+                | TK_WITH
+        )
+    })
 }
 
 /// Whether a value ends there: a keyword that follows one directly is its name (`SELECT 1 current_date`).
 fn ends_a_value(before: Option<TokenType>) -> bool {
     use TokenType::{TK_BLOB, TK_FLOAT, TK_ID, TK_INTEGER, TK_NULL, TK_RP, TK_STRING, TK_VARIABLE};
-    before.is_some_and(|kind| matches!(kind, TK_BLOB | TK_FLOAT | TK_ID | TK_INTEGER | TK_NULL | TK_RP | TK_STRING | TK_VARIABLE))
+    before.is_some_and(|kind| {
+        matches!(kind, TK_BLOB | TK_FLOAT | TK_ID | TK_INTEGER | TK_NULL | TK_RP | TK_STRING | TK_VARIABLE)
+    })
 }
 
 /// A call, if it is volatile. A time that is left out is the current one (<https://sqlite.org/lang_datefunc.html>).
@@ -125,7 +162,12 @@ fn called(function: &str, brackets: &[Token], now_is_bound: bool) -> Option<Stri
     let arguments = arguments(brackets);
     let now = |argument: &&[Token]| is_now(argument, now_is_bound);
     let volatile = match function {
-        "random" => return arguments.iter().all(|argument| matches!(argument, [token] if token.kind == TokenType::TK_DISTINCT)).then(|| "random()".to_owned()),
+        "random" => {
+            return arguments
+                .iter()
+                .all(|argument| matches!(argument, [token] if token.kind == TokenType::TK_DISTINCT))
+                .then(|| "random()".to_owned());
+        }
         "randomblob" => return (!arguments.is_empty()).then(|| "randomblob()".to_owned()),
         "date" | "time" | "datetime" | "julianday" | "unixepoch" => arguments.first().is_none_or(now),
         "strftime" => arguments.len() == 1 || arguments.get(1).is_some_and(now),
@@ -138,8 +180,16 @@ fn called(function: &str, brackets: &[Token], now_is_bound: bool) -> Option<Stri
 /// Whether an argument may be the current time. `'subsec'` is it only where it stands for the time itself: elsewhere it says how exact to be.
 fn is_now(argument: &[Token], now_is_bound: bool) -> bool {
     let mut values = argument.iter().filter(|token| !matches!(token.kind, TokenType::TK_LP | TokenType::TK_RP));
-    let alone = matches!((values.next(), values.next()), (Some(value), None) if value.is_text() && says_now(&value.text));
-    alone || argument.iter().any(|token| if token.kind == TokenType::TK_VARIABLE { now_is_bound } else { token.is_text() && token.text.eq_ignore_ascii_case("now") })
+    let alone =
+        matches!((values.next(), values.next()), (Some(value), None) if value.is_text() && says_now(&value.text));
+    alone
+        || argument.iter().any(|token| {
+            if token.kind == TokenType::TK_VARIABLE {
+                now_is_bound
+            } else {
+                token.is_text() && token.text.eq_ignore_ascii_case("now")
+            }
+        })
 }
 
 /// Whether SQLite takes a text for the current time. It reads up to the first NUL, in either case, and knows no blanks around it.
@@ -153,7 +203,8 @@ fn binds_now(value: &Value) -> bool {
     match value {
         Value::String(text) => says_now(text),
         Value::Array(bytes) => {
-            let byte = |byte: &Value| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()).map_or('\u{fffd}', char::from);
+            let byte =
+                |byte: &Value| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()).map_or('\u{fffd}', char::from);
             says_now(&bytes.iter().map(byte).collect::<String>())
         }
         _ => false,
@@ -174,8 +225,20 @@ mod tests {
 
     #[test]
     fn random_numbers_are_found_however_the_call_is_written() {
-        for call in ["random()", "RANDOM ( )", "random /* ( */ -- (\n ( )", "\"random\"()", "`Random` ()", "[random]()", "random(DISTINCT)", "abs(-random() % 6)"] {
-            check(&[(&format!("SELECT {call}"), "random()"), (&format!("INSERT INTO t(a) VALUES (1, {call})"), "random()")]);
+        for call in [
+            "random()",
+            "RANDOM ( )",
+            "random /* ( */ -- (\n ( )",
+            "\"random\"()",
+            "`Random` ()",
+            "[random]()",
+            "random(DISTINCT)",
+            "abs(-random() % 6)",
+        ] {
+            check(&[
+                (&format!("SELECT {call}"), "random()"),
+                (&format!("INSERT INTO t(a) VALUES (1, {call})"), "random()"),
+            ]);
         }
         check(&[
             ("UPDATE t SET a = hex(randomblob(16)), b = random()", "random(), randomblob()"),
@@ -202,7 +265,10 @@ mod tests {
             ("SELECT strftime('%Y-%m', 'now', 'utc'), timediff('subsec', a)", "strftime('now'), timediff('now')"),
             ("SELECT strftime('now', a), strftime(), strftime('%s', a, 'now'), timediff(a, b), timediff()", ""),
             ("SELECT date(date('now'), 'x')", "date('now')"),
-            ("SELECT current_time, CURRENT_date, a + Current_Timestamp FROM t", "CURRENT_DATE, CURRENT_TIME, CURRENT_TIMESTAMP"),
+            (
+                "SELECT current_time, CURRENT_date, a + Current_Timestamp FROM t",
+                "CURRENT_DATE, CURRENT_TIME, CURRENT_TIMESTAMP",
+            ),
         ]);
         let places = "SELECT a,|SELECT DISTINCT|DELETE FROM t RETURNING|SELECT a FROM t ORDER BY|INSERT INTO t VALUES (|SELECT NOT|SELECT a IN (1) AND|SELECT CASE|SELECT CASE a WHEN|\
                       SELECT CASE a WHEN 1 THEN|SELECT CASE a WHEN 1 THEN 2 ELSE|SELECT a BETWEEN 1 AND|SELECT a LIKE|SELECT a IS NOT DISTINCT FROM|UPDATE t SET a =|SELECT f(|SELECT a ->>";
@@ -234,8 +300,14 @@ mod tests {
     #[test]
     fn definitions_and_text_that_does_not_parse_are_read_too() {
         check(&[
-            ("CREATE TABLE t (a DEFAULT CURRENT_TIMESTAMP NOT NULL, b CHECK (b < unixepoch()), [it's] DEFAULT (random()))", "CURRENT_TIMESTAMP, random(), unixepoch('now')"),
-            ("CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = datetime('now') WHERE id = new.id; SELECT random(); END", "datetime('now'), random()"),
+            (
+                "CREATE TABLE t (a DEFAULT CURRENT_TIMESTAMP NOT NULL, b CHECK (b < unixepoch()), [it's] DEFAULT (random()))",
+                "CURRENT_TIMESTAMP, random(), unixepoch('now')",
+            ),
+            (
+                "CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = datetime('now') WHERE id = new.id; SELECT random(); END",
+                "datetime('now'), random()",
+            ),
             ("CREATE VIEW v AS SELECT * FROM t WHERE due < date('now')", "date('now')"),
             ("CREATE INDEX i ON t (date(a)) WHERE a > 1", ""),
             ("random() \\ ) ) SELEC ' date('now'", "random()"),
@@ -250,7 +322,15 @@ mod tests {
         for now in [json!("now"), json!("NOW"), json!("subsec"), json!("now\0x"), json!([110, 111, 119])] {
             assert_eq!(volatile_with(sql, &[json!(1), now]), ["date('now')", "strftime('now')"]);
         }
-        for other in [json!(" now"), json!("2020-01-01"), json!(null), json!(1), json!([110, 111]), json!([110, 111, 375]), json!([[110]])] {
+        for other in [
+            json!(" now"),
+            json!("2020-01-01"),
+            json!(null),
+            json!(1),
+            json!([110, 111]),
+            json!([110, 111, 375]),
+            json!([[110]]),
+        ] {
             assert!(volatile_with(sql, &[other]).is_empty());
         }
         assert!(volatile_with("INSERT INTO t VALUES (?1, date(a, ?2))", &[json!("now")]).is_empty());
@@ -258,13 +338,22 @@ mod tests {
 
     #[test]
     fn the_columns_with_a_volatile_default_are_told() {
-        let defaults = |sql: &str| volatile_defaults(sql).iter().map(|(column, found)| format!("{column}: {}", found.join(" "))).collect::<Vec<_>>().join("; ");
+        let defaults = |sql: &str| {
+            volatile_defaults(sql)
+                .iter()
+                .map(|(column, found)| format!("{column}: {}", found.join(" ")))
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
         let sql = r#"CREATE TABLE IF NOT EXISTS "a(b" (
             id INTEGER PRIMARY KEY DEFAULT (abs(random())), "we ""x" text DEFAULT current_timestamp COLLATE nocase, [c,d] numeric(1, 2) DEFAULT (date('now', '+1 day')) CHECK (d < date()),
             'e' DEFAULT (1) UNIQUE DEFAULT (random() || randomblob(2)), f DEFAULT (random()) DEFAULT 1, g CHECK (g < date()), h DEFAULT -1, i DEFAULT 'random()', j DEFAULT random,
             k DEFAULT [current_date], l DEFAULT "current_date", m DEFAULT (unixepoch()) REFERENCES t(x) ON DELETE SET DEFAULT, "default" AS (random()), n,
             CHECK (n < date()), FOREIGN KEY (n) REFERENCES t(x) ON UPDATE SET DEFAULT) STRICT"#;
-        assert_eq!(defaults(sql), "id: random(); we \"x: CURRENT_TIMESTAMP; c,d: date('now'); e: random() randomblob(); m: unixepoch('now')");
+        assert_eq!(
+            defaults(sql),
+            "id: random(); we \"x: CURRENT_TIMESTAMP; c,d: date('now'); e: random() randomblob(); m: unixepoch('now')"
+        );
         assert_eq!(defaults("create temp table t(a default (strftime('%s'))"), "a: strftime('now')");
         for sql in
             "CREATE TABLE t AS SELECT random() AS a|CREATE INDEX i ON t(a)|CREATE TABLE t|CREATE TABLE t(|CREATE||CREATE VIEW v(a) AS SELECT random()|CREATE TABLE t(a DEFAULT"
@@ -279,7 +368,10 @@ mod tests {
         for (sql, expected) in [
             ("INSERT INTO t (a, \"b c\", [d], `e`, 'f') VALUES (1, 2, 3, 4, 5)", Some(vec!["a", "b c", "d", "e", "f"])),
             ("insert or replace into main.t as x(a) select a from u where (1) on conflict do nothing", Some(vec!["a"])),
-            ("WITH replace(z) AS (SELECT 1), [into](y) AS (SELECT 2) REPLACE INTO t(key) SELECT z FROM replace", Some(vec!["key"])),
+            (
+                "WITH replace(z) AS (SELECT 1), [into](y) AS (SELECT 2) REPLACE INTO t(key) SELECT z FROM replace",
+                Some(vec!["key"]),
+            ),
             ("INSERT INTO t DEFAULT VALUES RETURNING (a)", Some(vec![])),
             ("INSERT INTO t VALUES (1)", None),
             ("INSERT INTO t AS x SELECT a FROM u", None),
@@ -290,7 +382,11 @@ mod tests {
             ("INSERT INTO t.", None),
             ("", None),
         ] {
-            assert_eq!(inserted_columns(sql), expected.map(|columns| columns.into_iter().map(str::to_owned).collect()), "{sql:?}");
+            assert_eq!(
+                inserted_columns(sql),
+                expected.map(|columns| columns.into_iter().map(str::to_owned).collect()),
+                "{sql:?}"
+            );
         }
     }
 

@@ -31,18 +31,27 @@ fn mark(headers: &Headers, receipt: &Receipt) -> worker::Result<()> {
 /// What an envelope's `messages` say about a dry run.
 fn messages(receipt: &Receipt, environment: Environment) -> Value {
     match receipt.mode {
-        Some(Mode::DryRun) => json!([{"code": 1000700, "message": format!("Dry run {}: nothing was written to {environment}.", receipt.run)}]),
+        Some(Mode::DryRun) => {
+            json!([{"code": 1000700, "message": format!("Dry run {}: nothing was written to {environment}.", receipt.run)}])
+        }
         Some(Mode::Live) | None => json!([]),
     }
 }
 
 /// Answers an operation.
-pub fn respond(receipt: &Receipt, answer: Result<Answer<Content>, Problem>, environment: Environment) -> Result<Response, Problem> {
+pub fn respond(
+    receipt: &Receipt,
+    answer: Result<Answer<Content>, Problem>,
+    environment: Environment,
+) -> Result<Response, Problem> {
     let internal = |_: worker::Error| Problem::internal();
     let response = match answer {
         Ok(Answer::Result { result, info }) => {
             let info = info.map(|info| format!(",\"result_info\":{info}")).unwrap_or_default();
-            let body = format!("{{\"result\":{result},\"success\":true,\"errors\":[],\"messages\":{}{info}}}", messages(receipt, environment));
+            let body = format!(
+                "{{\"result\":{result},\"success\":true,\"errors\":[],\"messages\":{}{info}}}",
+                messages(receipt, environment)
+            );
             let headers = Headers::new();
             headers.set("Content-Type", "application/json").map_err(internal)?;
             mark(&headers, receipt).map_err(internal)?;

@@ -36,15 +36,23 @@ pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
     if gateway.settings.stores.is_empty() {
         names.push(("stores".to_owned(), Part::NoStores));
     }
-    names.extend(gateway.settings.stores.iter().map(|(binding, store)| (binding.clone(), Part::Store(binding.clone(), store.kind))));
+    names.extend(
+        gateway
+            .settings
+            .stores
+            .iter()
+            .map(|(binding, store)| (binding.clone(), Part::Store(binding.clone(), store.kind))),
+    );
     let checks = join_all(names.into_iter().map(|(name, part)| async move {
         let answered = matches!(js::within(LIMIT, check(gateway, part)).await, Some(Ok(())));
         (name, answered)
     }))
     .await;
     let all = checks.iter().all(|(_, answered)| *answered);
-    let checks: Map<String, Value> = checks.into_iter().map(|(name, answered)| (name, if answered { "ok" } else { "failed" }.into())).collect();
-    let response = Response::from_json(&Readiness { status: if all { "ready" } else { "not ready" }, checks }).map_err(|_| Problem::internal())?;
+    let checks: Map<String, Value> =
+        checks.into_iter().map(|(name, answered)| (name, if answered { "ok" } else { "failed" }.into())).collect();
+    let response = Response::from_json(&Readiness { status: if all { "ready" } else { "not ready" }, checks })
+        .map_err(|_| Problem::internal())?;
     Ok(response.with_status(if all { 200 } else { 503 }))
 }
 

@@ -81,7 +81,12 @@ pub async fn respond(request: Request, env: Env, context: Context) -> worker::Re
 }
 
 /// Turns a problem into its response.
-fn finish(env: &Env, context: &Context, settings: &Settings, answer: Result<Response, Problem>) -> worker::Result<Response> {
+fn finish(
+    env: &Env,
+    context: &Context,
+    settings: &Settings,
+    answer: Result<Response, Problem>,
+) -> worker::Result<Response> {
     let problem = match answer {
         Ok(response) => return Ok(response),
         Err(problem) => problem,
@@ -158,16 +163,24 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     let route = route?;
     if let Err(problem) = understood {
         let stores = matches!(route, Route::Mcp);
-        return if stores { client_v4::account::refuse(gateway, &caller, "MCP", problem, &asked, asked_dry).await } else { Err(problem) };
+        return if stores {
+            client_v4::account::refuse(gateway, &caller, "MCP", problem, &asked, asked_dry).await
+        } else {
+            Err(problem)
+        };
     }
     if takes.headers.contains(&"idempotency-key") {
         client_v4::idempotency_key(&asked)?;
     }
     match route {
-        Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => Err(Problem::internal()),
+        Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => {
+            Err(Problem::internal())
+        }
         Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked).await,
         Route::Analytics => client_v4::account::no_analytics(),
-        Route::NotOffered(what) => client_v4::account::refuse(gateway, &caller, &what, Problem::not_offered(&what), &asked, asked_dry).await,
+        Route::NotOffered(what) => {
+            client_v4::account::refuse(gateway, &caller, &what, Problem::not_offered(&what), &asked, asked_dry).await
+        }
         Route::Environment => v1::environment(gateway, &caller),
         Route::OpenRun => v1::open(gateway, &caller, asked, asked_dry).await,
         Route::ListRuns => v1::list(gateway, &caller, &asked).await,
@@ -184,7 +197,11 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
 
 fn authenticate(gateway: &Gateway, asked: &Asked) -> Result<Caller, Problem> {
     let header = asked.header("Authorization").unwrap_or_default();
-    let bearer = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, bearer)| bearer.trim()).unwrap_or_default();
+    let bearer = header
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, bearer)| bearer.trim())
+        .unwrap_or_default();
     gateway.keyring.authenticate(bearer, js::now())
 }
 

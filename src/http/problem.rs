@@ -198,14 +198,17 @@ mod tests {
 
     #[test]
     fn a_problem_is_an_envelope_and_a_problem_document_in_one() {
-        let problem = Problem::new(Code::FlagUnavailable, "The flag could not be read; nothing was written.", "Try again.");
+        let problem =
+            Problem::new(Code::FlagUnavailable, "The flag could not be read; nothing was written.", "Try again.");
         expect_test::expect![[r#"{"type":"urn:dryrun-gateway:problem:flag_unavailable","title":"flag unavailable","status":503,"detail":"The flag could not be read; nothing was written.","code":"flag_unavailable","remedy":"Try again.","environment":"staging","result":null,"success":false,"errors":[{"code":1000712,"message":"The flag could not be read; nothing was written.","error_chain":[{"code":1000712,"message":"Try again."}],"meta":{"reason":"flag_unavailable","remedy":"Try again."}}],"messages":[]}"#]]
         .assert_eq(&serde_json::to_string(&body(&problem, Some(Environment::Staging))).unwrap());
     }
 
     #[test]
     fn what_was_not_done_is_never_a_success() {
-        for code in [Code::StoreDenied, Code::NotRehearsable, Code::FlagUnavailable, Code::OutcomeUnknown, Code::Internal] {
+        for code in
+            [Code::StoreDenied, Code::NotRehearsable, Code::FlagUnavailable, Code::OutcomeUnknown, Code::Internal]
+        {
             assert!(face_of(code).status >= 300);
         }
     }

@@ -51,7 +51,8 @@ impl Asked {
         self.takes = takes;
         let headers: Vec<(String, String)> = self.request.headers().entries().collect();
         let pairs = js_sys::Array::from(&self.url.search_params()).into_iter().map(|pair| js_sys::Array::from(&pair));
-        let queries: Option<Vec<(String, String)>> = pairs.map(|pair| Some((pair.get(0).as_string()?, pair.get(1).as_string()?))).collect();
+        let queries: Option<Vec<(String, String)>> =
+            pairs.map(|pair| Some((pair.get(0).as_string()?, pair.get(1).as_string()?))).collect();
         takes.check(&Sent { method: &self.method, headers: &headers, queries: &queries.ok_or_else(Problem::internal)? })
     }
 
@@ -60,7 +61,13 @@ impl Asked {
         if self.takes.body != Body::None || matches!(self.method.as_str(), "GET" | "HEAD") {
             return Ok(());
         }
-        let refused = || Problem::new(Code::InvalidRequest, "This request takes no body, and one came; nothing was read or written.", "Leave the body out.");
+        let refused = || {
+            Problem::new(
+                Code::InvalidRequest,
+                "This request takes no body, and one came; nothing was read or written.",
+                "Leave the body out.",
+            )
+        };
         let bytes = self.bytes(MAX_NO_BODY).await.map_err(|_| refused())?;
         json::check(&bytes, &Shape::Object(&[]))?;
         // Some clients send an empty object with each POST.
@@ -79,7 +86,11 @@ impl Asked {
 
     /// All headers that begin with a prefix, without it, in lower case.
     pub fn headers_under(&self, prefix: &str) -> Vec<(String, String)> {
-        self.request.headers().entries().filter_map(|(name, value)| name.strip_prefix(prefix).map(|rest| (rest.to_owned(), value))).collect()
+        self.request
+            .headers()
+            .entries()
+            .filter_map(|(name, value)| name.strip_prefix(prefix).map(|rest| (rest.to_owned(), value)))
+            .collect()
     }
 
     /// The first value of a query parameter.
@@ -114,7 +125,13 @@ impl Asked {
 
     /// The media type, without parameters.
     pub fn media_type(&self) -> String {
-        self.header("Content-Type").unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+        self.header("Content-Type")
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
     }
 
     /// The body as a stream; `None` when there is none.
@@ -146,7 +163,13 @@ impl Asked {
     /// The fields of a multipart body, in their order. Its length was checked against the cap before.
     pub async fn form(&mut self, cap: u64) -> Result<Vec<(String, Vec<u8>)>, Problem> {
         match self.length() {
-            None => return Err(Problem::new(Code::LengthRequired, "A multipart body needs a Content-Length; nothing was written.", "Send its length.")),
+            None => {
+                return Err(Problem::new(
+                    Code::LengthRequired,
+                    "A multipart body needs a Content-Length; nothing was written.",
+                    "Send its length.",
+                ));
+            }
             Some(length) if length > cap => return Err(too_large(cap)),
             Some(_) => {}
         }
@@ -158,7 +181,9 @@ impl Asked {
             let (name, value) = (pair.get(0).as_string().unwrap_or_default(), pair.get(1));
             let bytes = match value.as_string() {
                 // Bytes of a field that are no text were replaced before anybody here saw them.
-                Some(text) if text.contains('\u{fffd}') => return Err(invalid("A form field holds bytes that are not UTF-8: send it as a file")),
+                Some(text) if text.contains('\u{fffd}') => {
+                    return Err(invalid("A form field holds bytes that are not UTF-8: send it as a file"));
+                }
                 Some(text) => text.into_bytes(),
                 None => js_sys::Uint8Array::new(&js::call(&value, "arrayBuffer", &[]).await.map_err(broken)?).to_vec(),
             };
@@ -210,24 +235,45 @@ fn is_resolved_elsewhere(url: &str, resolved: &str) -> bool {
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::new(Code::InvalidJson, "The body is not UTF-8; nothing was read or written.", "Send valid JSON in UTF-8."))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Problem::new(
+            Code::InvalidJson,
+            "The body is not UTF-8; nothing was read or written.",
+            "Send valid JSON in UTF-8.",
+        )
+    })?;
     serde_json::from_str(text).map_err(|error| {
         let why = error.to_string();
         if error.is_data() {
-            Problem::new(Code::InvalidRequest, format!("The JSON does not have the expected form ({why}); nothing was read or written."), "See the API in the README.")
+            Problem::new(
+                Code::InvalidRequest,
+                format!("The JSON does not have the expected form ({why}); nothing was read or written."),
+                "See the API in the README.",
+            )
         } else {
-            Problem::new(Code::InvalidJson, format!("The body is not valid JSON ({why}); nothing was read or written."), "Send valid JSON in UTF-8.")
+            Problem::new(
+                Code::InvalidJson,
+                format!("The body is not valid JSON ({why}); nothing was read or written."),
+                "Send valid JSON in UTF-8.",
+            )
         }
     })
 }
 
 /// Decodes a part of a path.
 pub fn decode(text: &str) -> Result<String, Problem> {
-    percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| invalid("A part of the path is not UTF-8"))
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| invalid("A part of the path is not UTF-8"))
 }
 
 fn too_large(cap: u64) -> Problem {
-    Problem::new(Code::BodyTooLarge, format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."), "Send less at a time.")
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("The body is larger than the {cap} bytes that this request may have; nothing was read or written."),
+        "Send less at a time.",
+    )
 }
 
 fn invalid(what: &str) -> Problem {
@@ -263,11 +309,18 @@ mod tests {
 
     #[test]
     fn an_address_means_what_it_spells() {
-        let check = |path: &str, resolved: &str, expected| assert_eq!(is_resolved_elsewhere(&format!("https://gateway{path}"), resolved), expected, "{path}");
+        let check = |path: &str, resolved: &str, expected| {
+            assert_eq!(is_resolved_elsewhere(&format!("https://gateway{path}"), resolved), expected, "{path}")
+        };
         for path in ["a/../b", "a/./b", ".", "..", "%2e", "%2E%2e/x", ".%2e", "x\\y", "..?q", ".#f"] {
             check(&format!("/client/v4/objects/{path}"), "/client/v4/objects/b", true);
         }
-        for path in ["/client/./v4/objects/a/../b", "/x/../client/v4/objects/b", "/client\\v4/objects/b", "/%2e/client/v4/objects/b"] {
+        for path in [
+            "/client/./v4/objects/a/../b",
+            "/x/../client/v4/objects/b",
+            "/client\\v4/objects/b",
+            "/%2e/client/v4/objects/b",
+        ] {
             check(path, "/client/v4/objects/b", true);
         }
         check("/%2e%2e/v1/x", "/v1/x", false);

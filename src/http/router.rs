@@ -99,7 +99,9 @@ const ROUTES: &[(&str, &str, &Takes, Build)] = &[
     ("POST", "/v1/runs/{run}/dry-run", &takes::ONCE, |parts| Ok(Route::TurnDry(parts.text("run")?))),
     ("POST", "/v1/runs/{run}/close", &takes::ONCE, |parts| Ok(Route::CloseRun(parts.text("run")?))),
     ("GET", "/v1/runs/{run}/report", &takes::REPORT, |parts| Ok(Route::Report(parts.text("run")?))),
-    ("GET", "/v1/runs/{run}/operations/{position}", &takes::NOTHING, |parts| Ok(Route::Operation(parts.text("run")?, parts.number("position")?))),
+    ("GET", "/v1/runs/{run}/operations/{position}", &takes::NOTHING, |parts| {
+        Ok(Route::Operation(parts.text("run")?, parts.number("position")?))
+    }),
     ("GET", "/v1/alerts", &takes::LIST, |_| Ok(Route::Alerts)),
     ("POST", "/v1/alerts", &takes::HOOK_REPORT, |_| Ok(Route::ReportHook)),
     ("PUT", "/transfers/{signed}", &takes::FILE, |parts| Ok(Route::Receive(parts.text("signed")?))),
@@ -107,49 +109,107 @@ const ROUTES: &[(&str, &str, &Takes, Build)] = &[
     ("GET", "/client/v4/user", &takes::NOTHING, |_| Ok(Route::Account(Account::User))),
     ("GET", "/client/v4/user/tokens/verify", &takes::NOTHING, |_| Ok(Route::Account(Account::Token))),
     ("GET", "/client/v4/accounts", &takes::PAGES, |_| Ok(Route::Account(Account::All))),
-    ("GET", "/client/v4/accounts/{account}", &takes::NOTHING, |parts| Ok(Route::Account(Account::One(parts.text("account")?)))),
+    ("GET", "/client/v4/accounts/{account}", &takes::NOTHING, |parts| {
+        Ok(Route::Account(Account::One(parts.text("account")?)))
+    }),
     ("GET", "/client/v4/memberships", &takes::PAGES, |_| Ok(Route::Account(Account::Memberships))),
     ("POST", "/client/v4/graphql", &takes::REFUSED, |_| Ok(Route::Analytics)),
     ("GET", "/client/v4/accounts/{account}/d1/database", &takes::STORES, |parts| parts.stores(StoreKind::D1)),
     ("POST", "/client/v4/accounts/{account}/d1/database", &takes::REFUSED, |_| no("making databases")),
-    ("GET", "/client/v4/accounts/{account}/d1/database/{store}", &takes::DESCRIBE, |parts| parts.data(Action::Describe(StoreKind::D1))),
-    ("PUT", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::D1, "changing a database's settings")),
-    ("PATCH", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::D1, "changing a database's settings")),
-    ("DELETE", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::D1, "deleting databases")),
+    ("GET", "/client/v4/accounts/{account}/d1/database/{store}", &takes::DESCRIBE, |parts| {
+        parts.data(Action::Describe(StoreKind::D1))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::D1, "changing a database's settings")
+    }),
+    ("PATCH", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::D1, "changing a database's settings")
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/d1/database/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::D1, "deleting databases")
+    }),
     ("POST", "/mcp", &takes::MESSAGES, |_| Ok(Route::Mcp)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/query", &takes::SQL, |parts| parts.data(Action::Query)),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/raw", &takes::SQL, |parts| parts.data(Action::Raw)),
-    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/import", &takes::IMPORT, |parts| parts.data(Action::Import)),
-    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/export", &takes::EXPORT, |parts| parts.data(Action::Export)),
-    ("GET", "/client/v4/accounts/{account}/d1/database/{store}/time_travel/bookmark", &takes::BOOKMARK, |parts| parts.data(Action::Bookmark)),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/import", &takes::IMPORT, |parts| {
+        parts.data(Action::Import)
+    }),
+    ("POST", "/client/v4/accounts/{account}/d1/database/{store}/export", &takes::EXPORT, |parts| {
+        parts.data(Action::Export)
+    }),
+    ("GET", "/client/v4/accounts/{account}/d1/database/{store}/time_travel/bookmark", &takes::BOOKMARK, |parts| {
+        parts.data(Action::Bookmark)
+    }),
     ("POST", "/client/v4/accounts/{account}/d1/database/{store}/time_travel/restore", &takes::REFUSED, |parts| {
         parts.no(StoreKind::D1, "restoring a database to an earlier state, which no rehearsal can show")
     }),
     ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces", &takes::STORES, |parts| parts.stores(StoreKind::Kv)),
     ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces", &takes::REFUSED, |_| no("making namespaces")),
-    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::DESCRIBE, |parts| parts.data(Action::Describe(StoreKind::Kv))),
-    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::Kv, "renaming namespaces")),
-    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::Kv, "deleting namespaces")),
-    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/keys", &takes::KEYS, |parts| parts.data(Action::Keys)),
-    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::READ, |parts| parts.data(Action::GetValue(parts.text("key")?))),
-    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::PUT_VALUE, |parts| parts.data(Action::PutValue(parts.text("key")?))),
-    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::WRITE, |parts| parts.data(Action::DeleteValue(parts.text("key")?))),
-    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/metadata/{*key}", &takes::READ, |parts| parts.data(Action::Metadata(parts.text("key")?))),
-    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", &takes::BULK_PUT, |parts| parts.data(Action::BulkPut)),
-    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", &takes::BULK_DELETE, |parts| parts.data(Action::BulkDelete)),
-    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/delete", &takes::BULK_DELETE, |parts| parts.data(Action::BulkDelete)),
-    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/get", &takes::BULK_GET, |parts| parts.data(Action::BulkGet)),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::DESCRIBE, |parts| {
+        parts.data(Action::Describe(StoreKind::Kv))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::Kv, "renaming namespaces")
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::Kv, "deleting namespaces")
+    }),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/keys", &takes::KEYS, |parts| {
+        parts.data(Action::Keys)
+    }),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::READ, |parts| {
+        parts.data(Action::GetValue(parts.text("key")?))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::PUT_VALUE, |parts| {
+        parts.data(Action::PutValue(parts.text("key")?))
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/values/{*key}", &takes::WRITE, |parts| {
+        parts.data(Action::DeleteValue(parts.text("key")?))
+    }),
+    ("GET", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/metadata/{*key}", &takes::READ, |parts| {
+        parts.data(Action::Metadata(parts.text("key")?))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", &takes::BULK_PUT, |parts| {
+        parts.data(Action::BulkPut)
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk", &takes::BULK_DELETE, |parts| {
+        parts.data(Action::BulkDelete)
+    }),
+    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/delete", &takes::BULK_DELETE, |parts| {
+        parts.data(Action::BulkDelete)
+    }),
+    ("POST", "/client/v4/accounts/{account}/storage/kv/namespaces/{store}/bulk/get", &takes::BULK_GET, |parts| {
+        parts.data(Action::BulkGet)
+    }),
     ("GET", "/client/v4/accounts/{account}/r2/buckets", &takes::BUCKETS, |parts| parts.stores(StoreKind::R2)),
     ("POST", "/client/v4/accounts/{account}/r2/buckets", &takes::REFUSED, |_| no("making buckets")),
-    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::DESCRIBE, |parts| parts.data(Action::Describe(StoreKind::R2))),
-    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::R2, "changing a bucket's settings")),
-    ("PATCH", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::R2, "changing a bucket's settings")),
-    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| parts.no(StoreKind::R2, "deleting buckets")),
-    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects", &takes::OBJECTS, |parts| parts.data(Action::Objects)),
-    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::GET_OBJECT, |parts| parts.data(Action::GetObject(parts.text("key")?))),
-    ("HEAD", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::HEAD_OBJECT, |parts| parts.data(Action::HeadObject(parts.text("key")?))),
-    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::PUT_OBJECT, |parts| parts.data(Action::PutObject(parts.text("key")?))),
-    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::WRITE, |parts| parts.data(Action::DeleteObject(parts.text("key")?))),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::DESCRIBE, |parts| {
+        parts.data(Action::Describe(StoreKind::R2))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::R2, "changing a bucket's settings")
+    }),
+    ("PATCH", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::R2, "changing a bucket's settings")
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}", &takes::REFUSED, |parts| {
+        parts.no(StoreKind::R2, "deleting buckets")
+    }),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects", &takes::OBJECTS, |parts| {
+        parts.data(Action::Objects)
+    }),
+    ("GET", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::GET_OBJECT, |parts| {
+        parts.data(Action::GetObject(parts.text("key")?))
+    }),
+    ("HEAD", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::HEAD_OBJECT, |parts| {
+        parts.data(Action::HeadObject(parts.text("key")?))
+    }),
+    ("PUT", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::PUT_OBJECT, |parts| {
+        parts.data(Action::PutObject(parts.text("key")?))
+    }),
+    ("DELETE", "/client/v4/accounts/{account}/r2/buckets/{store}/objects/{*key}", &takes::WRITE, |parts| {
+        parts.data(Action::DeleteObject(parts.text("key")?))
+    }),
     // Everything else that Cloudflare's API has.
     (ANY, "/client/v4/{*rest}", &takes::REFUSED, |parts| other(&parts.text("rest")?)),
 ];
@@ -181,7 +241,13 @@ impl Parts<'_, '_> {
     }
 
     fn number(&self, name: &str) -> Result<u64, Problem> {
-        self.text(name)?.parse().map_err(|_| Problem::new(Code::InvalidRequest, format!("The {name} in the path is no number."), "Take a position from the run's report."))
+        self.text(name)?.parse().map_err(|_| {
+            Problem::new(
+                Code::InvalidRequest,
+                format!("The {name} in the path is no number."),
+                "Take a position from the run's report.",
+            )
+        })
     }
 
     fn no(&self, kind: StoreKind, what: &str) -> Result<Route, Problem> {
@@ -222,18 +288,33 @@ thread_local! {
 
 /// The methods that a path answers.
 pub fn methods(path: &str) -> Vec<&'static str> {
-    ROUTER.with(|router| router.get_or_init(build).at(path).map(|matched| matched.value.iter().map(|(method, ..)| *method).collect()).unwrap_or_default())
+    ROUTER.with(|router| {
+        router
+            .get_or_init(build)
+            .at(path)
+            .map(|matched| matched.value.iter().map(|(method, ..)| *method).collect())
+            .unwrap_or_default()
+    })
 }
 
 /// Finds the route of a request, and what it understands.
 pub fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem> {
     ROUTER.with(|router| {
         let router = router.get_or_init(build);
-        let not_found =
-            || Problem::new(Code::RouteNotFound, "The gateway has nothing at this address.", "See the API in the README; keys with unusual characters must be percent-encoded.");
+        let not_found = || {
+            Problem::new(
+                Code::RouteNotFound,
+                "The gateway has nothing at this address.",
+                "See the API in the README; keys with unusual characters must be percent-encoded.",
+            )
+        };
         let matched = router.at(path).map_err(|_| not_found())?;
         let Some((_, takes, route)) = matched.value.iter().find(|(other, ..)| *other == method || *other == ANY) else {
-            return Err(Problem::new(Code::MethodNotAllowed, format!("This address does not answer {method}."), format!("Use {}.", methods(path).join(" or "))));
+            return Err(Problem::new(
+                Code::MethodNotAllowed,
+                format!("This address does not answer {method}."),
+                format!("Use {}.", methods(path).join(" or ")),
+            ));
         };
         Ok((route(&Parts(matched.params))?, *takes))
     })
@@ -252,7 +333,11 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for (method, path, ..) in ROUTES {
-            let path = path.replace("{*key}", "a%2Fb/c").replace("{*rest}", "zones/1").replace("{position}", "7").replace(['{', '}'], "");
+            let path = path
+                .replace("{*key}", "a%2Fb/c")
+                .replace("{*rest}", "zones/1")
+                .replace("{position}", "7")
+                .replace(['{', '}'], "");
             assert!(find(method, &path).is_ok(), "{method} {path}");
         }
     }
@@ -274,6 +359,9 @@ mod tests {
         let problem = find("DELETE", "/v1/runs").unwrap_err();
         assert_eq!((problem.code, problem.remedy.as_str()), (Code::MethodNotAllowed, "Use POST or GET."));
         assert_eq!(find("GET", "/v1/nothing").unwrap_err().code, Code::RouteNotFound);
-        assert_eq!(find("GET", "/client/v4/accounts/a/r2/buckets/b/objects/%FF").unwrap_err().code, Code::InvalidRequest);
+        assert_eq!(
+            find("GET", "/client/v4/accounts/a/r2/buckets/b/objects/%FF").unwrap_err().code,
+            Code::InvalidRequest
+        );
     }
 }

@@ -14,7 +14,14 @@ pub const REFUSED: Takes = Takes { body: Body::Refused, ..NOTHING };
 
 pub const OPEN_RUN: Takes = Takes {
     headers: &["idempotency-key"],
-    body: Body::Json(&Object(&[("id", Data), ("mode", Data), ("parent", Data), ("labels", Data), ("prompt_version", Data), ("expires_in", Data)])),
+    body: Body::Json(&Object(&[
+        ("id", Data),
+        ("mode", Data),
+        ("parent", Data),
+        ("labels", Data),
+        ("prompt_version", Data),
+        ("expires_in", Data),
+    ])),
     ..NOTHING
 };
 
@@ -25,7 +32,10 @@ pub const LIST: Takes = Takes { queries: &["limit"], ..NOTHING };
 
 pub const REPORT: Takes = Takes { queries: &["format", "moved"], ..NOTHING };
 
-pub const HOOK_REPORT: Takes = Takes { body: Body::Json(&Object(&[("kind", Data), ("cause", Data), ("message", Data), ("agent", Data)])), ..NOTHING };
+pub const HOOK_REPORT: Takes = Takes {
+    body: Body::Json(&Object(&[("kind", Data), ("cause", Data), ("message", Data), ("agent", Data)])),
+    ..NOTHING
+};
 
 /// Messages name their members by the rules of their protocol: `mcp/protocol.rs` and `mcp/calls.rs` refuse what is not understood.
 pub const MESSAGES: Takes = Takes { headers: &["run-id"], body: Body::Messages, ..NOTHING };
@@ -50,13 +60,27 @@ pub const READ: Takes = Takes { headers: &["run-id"], ..NOTHING };
 /// A write that its path says whole.
 pub const WRITE: Takes = Takes { headers: &["run-id", "idempotency-key"], ..NOTHING };
 
-pub const SQL: Takes = Takes { body: Body::Json(&Object(&[("sql", Data), ("params", Data), ("batch", List(&Object(&[("sql", Data), ("params", Data)])))])), ..WRITE };
+pub const SQL: Takes = Takes {
+    body: Body::Json(&Object(&[
+        ("sql", Data),
+        ("params", Data),
+        ("batch", List(&Object(&[("sql", Data), ("params", Data)]))),
+    ])),
+    ..WRITE
+};
 
 /// The file stands for the request and runs once, with or without a key that says so.
-pub const IMPORT: Takes = Takes { body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])), ..WRITE };
+pub const IMPORT: Takes = Takes {
+    body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])),
+    ..WRITE
+};
 
 pub const EXPORT: Takes = Takes {
-    body: Body::Json(&Object(&[("output_format", Data), ("current_bookmark", Data), ("dump_options", Object(&[("no_schema", Data), ("no_data", Data), ("tables", Data)]))])),
+    body: Body::Json(&Object(&[
+        ("output_format", Data),
+        ("current_bookmark", Data),
+        ("dump_options", Object(&[("no_schema", Data), ("no_data", Data), ("tables", Data)])),
+    ])),
     ..WRITE
 };
 
@@ -64,24 +88,61 @@ pub const BOOKMARK: Takes = Takes { queries: &["timestamp"], ..READ };
 
 pub const KEYS: Takes = Takes { queries: &["prefix", "limit", "cursor"], ..READ };
 
-pub const PUT_VALUE: Takes = Takes { queries: &["expiration", "expiration_ttl"], body: Body::BytesOrForm(&["value", "metadata"]), ..WRITE };
+pub const PUT_VALUE: Takes =
+    Takes { queries: &["expiration", "expiration_ttl"], body: Body::BytesOrForm(&["value", "metadata"]), ..WRITE };
 
-pub const BULK_PUT: Takes =
-    Takes { body: Body::Json(&List(&Object(&[("key", Data), ("value", Data), ("base64", Data), ("expiration", Data), ("expiration_ttl", Data), ("metadata", Data)]))), ..WRITE };
+pub const BULK_PUT: Takes = Takes {
+    body: Body::Json(&List(&Object(&[
+        ("key", Data),
+        ("value", Data),
+        ("base64", Data),
+        ("expiration", Data),
+        ("expiration_ttl", Data),
+        ("metadata", Data),
+    ]))),
+    ..WRITE
+};
 
 pub const BULK_DELETE: Takes = Takes { body: Body::Json(&List(&Data)), ..WRITE };
 
-pub const BULK_GET: Takes = Takes { body: Body::Json(&Object(&[("keys", Data), ("type", Data), ("withMetadata", Data)])), ..WRITE };
+pub const BULK_GET: Takes =
+    Takes { body: Body::Json(&Object(&[("keys", Data), ("type", Data), ("withMetadata", Data)])), ..WRITE };
 
 /// S3's names of what other names are taken for here: a client that sends them would read the first page for ever.
-const OF_S3_LISTS: &[&str] = &["list-type", "max-keys", "continuation-token", "marker", "key-marker", "version-id-marker", "encoding-type", "versions", "uploads", "x-amz-*"];
+const OF_S3_LISTS: &[&str] = &[
+    "list-type",
+    "max-keys",
+    "continuation-token",
+    "marker",
+    "key-marker",
+    "version-id-marker",
+    "encoding-type",
+    "versions",
+    "uploads",
+    "x-amz-*",
+];
 
-pub const OBJECTS: Takes = Takes { queries: &["prefix", "delimiter", "per_page", "cursor", "start_after"], not_offered: OF_S3_LISTS, ..READ };
+pub const OBJECTS: Takes =
+    Takes { queries: &["prefix", "delimiter", "per_page", "cursor", "start_after"], not_offered: OF_S3_LISTS, ..READ };
 
-pub const HEAD_OBJECT: Takes =
-    Takes { headers: &["run-id", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"], not_offered: OF_OBJECTS, ..NOTHING };
+pub const HEAD_OBJECT: Takes = Takes {
+    headers: &["run-id", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"],
+    not_offered: OF_OBJECTS,
+    ..NOTHING
+};
 
-pub const GET_OBJECT: Takes = Takes { headers: &["run-id", "range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"], ..HEAD_OBJECT };
+pub const GET_OBJECT: Takes = Takes {
+    headers: &[
+        "run-id",
+        "range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "object-form",
+    ],
+    ..HEAD_OBJECT
+};
 
 pub const PUT_OBJECT: Takes = Takes {
     headers: &[

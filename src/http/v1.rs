@@ -48,8 +48,20 @@ fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
 }
 
 /// Asks a run's object.
-pub async fn command<T: serde::de::DeserializeOwned>(gateway: &Gateway, run: &RunId, command: &Command) -> Result<T, Problem> {
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(run), &wire::request("/command", command)?, objects::COMMAND_LIMIT, Some(&gateway.context)).await?;
+pub async fn command<T: serde::de::DeserializeOwned>(
+    gateway: &Gateway,
+    run: &RunId,
+    command: &Command,
+) -> Result<T, Problem> {
+    let response = objects::send(
+        &gateway.env,
+        "RUN",
+        &objects::run_name(run),
+        &wire::request("/command", command)?,
+        objects::COMMAND_LIMIT,
+        Some(&gateway.context),
+    )
+    .await?;
     wire::read_reply(&response).await
 }
 
@@ -63,7 +75,12 @@ pub fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
 pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Option<RunId> {
     match (caller, route) {
         (Caller::Run(claim), _) => Some(claim.run.clone()),
-        (_, Some(Route::Run(id) | Route::TurnDry(id) | Route::CloseRun(id) | Route::Report(id) | Route::Operation(id, _))) => RunId::parse(id).ok(),
+        (
+            _,
+            Some(
+                Route::Run(id) | Route::TurnDry(id) | Route::CloseRun(id) | Route::Report(id) | Route::Operation(id, _),
+            ),
+        ) => RunId::parse(id).ok(),
         _ => asked.header("Run-Id").and_then(|id| RunId::parse(&id).ok()),
     }
 }
@@ -87,7 +104,8 @@ pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Probl
 pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
     gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
-    let request: OpenRequest = if body.is_empty() { OpenRequest::default() } else { asked.parse::<Object<OpenRequest>>(&body)?.0 };
+    let request: OpenRequest =
+        if body.is_empty() { OpenRequest::default() } else { asked.parse::<Object<OpenRequest>>(&body)?.0 };
     let mut terms = Terms::parse(&request)?;
     let owner = match caller {
         Caller::Key { role: Role::Operator, .. } => return Err(forbidden("open runs", "an agent or an approver")),
@@ -116,14 +134,25 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
     let mut opened: Opened = command(gateway, &id, &Command::Open(open)).await?;
     // The terms stay as they were asked for, so that asking again finds the same run.
     if asked_dry && opened.run.mode == Mode::Live {
-        opened.run = command(gateway, &id, &Command::TurnDry { run: id.clone(), actor: Actor { name: owner.clone(), sees_all: false } }).await?;
+        opened.run = command(
+            gateway,
+            &id,
+            &Command::TurnDry { run: id.clone(), actor: Actor { name: owner.clone(), sees_all: false } },
+        )
+        .await?;
     }
     let token = gateway.keyring.issue(&RunClaim { run: id, owner, expires_at: opened.run.expires_at })?;
     answer(&OpenedRun { run: summarise(&opened.run, js::now()), token }, if opened.existed { 200 } else { 201 })
 }
 
 /// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key before.
-async fn identify(gateway: &Gateway, asked: &Asked, owner: &str, request: &OpenRequest, body: &[u8]) -> Result<RunId, Problem> {
+async fn identify(
+    gateway: &Gateway,
+    asked: &Asked,
+    owner: &str,
+    request: &OpenRequest,
+    body: &[u8],
+) -> Result<RunId, Problem> {
     let key = super::client_v4::idempotency_key(asked)?;
     if let Some(id) = &request.id {
         // Opening a chosen id is idempotent by itself.
@@ -134,7 +163,11 @@ async fn identify(gateway: &Gateway, asked: &Asked, owner: &str, request: &OpenR
     let digest = hex::encode(Sha256::digest(body));
     let (run, first) = control::claim_opening(&gateway.env, owner, &key, &digest, &generated).await?;
     if first != digest {
-        return Err(Problem::new(Code::IdempotencyMismatch, "This Idempotency-Key was used to open a run with other terms; nothing was opened.", "Use a new key for a new run."));
+        return Err(Problem::new(
+            Code::IdempotencyMismatch,
+            "This Idempotency-Key was used to open a run with other terms; nothing was opened.",
+            "Use a new key for a new run.",
+        ));
     }
     RunId::parse(&run)
 }
@@ -180,7 +213,8 @@ pub async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Respo
 /// One operation of a run with everything that it changed.
 pub async fn operation(gateway: &Gateway, caller: &Caller, id: &str, position: u64) -> Result<Response, Problem> {
     let run = named(caller, id)?;
-    let text: String = command(gateway, &run, &Command::Operation { run: run.clone(), actor: actor(caller), position }).await?;
+    let text: String =
+        command(gateway, &run, &Command::Operation { run: run.clone(), actor: actor(caller), position }).await?;
     let operation: Value = serde_json::from_str(&text).map_err(|_| Problem::internal())?;
     answer(&operation, 200)
 }
@@ -192,15 +226,32 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
     let wants_markdown = match format.as_deref() {
         Some("markdown") => true,
         Some("json") => false,
-        Some(_) => return Err(Problem::new(Code::InvalidRequest, "A report has the formats json and markdown.", "Use ?format=json or ?format=markdown.")),
+        Some(_) => {
+            return Err(Problem::new(
+                Code::InvalidRequest,
+                "A report has the formats json and markdown.",
+                "Use ?format=json or ?format=markdown.",
+            ));
+        }
         None => asked.header("Accept").is_some_and(|accept| accept.contains("text/markdown")),
     };
     let moved = match asked.query("moved").as_deref() {
         None | Some("false") => false,
         Some("true") => true,
-        Some(_) => return Err(Problem::new(Code::InvalidRequest, "moved is true or false.", "Use ?moved=true to compare copied rows with the database as it is now.")),
+        Some(_) => {
+            return Err(Problem::new(
+                Code::InvalidRequest,
+                "moved is true or false.",
+                "Use ?moved=true to compare copied rows with the database as it is now.",
+            ));
+        }
     };
-    let text: String = command(gateway, &run, &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown, moved }).await?;
+    let text: String = command(
+        gateway,
+        &run,
+        &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown, moved },
+    )
+    .await?;
     let response = Response::ok(text).map_err(|_| Problem::internal())?;
     let media_type = if wants_markdown { "text/markdown; charset=utf-8" } else { "application/json" };
     for (name, value) in [("Content-Type", media_type), ("Cache-Control", "no-store")] {
@@ -217,7 +268,12 @@ pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -
         Caller::Run(claim) => Some(claim.run.clone()),
         Caller::Key { .. } => None,
     };
-    let accepted = RaisedByHook { kind: hook_failure::KIND, cause: failure.cause, run: run.clone(), message: failure.message.clone() };
+    let accepted = RaisedByHook {
+        kind: hook_failure::KIND,
+        cause: failure.cause,
+        run: run.clone(),
+        message: failure.message.clone(),
+    };
     gateway.context.wait_until(alerts::raise_for_hook(gateway.env.clone(), run, failure));
     answer(&accepted, 202)
 }

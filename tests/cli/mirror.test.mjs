@@ -168,7 +168,7 @@ describe('a mirror of 24 tables and 100,000 rows', () => {
   test('Ctrl-C ends it between two requests, with the triggers back', async () => {
     const project = projectOf(production, staging);
     const running = project.mirror('--json', ...some);
-    await until(() => existsSync(project.stateFile) && project.state().tables.people?.rows > 0, 'people are begun', 120_000);
+    await until(() => existsSync(project.stateFile) && project.state().tables.people?.rows > 0, 'people are begun', { patience: 120_000 });
     running.child.kill('SIGINT');
     const { code, json } = await running.ended;
     assert.deepEqual([code, json.error.code], [1, 'interrupted']);
@@ -182,7 +182,7 @@ describe('a mirror of 24 tables and 100,000 rows', () => {
   test('finds a row that somebody changed on the target, and names its table', async () => {
     const project = projectOf(production, staging);
     const running = project.mirror(...some);
-    await until(() => existsSync(project.stateFile) && project.state().tables.people?.filled, 'people are done', 120_000);
+    await until(() => existsSync(project.stateFile) && project.state().tables.people?.filled, 'people are done', { patience: 120_000 });
     running.child.kill('SIGKILL');
     await running.ended;
     await staging.db.exec(`UPDATE people SET title = 'tampered' WHERE id = 250; UPDATE accounts SET email = 'holder7919@bank.example.org' WHERE balance = 5 / 7.0`);

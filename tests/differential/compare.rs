@@ -11,7 +11,9 @@ pub type Lines = Vec<String>;
 /// Whether a dry run may refuse so where the target would answer. Here nothing changes beside the run, and rows fit together.
 pub fn is_honest(refused: &Refused) -> bool {
     ["not_rehearsable", "shadow_budget_exceeded"].contains(&refused.code.as_str())
-        && !["others changed", "violates the table's definition", "too many rounds"].iter().any(|wrong| refused.message.contains(wrong))
+        && !["others changed", "violates the table's definition", "too many rounds"]
+            .iter()
+            .any(|wrong| refused.message.contains(wrong))
 }
 
 pub fn of_gateway(step: &Step, answer: &Result<Vec<Answer>, Refused>) -> Lines {
@@ -35,19 +37,29 @@ pub fn of_oracle(step: &Step, answer: &Result<Vec<Outcome>, Failure>) -> Lines {
         Ok(outcomes) => outcomes
             .iter()
             .enumerate()
-            .flat_map(|(place, outcome)| lines(step, place, &outcome.columns, outcome.rows.clone(), outcome.changes, outcome.last_row_id as f64))
+            .flat_map(|(place, outcome)| {
+                lines(step, place, &outcome.columns, outcome.rows.clone(), outcome.changes, outcome.last_row_id as f64)
+            })
             .collect(),
         Err(failure) => vec![format!("error {}", failure.message)],
     }
 }
 
-fn lines(step: &Step, place: usize, columns: &[String], mut rows: Vec<Vec<String>>, changes: u64, last_row_id: f64) -> Lines {
+fn lines(
+    step: &Step,
+    place: usize,
+    columns: &[String],
+    mut rows: Vec<Vec<String>>,
+    changes: u64,
+    last_row_id: f64,
+) -> Lines {
     let made = &step.0[place];
     if !made.ordered {
         rows.sort();
     }
     // An ALTER may answer the columns of what it runs inside, which are its version's own.
-    let mut lines = if made.bound.sql.starts_with("ALTER") { Vec::new() } else { vec![format!("columns {}", columns.join(", "))] };
+    let mut lines =
+        if made.bound.sql.starts_with("ALTER") { Vec::new() } else { vec![format!("columns {}", columns.join(", "))] };
     lines.extend(rows.into_iter().map(|row| format!("row {}", row.join(", "))));
     // FTS5 writes its words when somebody opens a savepoint, which counts as changes of the statement that happens to run then.
     if !step.0[..place].iter().any(|made| made.searches) {

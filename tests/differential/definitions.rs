@@ -27,7 +27,11 @@ impl Maker<'_> {
             }
             _ => {
                 columns.extend([format!("id {key_type}"), "id2 INTEGER".into()]);
-                constraints.push(if self.dice.percent(30) { "PRIMARY KEY (id2 DESC, id)".into() } else { "PRIMARY KEY (id, id2)".into() });
+                constraints.push(if self.dice.percent(30) {
+                    "PRIMARY KEY (id2 DESC, id)".into()
+                } else {
+                    "PRIMARY KEY (id, id2)".into()
+                });
                 options.push("WITHOUT ROWID");
             }
         }
@@ -63,14 +67,21 @@ impl Maker<'_> {
                 _ => ("", format!("coalesce({of}, 0) + 1")),
             };
             let kind = if strict && kind.is_empty() { "ANY" } else { kind };
-            columns.push(format!("gen {kind} GENERATED ALWAYS AS ({expression}) {}", self.dice.pick(&["VIRTUAL", "STORED"])));
+            columns.push(format!(
+                "gen {kind} GENERATED ALWAYS AS ({expression}) {}",
+                self.dice.pick(&["VIRTUAL", "STORED"])
+            ));
         }
         if let (true, [(first, _), (second, _), ..]) = (self.dice.percent(20), chosen.as_slice()) {
             constraints.push(match self.dice.below(3) {
                 0 => format!("UNIQUE ({first}, {second})"),
                 1 => format!("CONSTRAINT differ CHECK ({first} IS NOT {second} OR {first} IS NULL)"),
-                _ if columns.iter().any(|column| column.contains(&format!("REFERENCES {name} "))) => format!("UNIQUE ({second}) ON CONFLICT IGNORE"),
-                _ => format!("UNIQUE ({second}) ON CONFLICT {}", self.dice.pick(&["IGNORE", "REPLACE", "FAIL", "ABORT"])),
+                _ if columns.iter().any(|column| column.contains(&format!("REFERENCES {name} "))) => {
+                    format!("UNIQUE ({second}) ON CONFLICT IGNORE")
+                }
+                _ => {
+                    format!("UNIQUE ({second}) ON CONFLICT {}", self.dice.pick(&["IGNORE", "REPLACE", "FAIL", "ABORT"]))
+                }
             });
         }
         columns.extend(constraints);
@@ -116,7 +127,8 @@ impl Maker<'_> {
     fn references(&mut self, name: &str, columns: &mut Vec<String>, constraints: &mut Vec<String>) {
         let itself = columns.first().is_some_and(|column| column.contains("PRIMARY KEY"));
         for number in 0..self.dice.below(3) {
-            let parent = self.table().filter(|table| table.columns.iter().any(|column| table.key.contains(&column.name)));
+            let parent =
+                self.table().filter(|table| table.columns.iter().any(|column| table.key.contains(&column.name)));
             let rules = self.reference_rules();
             match parent {
                 _ if itself && self.dice.percent(20) => {
@@ -128,14 +140,23 @@ impl Maker<'_> {
                         Some(key) if self.dice.percent(30) => key.clone(),
                         _ => parent.key.clone(),
                     };
-                    let declared = |column: &String| parent.column(column).map_or(String::new(), |column| column.declared.clone());
-                    let own: Vec<String> = (0..key.len()).map(|place| format!("p{number}{}", ["", "b", "c", "d"].get(place).unwrap_or(&"e"))).collect();
+                    let declared =
+                        |column: &String| parent.column(column).map_or(String::new(), |column| column.declared.clone());
+                    let own: Vec<String> = (0..key.len())
+                        .map(|place| format!("p{number}{}", ["", "b", "c", "d"].get(place).unwrap_or(&"e")))
+                        .collect();
                     for (column, of) in own.iter().zip(&key) {
                         let kind = declared(of);
-                        let default = if class(&kind) == Class::Integer && self.dice.percent(50) { " DEFAULT 1" } else { "" };
+                        let default =
+                            if class(&kind) == Class::Integer && self.dice.percent(50) { " DEFAULT 1" } else { "" };
                         columns.push(format!("{column} {}{default}", if kind.is_empty() { "ANY" } else { &kind }));
                     }
-                    constraints.push(format!("FOREIGN KEY ({}) REFERENCES {} ({}){rules}", own.join(", "), parent.name, key.join(", ")));
+                    constraints.push(format!(
+                        "FOREIGN KEY ({}) REFERENCES {} ({}){rules}",
+                        own.join(", "),
+                        parent.name,
+                        key.join(", ")
+                    ));
                 }
                 None => {}
             }
@@ -184,11 +205,16 @@ impl Maker<'_> {
             return self.create_wide_view(name, &table);
         }
         Some(match self.dice.below(5) {
-            0 => format!("CREATE VIEW {name} AS SELECT {column} AS c, count(*) AS many, min({key}) AS least FROM {of} GROUP BY {column}"),
+            0 => format!(
+                "CREATE VIEW {name} AS SELECT {column} AS c, count(*) AS many, min({key}) AS least FROM {of} GROUP BY {column}"
+            ),
             1 => {
                 let other = self.table()?;
                 let theirs = self.dice.choose(&other.columns).cloned()?.name;
-                format!("CREATE VIEW {name} (a, b, c) AS SELECT t.{key}, t.{column}, o.{theirs} FROM {of} t LEFT JOIN {} o ON o.{} = t.{column}", other.name, other.key[0])
+                format!(
+                    "CREATE VIEW {name} (a, b, c) AS SELECT t.{key}, t.{column}, o.{theirs} FROM {of} t LEFT JOIN {} o ON o.{} = t.{column}",
+                    other.name, other.key[0]
+                )
             }
             2 => format!("CREATE VIEW {name} AS SELECT * FROM {of} WHERE {}", self.condition(&table, "")),
             _ => format!("CREATE VIEW {name} AS SELECT {key} AS k, {column}, upper({column}) AS big FROM {of}"),
@@ -204,7 +230,11 @@ impl Maker<'_> {
             if let (true, Some(target)) = (self.dice.percent(50), self.table()) {
                 body.push(format!("DELETE FROM {} WHERE {} = {row}.{first}", target.name, target.key[0]));
             }
-            return Some(format!("CREATE TRIGGER {name} INSTEAD OF {event} ON {} BEGIN {}; END", view.name, body.join("; ")));
+            return Some(format!(
+                "CREATE TRIGGER {name} INSTEAD OF {event} ON {} BEGIN {}; END",
+                view.name,
+                body.join("; ")
+            ));
         }
         let table = self.table()?;
         let column = self.dice.choose(&table.columns).cloned()?.name;
@@ -213,7 +243,9 @@ impl Maker<'_> {
             0 => ("INSERT".to_owned(), "NEW"),
             1 => ("DELETE".to_owned(), "OLD"),
             2 => ("UPDATE".to_owned(), "NEW"),
-            _ if self.dice.percent(50) => (format!("UPDATE OF {column}, {}", self.dice.choose(&table.columns)?.name), "NEW"),
+            _ if self.dice.percent(50) => {
+                (format!("UPDATE OF {column}, {}", self.dice.choose(&table.columns)?.name), "NEW")
+            }
             _ => (format!("UPDATE OF {column}"), "NEW"),
         };
         let when = match self.dice.below(4) {
@@ -221,7 +253,12 @@ impl Maker<'_> {
             1 => format!(" WHEN {row}.{column} > 5"),
             2 if self.dice.percent(40) => {
                 let other = self.table()?;
-                format!(" WHEN {} (SELECT 1 FROM {} WHERE {} = {row}.{column})", self.dice.pick(&["EXISTS", "NOT EXISTS"]), other.name, other.key[0])
+                format!(
+                    " WHEN {} (SELECT 1 FROM {} WHERE {} = {row}.{column})",
+                    self.dice.pick(&["EXISTS", "NOT EXISTS"]),
+                    other.name,
+                    other.key[0]
+                )
             }
             _ => String::new(),
         };
@@ -229,10 +266,16 @@ impl Maker<'_> {
         for _ in 0..self.dice.between(1, 2) {
             let statement = self.trigger_statement(name, &table, &column, row)?;
             // SQLite loses count of the references of a row when a trigger before its INSERT deletes from their parent and does nothing else, and lets an orphan in.
-            let orphans = time == "BEFORE" && event == "INSERT" && table.foreign_keys.iter().any(|key| statement.starts_with(&format!("DELETE FROM {} ", key.parent)));
+            let orphans = time == "BEFORE"
+                && event == "INSERT"
+                && table.foreign_keys.iter().any(|key| statement.starts_with(&format!("DELETE FROM {} ", key.parent)));
             body.push(if orphans { self.note(name, &format!("{row}.{column}"))? } else { statement });
         }
-        Some(format!("CREATE TRIGGER {name} {time} {event} ON {} FOR EACH ROW{when} BEGIN {}; END", table.name, body.join("; ")))
+        Some(format!(
+            "CREATE TRIGGER {name} {time} {event} ON {} FOR EACH ROW{when} BEGIN {}; END",
+            table.name,
+            body.join("; ")
+        ))
     }
 
     pub fn note(&mut self, trigger: &str, value: &str) -> Option<String> {
@@ -248,10 +291,16 @@ impl Maker<'_> {
             1 => format!("DELETE FROM {into} WHERE {key} = {row}.{column}"),
             2 => format!("SELECT RAISE(ABORT, 'no: {name}') WHERE {row}.{column} = 7"),
             3 => format!("SELECT RAISE(IGNORE) WHERE {row}.{column} = 3"),
-            4 => format!("UPDATE OR IGNORE {} SET {column} = {row}.{column} WHERE {key} = {row}.{key}", table.name, key = table.key[0]),
+            4 => format!(
+                "UPDATE OR IGNORE {} SET {column} = {row}.{column} WHERE {key} = {row}.{key}",
+                table.name,
+                key = table.key[0]
+            ),
             5 => format!("INSERT OR IGNORE INTO {into} ({theirs}) VALUES ({row}.{column})"),
             6 if !self.narrow => format!("INSERT INTO log (what, x) SELECT '{name}', count(*) FROM {into}"),
-            7 => format!("INSERT INTO log (what, x) SELECT '{name}', {theirs} FROM {into} WHERE {key} = {row}.{column}"),
+            7 => {
+                format!("INSERT INTO log (what, x) SELECT '{name}', {theirs} FROM {into} WHERE {key} = {row}.{column}")
+            }
             8 => self.wide_trigger_statement(name, table, &format!("{row}.{column}"))?,
             _ => self.note(name, &format!("{row}.{column}"))?,
         })
@@ -305,11 +354,21 @@ impl Maker<'_> {
             0..=1 => {
                 let rules = self
                     .dice
-                    .pick(&["INTEGER", "TEXT DEFAULT 'new'", "INTEGER NOT NULL DEFAULT 5", "REAL NOT NULL", "TEXT COLLATE NOCASE", "INT CHECK (typeof(rowid) <> 'text')"])
+                    .pick(&[
+                        "INTEGER",
+                        "TEXT DEFAULT 'new'",
+                        "INTEGER NOT NULL DEFAULT 5",
+                        "REAL NOT NULL",
+                        "TEXT COLLATE NOCASE",
+                        "INT CHECK (typeof(rowid) <> 'text')",
+                    ])
                     .to_owned();
                 format!("ALTER TABLE {name} ADD COLUMN {} {rules}", self.fresh("c"))
             }
-            2 => format!("ALTER TABLE {name} ADD COLUMN {} INT GENERATED ALWAYS AS (length({column})) VIRTUAL", self.fresh("c")),
+            2 => format!(
+                "ALTER TABLE {name} ADD COLUMN {} INT GENERATED ALWAYS AS (length({column})) VIRTUAL",
+                self.fresh("c")
+            ),
             3..=4 => format!("ALTER TABLE {name} RENAME COLUMN {column} TO {}", self.fresh("c")),
             5..=6 => format!("ALTER TABLE {name} DROP COLUMN {column}"),
             _ => format!("ALTER TABLE {name} RENAME TO {}", self.fresh("t")),

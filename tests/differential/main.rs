@@ -2,7 +2,12 @@
 //!
 //! Deterministic: `DIFFERENTIAL_SEED` makes other sequences, `DIFFERENTIAL_SEQUENCES` says how many there are over all regimes, `DIFFERENTIAL_ONLY` plays one of them, `DIFFERENTIAL_REFUSED` shows what is refused.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says by its panic what is wrong")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says by its panic what is wrong"
+)]
 
 mod cases;
 mod compare;
@@ -46,7 +51,13 @@ fn tables_that_fit_are_rehearsed_as_they_are_live() {
 
 #[test]
 fn tables_that_do_not_fit_are_rehearsed_by_the_rows_that_are_reached() {
-    check(&Regime { name: "over", vars: json!({"SHADOW_WHOLE_ROWS": "0", "SHADOW_MAX_ROWS": "150"}), rows: |_| 200, narrow: 80, most_refused: 12.5 });
+    check(&Regime {
+        name: "over",
+        vars: json!({"SHADOW_WHOLE_ROWS": "0", "SHADOW_MAX_ROWS": "150"}),
+        rows: |_| 200,
+        narrow: 80,
+        most_refused: 12.5,
+    });
 }
 
 #[test]
@@ -63,18 +74,23 @@ fn small_tables_and_rows_of_large_ones_are_rehearsed_together() {
 /// `DIFFERENTIAL_CASES` names another file.
 #[test]
 fn cases_that_once_differed_do_not_any_more() {
-    let text = std::env::var("DIFFERENTIAL_CASES").map_or_else(|_| include_str!("cases.sql").to_owned(), |path| std::fs::read_to_string(path).unwrap());
+    let text = std::env::var("DIFFERENTIAL_CASES")
+        .map_or_else(|_| include_str!("cases.sql").to_owned(), |path| std::fs::read_to_string(path).unwrap());
     let reports = cases::differing(&text);
     assert!(reports.is_empty(), "{} cases differ, see above", reports.len());
 }
 
 pub fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    std::env::var(name)
+        .ok()
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
 fn check(regime: &Regime) {
     let seed = number("DIFFERENTIAL_SEED", 20_261_120);
-    let only = std::env::var("DIFFERENTIAL_ONLY").ok().map(|text| text.parse::<usize>().unwrap_or_else(|_| panic!("DIFFERENTIAL_ONLY is not a number: {text}")));
+    let only = std::env::var("DIFFERENTIAL_ONLY")
+        .ok()
+        .map(|text| text.parse::<usize>().unwrap_or_else(|_| panic!("DIFFERENTIAL_ONLY is not a number: {text}")));
     let sequences = only.map_or(0..number("DIFFERENTIAL_SEQUENCES", 300).div_ceil(REGIMES), |only| only..only + 1);
     let mut vars = regime.vars.clone();
     // A busy machine must not make a live write fail: how long the flag is waited for is not the subject here.
@@ -110,7 +126,11 @@ fn check(regime: &Regime) {
     }
     let refused = summary(regime, &counts);
     assert!(reports.is_empty(), "{} sequences of regime {} differ, see above", reports.len(), regime.name);
-    assert!(only.is_some() || refused <= regime.most_refused, "{refused:.2} % of the requests of regime {} were refused", regime.name);
+    assert!(
+        only.is_some() || refused <= regime.most_refused,
+        "{refused:.2} % of the requests of regime {} were refused",
+        regime.name
+    );
 }
 
 /// Each sequence has a seed of its own, so that it can be had alone.
@@ -123,7 +143,8 @@ fn seed_of(seed: usize, regime: &str, sequence: usize) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn summary(regime: &Regime, counts: &Counts) -> f64 {
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<(&String, usize)> {
-        let mut found: Vec<(&String, usize)> = counts.iter().filter(|(reason, _)| wanted(reason)).map(|(reason, count)| (reason, *count)).collect();
+        let mut found: Vec<(&String, usize)> =
+            counts.iter().filter(|(reason, _)| wanted(reason)).map(|(reason, count)| (reason, *count)).collect();
         found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         found
     };
@@ -133,7 +154,8 @@ fn summary(regime: &Regime, counts: &Counts) -> f64 {
     let refused = of(&|reason| !reason.starts_with("carried out") && !is_table(reason));
     let all = sum(&done) + sum(&refused);
     let share = |count: usize| if all == 0 { 0.0 } else { count as f64 * 100.0 / all as f64 };
-    let mut text = format!("regime {}: {all} requests, {} refused ({:.2} %)\n", regime.name, sum(&refused), share(sum(&refused)));
+    let mut text =
+        format!("regime {}: {all} requests, {} refused ({:.2} %)\n", regime.name, sum(&refused), share(sum(&refused)));
     for (reason, count) in refused.iter().chain(&done) {
         let _ = writeln!(text, "  {count:>6}  {:>6.2} %  {reason}", share(*count));
     }

@@ -62,7 +62,16 @@ pub fn class(declared: &str) -> Class {
 
 impl<'a> Maker<'a> {
     pub fn new(dice: Dice, oracle: &'a Oracle) -> Self {
-        Self { dice, oracle, model: Model::default(), narrow: false, defines: true, serial: 0, binds: false, params: Vec::new() }
+        Self {
+            dice,
+            oracle,
+            model: Model::default(),
+            narrow: false,
+            defines: true,
+            serial: 0,
+            binds: false,
+            params: Vec::new(),
+        }
     }
 
     /// Begins a statement; its values may become parameters.
@@ -74,7 +83,9 @@ impl<'a> Maker<'a> {
     pub fn end(&mut self, sql: String) -> Made {
         let mut params = std::mem::take(&mut self.params);
         // What was put into a part that is not in the statement after all.
-        let used = |place: &usize| sql.split(&format!("?{place}")).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()));
+        let used = |place: &usize| {
+            sql.split(&format!("?{place}")).skip(1).any(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()))
+        };
         params.truncate((1..=params.len()).rev().find(used).unwrap_or_default());
         Made::of(Bound { sql, params })
     }
@@ -111,7 +122,12 @@ impl<'a> Maker<'a> {
 
     /// The columns' values in a row that there is.
     pub fn existing(&mut self, table: &str, columns: &[String]) -> Option<Vec<Value>> {
-        let count = match self.oracle.rows(&format!("SELECT count(*) FROM {table}")).first().and_then(|row| row.first().cloned()) {
+        let count = match self
+            .oracle
+            .rows(&format!("SELECT count(*) FROM {table}"))
+            .first()
+            .and_then(|row| row.first().cloned())
+        {
             Some(Value::Integer(count)) => usize::try_from(count).ok()?,
             _ => 0,
         };
@@ -119,7 +135,10 @@ impl<'a> Maker<'a> {
             return None;
         }
         let place = self.dice.below(count);
-        self.oracle.rows(&format!("SELECT {} FROM {table} LIMIT 1 OFFSET {place}", columns.join(", "))).into_iter().next()
+        self.oracle
+            .rows(&format!("SELECT {} FROM {table} LIMIT 1 OFFSET {place}", columns.join(", ")))
+            .into_iter()
+            .next()
     }
 
     fn value_of_class(&mut self, class: Class) -> Value {
@@ -192,7 +211,14 @@ impl<'a> Maker<'a> {
 
     fn by_columns(&mut self, table: &Table, alias: &str, columns: &[String]) -> String {
         let found = if self.dice.percent(85) { self.existing(&table.name, columns) } else { None };
-        let values = found.unwrap_or_else(|| columns.iter().map(|name| self.value_of_class(table.column(name).map_or(Class::Integer, |column| class(&column.declared)))).collect());
+        let values = found.unwrap_or_else(|| {
+            columns
+                .iter()
+                .map(|name| {
+                    self.value_of_class(table.column(name).map_or(Class::Integer, |column| class(&column.declared)))
+                })
+                .collect()
+        });
         self.equals(alias, columns, &values)
     }
 
@@ -246,7 +272,10 @@ impl<'a> Maker<'a> {
             8 => format!("{name} COLLATE NOCASE = {}", self.put_value(table, &column)),
             9 => format!("{name} GLOB {}", self.dice.pick(&["'a*'", "'[A-Z]*'", "'*1'"])),
             10 => match self.table() {
-                Some(other) => format!("EXISTS (SELECT 1 FROM {0} e WHERE e.{1} = {alias}{2})", other.name, other.key[0], column.name),
+                Some(other) => format!(
+                    "EXISTS (SELECT 1 FROM {0} e WHERE e.{1} = {alias}{2})",
+                    other.name, other.key[0], column.name
+                ),
                 None => "1".into(),
             },
             14 => format!("{name} IS {}", self.dice.pick(&["TRUE", "FALSE", "NOT TRUE", "NOT FALSE"])),
@@ -272,7 +301,11 @@ impl<'a> Maker<'a> {
 
     /// Conditions as above; without one now and then when many rows may be reached.
     pub fn where_clause(&mut self, table: &Table, alias: &str) -> String {
-        if !self.narrow && self.dice.percent(12) { String::new() } else { format!(" WHERE {}", self.condition(table, alias)) }
+        if !self.narrow && self.dice.percent(12) {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.condition(table, alias))
+        }
     }
 
     /// An expression over a row's columns.
@@ -307,7 +340,10 @@ fn parent_column(key: &ForeignKey, column: &str) -> Option<(String, Option<Strin
 
 /// Orders by every column of the answer, so that no two rows that differ tie.
 pub fn total_order(dice: &mut Dice, columns: usize) -> String {
-    let parts: Vec<String> =
-        dice.shuffled((1..=columns).collect()).into_iter().map(|place| format!("{place} COLLATE BINARY{}", ["", " DESC", " NULLS LAST"][dice.below(3)])).collect();
+    let parts: Vec<String> = dice
+        .shuffled((1..=columns).collect())
+        .into_iter()
+        .map(|place| format!("{place} COLLATE BINARY{}", ["", " DESC", " NULLS LAST"][dice.below(3)]))
+        .collect();
     format!(" ORDER BY {}", parts.join(", "))
 }

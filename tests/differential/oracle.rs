@@ -70,10 +70,11 @@ impl Oracle {
         self.0.execute_batch("BEGIN").unwrap();
         let done: Result<Vec<Outcome>, Error> = statements.iter().map(|one| self.one(one)).collect();
         let failure = |error: Error, at_commit| Failure { message: message(error), at_commit };
-        let done = done.map_err(|error| failure(error, false)).and_then(|outcomes| match self.0.execute_batch("COMMIT") {
-            Ok(()) => Ok(outcomes),
-            Err(error) => Err(failure(error, true)),
-        });
+        let done =
+            done.map_err(|error| failure(error, false)).and_then(|outcomes| match self.0.execute_batch("COMMIT") {
+                Ok(()) => Ok(outcomes),
+                Err(error) => Err(failure(error, true)),
+            });
         if done.is_err() && !self.0.is_autocommit() {
             self.0.execute_batch("ROLLBACK").unwrap();
         }
@@ -87,7 +88,9 @@ impl Oracle {
         let vetted = match done {
             Err(_) => Vetted::Error,
             Ok(_) if self.rowids_are_used_up() => Vetted::Chance,
-            Ok(outcomes) if outcomes.iter().all(|outcome| outcome.rows.is_empty() && outcome.changes == 0) => Vetted::Idle,
+            Ok(outcomes) if outcomes.iter().all(|outcome| outcome.rows.is_empty() && outcome.changes == 0) => {
+                Vetted::Idle
+            }
             Ok(_) => Vetted::Fine,
         };
         if !self.0.is_autocommit() {
@@ -98,7 +101,9 @@ impl Oracle {
 
     fn rowids_are_used_up(&self) -> bool {
         let tables = self.texts("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = 0 AND name NOT LIKE 'sqlite_%'");
-        let used_up = |table: &String| self.rows(&format!("SELECT 1 FROM {table} WHERE rowid > 9007199254740991 LIMIT 1")).len() == 1;
+        let used_up = |table: &String| {
+            self.rows(&format!("SELECT 1 FROM {table} WHERE rowid > 9007199254740991 LIMIT 1")).len() == 1
+        };
         tables.iter().any(used_up)
     }
 
@@ -110,10 +115,20 @@ impl Oracle {
         let mut found = statement.raw_query();
         let mut rows = Vec::new();
         while let Some(row) = found.next()? {
-            rows.push((0..columns.len()).map(|index| Ok(values::shown_value(row.get_ref(index)?))).collect::<Result<_, Error>>()?);
+            rows.push(
+                (0..columns.len())
+                    .map(|index| Ok(values::shown_value(row.get_ref(index)?)))
+                    .collect::<Result<_, Error>>()?,
+            );
         }
         let last_row_id = self.0.last_insert_rowid();
-        Ok(Outcome { columns, rows, changes: self.0.total_changes() - before, last_row_id, inserted: last_row_id != last })
+        Ok(Outcome {
+            columns,
+            rows,
+            changes: self.0.total_changes() - before,
+            last_row_id,
+            inserted: last_row_id != last,
+        })
     }
 
     /// Rows of a SELECT of the generator's own.
@@ -127,7 +142,11 @@ impl Oracle {
 
     /// The texts in the first column.
     pub fn texts(&self, sql: &str) -> Vec<String> {
-        self.rows(sql).into_iter().filter_map(|row| row.into_iter().next()).filter_map(|value| if let Value::Text(text) = value { Some(text) } else { None }).collect()
+        self.rows(sql)
+            .into_iter()
+            .filter_map(|row| row.into_iter().next())
+            .filter_map(|value| if let Value::Text(text) = value { Some(text) } else { None })
+            .collect()
     }
 }
 

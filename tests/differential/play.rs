@@ -40,7 +40,12 @@ struct One {
 }
 
 /// Makes the target what the oracle is, with `setup`, and plays what `next` gives, one step after the other.
-pub fn play(gateway: &mut Gateway, setup: &[String], oracle: &Oracle, next: &mut dyn FnMut() -> Option<Step>) -> Played {
+pub fn play(
+    gateway: &mut Gateway,
+    setup: &[String],
+    oracle: &Oracle,
+    next: &mut dyn FnMut() -> Option<Step>,
+) -> Played {
     if empty(gateway).is_err() {
         // A table that cascades to itself cannot be dropped once another that it refers to is gone.
         gateway.renew();
@@ -78,8 +83,12 @@ pub fn play(gateway: &mut Gateway, setup: &[String], oracle: &Oracle, next: &mut
             (of_gateway(&step, &dry), of_oracle(&step, &answer), answer.is_err_and(|failure| failure.at_commit))
         };
         let kind = match &dry {
-            Ok(answers) if answers.iter().any(|answer| answer.meta.changes > 0) => "carried out: it changed rows".to_owned(),
-            Ok(answers) if answers.iter().any(|answer| !answer.results.rows.is_empty()) => "carried out: it answered rows".to_owned(),
+            Ok(answers) if answers.iter().any(|answer| answer.meta.changes > 0) => {
+                "carried out: it changed rows".to_owned()
+            }
+            Ok(answers) if answers.iter().any(|answer| !answer.results.rows.is_empty()) => {
+                "carried out: it answered rows".to_owned()
+            }
             Ok(_) if step.defines() => "carried out: it changed the schema".to_owned(),
             Ok(_) => "carried out: it found no rows".to_owned(),
             Err(refused) if front => reason(&refused.code, &refused.message),
@@ -90,9 +99,18 @@ pub fn play(gateway: &mut Gateway, setup: &[String], oracle: &Oracle, next: &mut
         played.push(One { step, dry, dry_lines, oracle_lines, at_commit, front });
     }
     let tables = oracle.texts("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite_%' ORDER BY name");
-    let dumps: Vec<(String, String)> = tables.into_iter().map(|table| (table.clone(), dump(oracle, &table))).chain([("the schema".to_owned(), SCHEMA.to_owned())]).collect();
+    let dumps: Vec<(String, String)> = tables
+        .into_iter()
+        .map(|table| (table.clone(), dump(oracle, &table)))
+        .chain([("the schema".to_owned(), SCHEMA.to_owned())])
+        .collect();
     let planned = if differs { Vec::new() } else { plans(gateway, &run, &dumps) };
-    let aside = if differs { None } else { samples(gateway, &run, oracle, &dumps, &planned).or_else(|| report(gateway, &run, setup, oracle, &played, &mut counts)) };
+    let aside = if differs {
+        None
+    } else {
+        samples(gateway, &run, oracle, &dumps, &planned)
+            .or_else(|| report(gateway, &run, setup, oracle, &played, &mut counts))
+    };
     assert_eq!(gateway.target_contents(), base, "the target changed in a dry run");
     let mismatch = live(gateway, &played).or_else(|| finals(gateway, oracle, &dumps, &planned, &mut counts)).or(aside);
     Played { steps, counts, mismatch }
@@ -128,7 +146,12 @@ fn live(gateway: &Gateway, played: &[One]) -> Option<Mismatch> {
                 live_lines.push(live.message.clone());
                 dry_lines.push(dry.message.clone());
             }
-            return Some(Mismatch { what: format!("{what} differs in {}", shown(&one.step)), oracle: one.oracle_lines.clone(), live: live_lines, dry: dry_lines });
+            return Some(Mismatch {
+                what: format!("{what} differs in {}", shown(&one.step)),
+                oracle: one.oracle_lines.clone(),
+                live: live_lines,
+                dry: dry_lines,
+            });
         }
     }
     None
@@ -143,25 +166,49 @@ fn plans(gateway: &Gateway, run: &Run, dumps: &[(String, String)]) -> Planned {
     match gateway.sql(run, &all) {
         Ok(answers) => answers.iter().map(|answer| Ok(rows(answer))).collect(),
         // One that is too large refuses all of them.
-        Err(_) => all.iter().map(|one| gateway.sql(run, std::slice::from_ref(one)).map(|answers| answers.first().map(rows).unwrap_or_default())).collect(),
+        Err(_) => all
+            .iter()
+            .map(|one| {
+                gateway.sql(run, std::slice::from_ref(one)).map(|answers| answers.first().map(rows).unwrap_or_default())
+            })
+            .collect(),
     }
 }
 
 /// Rows by their keys, of the tables that are too large to be read whole.
-fn samples(gateway: &Gateway, run: &Run, oracle: &Oracle, dumps: &[(String, String)], planned: &Planned) -> Option<Mismatch> {
+fn samples(
+    gateway: &Gateway,
+    run: &Run,
+    oracle: &Oracle,
+    dumps: &[(String, String)],
+    planned: &Planned,
+) -> Option<Mismatch> {
     const ROWS: usize = 10;
     let model = Model::read(oracle);
     for ((name, sql), _) in dumps.iter().zip(planned).filter(|(_, planned)| planned.is_err()) {
         let Some(table) = model.table(name) else { continue };
         let keys = oracle.rows(&format!("SELECT {} FROM {name}", table.key.join(", ")));
         for key in keys.iter().step_by(keys.len() / ROWS + 1) {
-            let equal: Vec<String> = table.key.iter().zip(key).map(|(column, value)| format!("{column} IS {}", literal(value))).collect();
+            let equal: Vec<String> =
+                table.key.iter().zip(key).map(|(column, value)| format!("{column} IS {}", literal(value))).collect();
             let one = [Bound::of(format!("{sql} WHERE {}", equal.join(" AND ")))];
             let Ok(answers) = gateway.sql(run, &one) else { continue };
-            let dry: Lines = sorted(answers.iter().flat_map(|answer| &answer.results.rows).map(|row| joined(row.iter().map(shown_cell))));
-            let expected = oracle.run(&one).map(|outcomes| sorted(outcomes.into_iter().flat_map(|outcome| outcome.rows).map(|row| joined(row.into_iter())))).unwrap_or_default();
+            let dry: Lines = sorted(
+                answers.iter().flat_map(|answer| &answer.results.rows).map(|row| joined(row.iter().map(shown_cell))),
+            );
+            let expected = oracle
+                .run(&one)
+                .map(|outcomes| {
+                    sorted(outcomes.into_iter().flat_map(|outcome| outcome.rows).map(|row| joined(row.into_iter())))
+                })
+                .unwrap_or_default();
             if dry != expected {
-                return Some(Mismatch { what: format!("dry differs in the end: {}", one[0].sql), live: expected.clone(), oracle: expected, dry });
+                return Some(Mismatch {
+                    what: format!("dry differs in the end: {}", one[0].sql),
+                    live: expected.clone(),
+                    oracle: expected,
+                    dry,
+                });
             }
         }
     }
@@ -169,7 +216,14 @@ fn samples(gateway: &Gateway, run: &Run, oracle: &Oracle, dumps: &[(String, Stri
 }
 
 /// What the report of the dry run says, next to what changed. Of changes of the schema it lists no rows.
-fn report(gateway: &Gateway, run: &Run, setup: &[String], oracle: &Oracle, played: &[One], counts: &mut Counts) -> Option<Mismatch> {
+fn report(
+    gateway: &Gateway,
+    run: &Run,
+    setup: &[String],
+    oracle: &Oracle,
+    played: &[One],
+    counts: &mut Counts,
+) -> Option<Mismatch> {
     if played.iter().any(|one| one.dry.is_ok() && one.step.defines()) {
         return None;
     }
@@ -177,16 +231,34 @@ fn report(gateway: &Gateway, run: &Run, setup: &[String], oracle: &Oracle, playe
     let (base, _) = prepared(setup);
     let expected = reported::expected(&base, oracle);
     let dry = reported::said(oracle, &gateway.report(run));
-    (dry != expected).then(|| Mismatch { what: "dry differs in its report".into(), live: expected.clone(), oracle: expected, dry })
+    (dry != expected).then(|| Mismatch {
+        what: "dry differs in its report".into(),
+        live: expected.clone(),
+        oracle: expected,
+        dry,
+    })
 }
 
-fn finals(gateway: &Gateway, oracle: &Oracle, dumps: &[(String, String)], planned: &Planned, counts: &mut Counts) -> Option<Mismatch> {
+fn finals(
+    gateway: &Gateway,
+    oracle: &Oracle,
+    dumps: &[(String, String)],
+    planned: &Planned,
+    counts: &mut Counts,
+) -> Option<Mismatch> {
     for ((table, sql), planned) in dumps.iter().zip(planned) {
         let expected = match oracle.run(&[Bound::of(sql.as_str())]) {
-            Ok(outcomes) => sorted(outcomes.into_iter().flat_map(|outcome| outcome.rows).map(|row| joined(row.into_iter()))),
+            Ok(outcomes) => {
+                sorted(outcomes.into_iter().flat_map(|outcome| outcome.rows).map(|row| joined(row.into_iter())))
+            }
             Err(failure) => vec![failure.message],
         };
-        let live = sorted(gateway.target_rows(sql).iter().map(|row| joined(row.as_object().into_iter().flat_map(|row| row.values()).map(shown_cell))));
+        let live = sorted(
+            gateway
+                .target_rows(sql)
+                .iter()
+                .map(|row| joined(row.as_object().into_iter().flat_map(|row| row.values()).map(shown_cell))),
+        );
         let dry = match planned {
             Ok(lines) => lines.clone(),
             Err(refused) if is_honest(refused) => {
@@ -251,7 +323,8 @@ fn empty(gateway: &Gateway) -> Result<(), String> {
         return Ok(());
     }
     let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    let drops: Vec<String> = listed.iter().map(|row| format!("DROP {} {}", text(row, "type"), text(row, "name"))).collect();
+    let drops: Vec<String> =
+        listed.iter().map(|row| format!("DROP {} {}", text(row, "type"), text(row, "name"))).collect();
     gateway.target_exec(&format!("PRAGMA defer_foreign_keys = on; {}", drops.join("; ")))
 }
 
@@ -271,7 +344,8 @@ fn fill(gateway: &Gateway, setup: &[String]) {
 
 /// A refusal without the names in it, to be counted.
 fn reason(code: &str, message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().filter(|word| !word.chars().any(|letter| letter.is_ascii_digit())).collect();
+    let words: Vec<&str> =
+        message.split_whitespace().filter(|word| !word.chars().any(|letter| letter.is_ascii_digit())).collect();
     let words = words.join(" ");
     format!("{code}: {}", words.chars().take(110).collect::<String>())
 }
@@ -285,7 +359,16 @@ pub fn shown(step: &Step) -> String {
             if bound.params.is_empty() {
                 bound.sql.clone()
             } else {
-                format!("{} -- {}", bound.sql, bound.params.iter().map(|param| literal(&crate::values::bound(param))).collect::<Vec<_>>().join(", "))
+                format!(
+                    "{} -- {}",
+                    bound.sql,
+                    bound
+                        .params
+                        .iter()
+                        .map(|param| literal(&crate::values::bound(param)))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
             }
         })
         .collect();

@@ -23,18 +23,41 @@ impl Maker<'_> {
             }
             5 => {
                 let join = self.dice.pick(&["JOIN", "LEFT JOIN"]);
-                let sql = format!("SELECT a.*, b.{theirs} FROM {name} a {join} {} b ON b.{} = a.{column} WHERE {}", other.name, other.key[0], self.condition(&table, "a."));
+                let sql = format!(
+                    "SELECT a.*, b.{theirs} FROM {name} a {join} {} b ON b.{} = a.{column} WHERE {}",
+                    other.name,
+                    other.key[0],
+                    self.condition(&table, "a.")
+                );
                 self.end(sql)
             }
-            6 => match table.foreign_keys.first().cloned().and_then(|key| Some((self.model.table(&key.parent)?.clone(), key))) {
+            6 => match table
+                .foreign_keys
+                .first()
+                .cloned()
+                .and_then(|key| Some((self.model.table(&key.parent)?.clone(), key)))
+            {
                 Some((parent, foreign)) => {
-                    let on: Vec<String> = foreign.columns.iter().zip(&foreign.parent_columns).map(|(from, to)| format!("p.{to} = c.{from}")).collect();
+                    let on: Vec<String> = foreign
+                        .columns
+                        .iter()
+                        .zip(&foreign.parent_columns)
+                        .map(|(from, to)| format!("p.{to} = c.{from}"))
+                        .collect();
                     let on = if on.is_empty() { "1".into() } else { on.join(" AND ") };
-                    let sql = format!("SELECT c.{column}, p.* FROM {name} c LEFT JOIN {} p ON {on} WHERE {}", parent.name, self.condition(&table, "c."));
+                    let sql = format!(
+                        "SELECT c.{column}, p.* FROM {name} c LEFT JOIN {} p ON {on} WHERE {}",
+                        parent.name,
+                        self.condition(&table, "c.")
+                    );
                     self.end(sql)
                 }
                 None => {
-                    let sql = format!("SELECT {} AS e FROM {name} WHERE {}", self.expression(&table, ""), self.condition(&table, ""));
+                    let sql = format!(
+                        "SELECT {} AS e FROM {name} WHERE {}",
+                        self.expression(&table, ""),
+                        self.condition(&table, "")
+                    );
                     self.end(sql)
                 }
             },
@@ -68,7 +91,12 @@ impl Maker<'_> {
                 self.end_ordered(sql)
             }
             10 => {
-                let sql = format!("SELECT (SELECT {theirs} FROM {} WHERE {} LIMIT 1) AS one, {} AS two", other.name, self.by_key(&other, ""), self.put_integer());
+                let sql = format!(
+                    "SELECT (SELECT {theirs} FROM {} WHERE {} LIMIT 1) AS one, {} AS two",
+                    other.name,
+                    self.by_key(&other, ""),
+                    self.put_integer()
+                );
                 self.end(sql)
             }
             11 => {
@@ -88,7 +116,10 @@ impl Maker<'_> {
                         self.put(&value)
                     })
                     .collect();
-                let sql = format!("SELECT {0} AS a, typeof({0}) AS b, {1} IS {2} AS c, hex({3}) AS d", values[0], values[1], values[2], values[3]);
+                let sql = format!(
+                    "SELECT {0} AS a, typeof({0}) AS b, {1} IS {2} AS c, hex({3}) AS d",
+                    values[0], values[1], values[2], values[3]
+                );
                 self.end(sql)
             }
             13 => {
@@ -100,7 +131,10 @@ impl Maker<'_> {
                 self.end(sql)
             }
             14 => {
-                let sql = format!("SELECT count(*), count({column}), count(DISTINCT {column}), min({column}), max({column}) FROM {name}{}", self.where_clause(&table, ""));
+                let sql = format!(
+                    "SELECT count(*), count({column}), count(DISTINCT {column}), min({column}), max({column}) FROM {name}{}",
+                    self.where_clause(&table, "")
+                );
                 self.end(sql)
             }
             15 => {
@@ -145,7 +179,10 @@ impl Maker<'_> {
                 self.end(sql)
             }
             20 => {
-                let sql = format!("SELECT a.{key}, b.{} FROM {name} a CROSS JOIN {} b WHERE a.{column} = b.{theirs}", other.key[0], other.name);
+                let sql = format!(
+                    "SELECT a.{key}, b.{} FROM {name} a CROSS JOIN {} b WHERE a.{column} = b.{theirs}",
+                    other.key[0], other.name
+                );
                 self.end(sql)
             }
             _ => {

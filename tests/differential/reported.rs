@@ -24,7 +24,13 @@ pub fn expected(base: &Oracle, now: &Oracle) -> Lines {
                 }
                 Some(old) if old != image => {
                     lines.push(line(&table, key, "updated"));
-                    lines.extend(image.iter().zip(old).filter(|(new, old)| new != old).filter_map(|((field, value), _)| new_value(&table, key, field, value)));
+                    lines.extend(
+                        image
+                            .iter()
+                            .zip(old)
+                            .filter(|(new, old)| new != old)
+                            .filter_map(|((field, value), _)| new_value(&table, key, field, value)),
+                    );
                 }
                 Some(_) => {}
             }
@@ -102,7 +108,11 @@ fn rows(oracle: &Oracle, table: &Table) -> BTreeMap<String, Image> {
         .into_iter()
         .map(|row| {
             let (identity, image) = row.split_at(key.len());
-            let identity: Vec<String> = identity.iter().zip(&key).map(|(value, column)| folded(value, collations.get(&bare(column)).map_or("BINARY", String::as_str))).collect();
+            let identity: Vec<String> = identity
+                .iter()
+                .zip(&key)
+                .map(|(value, column)| folded(value, collations.get(&bare(column)).map_or("BINARY", String::as_str)))
+                .collect();
             (identity.join(", "), names.iter().map(|name| bare(name)).zip(image.iter().cloned()).collect())
         })
         .collect()
@@ -114,7 +124,9 @@ fn folded(value: &Value, collation: &str) -> String {
         #[expect(clippy::cast_possible_truncation, reason = "it has no fraction and is small")]
         (Value::Real(number), _) if number.fract() == 0.0 && number.abs() < 9e15 => (*number as i64).to_string(),
         // SQLite compares it up to a NUL, and then by its length.
-        (Value::Text(text), "NOCASE") => format!("{:?} {}", text.split('\0').next().unwrap_or_default().to_ascii_lowercase(), text.len()),
+        (Value::Text(text), "NOCASE") => {
+            format!("{:?} {}", text.split('\0').next().unwrap_or_default().to_ascii_lowercase(), text.len())
+        }
         (Value::Text(text), "RTRIM") => format!("{:?}", text.trim_end_matches(' ')),
         (other, _) => format!("{other:?}"),
     }

@@ -75,7 +75,11 @@ impl Maker<'_> {
                 let columns = self.seed_columns(&table);
                 let count = if wanted < 50 { 1 } else { 10 };
                 let names = columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
-                let sql = format!("INSERT OR IGNORE INTO {} ({names}) VALUES {}", table.name, self.rows_for(&table, &columns, count));
+                let sql = format!(
+                    "INSERT OR IGNORE INTO {} ({names}) VALUES {}",
+                    table.name,
+                    self.rows_for(&table, &columns, count)
+                );
                 made += if self.take_rows(sql, &mut taken) { count } else { 0 };
             }
         }
@@ -98,7 +102,12 @@ impl Maker<'_> {
 
     fn seed_columns(&mut self, table: &crate::model::Table) -> Vec<crate::model::Column> {
         let counts = self.dice.percent(50);
-        table.writable().into_iter().filter(|column| !(counts && table.counts && table.key.contains(&column.name))).cloned().collect()
+        table
+            .writable()
+            .into_iter()
+            .filter(|column| !(counts && table.counts && table.key.contains(&column.name)))
+            .cloned()
+            .collect()
     }
 
     fn take(&mut self, sql: String, taken: &mut Vec<String>) {

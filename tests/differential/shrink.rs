@@ -6,7 +6,12 @@ use crate::sequence::{Step, prepared};
 use crate::support::Gateway;
 
 /// Leaves out whatever the mismatch does not need.
-pub fn shrink(gateway: &mut Gateway, mut setup: Vec<String>, mut steps: Vec<Step>, mut mismatch: Mismatch) -> (Vec<String>, Vec<Step>, Mismatch) {
+pub fn shrink(
+    gateway: &mut Gateway,
+    mut setup: Vec<String>,
+    mut steps: Vec<Step>,
+    mut mismatch: Mismatch,
+) -> (Vec<String>, Vec<Step>, Mismatch) {
     let kind = |mismatch: &Mismatch| mismatch.what.split(' ').next().unwrap_or_default().to_owned();
     let wanted = kind(&mismatch);
     let mut again = |setup: &[String], steps: &[Step]| {
@@ -30,7 +35,8 @@ pub fn shrink(gateway: &mut Gateway, mut setup: Vec<String>, mut steps: Vec<Step
                     break;
                 }
                 tries -= 1;
-                let rest = |from: usize| (from..length).filter(|place| *place < at || *place >= at + size).collect::<Vec<_>>();
+                let rest =
+                    |from: usize| (from..length).filter(|place| *place < at || *place >= at + size).collect::<Vec<_>>();
                 let (tried_steps, tried_setup): (Vec<Step>, Vec<String>) = if what {
                     (rest(0).into_iter().map(|place| steps[place].clone()).collect(), setup.clone())
                 } else {
@@ -63,7 +69,9 @@ pub fn shrink(gateway: &mut Gateway, mut setup: Vec<String>, mut steps: Vec<Step
 
 /// An INSERT of several rows as one for each row.
 fn rows_apart(sql: &str) -> Vec<String> {
-    let Some((head, values)) = sql.split_once(" VALUES ").filter(|(head, _)| head.starts_with("INSERT")) else { return vec![sql.to_owned()] };
+    let Some((head, values)) = sql.split_once(" VALUES ").filter(|(head, _)| head.starts_with("INSERT")) else {
+        return vec![sql.to_owned()];
+    };
     let mut rows: Vec<String> = vec![String::new()];
     let (mut depth, mut quoted) = (0, false);
     for letter in values.chars() {

@@ -49,7 +49,26 @@ impl Dice {
     }
 
     pub fn real(&mut self) -> f64 {
-        *self.choose(&[0.5, -1.25, 1e308, -1e308, 5e-324, 1e-300, 0.333_333_333_333_333_3, 3.0, -0.0, 1e19, 9.2e18, f64::INFINITY, 2.5, 7.75, 0.1, 123_456.789]).unwrap_or(&0.5)
+        *self
+            .choose(&[
+                0.5,
+                -1.25,
+                1e308,
+                -1e308,
+                5e-324,
+                1e-300,
+                0.333_333_333_333_333_3,
+                3.0,
+                -0.0,
+                1e19,
+                9.2e18,
+                f64::INFINITY,
+                2.5,
+                7.75,
+                0.1,
+                123_456.789,
+            ])
+            .unwrap_or(&0.5)
     }
 
     pub fn text(&mut self) -> String {
@@ -107,7 +126,9 @@ pub fn literal(value: &Value) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Real(number) if number.is_infinite() => if *number > 0.0 { "9e999" } else { "-9e999" }.into(),
         Value::Real(number) => format!("{number:?}"),
-        Value::Text(text) if text.contains('\0') => format!("({})", text.split('\0').map(quoted).collect::<Vec<_>>().join("||char(0)||")),
+        Value::Text(text) if text.contains('\0') => {
+            format!("({})", text.split('\0').map(quoted).collect::<Vec<_>>().join("||char(0)||"))
+        }
         Value::Text(text) => quoted(text),
         Value::Blob(bytes) => format!("x'{}'", hex::encode(bytes)),
     }
@@ -121,7 +142,10 @@ pub fn identifier(name: &str) -> String {
 
 /// The name itself.
 pub fn bare(identifier: &str) -> String {
-    identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map_or_else(|| identifier.to_owned(), |inner| inner.replace("\"\"", "\""))
+    identifier
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .map_or_else(|| identifier.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
 
 pub fn quoted(text: &str) -> String {
@@ -145,7 +169,9 @@ pub fn bound(parameter: &serde_json::Value) -> Value {
     match parameter {
         serde_json::Value::Number(number) => Value::Real(number.as_f64().unwrap_or_default()),
         serde_json::Value::String(text) => Value::Text(text.clone()),
-        serde_json::Value::Array(bytes) => Value::Blob(bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect()),
+        serde_json::Value::Array(bytes) => Value::Blob(
+            bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect(),
+        ),
         _ => Value::Null,
     }
 }
@@ -156,7 +182,15 @@ pub fn shown(cell: &serde_json::Value) -> String {
         serde_json::Value::Number(number) => shown_number(number.as_f64().unwrap_or(f64::NAN)),
         serde_json::Value::String(text) => format!("{text:?}"),
         serde_json::Value::Array(bytes) => {
-            format!("x'{}'", hex::encode(bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect::<Vec<_>>()))
+            format!(
+                "x'{}'",
+                hex::encode(
+                    bytes
+                        .iter()
+                        .filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok()))
+                        .collect::<Vec<_>>()
+                )
+            )
         }
         serde_json::Value::Null => "null".into(),
         other => format!("unexpected {other}"),

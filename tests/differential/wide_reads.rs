@@ -23,7 +23,9 @@ impl Maker<'_> {
     pub fn link(&mut self, table: &Table) -> Option<Link> {
         let mut links: Vec<Link> = Vec::new();
         for key in &table.foreign_keys {
-            if let (Some(parent), Some(own), Some(theirs)) = (self.model.table(&key.parent), key.columns.first(), key.parent_columns.first()) {
+            if let (Some(parent), Some(own), Some(theirs)) =
+                (self.model.table(&key.parent), key.columns.first(), key.parent_columns.first())
+            {
                 links.push(Link { own: own.clone(), other: parent.clone(), theirs: theirs.clone() });
             }
         }
@@ -122,14 +124,20 @@ impl Maker<'_> {
         let bound = self.condition(table, "a.");
         let also = self.also(&near.other, "b.");
         Some(match self.dice.below(5) {
-            0 => format!("SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{}{also})", near.theirs, near.own),
+            0 => format!(
+                "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{}{also})",
+                near.theirs, near.own
+            ),
             1 => format!(
                 "SELECT a.{key} FROM {name} a WHERE {bound} AND a.{} NOT IN (SELECT b.{} FROM {inner} b WHERE {})",
                 near.own,
                 near.theirs,
                 self.condition(&near.other, "b.")
             ),
-            2 => format!("SELECT a.* FROM {name} a LEFT JOIN {inner} b ON b.{} = a.{}{also} WHERE {bound} AND b.{} IS NULL", near.theirs, near.own, near.theirs),
+            2 => format!(
+                "SELECT a.* FROM {name} a LEFT JOIN {inner} b ON b.{} = a.{}{also} WHERE {bound} AND b.{} IS NULL",
+                near.theirs, near.own, near.theirs
+            ),
             3 => format!(
                 "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{} AND NOT EXISTS (SELECT 1 FROM {} c WHERE c.{} = b.{}))",
                 near.theirs, near.own, far.other.name, far.theirs, far.own
@@ -154,16 +162,33 @@ impl Maker<'_> {
         let second = format!("c.{} = b.{}{more}", far.theirs, far.own);
         let shown = format!("a.{key}, b.{} AS bk, c.{} AS ck", near.other.key[0], far.other.key[0]);
         Some(match self.dice.below(7) {
-            0..=1 => format!("SELECT {shown} FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON {second} WHERE {bound}"),
-            2 => format!("SELECT {shown} FROM {name} a {one} ({inner} b {two} {inmost} c ON {second}) ON {first} WHERE {bound}"),
+            0..=1 => format!(
+                "SELECT {shown} FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON {second} WHERE {bound}"
+            ),
+            2 => format!(
+                "SELECT {shown} FROM {name} a {one} ({inner} b {two} {inmost} c ON {second}) ON {first} WHERE {bound}"
+            ),
             3 => format!("SELECT {shown} FROM {inmost} c, {inner} b, {name} a WHERE {first} AND {second} AND {bound}"),
-            4 => format!("SELECT {shown} FROM ({name} a {one} {inner} b ON {first}) {two} {inmost} c ON {second} AND a.{key} = b.{} WHERE {bound}", near.other.key[0]),
+            4 => format!(
+                "SELECT {shown} FROM ({name} a {one} {inner} b ON {first}) {two} {inmost} c ON {second} AND a.{key} = b.{} WHERE {bound}",
+                near.other.key[0]
+            ),
             5 => {
-                let both: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).filter(|column| near.other.column(column).is_some()).collect();
+                let both: Vec<&str> = table
+                    .columns
+                    .iter()
+                    .map(|column| column.name.as_str())
+                    .filter(|column| near.other.column(column).is_some())
+                    .collect();
                 let using = self.dice.choose(&both).copied().map(str::to_owned)?;
-                format!("SELECT a.{key}, b.{} AS bk, {using} FROM {name} a {two} {inner} b USING ({using}) WHERE {bound}", near.other.key[0])
+                format!(
+                    "SELECT a.{key}, b.{} AS bk, {using} FROM {name} a {two} {inner} b USING ({using}) WHERE {bound}",
+                    near.other.key[0]
+                )
             }
-            _ => format!("SELECT {shown}, count(*) AS many FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON {second} WHERE {bound} GROUP BY 1, 2, 3"),
+            _ => format!(
+                "SELECT {shown}, count(*) AS many FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON {second} WHERE {bound} GROUP BY 1, 2, 3"
+            ),
         })
     }
 
@@ -175,18 +200,24 @@ impl Maker<'_> {
         let shown = format!("a.{key}, b.{} AS bk", near.other.key[0]);
         let on = format!("b.{} = a.{}", near.theirs, near.own);
         Some(match self.dice.below(5) {
-            0 => format!("SELECT {shown} FROM {name} a RIGHT JOIN {inner} b ON {on} WHERE {}", self.condition(&near.other, "b.")),
+            0 => format!(
+                "SELECT {shown} FROM {name} a RIGHT JOIN {inner} b ON {on} WHERE {}",
+                self.condition(&near.other, "b.")
+            ),
             1 => format!("SELECT {shown} FROM {name} a FULL JOIN {inner} b ON {on} WHERE {bound} OR a.{key} IS NULL"),
             2 => format!("SELECT {shown} FROM {name} a NATURAL JOIN {inner} b WHERE {bound}"),
             3 => format!("SELECT {shown} FROM {name} a NATURAL LEFT JOIN {inner} b WHERE {bound}"),
-            _ => format!("SELECT count(*) AS many FROM {name} a RIGHT JOIN {inner} b ON {on} AND {bound} WHERE a.{key} IS NULL"),
+            _ => format!(
+                "SELECT count(*) AS many FROM {name} a RIGHT JOIN {inner} b ON {on} AND {bound} WHERE a.{key} IS NULL"
+            ),
         })
     }
 
     /// A condition on a column of something that answers rows, with a value that there is.
     fn filter_of(&mut self, name: &str, alias: &str, columns: &[String]) -> Option<String> {
         let column = self.dice.choose(columns)?.clone();
-        let value = self.existing(name, std::slice::from_ref(&column)).and_then(|mut row| row.pop()).unwrap_or(Value::Null);
+        let value =
+            self.existing(name, std::slice::from_ref(&column)).and_then(|mut row| row.pop()).unwrap_or(Value::Null);
         let put = self.put(&value);
         let of = format!("{alias}{column}");
         Some(match (self.dice.below(14), &value) {
@@ -218,12 +249,22 @@ impl Maker<'_> {
                 let table = self.table()?;
                 let own = self.any_column(&table);
                 let bound = self.condition(&table, "a.");
-                format!("SELECT a.{}, v.* FROM {} a {} {name} v ON v.{column} = a.{own} WHERE {bound}", table.key[0], table.name, self.dice.pick(&["JOIN", "LEFT JOIN"]))
+                format!(
+                    "SELECT a.{}, v.* FROM {} a {} {name} v ON v.{column} = a.{own} WHERE {bound}",
+                    table.key[0],
+                    table.name,
+                    self.dice.pick(&["JOIN", "LEFT JOIN"])
+                )
             }
             5 => {
                 let table = self.table()?;
                 let own = self.any_column(&table);
-                format!("SELECT a.{} FROM {} a WHERE a.{own} IN (SELECT v.{column} FROM {name} v WHERE {filter}) AND {}", table.key[0], table.name, self.condition(&table, "a."))
+                format!(
+                    "SELECT a.{} FROM {} a WHERE a.{own} IN (SELECT v.{column} FROM {name} v WHERE {filter}) AND {}",
+                    table.key[0],
+                    table.name,
+                    self.condition(&table, "a.")
+                )
             }
             _ => {
                 let width = view.columns.len();
@@ -240,21 +281,48 @@ impl Maker<'_> {
         let (other, theirs) = (&near.other.name, &near.theirs);
         let bound = self.condition(table, "");
         let (inner, columns): (String, Vec<&str>) = match self.dice.below(8) {
-            0 => (format!("SELECT {column} AS c, count(*) AS many, max({key}) AS top FROM {name} GROUP BY {column}"), vec!["c", "c", "many", "top"]),
+            0 => (
+                format!("SELECT {column} AS c, count(*) AS many, max({key}) AS top FROM {name} GROUP BY {column}"),
+                vec!["c", "c", "many", "top"],
+            ),
             1 => (format!("SELECT DISTINCT {column} AS c, {key} AS k FROM {name}"), vec!["c", "k"]),
-            2 => (format!("SELECT {} AS c, {key} AS k FROM {name} UNION ALL SELECT {theirs}, 1 FROM {other}", near.own), vec!["c", "k"]),
+            2 => (
+                format!("SELECT {} AS c, {key} AS k FROM {name} UNION ALL SELECT {theirs}, 1 FROM {other}", near.own),
+                vec!["c", "k"],
+            ),
             3 => {
                 let operator = self.dice.pick(&["UNION", "EXCEPT", "INTERSECT"]);
                 (format!("SELECT {} AS c FROM {name} {operator} SELECT {theirs} FROM {other}", near.own), vec!["c"])
             }
-            4 => (format!("SELECT {key} AS k, {column} AS c, count(*) OVER (PARTITION BY {column}) AS many FROM {name}"), vec!["k", "c", "c", "many"]),
-            5 => (format!("SELECT {column} AS c, count(*) AS many, sum(count(*)) OVER () AS total FROM {name} GROUP BY {column}"), vec!["c", "many"]),
-            6 => (format!("SELECT t.{key} AS k, o.{theirs} AS c FROM {name} t LEFT JOIN {other} o ON o.{theirs} = t.{}", near.own), vec!["k", "c"]),
-            _ => (format!("SELECT {} AS c, {key} AS k FROM {name} WHERE {bound}", self.expression(table, "")), vec!["c", "k"]),
+            4 => (
+                format!("SELECT {key} AS k, {column} AS c, count(*) OVER (PARTITION BY {column}) AS many FROM {name}"),
+                vec!["k", "c", "c", "many"],
+            ),
+            5 => (
+                format!(
+                    "SELECT {column} AS c, count(*) AS many, sum(count(*)) OVER () AS total FROM {name} GROUP BY {column}"
+                ),
+                vec!["c", "many"],
+            ),
+            6 => (
+                format!(
+                    "SELECT t.{key} AS k, o.{theirs} AS c FROM {name} t LEFT JOIN {other} o ON o.{theirs} = t.{}",
+                    near.own
+                ),
+                vec!["k", "c"],
+            ),
+            _ => (
+                format!("SELECT {} AS c, {key} AS k FROM {name} WHERE {bound}", self.expression(table, "")),
+                vec!["c", "k"],
+            ),
         };
         let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
         // Values can be looked up only in what has no parameters.
-        let filter = if inner.contains('?') { format!("q.{} IS NOT NULL", columns[0]) } else { self.filter_of(&format!("({inner})"), "q.", &columns)? };
+        let filter = if inner.contains('?') {
+            format!("q.{} IS NOT NULL", columns[0])
+        } else {
+            self.filter_of(&format!("({inner})"), "q.", &columns)?
+        };
         Some(if self.dice.percent(75) {
             format!("SELECT * FROM ({inner}) AS q WHERE {filter}")
         } else {
@@ -287,7 +355,10 @@ impl Maker<'_> {
                 "WITH {name}(k, c) AS (SELECT {}, {} FROM {} WHERE {bound}), y AS (SELECT k FROM {name} WHERE k IS NOT NULL) SELECT * FROM y WHERE k IN (SELECT c FROM {name})",
                 columns[0], columns[1], other.name
             ),
-            _ => format!("SELECT * FROM (WITH {name} AS (SELECT * FROM {} WHERE {bound}) SELECT * FROM {name}) AS q", other.name),
+            _ => format!(
+                "SELECT * FROM (WITH {name} AS (SELECT * FROM {} WHERE {bound}) SELECT * FROM {name}) AS q",
+                other.name
+            ),
         })
     }
 
@@ -323,7 +394,10 @@ impl Maker<'_> {
         let bound = self.condition(table, "a.");
         Some(match self.dice.below(4) {
             0 => format!("SELECT * FROM {name} a WHERE (a.{key}, a.{column}) = ({one}, {two})"),
-            1 => format!("SELECT * FROM {name} a WHERE (a.{key}, a.{column}) IN (VALUES ({one}, {two}), ({}, {two}))", self.put_integer()),
+            1 => format!(
+                "SELECT * FROM {name} a WHERE (a.{key}, a.{column}) IN (VALUES ({one}, {two}), ({}, {two}))",
+                self.put_integer()
+            ),
             2 => format!(
                 "SELECT a.{key} FROM {name} a WHERE {bound} AND (a.{}, 1) IN (SELECT b.{}, 1 FROM {} b WHERE {})",
                 near.own,
@@ -350,26 +424,39 @@ impl Maker<'_> {
         Some(match self.dice.below(3) {
             0 => format!("SELECT * FROM {name} WHERE {key} IN (SELECT value FROM json_each({list}))"),
             1 => format!("SELECT a.*, j.key AS place FROM json_each({list}) j JOIN {name} a ON a.{key} = j.value"),
-            _ => format!("SELECT j.value, EXISTS (SELECT 1 FROM {name} a WHERE a.{key} = j.value) AS there FROM json_each({list}) AS j"),
+            _ => format!(
+                "SELECT j.value, EXISTS (SELECT 1 FROM {name} a WHERE a.{key} = j.value) AS there FROM json_each({list}) AS j"
+            ),
         })
     }
 
     /// The same table by other spellings.
     fn spelled(&mut self, table: &Table) -> Option<String> {
-        let (name, key, column) = (in_quotes(&table.name), in_quotes(&table.key[0]), in_quotes(&self.any_column(table)));
+        let (name, key, column) =
+            (in_quotes(&table.name), in_quotes(&table.key[0]), in_quotes(&self.any_column(table)));
         let found = self.existing(&table.name, &table.key[..1])?;
         let value = self.put(&found[0]);
         let text = found.first().map(literal).filter(|text| text.starts_with('\'') && !text.contains(['"', '\0']));
         Some(match self.dice.below(5) {
             0 => format!("SELECT {name}.{key}, {name}.{column} FROM {name} WHERE {name}.{key} = {value}"),
             1 => format!("SELECT main.{name}.{column} FROM main.{name} WHERE main.{name}.{key} IS {value}"),
-            2 => format!("SELECT \"a b\".{column} AS \"x y\" FROM {} AS \"a b\" WHERE \"A B\".{key} == {value}", table.name.to_uppercase()),
+            2 => format!(
+                "SELECT \"a b\".{column} AS \"x y\" FROM {} AS \"a b\" WHERE \"A B\".{key} == {value}",
+                table.name.to_uppercase()
+            ),
             3 => match text {
                 // What is no column is a text.
-                Some(text) => format!("SELECT {column} FROM {name} WHERE {key} = \"{}\"", text.trim_matches('\'').replace("''", "'")),
+                Some(text) => format!(
+                    "SELECT {column} FROM {name} WHERE {key} = \"{}\"",
+                    text.trim_matches('\'').replace("''", "'")
+                ),
                 None => format!("SELECT {column} FROM {name} WHERE {value} = {key}"),
             },
-            _ => format!("SELECT {column} FROM {name} WHERE {key} = CAST({value} AS {}) OR {key} = {}", self.dice.pick(&["TEXT", "INTEGER", "NUMERIC"]), quoted("none such")),
+            _ => format!(
+                "SELECT {column} FROM {name} WHERE {key} = CAST({value} AS {}) OR {key} = {}",
+                self.dice.pick(&["TEXT", "INTEGER", "NUMERIC"]),
+                quoted("none such")
+            ),
         })
     }
 }

@@ -36,8 +36,16 @@ impl Maker<'_> {
                 "UPDATE {name} SET {column} = q.most FROM (SELECT b.{} AS c, max(b.{of}) AS most FROM {other} b LEFT JOIN {} c ON c.{} = b.{} GROUP BY b.{}) AS q WHERE q.c = {name}.{} AND {bound}",
                 near.theirs, far.other.name, far.theirs, far.own, near.theirs, near.own
             ),
-            1 => format!("UPDATE {name} SET {column} = q.many FROM (SELECT count(*) AS many FROM {other} b WHERE {}) AS q WHERE {bound}", self.condition(&near.other, "b.")),
-            _ => format!("UPDATE {name} AS z SET {column} = (SELECT count(*) FROM {other} b WHERE b.{} = z.{}) WHERE {}", near.theirs, near.own, self.condition(table, "z.")),
+            1 => format!(
+                "UPDATE {name} SET {column} = q.many FROM (SELECT count(*) AS many FROM {other} b WHERE {}) AS q WHERE {bound}",
+                self.condition(&near.other, "b.")
+            ),
+            _ => format!(
+                "UPDATE {name} AS z SET {column} = (SELECT count(*) FROM {other} b WHERE b.{} = z.{}) WHERE {}",
+                near.theirs,
+                near.own,
+                self.condition(table, "z.")
+            ),
         })
     }
 
@@ -57,11 +65,18 @@ impl Maker<'_> {
         let target = self.dice.choose(&table.unique).map_or_else(|| table.key.clone(), Clone::clone);
         let set = self.dice.choose(&columns)?.name.clone();
         let upsert = match self.dice.below(3) {
-            0 if verb == "INSERT" && !target.contains(&"rowid".to_owned()) => format!(" ON CONFLICT ({}) DO UPDATE SET {set} = excluded.{set}", target.join(", ")),
+            0 if verb == "INSERT" && !target.contains(&"rowid".to_owned()) => {
+                format!(" ON CONFLICT ({}) DO UPDATE SET {set} = excluded.{set}", target.join(", "))
+            }
             1 if verb == "INSERT" => " ON CONFLICT DO NOTHING".into(),
             _ => String::new(),
         };
-        Some(format!("{verb} INTO {name} ({}) SELECT {} FROM {name} z WHERE {}{order}{upsert}", names.join(", "), parts.join(", "), self.condition(table, "z.")))
+        Some(format!(
+            "{verb} INTO {name} ({}) SELECT {} FROM {name} z WHERE {}{order}{upsert}",
+            names.join(", "),
+            parts.join(", "),
+            self.condition(table, "z.")
+        ))
     }
 
     /// Several rows, of which some have the keys of different rows that there are.
@@ -106,11 +121,19 @@ impl Maker<'_> {
         let bound = self.condition(table, "");
         let returning = self.returning(table);
         Some(match self.dice.below(4) {
-            0 => format!("{verb} {name} SET {0} = {0} {1} WHERE {bound}{returning}", key[0], self.dice.pick(&["+ 1", "- 1", "|| 'x'", "* 1.0"])),
+            0 => format!(
+                "{verb} {name} SET {0} = {0} {1} WHERE {bound}{returning}",
+                key[0],
+                self.dice.pick(&["+ 1", "- 1", "|| 'x'", "* 1.0"])
+            ),
             1 => {
                 let found = self.existing(name, &key)?;
                 let values: Vec<String> = found.iter().map(|value| self.put(value)).collect();
-                let set = if key.len() == 1 { format!("{} = {}", key[0], values[0]) } else { format!("({}) = ({})", key.join(", "), values.join(", ")) };
+                let set = if key.len() == 1 {
+                    format!("{} = {}", key[0], values[0])
+                } else {
+                    format!("({}) = ({})", key.join(", "), values.join(", "))
+                };
                 format!("{verb} {name} SET {set} WHERE {bound}{returning}")
             }
             _ => {
@@ -131,8 +154,16 @@ impl Maker<'_> {
         let bound = self.condition(table, "");
         let returning = self.returning(table);
         Some(match self.dice.below(2) {
-            0 => format!("DELETE FROM {name} WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {other} b WHERE b.{} = {name}.{}){returning}", near.theirs, near.own),
-            _ => format!("DELETE FROM {name} WHERE {} IN (SELECT b.{} FROM {other} b WHERE {}){returning}", near.own, near.theirs, self.condition(&near.other, "b.")),
+            0 => format!(
+                "DELETE FROM {name} WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {other} b WHERE b.{} = {name}.{}){returning}",
+                near.theirs, near.own
+            ),
+            _ => format!(
+                "DELETE FROM {name} WHERE {} IN (SELECT b.{} FROM {other} b WHERE {}){returning}",
+                near.own,
+                near.theirs,
+                self.condition(&near.other, "b.")
+            ),
         })
     }
 
@@ -144,9 +175,23 @@ impl Maker<'_> {
         let view = self.dice.choose(&self.model.views).cloned();
         let value = match view {
             Some(view) if self.dice.percent(40) => {
-                format!("(SELECT max(v.{}) FROM {} v WHERE v.{} = {}.{})", self.dice.choose(&view.columns)?, view.name, view.columns[0], table.name, near.own)
+                format!(
+                    "(SELECT max(v.{}) FROM {} v WHERE v.{} = {}.{})",
+                    self.dice.choose(&view.columns)?,
+                    view.name,
+                    view.columns[0],
+                    table.name,
+                    near.own
+                )
             }
-            _ => format!("(SELECT {}({of}) FROM {} b WHERE b.{} = {}.{})", self.dice.pick(&["max", "min", "count"]), near.other.name, near.theirs, table.name, near.own),
+            _ => format!(
+                "(SELECT {}({of}) FROM {} b WHERE b.{} = {}.{})",
+                self.dice.pick(&["max", "min", "count"]),
+                near.other.name,
+                near.theirs,
+                table.name,
+                near.own
+            ),
         };
         let bound = self.condition(table, "");
         Some(format!("UPDATE {} SET {column} = {value} WHERE {bound}", table.name))
@@ -161,9 +206,12 @@ impl Maker<'_> {
         let key = table.key[0].clone();
         if table.counts && self.dice.percent(50) {
             // The highest rows go, and new ones come without a key.
-            let found = self.oracle.rows(&format!("SELECT {key} FROM {name} ORDER BY {key} DESC LIMIT 1 OFFSET {}", self.dice.below(4)));
+            let found = self
+                .oracle
+                .rows(&format!("SELECT {key} FROM {name} ORDER BY {key} DESC LIMIT 1 OFFSET {}", self.dice.below(4)));
             let top = found.into_iter().next()?.into_iter().next()?;
-            let columns: Vec<Column> = table.writable().into_iter().filter(|column| !table.key.contains(&column.name)).cloned().collect();
+            let columns: Vec<Column> =
+                table.writable().into_iter().filter(|column| !table.key.contains(&column.name)).cloned().collect();
             let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
             let rows = self.rows_for(&table, &columns, 2);
             return Some(vec![
@@ -174,7 +222,8 @@ impl Maker<'_> {
         }
         let near = self.link(&table)?;
         let row = self.existing(name, &table.key)?;
-        let found: Vec<String> = table.key.iter().zip(&row).map(|(column, value)| format!("{column} IS {}", literal(value))).collect();
+        let found: Vec<String> =
+            table.key.iter().zip(&row).map(|(column, value)| format!("{column} IS {}", literal(value))).collect();
         let (found, other) = (found.join(" AND "), &near.other.name);
         let column = self.dice.choose(&table.writable()).cloned().cloned()?;
         let value = self.value(&table, &column);
@@ -188,8 +237,14 @@ impl Maker<'_> {
                 column.name,
                 literal(&value)
             )),
-            plain(format!("DELETE FROM {other} WHERE {} IN (SELECT {} FROM {name} WHERE {found})", near.theirs, near.own)),
-            plain(format!("SELECT count(*) AS many FROM {other} WHERE {} IN (SELECT {} FROM {name} WHERE {found})", near.theirs, near.own)),
+            plain(format!(
+                "DELETE FROM {other} WHERE {} IN (SELECT {} FROM {name} WHERE {found})",
+                near.theirs, near.own
+            )),
+            plain(format!(
+                "SELECT count(*) AS many FROM {other} WHERE {} IN (SELECT {} FROM {name} WHERE {found})",
+                near.theirs, near.own
+            )),
         ];
         if self.dice.percent(40) {
             made.insert(0, plain("PRAGMA defer_foreign_keys = on".into()));

@@ -53,13 +53,30 @@ impl Maker<'_> {
     }
 
     pub fn rows_for(&mut self, table: &Table, columns: &[Column], count: usize) -> String {
-        let rows: Vec<String> = (0..count).map(|_| format!("({})", columns.iter().map(|column| self.put_value(table, column)).collect::<Vec<_>>().join(", "))).collect();
+        let rows: Vec<String> = (0..count)
+            .map(|_| {
+                format!(
+                    "({})",
+                    columns.iter().map(|column| self.put_value(table, column)).collect::<Vec<_>>().join(", ")
+                )
+            })
+            .collect();
         rows.join(", ")
     }
 
     pub fn insert(&mut self, table: &Table) -> Option<String> {
         let name = &table.name;
-        let verb = self.dice.pick(&["INSERT", "INSERT", "INSERT", "INSERT", "INSERT OR IGNORE", "INSERT OR REPLACE", "REPLACE", "INSERT OR ABORT", "INSERT OR FAIL"]);
+        let verb = self.dice.pick(&[
+            "INSERT",
+            "INSERT",
+            "INSERT",
+            "INSERT",
+            "INSERT OR IGNORE",
+            "INSERT OR REPLACE",
+            "REPLACE",
+            "INSERT OR ABORT",
+            "INSERT OR FAIL",
+        ]);
         let verb = if verb.contains("REPLACE") && table.replaces_unchecked() { "INSERT" } else { verb };
         let mut columns = self.insert_columns(table);
         if columns.is_empty() || self.dice.percent(3) {
@@ -70,17 +87,28 @@ impl Maker<'_> {
             let from = self.table()?;
             let mut parts: Vec<String> = Vec::new();
             for column in &columns {
-                let part = if self.dice.percent(50) { self.put_value(table, column) } else { self.expression(&from, "z.") };
+                let part =
+                    if self.dice.percent(50) { self.put_value(table, column) } else { self.expression(&from, "z.") };
                 parts.push(part);
             }
-            let condition = if self.narrow { format!(" WHERE {}", self.by_key(&from, "z.")) } else { self.where_clause(&from, "z.") };
+            let condition = if self.narrow {
+                format!(" WHERE {}", self.by_key(&from, "z."))
+            } else {
+                self.where_clause(&from, "z.")
+            };
             let order = total_order(&mut self.dice, parts.len());
-            format!("SELECT {} FROM {} z{}{order} LIMIT 5", parts.join(", "), from.name, if condition.is_empty() { " WHERE 1".into() } else { condition })
+            format!(
+                "SELECT {} FROM {} z{}{order} LIMIT 5",
+                parts.join(", "),
+                from.name,
+                if condition.is_empty() { " WHERE 1".into() } else { condition }
+            )
         } else {
             let count = self.dice.between(1, 3);
             format!("VALUES {}", self.rows_for(table, &columns, count))
         };
-        let upsert = if verb == "INSERT" && self.dice.percent(40) { self.upsert(table, &mut columns) } else { String::new() };
+        let upsert =
+            if verb == "INSERT" && self.dice.percent(40) { self.upsert(table, &mut columns) } else { String::new() };
         Some(format!("{verb} INTO {name} ({names}) {source}{upsert}{}", self.returning(table)))
     }
 
@@ -100,7 +128,11 @@ impl Maker<'_> {
             2 => self.expression(table, &format!("{}.", table.name)),
             _ => self.put_value(table, &column),
         };
-        let condition = if self.dice.percent(30) { format!(" WHERE excluded.{0} IS NOT {1}.{0}", column.name, table.name) } else { String::new() };
+        let condition = if self.dice.percent(30) {
+            format!(" WHERE excluded.{0} IS NOT {1}.{0}", column.name, table.name)
+        } else {
+            String::new()
+        };
         format!(" ON CONFLICT{target} DO UPDATE SET {} = {value}{condition}", column.name)
     }
 
@@ -140,17 +172,35 @@ impl Maker<'_> {
 
     fn update(&mut self) -> Option<String> {
         let table = self.table()?;
-        let verb = self.dice.pick(&["UPDATE", "UPDATE", "UPDATE", "UPDATE", "UPDATE OR IGNORE", "UPDATE OR REPLACE", "UPDATE OR FAIL"]);
+        let verb = self.dice.pick(&[
+            "UPDATE",
+            "UPDATE",
+            "UPDATE",
+            "UPDATE",
+            "UPDATE OR IGNORE",
+            "UPDATE OR REPLACE",
+            "UPDATE OR FAIL",
+        ]);
         let verb = if verb.contains("REPLACE") && table.replaces_unchecked() { "UPDATE" } else { verb };
         let name = &table.name;
         if self.dice.percent(12) {
             // One source row for each row of the target: which of several would count is not defined.
             let other = self.table()?;
             let column = self.dice.choose(&table.writable()).map(|column| column.name.clone())?;
-            let (source, link) = (self.dice.choose(&other.columns)?.name.clone(), self.dice.choose(&table.columns)?.name.clone());
-            let fits = if other.key.len() == 1 { format!("o.{} = {name}.{link}", other.key[0]) } else { self.by_key(&other, "o.") };
-            let condition = if self.narrow { format!(" AND {}", self.by_key(&table, &format!("{name}."))) } else { String::new() };
-            return Some(format!("{verb} {name} SET {column} = o.{source} FROM {} o WHERE {fits}{condition}{}", other.name, self.returning(&table)));
+            let (source, link) =
+                (self.dice.choose(&other.columns)?.name.clone(), self.dice.choose(&table.columns)?.name.clone());
+            let fits = if other.key.len() == 1 {
+                format!("o.{} = {name}.{link}", other.key[0])
+            } else {
+                self.by_key(&other, "o.")
+            };
+            let condition =
+                if self.narrow { format!(" AND {}", self.by_key(&table, &format!("{name}."))) } else { String::new() };
+            return Some(format!(
+                "{verb} {name} SET {column} = o.{source} FROM {} o WHERE {fits}{condition}{}",
+                other.name,
+                self.returning(&table)
+            ));
         }
         let assignments = self.assignments(&table)?;
         Some(format!("{verb} {name} SET {assignments}{}{}", self.where_clause(&table, ""), self.returning(&table)))
@@ -159,7 +209,10 @@ impl Maker<'_> {
     fn delete(&mut self) -> Option<String> {
         let table = self.table()?;
         let condition = if self.dice.percent(70) {
-            format!(" WHERE {}", if self.dice.percent(60) { self.by_key(&table, "") } else { self.condition(&table, "") })
+            format!(
+                " WHERE {}",
+                if self.dice.percent(60) { self.by_key(&table, "") } else { self.condition(&table, "") }
+            )
         } else {
             self.where_clause(&table, "")
         };
@@ -182,16 +235,30 @@ impl Maker<'_> {
         let table = self.dice.choose(&self.model.searches).cloned()?;
         self.begin(true);
         let row = self.dice.between(1, 8);
-        let matched = quoted(self.dice.pick(&["red", "blue OR green", "gree*", "a : red", "\"red green\"", "NEAR(red blue)", "red NOT blue"]));
+        let matched = quoted(self.dice.pick(&[
+            "red",
+            "blue OR green",
+            "gree*",
+            "a : red",
+            "\"red green\"",
+            "NEAR(red blue)",
+            "red NOT blue",
+        ]));
         let sql = match self.dice.below(12) {
             0..=2 => format!("INSERT INTO {table} (a, b) VALUES ({}, {})", self.words(), self.words()),
             3 => format!("INSERT INTO {table} (rowid, a, b) VALUES ({row}, {}, {})", self.words(), self.words()),
-            4 => format!("INSERT OR REPLACE INTO {table} (rowid, a, b) VALUES ({row}, {}, {})", self.words(), self.words()),
+            4 => format!(
+                "INSERT OR REPLACE INTO {table} (rowid, a, b) VALUES ({row}, {}, {})",
+                self.words(),
+                self.words()
+            ),
             5 => format!("UPDATE {table} SET a = {} WHERE rowid = {row}", self.words()),
             6 => format!("DELETE FROM {table} WHERE rowid = {row}"),
             7 => format!("DELETE FROM {table} WHERE {table} MATCH {matched}"),
             8 => format!("SELECT count(*), min(rowid) FROM {table} WHERE a MATCH 'red'"),
-            9 => format!("SELECT rowid, highlight({table}, 0, '<', '>'), snippet({table}, 1, '[', ']', '…', 3) FROM {table} WHERE {table} MATCH {matched} ORDER BY rowid"),
+            9 => format!(
+                "SELECT rowid, highlight({table}, 0, '<', '>'), snippet({table}, 1, '[', ']', '…', 3) FROM {table} WHERE {table} MATCH {matched} ORDER BY rowid"
+            ),
             _ => format!("SELECT rowid, * FROM {table} WHERE {table} MATCH {matched} ORDER BY rowid"),
         };
         Some(Made { searches: true, ..self.end_ordered(sql) })
@@ -199,7 +266,8 @@ impl Maker<'_> {
 
     fn words(&mut self) -> String {
         let count = self.dice.between(1, 4);
-        let words: Vec<&str> = (0..count).map(|_| self.dice.pick(&["red", "green", "blue", "éclair", "Red", "greenish"])).collect();
+        let words: Vec<&str> =
+            (0..count).map(|_| self.dice.pick(&["red", "green", "blue", "éclair", "Red", "greenish"])).collect();
         self.put(&Value::Text(words.join(" ")))
     }
 }

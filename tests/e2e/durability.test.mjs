@@ -15,27 +15,44 @@ async function start(options = {}) {
   return gateway;
 }
 
-/** Lets workers write one thing after the other until workerd is gone. `acknowledged` fills with what was answered 200. */
-function writeUntilKilled(agent, acknowledged) {
+/** Lets workers write one thing after the other until `kill()`. `acknowledged` fills with what was answered 200. */
+function writeUntilKilled(gateway, agent, acknowledged) {
   const kinds = {
     DB: (name) => agent.sql('INSERT INTO things (name) VALUES (?)', [name]),
     CACHE: (name) => agent.put(name, name),
     FILES: (name) => agent.putObject(name, name),
   };
+  let killed = false;
   const work = async (store, worker) => {
     for (let number = 0; ; number += 1) {
       const name = `${store}-${worker}-${number}`;
       let answer;
       try {
         answer = await kinds[store](name);
-      } catch {
-        return;
+      } catch (error) {
+        // Only the kill may break a connection.
+        if (killed) return;
+        throw new Error(`${name} was broken off before the kill`, { cause: error });
       }
       assert.equal(answer.status, 200, answer.text);
       acknowledged.push({ store, name, position: Number(answer.headers.get('operation')) });
     }
   };
-  return Promise.all(Object.keys(kinds).flatMap((store) => [work(store, 1), work(store, 2)]));
+  const workers = Promise.all(Object.keys(kinds).flatMap((store) => [work(store, 1), work(store, 2)]));
+  return {
+    workers,
+    kill: async () => {
+      killed = true;
+      await gateway.kill();
+      await workers;
+    },
+  };
+}
+
+/** Waits for five acknowledged writes of each kind, and tells how many there are when they do not come. */
+async function someOfEach(acknowledged) {
+  const count = () => Object.fromEntries(['DB', 'CACHE', 'FILES'].map((store) => [store, acknowledged.filter((one) => one.store === store).length]));
+  await until(() => Object.values(count()).every((number) => number >= 5), 'five writes of each kind', { state: count });
 }
 
 /** Every acknowledged operation stands in the report, done, in its mode; a planned one with what it would change. */
@@ -67,10 +84,9 @@ describe('a kill of workerd', () => {
       const acknowledged = [];
       const agent = agentOf(gateway, run.token);
       const namedByRound = { ...agent, sql: (sql, [name]) => agent.sql(sql, [`r${round}-${name}`]), put: (name) => agent.put(`r${round}-${name}`, name), putObject: (name) => agent.putObject(`r${round}-${name}`, name) };
-      const work = writeUntilKilled(namedByRound, acknowledged);
-      await until(() => ['DB', 'CACHE', 'FILES'].every((store) => acknowledged.filter((one) => one.store === store).length >= 5), 'some writes of each kind');
-      await gateway.kill();
-      await work;
+      const writing = writeUntilKilled(gateway, namedByRound, acknowledged);
+      await Promise.race([someOfEach(acknowledged), writing.workers]);
+      await writing.kill();
       await gateway.restart();
       all.push(...acknowledged.map((one) => ({ ...one, name: `r${round}-${one.name}`, body: one.name })));
 
@@ -97,10 +113,9 @@ describe('a kill of workerd', () => {
   test('in the middle of a live run loses nothing that was acknowledged', async () => {
     const run = await openRun(gateway, { mode: 'live' });
     const acknowledged = [];
-    const work = writeUntilKilled(agentOf(gateway, run.token), acknowledged);
-    await until(() => ['DB', 'CACHE', 'FILES'].every((store) => acknowledged.filter((one) => one.store === store).length >= 5), 'some writes of each kind');
-    await gateway.kill();
-    await work;
+    const writing = writeUntilKilled(gateway, agentOf(gateway, run.token), acknowledged);
+    await Promise.race([someOfEach(acknowledged), writing.workers]);
+    await writing.kill();
     await gateway.restart();
 
     assert.equal((await statusOf(gateway, run)).mode, 'live');

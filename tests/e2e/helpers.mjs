@@ -58,12 +58,12 @@ export function assertProblem(answer, status, code, { remedy = true, about = '' 
 }
 
 /** Waits for a condition, not for a time; fails when it does not come true. */
-export async function until(condition, what, patience = 30_000) {
+export async function until(condition, what, { patience = 30_000, state } = {}) {
   const deadline = Date.now() + patience;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (Date.now() > deadline) throw new Error(`this did not come true: ${what}`);
+    if (Date.now() > deadline) throw new Error(`this did not come true: ${what}${state ? ` (${JSON.stringify(state())})` : ''}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }

@@ -94,7 +94,9 @@ impl Gateway {
             .spawn()
             .expect("node is installed");
         let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("its output is piped")).read_line(&mut line).expect("its output is text");
+        BufReader::new(process.stdout.take().expect("its output is piped"))
+            .read_line(&mut line)
+            .expect("its output is text");
         let places = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the gateway did not start: {line}"));
         let http = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
         Self { vars: vars.clone(), process, places, http }
@@ -107,7 +109,8 @@ impl Gateway {
 
     /// Opens a run of an agent in this mode.
     pub fn open_run(&self, mode: &str) -> Run {
-        let answer = self.post(&format!("{}/v1/runs", self.places.url), Some(&self.places.agent), &json!({"mode": mode}));
+        let answer =
+            self.post(&format!("{}/v1/runs", self.places.url), Some(&self.places.agent), &json!({"mode": mode}));
         serde_json::from_value(answer).expect("a run is opened")
     }
 
@@ -124,7 +127,11 @@ impl Gateway {
             [one] => one.to_json(),
             several => json!({"batch": several.iter().map(Bound::to_json).collect::<Vec<_>>()}),
         };
-        let mut answer = self.post(&format!("{}/client/v4/accounts/{}/d1/database/DB/raw", self.places.url, self.places.account), Some(&run.token), &body);
+        let mut answer = self.post(
+            &format!("{}/client/v4/accounts/{}/d1/database/DB/raw", self.places.url, self.places.account),
+            Some(&run.token),
+            &body,
+        );
         if answer["success"] == true {
             return Ok(serde_json::from_value(answer["result"].take()).expect("a result has the form of /raw"));
         }
@@ -153,7 +160,8 @@ impl Gateway {
     }
 
     fn target(&self, operation: &str, input: &Value) -> Result<Value, String> {
-        let mut answer = self.post(&self.places.backdoor, None, &json!({"store": "DB", "operation": operation, "input": input}));
+        let mut answer =
+            self.post(&self.places.backdoor, None, &json!({"store": "DB", "operation": operation, "input": input}));
         match answer["error"].as_str() {
             Some(error) => Err(error.to_owned()),
             None => Ok(answer["result"].take()),

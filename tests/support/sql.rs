@@ -5,16 +5,24 @@
 pub fn words(sql: &str) -> Vec<String> {
     let characters: Vec<char> = sql.chars().collect();
     let at = |index: usize| characters.get(index).copied().unwrap_or('\0');
-    let part = |from: usize, to: usize| characters.get(from..to.min(characters.len())).unwrap_or_default().iter().collect::<String>();
-    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == '$' || !character.is_ascii();
-    let run = |from: usize, holds: &dyn Fn(char) -> bool| (from..characters.len()).find(|index| !holds(at(*index))).unwrap_or(characters.len());
+    let part = |from: usize, to: usize| {
+        characters.get(from..to.min(characters.len())).unwrap_or_default().iter().collect::<String>()
+    };
+    let is_name = |character: char| {
+        character.is_ascii_alphanumeric() || character == '_' || character == '$' || !character.is_ascii()
+    };
+    let run = |from: usize, holds: &dyn Fn(char) -> bool| {
+        (from..characters.len()).find(|index| !holds(at(*index))).unwrap_or(characters.len())
+    };
     let mut words = Vec::new();
     let mut here = 0;
     while here < characters.len() {
         let start = here;
         here = match (at(here), at(here + 1)) {
             ('-', '-') => run(here, &|character| character != '\n'),
-            ('/', '*') => (here + 2..characters.len()).find(|index| at(*index) == '*' && at(*index + 1) == '/').map_or(characters.len(), |index| index + 2),
+            ('/', '*') => (here + 2..characters.len())
+                .find(|index| at(*index) == '*' && at(*index + 1) == '/')
+                .map_or(characters.len(), |index| index + 2),
             (quote @ ('\'' | '"' | '`'), _) => {
                 let mut end = here + 1;
                 while end < characters.len() && (at(end) != quote || at(end + 1) == quote) {

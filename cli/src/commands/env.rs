@@ -35,8 +35,7 @@ struct Trouble {
 const PREFLIGHT_SECONDS: u64 = 300;
 
 /// The tables of people, and whether one of them holds wrangler's migrations.
-const TABLES: &str =
-    r"SELECT count(*), sum(name = 'd1_migrations') FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE '\_cf\_%' ESCAPE '\'";
+const TABLES: &str = r"SELECT count(*), sum(name = 'd1_migrations') FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name NOT LIKE '\_cf\_%' ESCAPE '\'";
 /// The newest of wrangler's migrations.
 const MIGRATION: &str = "SELECT name FROM d1_migrations ORDER BY id DESC LIMIT 1";
 
@@ -69,7 +68,11 @@ impl Env {
         let health = gateway.probe("/health")?;
         if health.status != 200 {
             found.trouble(
-                format!("The gateway does not say that it is healthy ({}): {}", health.status, text(&health.body, "detail")),
+                format!(
+                    "The gateway does not say that it is healthy ({}): {}",
+                    health.status,
+                    text(&health.body, "detail")
+                ),
                 match text(&health.body, "remedy") {
                     "" => "An operator must look at its log.",
                     remedy => remedy,
@@ -107,7 +110,10 @@ fn readiness(gateway: &Gateway, found: &mut Found) -> Value {
         }
     };
     let Some(checks) = answer.body.get("checks").and_then(Value::as_object) else {
-        found.trouble(format!("Readiness is not known ({}): {}", answer.status, text(&answer.body, "detail")), text(&answer.body, "remedy"));
+        found.trouble(
+            format!("Readiness is not known ({}): {}", answer.status, text(&answer.body, "detail")),
+            text(&answer.body, "remedy"),
+        );
         return Value::Null;
     };
     for (name, _) in checks.iter().filter(|(_, state)| state.as_str() != Some("ok")) {
@@ -152,7 +158,9 @@ fn stores(gateway: &Gateway, about: &Value, found: &mut Found) -> Vec<Value> {
     if !stores.iter().any(|store| text(store, "kind") == "d1") {
         return stores;
     }
-    let run = match gateway.open_run(&json!({"mode": "dry_run", "labels": {"purpose": "preflight"}, "expires_in": PREFLIGHT_SECONDS})) {
+    let run = match gateway
+        .open_run(&json!({"mode": "dry_run", "labels": {"purpose": "preflight"}, "expires_in": PREFLIGHT_SECONDS}))
+    {
         Ok(run) => run,
         Err(failure) => {
             found.failure("Tables and migrations were not read", failure);
@@ -174,7 +182,14 @@ fn stores(gateway: &Gateway, about: &Value, found: &mut Found) -> Vec<Value> {
         }
     }
     if let Err(failure) = inside.close_run(text(&run, "id")) {
-        found.failure(&format!("The preflight's run {} was not closed; it ends by itself after {}", text(&run, "id"), count(PREFLIGHT_SECONDS, "second")), failure);
+        found.failure(
+            &format!(
+                "The preflight's run {} was not closed; it ends by itself after {}",
+                text(&run, "id"),
+                count(PREFLIGHT_SECONDS, "second")
+            ),
+            failure,
+        );
     }
     stores
 }
@@ -182,13 +197,23 @@ fn stores(gateway: &Gateway, about: &Value, found: &mut Found) -> Vec<Value> {
 fn level(gateway: &Gateway, account: &str, database: &str) -> Outcome<(u64, Value)> {
     let first_row = |sql: &str| -> Outcome<Vec<Value>> {
         let answered = gateway.raw(account, database, &[json!({ "sql": sql })])?;
-        Ok(answered.first().and_then(|result| result.pointer("/results/rows/0")).and_then(Value::as_array).cloned().unwrap_or_default())
+        Ok(answered
+            .first()
+            .and_then(|result| result.pointer("/results/rows/0"))
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default())
     };
     let row = first_row(TABLES)?;
     let cell = |at: usize| row.get(at).and_then(Value::as_u64).unwrap_or_default();
     let migration = if cell(1) == 1 {
         let unlike = |failure: Failure| match failure.code.as_str() {
-            "sql_error" => Failure { remedy: "Its table d1_migrations is not what wrangler makes; rename it if something else is kept there.".to_owned(), ..failure },
+            "sql_error" => Failure {
+                remedy:
+                    "Its table d1_migrations is not what wrangler makes; rename it if something else is kept there."
+                        .to_owned(),
+                ..failure
+            },
             _ => failure,
         };
         first_row(MIGRATION).map_err(unlike)?.into_iter().next().unwrap_or_default()
@@ -219,14 +244,22 @@ fn wrangler_logins() -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let configured = std::env::var_os("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
     let folders = [home.join(".wrangler"), configured.join(".wrangler"), home.join("Library/Preferences/.wrangler")];
-    let logged_in = |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| text.contains("oauth_token") || text.contains("refresh_token") || text.contains("api_token"));
+    let logged_in = |file: &Path| {
+        std::fs::read_to_string(file).is_ok_and(|text| {
+            text.contains("oauth_token") || text.contains("refresh_token") || text.contains("api_token")
+        })
+    };
     folders.into_iter().map(|folder| folder.join("config/default.toml")).filter(|file| logged_in(file)).collect()
 }
 
 fn shown(document: &Value) -> String {
     let mut said = format!("Environment: {}\n", text(document, "environment"));
     let (about, key) = (document.get("gateway").unwrap_or(&Value::Null), document.get("key").unwrap_or(&Value::Null));
-    let role = if text(key, "role").is_empty() { "not accepted".to_owned() } else { format!("{} ({})", shown_of(key, "name"), shown_of(key, "role")) };
+    let role = if text(key, "role").is_empty() {
+        "not accepted".to_owned()
+    } else {
+        format!("{} ({})", shown_of(key, "name"), shown_of(key, "role"))
+    };
     let version = match text(about, "version") {
         "" => String::new(),
         version => {
@@ -236,7 +269,11 @@ fn shown(document: &Value) -> String {
         }
     };
     let mut rows = vec![
-        vec!["  Project".to_owned(), line(document.get("project").and_then(Value::as_str).unwrap_or("no dryrun.toml here or above")).into_owned()],
+        vec![
+            "  Project".to_owned(),
+            line(document.get("project").and_then(Value::as_str).unwrap_or("no dryrun.toml here or above"))
+                .into_owned(),
+        ],
         vec!["  Gateway".to_owned(), format!("{}{version}", shown_of(document, "url"))],
         vec!["  Key".to_owned(), format!("{role}, from {}", shown_of(key, "from"))],
     ];
@@ -245,7 +282,11 @@ fn shown(document: &Value) -> String {
     }
     rows.push(vec!["  Health".to_owned(), text(document, "health").to_owned()]);
     let checks = document.pointer("/ready/checks").and_then(Value::as_object);
-    let checks: Vec<String> = checks.into_iter().flatten().map(|(name, state)| line(&format!("{name} {}", state.as_str().unwrap_or_default())).into_owned()).collect();
+    let checks: Vec<String> = checks
+        .into_iter()
+        .flatten()
+        .map(|(name, state)| line(&format!("{name} {}", state.as_str().unwrap_or_default())).into_owned())
+        .collect();
     rows.push(vec!["  Ready".to_owned(), if checks.is_empty() { "not known".to_owned() } else { checks.join(", ") }]);
     if let Some(limits) = about.get("limits").filter(|limits| limits.is_object()) {
         rows.push(vec!["  Limits".to_owned(), said_limits(limits)]);
@@ -277,7 +318,13 @@ fn said_store(store: &Value) -> Vec<String> {
         (Some(tables), Some(migration)) => format!("{}, migrated to {}", count(tables, "table"), line(migration)),
         (Some(tables), None) => format!("{}, no migrations", count(tables, "table")),
     };
-    vec![format!("  {}", shown_of(store, "binding")), shown_of(store, "kind"), shown_of(store, "name"), shown_of(store, "policy"), contents]
+    vec![
+        format!("  {}", shown_of(store, "binding")),
+        shown_of(store, "kind"),
+        shown_of(store, "name"),
+        shown_of(store, "policy"),
+        contents,
+    ]
 }
 
 fn said_limits(limits: &Value) -> String {

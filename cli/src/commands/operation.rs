@@ -13,12 +13,18 @@ const MAX_CHARS: usize = 400;
 /// Writes it down.
 pub fn shown(document: &Value) -> String {
     let step = document.get("operation").unwrap_or(&Value::Null);
-    let subject = step.get("subject").and_then(Value::as_str).map(|subject| format!(" {}", line(subject))).unwrap_or_default();
+    let subject =
+        step.get("subject").and_then(Value::as_str).map(|subject| format!(" {}", line(subject))).unwrap_or_default();
     let how = match step.get("mode").and_then(Value::as_str) {
         Some(decided) => format!("{} ({})", told(step, "outcome"), line(mode(decided))),
         None => told(step, "outcome"),
     };
-    let mut said = format!("Step {}: {} {}{subject}: {how}\n", number(step, "position"), told(step, "store"), told(step, "action"));
+    let mut said = format!(
+        "Step {}: {} {}{subject}: {how}\n",
+        number(step, "position"),
+        told(step, "store"),
+        told(step, "action")
+    );
     asked(&mut said, step.get("request").unwrap_or(&Value::Null));
     if let Some(problem) = step.get("problem").filter(|problem| problem.is_object()) {
         let _ = writeln!(said, "  {}: {}", told(problem, "code"), told(problem, "message"));
@@ -41,8 +47,13 @@ fn no_images(step: &Value) -> String {
     match (text(step, "access"), text(step, "mode"), text(step, "outcome")) {
         // The problem above says what is known: an answer that was lost is a failure as well.
         ("write", "live", "failed") => String::new(),
-        ("write", "live", "refused" | "skipped") | ("write", "dry_run", _) | ("write", "", _) => "It changed nothing.\n".to_owned(),
-        ("write", ..) => format!("It was live: what came of it is known, but not the images. {}\n", value(step.get("result").unwrap_or(&Value::Null))),
+        ("write", "live", "refused" | "skipped") | ("write", "dry_run", _) | ("write", "", _) => {
+            "It changed nothing.\n".to_owned()
+        }
+        ("write", ..) => format!(
+            "It was live: what came of it is known, but not the images. {}\n",
+            value(step.get("result").unwrap_or(&Value::Null))
+        ),
         _ => "It only read.\n".to_owned(),
     }
 }
@@ -59,14 +70,19 @@ fn asked(said: &mut String, request: &Value) {
 }
 
 fn change(said: &mut String, effect: &Value) {
-    let (before, after) = (effect.get("before").and_then(Value::as_object), effect.get("after").and_then(Value::as_object));
+    let (before, after) =
+        (effect.get("before").and_then(Value::as_object), effect.get("after").and_then(Value::as_object));
     let word = match (before, after) {
         (None, _) => "inserted",
         (_, None) => "deleted",
         _ => "updated",
     };
     let key = effect.get("label").or_else(|| effect.get("key")).and_then(Value::as_str).unwrap_or_default();
-    let statement = effect.get("statement").and_then(Value::as_u64).map(|statement| format!(" (statement {statement})")).unwrap_or_default();
+    let statement = effect
+        .get("statement")
+        .and_then(Value::as_u64)
+        .map(|statement| format!(" (statement {statement})"))
+        .unwrap_or_default();
     let _ = writeln!(said, "{word} {} {}{statement}", told(effect, "subject"), line(key));
     let none = Map::new();
     let (before, after) = (before.unwrap_or(&none), after.unwrap_or(&none));
@@ -97,13 +113,21 @@ mod tests {
                 "request": {"statements": [{"sql": "UPDATE p\n SET v = ?", "params": ["x"]}]}},
             "effects": [{"store": "DB", "subject": "p", "key": "1", "statement": 2, "before": {"id": 1, "v": "a"}, "after": {"id": 1, "v": "b\u{1b}[2J\n"}}],
         });
-        assert_eq!(shown(&document), "Step 3: DB UPDATE p: done (dry run)\n  UPDATE p⏎ SET v = ?  ← [\"x\"]\nupdated p 1 (statement 2)\n  v: \"a\" → \"b\\u001b[2J\\n\"\n");
+        assert_eq!(
+            shown(&document),
+            "Step 3: DB UPDATE p: done (dry run)\n  UPDATE p⏎ SET v = ?  ← [\"x\"]\nupdated p 1 (statement 2)\n  v: \"a\" → \"b\\u001b[2J\\n\"\n"
+        );
     }
 
     #[test]
     fn a_live_write_without_images_is_not_said_to_have_changed_nothing() {
-        let step = |access: &str, mode: &str, outcome: &str| no_images(&json!({"access": access, "mode": mode, "outcome": outcome, "result": {"changes": 2}}));
-        assert_eq!(step("write", "live", "done"), "It was live: what came of it is known, but not the images. {\"changes\":2}\n");
+        let step = |access: &str, mode: &str, outcome: &str| {
+            no_images(&json!({"access": access, "mode": mode, "outcome": outcome, "result": {"changes": 2}}))
+        };
+        assert_eq!(
+            step("write", "live", "done"),
+            "It was live: what came of it is known, but not the images. {\"changes\":2}\n"
+        );
         assert_eq!(step("write", "live", "failed"), "");
         assert_eq!(step("write", "live", "refused"), "It changed nothing.\n");
         assert_eq!(step("write", "dry_run", "done"), "It changed nothing.\n");
@@ -117,6 +141,9 @@ mod tests {
                 "problem": {"code": "store_denied", "message": "no", "remedy": "ask"}},
             "effects": [],
         });
-        assert_eq!(shown(&document), "Step 1: CACHE put k: refused\n  {\"key\":\"k\"}\n  store_denied: no\n  ask\nIt changed nothing.\n");
+        assert_eq!(
+            shown(&document),
+            "Step 1: CACHE put k: refused\n  {\"key\":\"k\"}\n  store_denied: no\n  ask\nIt changed nothing.\n"
+        );
     }
 }

@@ -93,19 +93,35 @@ impl Runs {
         let runs = list(&answer.body, "runs");
         let mut rows = vec![["RUN", "MODE", "STATE", "OPENED", "OWNER", ""].map(str::to_owned).to_vec()];
         rows.extend(runs.iter().map(row));
-        say.result(&answer.body, &if runs.is_empty() { "There are no runs yet. Open one: dryrun exec -- COMMAND".to_owned() } else { table(&rows) });
+        say.result(
+            &answer.body,
+            &if runs.is_empty() {
+                "There are no runs yet. Open one: dryrun exec -- COMMAND".to_owned()
+            } else {
+                table(&rows)
+            },
+        );
         Ok(())
     }
 }
 
 fn row(run: &Value) -> Vec<String> {
     let labels = run.get("labels").and_then(Value::as_object).into_iter().flatten();
-    let mut more: Vec<String> = labels.map(|(name, value)| line(&format!("{name}={}", value.as_str().unwrap_or_default())).into_owned()).collect();
+    let mut more: Vec<String> = labels
+        .map(|(name, value)| line(&format!("{name}={}", value.as_str().unwrap_or_default())).into_owned())
+        .collect();
     if let Some(parent) = run.get("parent").and_then(Value::as_str) {
         more.insert(0, format!("below {}", line(parent)));
     }
     let mode = line(mode(text(run, "mode"))).into_owned();
-    vec![shown(run, "id"), mode, shown(run, "phase"), time(number(run, "opened_at")), shown(run, "owner"), more.join(" ")]
+    vec![
+        shown(run, "id"),
+        mode,
+        shown(run, "phase"),
+        time(number(run, "opened_at")),
+        shown(run, "owner"),
+        more.join(" "),
+    ]
 }
 
 impl Report {
@@ -113,7 +129,11 @@ impl Report {
     pub fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let format = if say.is_json() { "json" } else { "markdown" };
-        let answer = here.gateway.get(&format!("/v1/runs/{}/report?format={format}&moved={}", here.run_id(self.run.as_deref())?, self.moved))?;
+        let answer = here.gateway.get(&format!(
+            "/v1/runs/{}/report?format={format}&moved={}",
+            here.run_id(self.run.as_deref())?,
+            self.moved
+        ))?;
         say.result(&answer.body, &answer.text);
         Ok(())
     }
@@ -136,7 +156,12 @@ impl Operation {
 }
 
 fn not_a_position(given: &str) -> Failure {
-    Failure::new(Exit::Usage, "usage", format!("{given:?} is no position of a step."), "dryrun operation RUN POSITION, with a number from the run's report.")
+    Failure::new(
+        Exit::Usage,
+        "usage",
+        format!("{given:?} is no position of a step."),
+        "dryrun operation RUN POSITION, with a number from the run's report.",
+    )
 }
 
 impl TurnDry {
@@ -145,7 +170,10 @@ impl TurnDry {
         let here = Here::find(say)?;
         let id = here.run_id(self.run.as_deref())?;
         let run = here.gateway.post(&format!("/v1/runs/{id}/dry-run"), &json!({}))?.body;
-        say.result(&run, &format!("The run {id} is a dry run, because {}. It writes nothing any more.", shown(&run, "mode_because")));
+        say.result(
+            &run,
+            &format!("The run {id} is a dry run, because {}. It writes nothing any more.", shown(&run, "mode_because")),
+        );
         Ok(())
     }
 }
@@ -169,8 +197,16 @@ impl Alerts {
         let alerts = list(&answer.body, "alerts");
         let mut lines = String::new();
         for alert in alerts {
-            let run = alert.get("run").and_then(Value::as_str).map(|run| format!(", run {}", line(run))).unwrap_or_default();
-            let _ = writeln!(lines, "{}  {} × {} ({}{run})", time(number(alert, "last_at")), number(alert, "count"), shown(alert, "cause"), shown(alert, "kind").replace('_', " "));
+            let run =
+                alert.get("run").and_then(Value::as_str).map(|run| format!(", run {}", line(run))).unwrap_or_default();
+            let _ = writeln!(
+                lines,
+                "{}  {} × {} ({}{run})",
+                time(number(alert, "last_at")),
+                number(alert, "count"),
+                shown(alert, "cause"),
+                shown(alert, "kind").replace('_', " ")
+            );
             let _ = writeln!(lines, "  {}", shown(alert, "message"));
         }
         say.result(&answer.body, if alerts.is_empty() { "There are no alerts." } else { &lines });

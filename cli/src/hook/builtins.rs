@@ -21,15 +21,24 @@ impl Judge<'_> {
             // Letters without a value may stand before another one: `-iu NAME`, `-vS TEXT`.
             let letters = said.strip_prefix('-').filter(|letters| !letters.starts_with('-')).unwrap_or_default();
             let last = letters.trim_start_matches(['i', 'v', '0']);
-            let clears = letters.strip_suffix(last).is_some_and(|before| before.contains('i')) || said == "-" || said.starts_with("--ignore-e");
+            let clears = letters.strip_suffix(last).is_some_and(|before| before.contains('i'))
+                || said == "-"
+                || said.starts_with("--ignore-e");
             scope.cleared |= clears;
             let long = said.split('=').next().filter(|name| name.len() > 3).unwrap_or_default();
-            let takes = |letter: char, name: &str| last.starts_with(letter) || !long.is_empty() && name.starts_with(long);
+            let takes =
+                |letter: char, name: &str| last.starts_with(letter) || !long.is_empty() && name.starts_with(long);
             if said == "--" {
                 break;
             }
-            if ['u', 'C', 'P', 'a', 'f'].iter().any(|letter| last.starts_with(*letter)) || takes('u', "--unset") || takes('C', "--chdir") {
-                let attached = last.get(1..).filter(|rest| !rest.is_empty()).or_else(|| said.strip_prefix("--").and_then(|said| said.split_once('=')).map(|(_, value)| value));
+            if ['u', 'C', 'P', 'a', 'f'].iter().any(|letter| last.starts_with(*letter))
+                || takes('u', "--unset")
+                || takes('C', "--chdir")
+            {
+                let attached = last
+                    .get(1..)
+                    .filter(|rest| !rest.is_empty())
+                    .or_else(|| said.strip_prefix("--").and_then(|said| said.split_once('=')).map(|(_, value)| value));
                 let value = match (attached, rest.split_first()) {
                     (Some(attached), _) if first.text().is_some() => Value::known(attached),
                     (Some(_), _) => first.clone(),
@@ -43,14 +52,20 @@ impl Judge<'_> {
                     to if takes('C', "--chdir") => scope.cwd = to.and_then(|to| scope.path(&to)),
                     _ if last.starts_with('f') => self.find(credentials::argument(&value, scope, self.here)),
                     Some(name) if takes('u', "--unset") => self.assign(&name, scope, None),
-                    None if takes('u', "--unset") => self.find(Verdict::unclear("Which variable env takes away does not show before it runs.")),
+                    None if takes('u', "--unset") => {
+                        self.find(Verdict::unclear("Which variable env takes away does not show before it runs."))
+                    }
                     _ => {}
                 }
                 continue;
             }
             match said.as_str() {
                 _ if takes('S', "--split-string") => {
-                    let attached = last.strip_prefix('S').or_else(|| said.split_once('=').map(|(_, text)| text)).unwrap_or_default().to_owned();
+                    let attached = last
+                        .strip_prefix('S')
+                        .or_else(|| said.split_once('=').map(|(_, text)| text))
+                        .unwrap_or_default()
+                        .to_owned();
                     let (text, rest) = match rest.split_first() {
                         Some((text, rest)) if attached.is_empty() => (text.text(), rest),
                         _ => (first.text().map(|_| attached), rest),
@@ -58,13 +73,17 @@ impl Judge<'_> {
                     let Some(text) = text else {
                         return self.find(Verdict::unclear("What env starts does not show before it runs."));
                     };
-                    let line = std::iter::once(text).chain(rest.iter().map(Value::quoted)).collect::<Vec<_>>().join(" ");
+                    let line =
+                        std::iter::once(text).chain(rest.iter().map(Value::quoted)).collect::<Vec<_>>().join(" ");
                     // What env divides by itself is read like a shell's words.
                     return self.subshell(&format!("env {line}"), scope);
                 }
                 _ if said.starts_with('-') => {}
                 _ if first.many || first.start().is_empty() && first.text().is_none() => {
-                    return self.find(Verdict::unclear(format!("What env sets or starts does not show before it runs: env {}", shown(arguments))));
+                    return self.find(Verdict::unclear(format!(
+                        "What env sets or starts does not show before it runs: env {}",
+                        shown(arguments)
+                    )));
                 }
                 _ => {
                     let command: Vec<Value> = std::iter::once(first.clone()).chain(rest.iter().cloned()).collect();
@@ -73,7 +92,9 @@ impl Judge<'_> {
             }
         }
         if rest.is_empty() {
-            return self.find(Verdict::credential("`env` shows all variables, credentials among them (one by its name: printenv NAME)."));
+            return self.find(Verdict::credential(
+                "`env` shows all variables, credentials among them (one by its name: printenv NAME).",
+            ));
         }
         self.program(rest.to_vec(), scope, input, piped);
     }
@@ -89,29 +110,39 @@ impl Judge<'_> {
     /// Builtins that set variables, or show them.
     pub fn builtin(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
         self.indices(arguments, scope);
-        if ["let"].contains(&program) && arguments.iter().any(|argument| credentials::names_guarded(&argument.shown())) {
+        if ["let"].contains(&program) && arguments.iter().any(|argument| credentials::names_guarded(&argument.shown()))
+        {
             self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
         }
         let names = after_options(arguments, &["-d", "-n", "-N", "-p", "-t", "-u", "-i", "-a", "-O", "-C", "-c"]);
         let shows_all = match program {
             "set" => arguments.is_empty(),
-            "export" | "declare" | "typeset" | "readonly" | "local" => names.is_empty() && !arguments.iter().any(|argument| ["-f", "-F"].contains(&argument.shown().as_str())),
+            "export" | "declare" | "typeset" | "readonly" | "local" => {
+                names.is_empty() && !arguments.iter().any(|argument| ["-f", "-F"].contains(&argument.shown().as_str()))
+            }
             _ => false,
         };
         if shows_all {
             return self.find(Verdict::credential(format!("`{program}` shows all variables, credentials among them.")));
         }
-        if ["set", "let"].contains(&program) || program == "printf" && !arguments.iter().any(|argument| argument.shown().starts_with("-v")) {
+        if ["set", "let"].contains(&program)
+            || program == "printf" && !arguments.iter().any(|argument| argument.shown().starts_with("-v"))
+        {
             return;
         }
-        let is_reference = arguments.iter().any(|argument| argument.shown().starts_with('-') && !argument.shown().starts_with("--") && argument.shown().contains('n'));
-        let shows = arguments.iter().any(|argument| argument.shown().starts_with("-p")) && ["declare", "typeset", "export", "readonly"].contains(&program);
+        let is_reference = arguments.iter().any(|argument| {
+            argument.shown().starts_with('-') && !argument.shown().starts_with("--") && argument.shown().contains('n')
+        });
+        let shows = arguments.iter().any(|argument| argument.shown().starts_with("-p"))
+            && ["declare", "typeset", "export", "readonly"].contains(&program);
         for argument in arguments.iter().filter(|argument| !argument.shown().starts_with('-')).chain(names) {
             let start = argument.start();
             let name = start.split(['=', '+', '[', '?', ':']).next().unwrap_or_default();
             let is_whole = argument.text().is_some() || start.contains('=');
             if !is_whole {
-                return self.find(Verdict::unclear(format!("Which variable `{program}` changes does not show before it runs.")));
+                return self.find(Verdict::unclear(format!(
+                    "Which variable `{program}` changes does not show before it runs."
+                )));
             }
             if shows {
                 if credentials::is_secret(name) {
@@ -124,11 +155,16 @@ impl Judge<'_> {
             if !(value.is_none() && !start.contains('=') && ["export", "readonly"].contains(&program)) {
                 self.assign(name, scope, value.as_deref());
                 scope.variables.insert(name.to_owned(), None);
-                if let Some(value) = value.filter(|_| ["export", "declare", "typeset", "local", "readonly"].contains(&program) && !is_reference) {
+                if let Some(value) = value.filter(|_| {
+                    ["export", "declare", "typeset", "local", "readonly"].contains(&program) && !is_reference
+                }) {
                     scope.variables.insert(name.to_owned(), Some(value));
                 }
             }
-            if is_reference && ["declare", "typeset", "local"].contains(&program) && credentials::names_guarded(&argument.shown()) {
+            if is_reference
+                && ["declare", "typeset", "local"].contains(&program)
+                && credentials::names_guarded(&argument.shown())
+            {
                 self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
             }
         }
@@ -137,7 +173,11 @@ impl Judge<'_> {
     /// `printenv`.
     pub fn printenv(&mut self, arguments: &[Value]) {
         let names: Vec<&Value> = arguments.iter().filter(|argument| !argument.shown().starts_with('-')).collect();
-        let harmless = !names.is_empty() && names.iter().all(|name| name.text().is_some_and(|name| !credentials::is_secret(&name) && !self.here.key_variables.contains(&name)));
+        let harmless = !names.is_empty()
+            && names.iter().all(|name| {
+                name.text()
+                    .is_some_and(|name| !credentials::is_secret(&name) && !self.here.key_variables.contains(&name))
+            });
         if !harmless {
             self.find(Verdict::credential("This shows variables that hold credentials."));
         }
@@ -164,11 +204,19 @@ impl Judge<'_> {
                 }
             }
             _ => {
-                let words = if program == "watch" { after_options(arguments, &["-n", "--interval"]) } else { arguments };
+                let words =
+                    if program == "watch" { after_options(arguments, &["-n", "--interval"]) } else { arguments };
                 let Some(line) = words.iter().map(Value::text).collect::<Option<Vec<String>>>() else {
-                    return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs: {program} {}", shown(arguments))));
+                    return self.find(Verdict::unclear(format!(
+                        "What {program} runs does not show before it runs: {program} {}",
+                        shown(arguments)
+                    )));
                 };
-                if program == "eval" { self.text(&line.join(" "), scope) } else { self.subshell(&line.join(" "), scope) }
+                if program == "eval" {
+                    self.text(&line.join(" "), scope)
+                } else {
+                    self.subshell(&line.join(" "), scope)
+                }
             }
         }
     }
@@ -177,7 +225,8 @@ impl Judge<'_> {
     pub fn shell_text(&mut self, value: &Value, program: &str, scope: &mut Scope) {
         match value.text() {
             Some(text) => self.subshell(&text, scope),
-            None => self.find(Verdict::unclear(format!("What {program} runs does not show before it runs: {}", value.shown()))),
+            None => self
+                .find(Verdict::unclear(format!("What {program} runs does not show before it runs: {}", value.shown()))),
         }
     }
 }

@@ -131,11 +131,15 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
     if text.trim().is_empty() {
         return Err(form("nothing came in"));
     }
-    let event: Value = json::read(text).map_err(|error| NotUnderstood::Form(format!("what came in is no JSON: {error}")))?;
+    let event: Value =
+        json::read(text).map_err(|error| NotUnderstood::Form(format!("what came in is no JSON: {error}")))?;
     if !event.is_object() {
         return Err(form("what came in is no JSON object"));
     }
-    let name = event.get("hook_event_name").and_then(Value::as_str).ok_or_else(|| form("it does not say its hook_event_name"))?;
+    let name = event
+        .get("hook_event_name")
+        .and_then(Value::as_str)
+        .ok_or_else(|| form("it does not say its hook_event_name"))?;
     let wanted = match agent {
         Agent::ClaudeCode | Agent::Codex => ["PreToolUse"].contains(&name),
         Agent::Gemini => name == "BeforeTool",
@@ -144,13 +148,21 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
     if !wanted {
         return Err(NotUnderstood::Unknown(format!("the event {name:?}")));
     }
-    let folder = event.get("cwd").and_then(Value::as_str).filter(|cwd| !cwd.is_empty()).or_else(|| event.pointer("/workspace_roots/0").and_then(Value::as_str));
+    let folder = event
+        .get("cwd")
+        .and_then(Value::as_str)
+        .filter(|cwd| !cwd.is_empty())
+        .or_else(|| event.pointer("/workspace_roots/0").and_then(Value::as_str));
     let cwd = folder.map(PathBuf::from);
     let tool = match name {
         "beforeShellExecution" => Tool::Shell(text_of(&event, "command")?),
         "beforeReadFile" => Tool::Read(vec![text_of(&event, "file_path")?]),
         "beforeMCPExecution" => {
-            let location = ["url", "command"].iter().filter_map(|field| event.get(*field).and_then(Value::as_str)).collect::<Vec<_>>().join(" ");
+            let location = ["url", "command"]
+                .iter()
+                .filter_map(|field| event.get(*field).and_then(Value::as_str))
+                .collect::<Vec<_>>()
+                .join(" ");
             mcp(&text_of(&event, "tool_name")?, location, input_of(&event)?, &event)
         }
         _ => {
@@ -158,10 +170,9 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
             tool(agent, &name, input_of(&event)?, &event)?
         }
     };
-    let within = event
-        .get("tool_input")
-        .filter(|_| matches!(tool, Tool::Shell(_)))
-        .and_then(|input| ["workdir", "working_directory", "dir_path", "directory"].iter().find_map(|name| input.get(*name)?.as_str()));
+    let within = event.get("tool_input").filter(|_| matches!(tool, Tool::Shell(_))).and_then(|input| {
+        ["workdir", "working_directory", "dir_path", "directory"].iter().find_map(|name| input.get(*name)?.as_str())
+    });
     let cwd = match within.filter(|within| !within.is_empty()) {
         Some(within) => Some(cwd.unwrap_or_default().join(within)),
         None => cwd,
@@ -170,50 +181,70 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
 }
 
 fn text_of(value: &Value, name: &str) -> Result<String, NotUnderstood> {
-    value.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| NotUnderstood::Form(format!("{name} is missing, or is no text")))
+    value
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| NotUnderstood::Form(format!("{name} is missing, or is no text")))
 }
 
 /// The arguments: an object, or, of Cursor, its text.
 fn input_of(event: &Value) -> Result<Value, NotUnderstood> {
     match event.get("tool_input") {
-        Some(Value::String(text)) => json::read(text).map_err(|error| NotUnderstood::Form(format!("tool_input is a text that is no JSON: {error}"))),
+        Some(Value::String(text)) => json::read(text)
+            .map_err(|error| NotUnderstood::Form(format!("tool_input is a text that is no JSON: {error}"))),
         Some(input) => Ok(input.clone()),
         None => Err(NotUnderstood::Form("tool_input is missing".into())),
     }
 }
 
 fn mcp(name: &str, location: String, input: Value, event: &Value) -> Tool {
-    let context = |field: &str| event.pointer(&format!("/mcp_context/{field}")).and_then(Value::as_str).map(str::to_owned);
+    let context =
+        |field: &str| event.pointer(&format!("/mcp_context/{field}")).and_then(Value::as_str).map(str::to_owned);
     let bare = name.strip_prefix("MCP:").or_else(|| name.strip_prefix("mcp__")).unwrap_or(name);
     let (server, tool) = bare.split_once("__").or_else(|| bare.split_once(':')).unwrap_or(("", bare));
     Tool::Mcp {
         server: context("server_name").unwrap_or_else(|| server.to_owned()),
         tool: context("tool_name").unwrap_or_else(|| tool.to_owned()),
-        location: [context("url"), context("command"), Some(location)].into_iter().flatten().collect::<Vec<_>>().join(" ").trim().to_owned(),
+        location: [context("url"), context("command"), Some(location)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .trim()
+            .to_owned(),
         input,
     }
 }
 
 fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, NotUnderstood> {
-    let first = |names: &[&str]| names.iter().find_map(|name| input.get(*name).and_then(Value::as_str)).map(str::to_owned);
-    let lacking = |names: &[&str]| NotUnderstood::Form(format!("tool_input of {name} has no {}, or one that is no text", names.join(" or ")));
+    let first =
+        |names: &[&str]| names.iter().find_map(|name| input.get(*name).and_then(Value::as_str)).map(str::to_owned);
+    let lacking = |names: &[&str]| {
+        NotUnderstood::Form(format!("tool_input of {name} has no {}, or one that is no text", names.join(" or ")))
+    };
     let needed = |names: &[&str]| first(names).ok_or_else(|| lacking(names));
-    const PATHS: [&str; 7] = ["file_path", "notebook_path", "path", "absolute_path", "target_file", "filePath", "relative_workspace_path"];
+    const PATHS: [&str; 7] =
+        ["file_path", "notebook_path", "path", "absolute_path", "target_file", "filePath", "relative_workspace_path"];
     const PLACES: [&str; 6] = ["path", "dir_path", "directory", "glob", "include", "include_pattern"];
     if name.starts_with("mcp_") || name.starts_with("MCP:") || event.get("mcp_context").is_some_and(Value::is_object) {
         return Ok(mcp(name, String::new(), input, event));
     }
     Ok(match name {
-        "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell" | "PowerShell" | "Monitor"
+        "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell"
+        | "PowerShell" | "Monitor"
             if agent != Agent::Cursor || name == "Shell" =>
         {
             Tool::Shell(command(&input, || needed(&["command", "cmd"]))?)
         }
-        "Read" | "read_file" | "NotebookRead" | "view_image" => Tool::Read(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
-        "read_many_files" => Tool::Read(texts(&input, &["include", "paths"]).ok_or_else(|| lacking(&["include", "paths"]))?),
-        "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace" | "TabWrite" | "EditNotebook" | "Delete" => {
-            Tool::Write(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?)
+        "Read" | "read_file" | "NotebookRead" | "view_image" => {
+            Tool::Read(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?)
         }
+        "read_many_files" => {
+            Tool::Read(texts(&input, &["include", "paths"]).ok_or_else(|| lacking(&["include", "paths"]))?)
+        }
+        "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace"
+        | "TabWrite" | "EditNotebook" | "Delete" => Tool::Write(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
         "apply_patch" | "ApplyPatch" => Tool::Write(patched(&needed(&["command", "input", "patch"])?)?),
         "Grep" | "grep" | "grep_files" | "search_file_content" | "grep_search" => Tool::Search {
             pattern: needed(&["pattern", "query"])?,
@@ -224,7 +255,12 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
             shows: agent != Agent::ClaudeCode || first(&["output_mode"]).as_deref() == Some("content"),
         },
         "WebFetch" | "web_fetch" | "fetch" => Tool::Fetch(needed(&["url", "prompt"])?),
-        "ReadMcpResourceTool" => Tool::Mcp { server: first(&["server"]).unwrap_or_default(), tool: "read_resource".into(), location: String::new(), input },
+        "ReadMcpResourceTool" => Tool::Mcp {
+            server: first(&["server"]).unwrap_or_default(),
+            tool: "read_resource".into(),
+            location: String::new(),
+            input,
+        },
         name if HARMLESS.contains(&name) => Tool::Harmless,
         name => return Err(NotUnderstood::Unknown(format!("the tool {name:?}"))),
     })
@@ -235,7 +271,9 @@ fn texts(input: &Value, names: &[&str]) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for value in names.iter().filter_map(|name| input.get(*name)).filter(|value| !value.is_null()) {
         match value {
-            Value::Array(items) => found.extend(items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?),
+            Value::Array(items) => {
+                found.extend(items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?)
+            }
             value => found.push(value.as_str()?.to_owned()),
         }
     }
@@ -248,7 +286,9 @@ fn command(input: &Value, text: impl Fn() -> Result<String, NotUnderstood>) -> R
     if input.get("command").is_some() && input.get("cmd").is_some() {
         return Err(form("tool_input has both command and cmd"));
     }
-    let Some(words) = input.get("command").or_else(|| input.get("cmd")).and_then(Value::as_array) else { return text() };
+    let Some(words) = input.get("command").or_else(|| input.get("cmd")).and_then(Value::as_array) else {
+        return text();
+    };
     let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
     let words = words.filter(|words| !words.is_empty()).ok_or_else(|| form("command is a list, but not of words"))?;
     Ok(words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect::<Vec<_>>().join(" "))
@@ -257,6 +297,10 @@ fn command(input: &Value, text: impl Fn() -> Result<String, NotUnderstood>) -> R
 /// The files that a patch touches.
 fn patched(patch: &str) -> Result<Vec<String>, NotUnderstood> {
     let marks = ["*** Update File:", "*** Add File:", "*** Delete File:", "*** Move to:"];
-    let files: Vec<String> = patch.lines().filter_map(|line| marks.iter().find_map(|mark| line.trim_start().strip_prefix(mark))).map(|path| path.trim().to_owned()).collect();
+    let files: Vec<String> = patch
+        .lines()
+        .filter_map(|line| marks.iter().find_map(|mark| line.trim_start().strip_prefix(mark)))
+        .map(|path| path.trim().to_owned())
+        .collect();
     if files.is_empty() { Err(NotUnderstood::Form("the patch names no file".into())) } else { Ok(files) }
 }

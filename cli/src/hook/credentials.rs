@@ -63,10 +63,11 @@ pub fn names_guarded(text: &str) -> bool {
 
 /// Whether a text names a credential.
 pub fn names_secret(text: &str) -> Option<&'static str> {
-    SECRETS
-        .into_iter()
-        .find(|name| text.contains(name))
-        .or_else(|| ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"].into_iter().find(|start| text.contains(start)))
+    SECRETS.into_iter().find(|name| text.contains(name)).or_else(|| {
+        ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"]
+            .into_iter()
+            .find(|start| text.contains(start))
+    })
 }
 
 /// What the value of a variable is to the programs that read it.
@@ -104,7 +105,17 @@ pub fn makes_programs_run_others(name: &str) -> Option<Runs> {
         | "BROWSER" => Runs::Command,
         "PS0" | "PS1" | "PS2" | "PS4" => Runs::Prompt,
         "NODE_OPTIONS" => Runs::NodeOptions,
-        "BASH_ENV" | "ENV" | "LD_PRELOAD" | "DYLD_INSERT_LIBRARIES" | "PERL5OPT" | "PERL5DB" | "RUBYOPT" | "PYTHONSTARTUP" | "LESSOPEN" | "LESSCLOSE" | "ZDOTDIR" => Runs::Loads,
+        "BASH_ENV"
+        | "ENV"
+        | "LD_PRELOAD"
+        | "DYLD_INSERT_LIBRARIES"
+        | "PERL5OPT"
+        | "PERL5DB"
+        | "RUBYOPT"
+        | "PYTHONSTARTUP"
+        | "LESSOPEN"
+        | "LESSCLOSE"
+        | "ZDOTDIR" => Runs::Loads,
         name if name.eq_ignore_ascii_case("npm_config_script_shell") => Runs::Loads,
         _ => return None,
     })
@@ -119,10 +130,18 @@ pub fn file(path: &Path) -> Option<&'static str> {
     if is_environment_file(name) {
         return Some("holds credentials");
     }
-    if is_in(&[".wrangler", "config"]) || is_in(&[".config", ".wrangler"]) || is_in(&["preferences", ".wrangler"]) || is_in(&[".config", "wrangler"]) {
+    if is_in(&[".wrangler", "config"])
+        || is_in(&[".config", ".wrangler"])
+        || is_in(&["preferences", ".wrangler"])
+        || is_in(&[".config", "wrangler"])
+    {
         return Some("holds wrangler's login");
     }
-    if is_in(&[".aws"]) && ["credentials", "config"].contains(&name.as_str()) || name == "rclone.conf" || name == ".s3cfg" || is_in(&[".mc", "config.json"]) {
+    if is_in(&[".aws"]) && ["credentials", "config"].contains(&name.as_str())
+        || name == "rclone.conf"
+        || name == ".s3cfg"
+        || is_in(&[".mc", "config.json"])
+    {
         return Some("holds the keys of S3 clients, with which R2 is reached");
     }
     if folders.iter().any(|folder| folder == ".cloudflared") {
@@ -137,12 +156,25 @@ pub fn file(path: &Path) -> Option<&'static str> {
 /// `.env`, `.dev.vars` and their kin, but not what is there to be copied.
 fn is_environment_file(name: &str) -> bool {
     let Some(rest) = [".env", ".dev.vars"].iter().find_map(|start| name.strip_prefix(start)) else { return false };
-    let is_pattern = rest.rsplit('.').next().is_some_and(|end| ["example", "sample", "template", "dist", "defaults", "schema"].contains(&end));
+    let is_pattern = rest
+        .rsplit('.')
+        .next()
+        .is_some_and(|end| ["example", "sample", "template", "dist", "defaults", "schema"].contains(&end));
     (rest.is_empty() || rest == "rc" || rest.starts_with(['.', '-', '_', '~'])) && !is_pattern
 }
 
 /// Names with which patterns of file names are tried.
-const TRIED: [&str; 9] = [".env", ".env.local", ".env.production", ".dev.vars", ".dev.vars.production", ".envrc", "default.toml", "credentials", "rclone.conf"];
+const TRIED: [&str; 9] = [
+    ".env",
+    ".env.local",
+    ".env.production",
+    ".dev.vars",
+    ".dev.vars.production",
+    ".envrc",
+    "default.toml",
+    "credentials",
+    "rclone.conf",
+];
 
 /// Whether a path, perhaps a pattern of names, stands for a file with credentials.
 fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'_>) -> Option<String> {
@@ -163,7 +195,9 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
         }
     }
     let name = base_name(text);
-    if here.key_files.iter().any(|file| scope.cwd.is_none() && file.file_name().is_some_and(|file| file.to_string_lossy().to_lowercase() == name)) {
+    if here.key_files.iter().any(|file| {
+        scope.cwd.is_none() && file.file_name().is_some_and(|file| file.to_string_lossy().to_lowercase() == name)
+    }) {
         return says("holds a key of the gateway");
     }
     if is_pattern {
@@ -237,8 +271,19 @@ pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdic
 pub fn candidates(text: &str) -> Vec<&str> {
     let after = |mark: char| text.split_once(mark).map(|(_, rest)| rest.trim_start_matches(['@', '<']));
     let attached = if text.starts_with('-') && !text.starts_with("--") { text.get(2..) } else { None };
-    let all = [Some(text), text.strip_prefix('@'), after('='), after('@'), after(':'), attached, text.rsplit([',', '=']).next()];
-    all.into_iter().flatten().filter(|candidate| !candidate.is_empty() && candidate.len() < 4096 && !candidate.contains('\n')).collect()
+    let all = [
+        Some(text),
+        text.strip_prefix('@'),
+        after('='),
+        after('@'),
+        after(':'),
+        attached,
+        text.rsplit([',', '=']).next(),
+    ];
+    all.into_iter()
+        .flatten()
+        .filter(|candidate| !candidate.is_empty() && candidate.len() < 4096 && !candidate.contains('\n'))
+        .collect()
 }
 
 /// A path as a tool call names it, perhaps a pattern of names, with braces as well.
@@ -248,7 +293,8 @@ pub fn path(text: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
         Ok(None) => None,
         Err(_) => return Verdict::unclear(format!("{text} is no path or pattern that is understood.")),
     };
-    let judged = |text: &str| argument(&Value { glob: text.contains(['*', '?', '[']), ..Value::known(text) }, scope, here);
+    let judged =
+        |text: &str| argument(&Value { glob: text.contains(['*', '?', '[']), ..Value::known(text) }, scope, here);
     words.unwrap_or_else(|| vec![text.to_owned()]).iter().fold(judged(text), |verdict, word| verdict.and(judged(word)))
 }
 
@@ -310,7 +356,14 @@ mod tests {
 
     #[test]
     fn patterns_match_as_a_shell_matches_them() {
-        for (pattern, name) in [("*", "abc"), (".e*", ".env"), (".?nv", ".env"), (".[de]nv", ".env"), ("*.toml", "default.toml"), (".env", ".ENV")] {
+        for (pattern, name) in [
+            ("*", "abc"),
+            (".e*", ".env"),
+            (".?nv", ".env"),
+            (".[de]nv", ".env"),
+            ("*.toml", "default.toml"),
+            (".env", ".ENV"),
+        ] {
             assert!(matches(pattern, name), "{pattern} {name}");
         }
         assert!(!matches(&format!("{}x", "*".repeat(5_000)), "default.toml"));

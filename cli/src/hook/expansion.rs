@@ -36,13 +36,26 @@ impl Judge<'_> {
     }
 
     /// The words that pieces become.
-    pub fn build(&mut self, pieces: &[WordPieceWithSource], source: &str, scope: &mut Scope, quoted: bool) -> Vec<Value> {
+    pub fn build(
+        &mut self,
+        pieces: &[WordPieceWithSource],
+        source: &str,
+        scope: &mut Scope,
+        quoted: bool,
+    ) -> Vec<Value> {
         let mut builder = Builder::default();
         self.pieces(pieces, source, scope, quoted, &mut builder);
         builder.finish()
     }
 
-    fn pieces(&mut self, pieces: &[WordPieceWithSource], source: &str, scope: &mut Scope, quoted: bool, builder: &mut Builder) {
+    fn pieces(
+        &mut self,
+        pieces: &[WordPieceWithSource],
+        source: &str,
+        scope: &mut Scope,
+        quoted: bool,
+        builder: &mut Builder,
+    ) {
         for piece in pieces {
             match &piece.piece {
                 WordPiece::Text(text) => builder.text(text, quoted),
@@ -55,7 +68,9 @@ impl Judge<'_> {
                     builder.text("", true);
                     self.pieces(inner, source, scope, true, builder);
                 }
-                WordPiece::EscapeSequence(text) => builder.text(text.strip_prefix('\\').unwrap_or(text).trim_start_matches('\n'), true),
+                WordPiece::EscapeSequence(text) => {
+                    builder.text(text.strip_prefix('\\').unwrap_or(text).trim_start_matches('\n'), true)
+                }
                 WordPiece::TildeExpansion(tilde) => match (tilde, &self.here.home, &scope.cwd) {
                     (TildeExpr::Home, Some(home), _) => builder.text(&home.display().to_string(), true),
                     (TildeExpr::WorkingDir, _, Some(cwd)) => builder.text(&cwd.display().to_string(), true),
@@ -63,7 +78,9 @@ impl Judge<'_> {
                     _ => builder.unknown(true, false),
                 },
                 WordPiece::CommandSubstitution(text) => self.substitution(text, scope, quoted, builder),
-                WordPiece::BackquotedCommandSubstitution(text) => self.substitution(&unescaped(text), scope, quoted, builder),
+                WordPiece::BackquotedCommandSubstitution(text) => {
+                    self.substitution(&unescaped(text), scope, quoted, builder)
+                }
                 WordPiece::ArithmeticExpression(expression) => {
                     self.arithmetic(&expression.value, scope);
                     builder.unknown(true, false);
@@ -82,15 +99,31 @@ impl Judge<'_> {
         let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         match (words.as_slice(), &scope.cwd) {
             (["which", program] | ["command", "-v", program], _) if plain(program) => builder.text(program, true),
-            (["echo", word], _) if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte)) && !word.starts_with('-') => builder.text(word, true),
+            (["echo", word], _)
+                if word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte))
+                    && !word.starts_with('-') =>
+            {
+                builder.text(word, true)
+            }
             (["pwd"], Some(cwd)) => builder.text(&cwd.display().to_string(), true),
             _ => builder.unknown(quoted, false),
         }
     }
 
-    fn parameter(&mut self, expression: &ParameterExpr, raw: &str, scope: &mut Scope, quoted: bool, builder: &mut Builder) {
-        let name =
-            raw.trim_start_matches(['$', '{', '!', '#']).split(|character: char| !character.is_ascii_alphanumeric() && character != '_').next().unwrap_or_default().to_owned();
+    fn parameter(
+        &mut self,
+        expression: &ParameterExpr,
+        raw: &str,
+        scope: &mut Scope,
+        quoted: bool,
+        builder: &mut Builder,
+    ) {
+        let name = raw
+            .trim_start_matches(['$', '{', '!', '#'])
+            .split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let is_plain = matches!(expression, ParameterExpr::Parameter { indirect: false, .. }) && !raw.contains('[');
         if is_plain {
             if credentials::is_secret(&name) || self.here.key_variables.contains(&name) {
@@ -112,9 +145,13 @@ impl Judge<'_> {
         let inner = raw.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).unwrap_or(raw);
         let within = self.pieces_of(inner, scope, true).iter().any(|value| value.secret);
         match expression {
-            ParameterExpr::ParameterLength { .. } | ParameterExpr::UseAlternativeValue { .. } => builder.unknown(quoted, within),
+            ParameterExpr::ParameterLength { .. } | ParameterExpr::UseAlternativeValue { .. } => {
+                builder.unknown(quoted, within)
+            }
             ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } => {
-                self.find(Verdict::unclear("What a variable holds is run here as a part of a prompt; that does not show before it runs."));
+                self.find(Verdict::unclear(
+                    "What a variable holds is run here as a part of a prompt; that does not show before it runs.",
+                ));
                 builder.unknown(quoted, false);
             }
             ParameterExpr::AssignDefaultValues { .. } => {
@@ -123,8 +160,13 @@ impl Judge<'_> {
                 builder.unknown(quoted, within);
             }
             _ => {
-                let through = raw.starts_with("${!") && scope.variables.get(&name).is_none_or(|value| value.as_deref().is_none_or(credentials::is_secret));
-                let secret = credentials::is_secret(&name) || self.here.key_variables.contains(&name) || through || within;
+                let through = raw.starts_with("${!")
+                    && scope
+                        .variables
+                        .get(&name)
+                        .is_none_or(|value| value.as_deref().is_none_or(credentials::is_secret));
+                let secret =
+                    credentials::is_secret(&name) || self.here.key_variables.contains(&name) || through || within;
                 builder.unknown(quoted, secret);
             }
         }

@@ -9,8 +9,12 @@ use super::values::Value;
 use super::verdict::{Reason, Verdict};
 
 /// Folders of agents, with the files in them that decide about hooks.
-const FOLDERS: [(&str, &[&str]); 4] =
-    [(".claude", &["settings.json", "settings.local.json"]), (".codex", &["hooks.json", "config.toml"]), (".gemini", &["settings.json"]), (".cursor", &["hooks.json"])];
+const FOLDERS: [(&str, &[&str]); 4] = [
+    (".claude", &["settings.json", "settings.local.json"]),
+    (".codex", &["hooks.json", "config.toml"]),
+    (".gemini", &["settings.json"]),
+    (".cursor", &["hooks.json"]),
+];
 /// Where the gateways are.
 const FILE: &str = "dryrun.toml";
 
@@ -82,9 +86,13 @@ const GIT: [&str; 8] = ["checkout", "restore", "rm", "mv", "clean", "apply", "st
 /// Whether a program changes what guards the agent.
 pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
     let said = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.shown().as_str()));
-    let verb = arguments.iter().find(|argument| !argument.start().starts_with('-')).map(Value::shown).unwrap_or_default();
+    let verb =
+        arguments.iter().find(|argument| !argument.start().starts_with('-')).map(Value::shown).unwrap_or_default();
     let only_reads = READERS.contains(&program)
-        || IN_PLACE.contains(&program) && !arguments.iter().any(|argument| ["-i", "--in-place", "--inplace", "inplace"].iter().any(|option| argument.start().starts_with(option)))
+        || IN_PLACE.contains(&program)
+            && !arguments.iter().any(|argument| {
+                ["-i", "--in-place", "--inplace", "inplace"].iter().any(|option| argument.start().starts_with(option))
+            })
         || program == "git" && !GIT.contains(&verb.as_str())
         || program == "tar" && !tar_writes(arguments)
         || program == "find" && !finds_to_change(arguments);
@@ -95,10 +103,16 @@ pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
         // Only the last one is written: itself, or what it is a folder for.
         let Some((target, sources)) = arguments.split_last() else { return Verdict::Harmless };
         let is_folder = target.shown() == "." || target.shown().ends_with('/') || folder(target, scope).is_refused();
-        let inside = sources.iter().filter(|_| is_folder).filter_map(Value::text).map(|source| Value::known(format!("{}/{}", target.shown(), base_name(&source))));
+        let inside = sources
+            .iter()
+            .filter(|_| is_folder)
+            .filter_map(Value::text)
+            .map(|source| Value::known(format!("{}/{}", target.shown(), base_name(&source))));
         return inside.fold(file(target, scope), |verdict, value| verdict.and(file(&value, scope)));
     }
-    arguments.iter().fold(Verdict::Harmless, |verdict, argument| verdict.and(written(argument, scope)).and(folder(argument, scope)))
+    arguments
+        .iter()
+        .fold(Verdict::Harmless, |verdict, argument| verdict.and(written(argument, scope)).and(folder(argument, scope)))
 }
 
 /// Whether `find` deletes what it finds, or gives it to a program that does not only read.
@@ -106,7 +120,9 @@ fn finds_to_change(arguments: &[Value]) -> bool {
     let mut words = arguments.iter().map(Value::shown);
     while let Some(word) = words.next() {
         let starts = ["-exec", "-execdir", "-ok", "-okdir"].contains(&word.as_str());
-        if word == "-delete" || starts && !words.next().is_some_and(|program| READERS.contains(&base_name(&program).as_str())) {
+        if word == "-delete"
+            || starts && !words.next().is_some_and(|program| READERS.contains(&base_name(&program).as_str()))
+        {
             return true;
         }
     }
@@ -116,8 +132,11 @@ fn finds_to_change(arguments: &[Value]) -> bool {
 /// Whether `tar` takes files out of an archive.
 fn tar_writes(arguments: &[Value]) -> bool {
     let mut words = arguments.iter().map(Value::shown);
-    let is_extract = |word: &str| word == "--extract" || word == "--get" || !word.starts_with("--") && word.starts_with('-') && word.contains('x');
-    words.next().is_some_and(|first| is_extract(&first) || !first.starts_with('-') && first.contains('x')) || words.any(|word| is_extract(&word))
+    let is_extract = |word: &str| {
+        word == "--extract" || word == "--get" || !word.starts_with("--") && word.starts_with('-') && word.contains('x')
+    };
+    words.next().is_some_and(|first| is_extract(&first) || !first.starts_with('-') && first.contains('x'))
+        || words.any(|word| is_extract(&word))
 }
 
 /// A file that is written, removed or moved, as an argument names it: `of=dryrun.toml`, `-Odryrun.toml`.
@@ -161,12 +180,15 @@ fn last_two(text: &str, scope: &Scope) -> [String; 2] {
 
 /// Code that names one of the files, and says that it writes.
 pub fn code(text: &str) -> Verdict {
-    const WRITES: [&str; 17] =
-        ["write", "'w", "\"w", "'a'", "\"a\"", "'r+", "\"r+", "remove", "unlink", "rmSync", "rmtree", "rename", "truncate", "copy", "move", "delete", "dump("];
+    const WRITES: [&str; 17] = [
+        "write", "'w", "\"w", "'a'", "\"a\"", "'r+", "\"r+", "remove", "unlink", "rmSync", "rmtree", "rename",
+        "truncate", "copy", "move", "delete", "dump(",
+    ];
     let mut words = text.split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character));
     let names = |word: &str| {
         let parts: Vec<&str> = word.rsplit('/').collect();
-        parts.first() == Some(&FILE) || FOLDERS.iter().any(|(folder, _)| parts.iter().take(2).any(|part| part == folder))
+        parts.first() == Some(&FILE)
+            || FOLDERS.iter().any(|(folder, _)| parts.iter().take(2).any(|part| part == folder))
     };
     match words.find(|word| names(word)) {
         Some(word) if WRITES.iter().any(|write| text.contains(write)) => refused(word),

@@ -21,7 +21,13 @@ struct Interpreter {
     words: &'static [&'static str],
 }
 
-const fn interpreter(name: &'static str, letters: &'static str, valued: &'static str, attached: &'static str, words: &'static [&'static str]) -> Interpreter {
+const fn interpreter(
+    name: &'static str,
+    letters: &'static str,
+    valued: &'static str,
+    attached: &'static str,
+    words: &'static [&'static str],
+) -> Interpreter {
     Interpreter { name, letters, valued, attached, words }
 }
 
@@ -67,7 +73,9 @@ impl Interpreter {
         if option.starts_with("--") {
             return if PRELOADS.contains(&option) { Code::Other } else { Code::None };
         }
-        if let Some((_, text)) = option.split_once('=').filter(|(word, _)| word.starts_with("--") && self.words.contains(word)) {
+        if let Some((_, text)) =
+            option.split_once('=').filter(|(word, _)| word.starts_with("--") && self.words.contains(word))
+        {
             return Code::Here(text.to_owned());
         }
         let Some(letters) = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else { return Code::None };
@@ -75,7 +83,11 @@ impl Interpreter {
             if self.letters.contains(letter) {
                 let rest = letters.get(at + letter.len_utf8()..).unwrap_or_default();
                 // `-pe CODE` of node is `-p -e`.
-                return if rest.is_empty() || rest.chars().all(|letter| self.letters.contains(letter)) { Code::Next } else { Code::Here(rest.to_owned()) };
+                return if rest.is_empty() || rest.chars().all(|letter| self.letters.contains(letter)) {
+                    Code::Next
+                } else {
+                    Code::Here(rest.to_owned())
+                };
             }
             if self.valued.contains(letter) {
                 return if at + letter.len_utf8() == letters.len() { Code::Other } else { Code::None };
@@ -89,7 +101,8 @@ impl Interpreter {
 }
 
 /// Programs whose arguments are code that can start others.
-const WITH_CODE: [&str; 12] = ["awk", "gawk", "mawk", "sed", "gsed", "vim", "vi", "nvim", "ed", "expect", "sqlite3", "zx"];
+const WITH_CODE: [&str; 12] =
+    ["awk", "gawk", "mawk", "sed", "gsed", "vim", "vi", "nvim", "ed", "expect", "sqlite3", "zx"];
 
 impl Judge<'_> {
     /// Looks at the code of an interpreter; answers whether it is one.
@@ -106,8 +119,14 @@ impl Judge<'_> {
             }
             return true;
         }
-        let versioned = |name: &str| program.strip_prefix(name).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
-        let Some(known) = INTERPRETERS.iter().find(|known| versioned(&known.name.to_ascii_lowercase())) else { return false };
+        let versioned = |name: &str| {
+            program
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+        };
+        let Some(known) = INTERPRETERS.iter().find(|known| versioned(&known.name.to_ascii_lowercase())) else {
+            return false;
+        };
         self.opaque(scope);
         if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())) {
             self.find(network::past(host));
@@ -154,7 +173,10 @@ impl Judge<'_> {
             }
             if shown.starts_with('-') && shown != "-" || shown == "run" {
                 if shown == "-m" || shown.starts_with("--env-file") {
-                    self.find(argument_after(arguments, index).map_or(Verdict::Harmless, |next| credentials::argument(next, scope, self.here)));
+                    self.find(
+                        argument_after(arguments, index)
+                            .map_or(Verdict::Harmless, |next| credentials::argument(next, scope, self.here)),
+                    );
                 }
                 continue;
             }
@@ -172,7 +194,9 @@ impl Judge<'_> {
             _ => match input {
                 Input::Text(text) => self.code(&Value::known(text.clone()), program, scope),
                 Input::Stream if !arguments.iter().any(|argument| argument.shown() == "-m") => {
-                    self.find(Verdict::unclear(format!("{program} runs what another program writes: that does not show before it runs.")));
+                    self.find(Verdict::unclear(format!(
+                        "{program} runs what another program writes: that does not show before it runs."
+                    )));
                 }
                 Input::File(path) => {
                     if let Some(text) = self.here.files.read(path) {
@@ -201,7 +225,9 @@ impl Judge<'_> {
         let shown = file.shown();
         let Some(path) = file.text().filter(|_| !file.glob).and_then(|text| scope.path(&text)) else { return };
         if self.written.contains(&path) {
-            return self.find(Verdict::unclear(format!("{shown} is written and run in one command: what it does does not show before it runs.")));
+            return self.find(Verdict::unclear(format!(
+                "{shown} is written and run in one command: what it does does not show before it runs."
+            )));
         }
         if let Some(text) = self.here.files.read(&path) {
             self.find(network::code(&text, network::SCRIPT, scope, self.here));
@@ -213,7 +239,10 @@ impl Judge<'_> {
 fn is_wranglers(text: &str) -> bool {
     let text = text.to_lowercase();
     let module = text.strip_prefix("npm:").map(|module| module.split('@').next().unwrap_or_default());
-    module == Some("wrangler") || text.ends_with("wrangler.js") || text.ends_with("/.bin/wrangler") || text.contains("/wrangler/") && text.ends_with("js")
+    module == Some("wrangler")
+        || text.ends_with("wrangler.js")
+        || text.ends_with("/.bin/wrangler")
+        || text.contains("/wrangler/") && text.ends_with("js")
 }
 
 fn argument_after(arguments: &[Value], index: usize) -> Option<&Value> {

@@ -89,7 +89,15 @@ mod tests {
 
     #[test]
     fn what_says_two_things_is_refused() {
-        for text in [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"\u0062":2}}"#, r#"[{"a":1,"a":2}]"#, "{} {}", "{", "", &"[".repeat(100_000)] {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"\u0062":2}}"#,
+            r#"[{"a":1,"a":2}]"#,
+            "{} {}",
+            "{",
+            "",
+            &"[".repeat(100_000),
+        ] {
             assert!(read(text).is_err(), "{text:.40}");
         }
     }

@@ -1,7 +1,8 @@
 //! What a text that is not parsed speaks of: the last resort for code in other languages, and for what no shell would understand.
 
 /// Hosts of Cloudflare's API and of R2.
-const HOSTS: [&str; 5] = ["api.cloudflare.com", "cloudflarestorage.com", "dash.cloudflare.com", "cloudflareclient.com", "upload.cloudflare"];
+const HOSTS: [&str; 5] =
+    ["api.cloudflare.com", "cloudflarestorage.com", "dash.cloudflare.com", "cloudflareclient.com", "upload.cloudflare"];
 /// What code uses that talks to Cloudflare as the credentials around it allow.
 const CLIENTS: [&str; 9] = [
     "from 'cloudflare'",
@@ -32,7 +33,10 @@ pub fn unescaped(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while let Some(byte) = bytes.get(index) {
-        let code = (*byte == b'%').then(|| text.get(index + 1..index + 3)).flatten().and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let code = (*byte == b'%')
+            .then(|| text.get(index + 1..index + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         out.push(code.unwrap_or(*byte));
         index += if code.is_some() { 3 } else { 1 };
     }
@@ -47,8 +51,11 @@ pub fn wrangler(text: &str) -> bool {
     while let Some((head, tail)) = rest.split_once("wrangler") {
         let left = head.chars().next_back().or(if head.is_empty() { before } else { None });
         let right = tail.chars().next();
-        let is_part = |character: Option<char>| character.is_some_and(|character| character.is_ascii_alphanumeric() || character == '_');
-        let names_a_file = [".toml", ".json", ".jsonc", "-", "@types"].iter().any(|end| tail.starts_with(end)) || left == Some('.');
+        let is_part = |character: Option<char>| {
+            character.is_some_and(|character| character.is_ascii_alphanumeric() || character == '_')
+        };
+        let names_a_file =
+            [".toml", ".json", ".jsonc", "-", "@types"].iter().any(|end| tail.starts_with(end)) || left == Some('.');
         if !is_part(left) && left != Some('-') && !is_part(right) && !names_a_file {
             return true;
         }
@@ -78,7 +85,12 @@ mod tests {
 
     #[test]
     fn hosts_are_found_however_they_are_spelled() {
-        for text in ["https://API.Cloudflare.com/x", "api%2ecloudflare.com", "api。cloudflare。com", "x.r2.cloudflarestorage.com."] {
+        for text in [
+            "https://API.Cloudflare.com/x",
+            "api%2ecloudflare.com",
+            "api。cloudflare。com",
+            "x.r2.cloudflarestorage.com.",
+        ] {
             assert!(host(text).is_some(), "{text}");
         }
         for text in ["https://developers.cloudflare.com/d1", "https://example.com", "%zz%"] {
@@ -88,10 +100,18 @@ mod tests {
 
     #[test]
     fn wrangler_is_a_program_and_not_its_configuration() {
-        for text in ["wrangler deploy", "execSync('wrangler deploy')", "npx wrangler@4 deploy", "./node_modules/.bin/wrangler", "wrangler"] {
+        for text in [
+            "wrangler deploy",
+            "execSync('wrangler deploy')",
+            "npx wrangler@4 deploy",
+            "./node_modules/.bin/wrangler",
+            "wrangler",
+        ] {
             assert!(wrangler(text), "{text}");
         }
-        for text in ["wrangler.toml", "cat wrangler.jsonc", "wranglers", "my-wrangler-app", ".wrangler/state", "strangler"] {
+        for text in
+            ["wrangler.toml", "cat wrangler.jsonc", "wranglers", "my-wrangler-app", ".wrangler/state", "strangler"]
+        {
             assert!(!wrangler(text), "{text}");
         }
     }

@@ -44,7 +44,8 @@ pub fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
             !before.ends_with(continues) && (host.ends_with('.') || !after.starts_with(continues))
         })
     };
-    let is_worker = lower.contains(".workers.dev") && here.production_workers.iter().any(|name| at(&format!("{name}.")) || lower.contains(&format!("-{name}.")));
+    let is_worker = lower.contains(".workers.dev")
+        && here.production_workers.iter().any(|name| at(&format!("{name}.")) || lower.contains(&format!("-{name}.")));
     if mentions::host(text).is_some() || here.production.iter().any(at) || is_worker {
         return Leads::Past;
     }
@@ -60,7 +61,11 @@ pub fn past(address: &str) -> Verdict {
 }
 
 fn shortened(text: &str) -> String {
-    if text.chars().count() > 100 { format!("{}…", text.chars().take(100).collect::<String>()) } else { text.to_owned() }
+    if text.chars().count() > 100 {
+        format!("{}…", text.chars().take(100).collect::<String>())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Long options whose next word is no address.
@@ -98,7 +103,11 @@ fn takes_next(program: &str, option: &str) -> bool {
     }
     let letters = letters_with_value(program);
     // The first letter with a value takes the rest of the word, or else the next one.
-    option.chars().skip(1).position(|letter| letters.contains(letter)).is_some_and(|at| at + 2 == option.chars().count())
+    option
+        .chars()
+        .skip(1)
+        .position(|letter| letters.contains(letter))
+        .is_some_and(|at| at + 2 == option.chars().count())
 }
 
 /// Whether this is a long option, or a short form of its name that a program takes for it (`--conf`).
@@ -112,7 +121,10 @@ fn has_letter(program: &str, option: &str, letter: char) -> bool {
     let Some(letters) = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else { return false };
     let valued = letters_with_value(program);
     // What comes after a letter with a value is its value.
-    let end = letters.char_indices().find(|(_, one)| valued.contains(*one)).map_or(letters.len(), |(at, one)| at + one.len_utf8());
+    let end = letters
+        .char_indices()
+        .find(|(_, one)| valued.contains(*one))
+        .map_or(letters.len(), |(at, one)| at + one.len_utf8());
     letters.get(..end).is_some_and(|letters| letters.contains(letter))
 }
 
@@ -147,10 +159,15 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
             _ => shown.starts_with("-K") || shown.starts_with("--config"),
         };
         if options_from_file {
-            verdict = verdict.and(Verdict::unclear(format!("{program} takes its options or addresses from a file here.")));
+            verdict =
+                verdict.and(Verdict::unclear(format!("{program} takes its options or addresses from a file here.")));
         }
         // `name:value` and `name=value` of HTTPie are no addresses.
-        if ["http", "https", "xh", "xhs"].contains(&program) && argument.start().contains([':', '=']) && !argument.start().contains("://") && !argument.start().starts_with(':') {
+        if ["http", "https", "xh", "xhs"].contains(&program)
+            && argument.start().contains([':', '='])
+            && !argument.start().contains("://")
+            && !argument.start().starts_with(':')
+        {
             if mentions::host(&shown).is_some() {
                 verdict = verdict.and(past(&shown));
             }
@@ -172,8 +189,10 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
         }
         // An address is known as soon as its host is: "http://host:1/$path".
         let known = argument.start();
-        let host_is_known = argument.text().is_some() || known.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?']));
-        let authority = known.split_once("://").map_or(known, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+        let host_is_known =
+            argument.text().is_some() || known.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?']));
+        let authority =
+            known.split_once("://").map_or(known, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
         if !host_is_known || authority.contains(['{', '}', '[', '*']) && !authority.starts_with("[:") {
             verdict = verdict.and(Verdict::unclear(format!("Where `{shown}` leads does not show before it runs.")));
             continue;
@@ -190,7 +209,8 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
         verdict = verdict.and(past(text));
     }
     if is_secret && (elsewhere || !gateway) {
-        verdict = verdict.and(Verdict::credential("This command sends a credential somewhere else than to the gateway."));
+        verdict =
+            verdict.and(Verdict::credential("This command sends a credential somewhere else than to the gateway."));
     }
     if gateway && !scope.within_exec {
         verdict = verdict.and(through(here));
@@ -211,22 +231,33 @@ pub fn s3(program: &str, arguments: &[Value], scope: &Scope, here: &Surroundings
     let home = here.home.as_ref();
     let settings: Vec<_> = match program {
         "aws" => vec![home.map(|home| home.join(".aws/config")), scope.cwd.as_ref().map(|cwd| cwd.join(".aws/config"))],
-        "rclone" => vec![home.map(|home| home.join(".config/rclone/rclone.conf")), home.map(|home| home.join(".rclone.conf"))],
+        "rclone" => {
+            vec![home.map(|home| home.join(".config/rclone/rclone.conf")), home.map(|home| home.join(".rclone.conf"))]
+        }
         "s3cmd" => vec![home.map(|home| home.join(".s3cfg"))],
         "mc" => vec![home.map(|home| home.join(".mc/config.json"))],
         _ => Vec::new(),
     };
-    let is_other = program == "aws" && !["s3", "s3api", "configure"].iter().any(|word| line.split(' ').any(|part| part == *word));
-    let by_settings = !is_other && settings.into_iter().flatten().filter_map(|path| here.files.read(&path)).any(|text| speaks(&text));
+    let is_other =
+        program == "aws" && !["s3", "s3api", "configure"].iter().any(|word| line.split(' ').any(|part| part == *word));
+    let by_settings =
+        !is_other && settings.into_iter().flatten().filter_map(|path| here.files.read(&path)).any(|text| speaks(&text));
     let by_variables = !is_other
-        && here.variables.iter().any(|(name, value)| (name.starts_with("AWS_ENDPOINT_URL") || name.starts_with("RCLONE_CONFIG_") || name.starts_with("MC_HOST_")) && speaks(value));
+        && here.variables.iter().any(|(name, value)| {
+            (name.starts_with("AWS_ENDPOINT_URL") || name.starts_with("RCLONE_CONFIG_") || name.starts_with("MC_HOST_"))
+                && speaks(value)
+        });
     if speaks(&line) || names_r2 || by_settings || by_variables {
         return Verdict::direct(
             format!("`{program}` would reach R2 past the gateway."),
             "In a run, wrangler reaches it: dryrun exec -- wrangler r2 object get|put|delete BUCKET/KEY --remote.",
         );
     }
-    if arguments.iter().any(|argument| argument.secret) { Verdict::credential("This command passes on a credential.") } else { Verdict::Harmless }
+    if arguments.iter().any(|argument| argument.secret) {
+        Verdict::credential("This command passes on a credential.")
+    } else {
+        Verdict::Harmless
+    }
 }
 
 /// Whether code takes the variables of its process as a whole: `process.env`, not `process.env.HOME`.
@@ -234,11 +265,16 @@ pub fn shows_all_variables(text: &str) -> bool {
     let whole = |name: &str, one: &[&str]| {
         text.split(name).skip(1).any(|after| {
             let after = after.trim_start();
-            !after.starts_with(|character: char| character.is_ascii_alphanumeric() || character == '_') && !one.iter().any(|start| after.starts_with(start))
+            !after.starts_with(|character: char| character.is_ascii_alphanumeric() || character == '_')
+                && !one.iter().any(|start| after.starts_with(start))
         })
     };
     whole("process.env", &[".", "[", "?."])
-        || text.contains("env}") && text.split("env}").skip(1).any(|after| after.trim_start().trim_start_matches('=').trim_start().starts_with("process"))
+        || text.contains("env}")
+            && text
+                .split("env}")
+                .skip(1)
+                .any(|after| after.trim_start().trim_start_matches('=').trim_start().starts_with("process"))
         || text.contains("process['env']")
         || text.contains("process[\"env\"]")
         || whole("os.environ", &["[", ".get", "b[", "b.get"])
@@ -251,7 +287,9 @@ pub fn shows_all_variables(text: &str) -> bool {
         || text.contains("getenv()")
         || text.contains("phpinfo(")
         || whole("p ENV", &["["])
-        || ["to_h", "to_a", "each", "inspect", "map", "select", "values", "filter"].iter().any(|method| text.contains(&format!("ENV.{method}")))
+        || ["to_h", "to_a", "each", "inspect", "map", "select", "values", "filter"]
+            .iter()
+            .any(|method| text.contains(&format!("ENV.{method}")))
 }
 
 /// Code in a file.
@@ -276,7 +314,9 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
             // In a run it finds the gateway like everything else that is started there.
             SCRIPT if in_run => Verdict::Harmless,
             INPUT if in_run => Verdict::Gateway,
-            SCRIPT => Verdict::direct(says, "Run it in a run, where wrangler finds the gateway: dryrun exec -- COMMAND."),
+            SCRIPT => {
+                Verdict::direct(says, "Run it in a run, where wrangler finds the gateway: dryrun exec -- COMMAND.")
+            }
             _ => Verdict::unclear(says),
         };
     }
@@ -297,7 +337,9 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
             "Run it in a run: dryrun exec -- COMMAND. Cloudflare's SDKs find the gateway by themselves there.",
         );
     }
-    let names_file = text.split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character)).any(|word| credentials::file(word.as_ref()).is_some());
+    let names_file = text
+        .split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character))
+        .any(|word| credentials::file(word.as_ref()).is_some());
     if names_file && what != SCRIPT {
         return Verdict::credential(format!("{what} reads a file with credentials."));
     }

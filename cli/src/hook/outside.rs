@@ -18,9 +18,12 @@ impl Judge<'_> {
                 "Leave the variables of the run as they are; inside of it: dryrun exec -- COMMAND.",
             )),
             Some("exec") => {
-                let options = rest.split(|argument| argument.text().as_deref() == Some("--")).next().unwrap_or_default();
+                let options =
+                    rest.split(|argument| argument.text().as_deref() == Some("--")).next().unwrap_or_default();
                 if options.iter().any(|option| option.start().starts_with("--keep")) {
-                    return self.find(Verdict::credential("--keep leaves real credentials to a command; a person decides that."));
+                    return self.find(Verdict::credential(
+                        "--keep leaves real credentials to a command; a person decides that.",
+                    ));
                 }
                 let mut inside = scope.clone();
                 inside.within_exec = true;
@@ -57,7 +60,8 @@ impl Judge<'_> {
             "metadata",
             "test",
         ];
-        let is_state = verbs.first().is_some_and(|verb| verb == "state") && verbs.get(1).is_some_and(|verb| ["list", "show"].contains(&verb.as_str()));
+        let is_state = verbs.first().is_some_and(|verb| verb == "state")
+            && verbs.get(1).is_some_and(|verb| ["list", "show"].contains(&verb.as_str()));
         let is_plain = !["flarectl", "cloudflared", "cf-terraforming"].contains(&program)
             && (verbs.is_empty() || is_state || verbs.first().is_some_and(|verb| reads.contains(&verb.as_str())));
         if is_plain || verbs.is_empty() {
@@ -74,9 +78,19 @@ impl Judge<'_> {
         let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
         let lower = line.to_lowercase();
         let starts = |start: &str| lower == start || lower.starts_with(&format!("{start} "));
-        let promotes = starts("workflow run") && ["promote", "deploy", "prod", "release", "publish", "…"].iter().any(|name| lower.contains(name));
-        let through_api = starts("api") && ["dispatches", "pending_deployments", "/secrets", "/environments", "/deployments"].iter().any(|name| lower.contains(name));
-        if promotes || through_api || starts("secret set") || starts("secret delete") || starts("variable set") || starts("auth token") {
+        let promotes = starts("workflow run")
+            && ["promote", "deploy", "prod", "release", "publish", "…"].iter().any(|name| lower.contains(name));
+        let through_api = starts("api")
+            && ["dispatches", "pending_deployments", "/secrets", "/environments", "/deployments"]
+                .iter()
+                .any(|name| lower.contains(name));
+        if promotes
+            || through_api
+            || starts("secret set")
+            || starts("secret delete")
+            || starts("variable set")
+            || starts("auth token")
+        {
             self.find(Verdict::direct(
                 format!("`gh {line}` would have CI act on production, or change with what it does."),
                 "Promoting to production is a person's decision: ask one to start the workflow and to approve it.",
@@ -89,7 +103,12 @@ impl Judge<'_> {
         let rest = after_options(arguments, &["-C", "-c", "--git-dir", "--work-tree", "--namespace"]);
         let verb = rest.first().map(Value::shown).unwrap_or_default();
         let after = rest.get(1..).unwrap_or_default();
-        let option = |names: [&str; 2]| after.iter().position(|argument| names.contains(&argument.shown().as_str())).and_then(|at| after.get(at + 1));
+        let option = |names: [&str; 2]| {
+            after
+                .iter()
+                .position(|argument| names.contains(&argument.shown().as_str()))
+                .and_then(|at| after.get(at + 1))
+        };
         match verb.as_str() {
             "bisect" if after.first().is_some_and(|first| first.shown() == "run") => {
                 self.program(after.get(1..).unwrap_or_default().to_vec(), &mut scope.clone(), &Input::Inherited, false)
@@ -100,13 +119,28 @@ impl Judge<'_> {
                 }
             }
             "submodule" if after.iter().any(|argument| argument.shown() == "foreach") => {
-                for text in after.iter().filter(|argument| !["foreach", "--recursive", "-q", "--quiet"].contains(&argument.shown().as_str())) {
+                for text in after.iter().filter(|argument| {
+                    !["foreach", "--recursive", "-q", "--quiet"].contains(&argument.shown().as_str())
+                }) {
                     self.shell_text(text, "git submodule foreach", scope);
                 }
             }
             _ => {}
         }
-        let runs_others = ["config", "bisect", "filter-branch", "difftool", "mergetool", "clone", "fetch", "pull", "push", "remote", "ls-remote"].contains(&verb.as_str());
+        let runs_others = [
+            "config",
+            "bisect",
+            "filter-branch",
+            "difftool",
+            "mergetool",
+            "clone",
+            "fetch",
+            "pull",
+            "push",
+            "remote",
+            "ls-remote",
+        ]
+        .contains(&verb.as_str());
         let before = arguments.iter().take(arguments.len() - rest.len());
         for argument in before.chain(if runs_others { after } else { &[] }) {
             let text = argument.shown();

@@ -113,21 +113,33 @@ impl Judge<'_> {
             "npm" | "pnpm" | "yarn" if program == "corepack" => self.packages(&verb, after, scope, input, piped),
             "exec" | "x" | "dlx" => self.package_program(after, scope, input, piped),
             // yarn: `workspace NAME VERB`, `workspaces run NAME`, `workspaces foreach -A VERB`.
-            "workspace" if program == "yarn" => self.packages(program, after.get(1..).unwrap_or_default(), scope, input, piped),
+            "workspace" if program == "yarn" => {
+                self.packages(program, after.get(1..).unwrap_or_default(), scope, input, piped)
+            }
             "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "foreach") => {
                 self.packages(program, after_options(after.get(1..).unwrap_or_default(), &FOREACH), scope, input, piped)
             }
-            "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "run") => self.packages(program, after, scope, input, piped),
+            "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "run") => {
+                self.packages(program, after, scope, input, piped)
+            }
             "run" | "run-script" | "rum" | "urn" | "task" => {
                 let after = after_options(after, &VALUES);
                 if let Some((name, extra)) = after.split_first() {
                     self.package_script(program, name, arguments, extra, scope, input, piped);
                 }
             }
-            "test" | "t" | "tst" | "start" | "stop" | "restart" if program != "bun" => {
-                self.package_script(program, &Value::known(if verb.starts_with('t') { "test" } else { verb.as_str() }), arguments, after, scope, input, piped)
-            }
-            "pkg" | "config" | "set" if rest.iter().any(|argument| mentions::of_command(&argument.shown()).is_some()) => {
+            "test" | "t" | "tst" | "start" | "stop" | "restart" if program != "bun" => self.package_script(
+                program,
+                &Value::known(if verb.starts_with('t') { "test" } else { verb.as_str() }),
+                arguments,
+                after,
+                scope,
+                input,
+                piped,
+            ),
+            "pkg" | "config" | "set"
+                if rest.iter().any(|argument| mentions::of_command(&argument.shown()).is_some()) =>
+            {
                 self.find(Verdict::unclear(format!("`{program} {verb}` writes a script that mentions Cloudflare.")));
             }
             verb if OWN.contains(&verb) || program == "npm" || program == "corepack" => self.opaque(scope),
@@ -139,7 +151,9 @@ impl Judge<'_> {
     /// A program of a package: `npx wrangler@4 deploy`, `npm exec -- wrangler`.
     fn package_program(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         let mut rest = arguments;
-        while let Some((first, after)) = rest.split_first().filter(|(first, _)| first.start().starts_with('-') && first.start() != "--") {
+        while let Some((first, after)) =
+            rest.split_first().filter(|(first, _)| first.start().starts_with('-') && first.start() != "--")
+        {
             let said = first.shown();
             if let Some(text) = said.strip_prefix("--call=") {
                 return self.subshell(text, scope);
@@ -158,14 +172,21 @@ impl Judge<'_> {
         let command = after_options(arguments, &VALUES);
         let Some((name, rest)) = command.split_first() else { return };
         let Some(text) = name.text().filter(|_| !name.glob) else {
-            return self.find(Verdict::unclear(format!("Which program this starts does not show before it runs: npx {}", name.shown())));
+            return self.find(Verdict::unclear(format!(
+                "Which program this starts does not show before it runs: npx {}",
+                name.shown()
+            )));
         };
         // `@scope/name@version`, `name@version`.
-        let (scope_of, bare) = text.strip_prefix('@').and_then(|rest| rest.split_once('/')).map_or(("", text.as_str()), |(scope, rest)| (scope, rest));
+        let (scope_of, bare) = text
+            .strip_prefix('@')
+            .and_then(|rest| rest.split_once('/'))
+            .map_or(("", text.as_str()), |(scope, rest)| (scope, rest));
         let bare = bare.split('@').next().unwrap_or_default();
         let program = if scope_of == "cloudflare" && bare == "wrangler" { "wrangler" } else { bare };
         // A package from somewhere else: a repository, an address, a folder, another name.
-        let is_elsewhere = text.contains(':') || text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/");
+        let is_elsewhere =
+            text.contains(':') || text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/");
         if program != "wrangler" && is_elsewhere && mentions::of_command(&text).is_some() {
             return self.find(Verdict::unclear(format!("What {text} runs does not show before it runs.")));
         }
@@ -175,7 +196,16 @@ impl Judge<'_> {
 
     /// A script of `package.json` with what comes before and after it, or else a program of its packages.
     #[expect(clippy::too_many_arguments, reason = "all of it decides what runs")]
-    pub fn package_script(&mut self, program: &str, name: &Value, all: &[Value], extra: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub fn package_script(
+        &mut self,
+        program: &str,
+        name: &Value,
+        all: &[Value],
+        extra: &[Value],
+        scope: &mut Scope,
+        input: &Input,
+        piped: bool,
+    ) {
         self.opaque(scope);
         let Some(name) = name.text() else {
             return self.find(Verdict::unclear(format!("Which script {program} runs does not show before it runs.")));
@@ -190,18 +220,25 @@ impl Judge<'_> {
         if let Some(folder) = folder {
             inside.cwd = folder.text().and_then(|folder| scope.path(&folder));
         }
-        let scripts = inside
-            .cwd
-            .as_ref()
-            .and_then(|cwd| cwd.ancestors().take(if elsewhere { 1 } else { 6 }).map(|folder| folder.join("package.json")).find(|path| self.here.files.read(path).is_some()));
+        let scripts = inside.cwd.as_ref().and_then(|cwd| {
+            cwd.ancestors()
+                .take(if elsewhere { 1 } else { 6 })
+                .map(|folder| folder.join("package.json"))
+                .find(|path| self.here.files.read(path).is_some())
+        });
         if scripts.as_ref().is_some_and(|path| self.written.contains(path)) {
-            return self.find(Verdict::unclear("package.json is written in the same command: what its scripts do does not show before it runs."));
+            return self.find(Verdict::unclear(
+                "package.json is written in the same command: what its scripts do does not show before it runs.",
+            ));
         }
         if let Some(path) = &scripts {
             inside.cwd = path.parent().map(Into::into);
         }
-        let package: Option<Json> = scripts.and_then(|path| self.here.files.read(&path)).and_then(|text| serde_json::from_str(&text).ok());
-        let script = |name: &str| package.as_ref().and_then(|package| package.get("scripts")?.get(name)?.as_str().map(str::to_owned));
+        let package: Option<Json> =
+            scripts.and_then(|path| self.here.files.read(&path)).and_then(|text| serde_json::from_str(&text).ok());
+        let script = |name: &str| {
+            package.as_ref().and_then(|package| package.get("scripts")?.get(name)?.as_str().map(str::to_owned))
+        };
         let extra: Vec<Value> = extra.iter().filter(|argument| argument.shown() != "--").cloned().collect();
         let Some(text) = script(&name) else {
             let risky = sounds_risky(&name);
@@ -215,7 +252,10 @@ impl Judge<'_> {
             return;
         };
         let added = extra.iter().map(Value::quoted).collect::<Vec<_>>().join(" ");
-        for line in [script(&format!("pre{name}")), Some(format!("{text} {added}")), script(&format!("post{name}"))].into_iter().flatten() {
+        for line in [script(&format!("pre{name}")), Some(format!("{text} {added}")), script(&format!("post{name}"))]
+            .into_iter()
+            .flatten()
+        {
             let mut inner = self.below();
             inner.subshell(&line, &inside);
             let speaks = mentions::of_command(&line).is_some();
@@ -236,14 +276,19 @@ fn runs_code(arguments: &[Value]) -> bool {
     let rest = after_options(arguments, &VALUES);
     let has_code = arguments.iter().take(arguments.len() - rest.len()).any(|option| {
         let shown = option.shown();
-        ["-e", "-p", "--eval", "--print"].iter().any(|code| shown.split('=').next() == Some(code)) || shown.starts_with("-e") || shown.starts_with("-p")
+        ["-e", "-p", "--eval", "--print"].iter().any(|code| shown.split('=').next() == Some(code))
+            || shown.starts_with("-e")
+            || shown.starts_with("-p")
     });
     let file = rest.iter().map(Value::shown).find(|text| text != "run").unwrap_or_default();
-    let is_file = [".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".jsx", ".tsx"].iter().any(|end| file.ends_with(end)) || file.starts_with(['.', '/']);
+    let is_file = [".js", ".ts", ".mjs", ".cjs", ".mts", ".cts", ".jsx", ".tsx"].iter().any(|end| file.ends_with(end))
+        || file.starts_with(['.', '/']);
     has_code || is_file
 }
 
 fn folder_option(arguments: &[Value]) -> Option<&Value> {
-    let at = arguments.iter().position(|argument| ["--prefix", "-C", "--dir", "--cwd"].contains(&argument.shown().as_str()))?;
+    let at = arguments
+        .iter()
+        .position(|argument| ["--prefix", "-C", "--dir", "--cwd"].contains(&argument.shown().as_str()))?;
     arguments.get(at + 1)
 }

@@ -131,12 +131,15 @@ const HARMLESS: [&str; 115] = [
 ];
 
 /// Programs that only look at names, not into files.
-const NAMES_ONLY: [&str; 13] = ["ls", "test", "[", "stat", "touch", "chmod", "chown", "echo", "printf", "mkdir", "basename", "dirname", "realpath"];
+const NAMES_ONLY: [&str; 13] = [
+    "ls", "test", "[", "stat", "touch", "chmod", "chown", "echo", "printf", "mkdir", "basename", "dirname", "realpath",
+];
 
 /// Programs whose arguments are text for people, patterns, or names of packages.
 const TEXTUAL: [&str; 33] = [
-    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "fd", "which", "type", "ls", "mkdir", "cd", "code", "brew", "apt", "apt-get", "pip", "pip3", "cargo", "go",
-    "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man", "tldr", "hash", "prettier",
+    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "fd", "which", "type", "ls", "mkdir", "cd", "code",
+    "brew", "apt", "apt-get", "pip", "pip3", "cargo", "go", "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man",
+    "tldr", "hash", "prettier",
 ];
 
 /// Programs that fetch secrets.
@@ -178,19 +181,29 @@ impl Judge<'_> {
         let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much(words.len())) else { return };
         let Some(program) = program_name(name) else {
             let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
-                Some(mentioned) => format!("Which program this starts does not show before it runs, and it mentions {mentioned}: {}", shown(&words)),
+                Some(mentioned) => format!(
+                    "Which program this starts does not show before it runs, and it mentions {mentioned}: {}",
+                    shown(&words)
+                ),
                 None => format!("Which program this starts does not show before it runs: {}", shown(&words)),
             };
             return self.find(Verdict::unclear(what));
         };
         // A command line in one word is one to those who read it again: `yarn exec 'wrangler deploy'`.
-        if program.contains(char::is_whitespace) && words.first().is_some_and(|name| mentions::of_command(&name.shown()).is_some()) {
-            return self.find(Verdict::unclear(format!("This starts a program whose name is a command line: {}", shown(&words))));
+        if program.contains(char::is_whitespace)
+            && words.first().is_some_and(|name| mentions::of_command(&name.shown()).is_some())
+        {
+            return self.find(Verdict::unclear(format!(
+                "This starts a program whose name is a command line: {}",
+                shown(&words)
+            )));
         }
         if self.function(&program, scope) {
             return self.arguments(&program, arguments, scope, piped);
         }
-        if MANAGERS_BY_WORD.iter().any(|(name, words)| *name == program && words.iter().all(|word| arguments.iter().any(|argument| argument.shown() == *word))) {
+        if MANAGERS_BY_WORD.iter().any(|(name, words)| {
+            *name == program && words.iter().all(|word| arguments.iter().any(|argument| argument.shown() == *word))
+        }) {
             self.find(Verdict::credential(format!("`{}` hands out secrets.", shown(&words))));
         }
         scope.cleared |= clears(&program, arguments);
@@ -201,24 +214,30 @@ impl Judge<'_> {
             return self.nested(command, scope, input, piped);
         }
         match program.as_str() {
-            "wrangler" | "wrangler2" | "wrangler.js" | "wrangler.cmd" => self.find(wrangler::judge(arguments, scope, self.here)),
+            "wrangler" | "wrangler2" | "wrangler.js" | "wrangler.cmd" => {
+                self.find(wrangler::judge(arguments, scope, self.here))
+            }
             "dryrun" | "dryrun.exe" => self.dryrun(arguments, scope, input, piped),
             "env" | "cross-env" | "cross-env-shell" => return self.env(arguments, scope, input, piped),
             "command" => return self.command_builtin(arguments, scope, input, piped),
             "xargs" | "parallel" => return self.xargs(&program, arguments, scope),
             "find" => return self.find_files(arguments, scope, piped),
             "cd" | "pushd" | "chdir" => {
-                let to = after_options(arguments, &[]).first().map_or_else(|| self.here.home.as_ref().map(|home| home.display().to_string()), Value::text);
+                let to = after_options(arguments, &[])
+                    .first()
+                    .map_or_else(|| self.here.home.as_ref().map(|home| home.display().to_string()), Value::text);
                 scope.cwd = to.filter(|to| to != "-").and_then(|to| scope.path(&to));
                 return;
             }
-            "export" | "declare" | "typeset" | "local" | "readonly" | "unset" | "read" | "mapfile" | "readarray" | "getopts" | "set" | "printf" | "let" => {
-                self.builtin(&program, arguments, scope)
-            }
+            "export" | "declare" | "typeset" | "local" | "readonly" | "unset" | "read" | "mapfile" | "readarray"
+            | "getopts" | "set" | "printf" | "let" => self.builtin(&program, arguments, scope),
             "test" | "[" => self.indices(arguments, scope),
             "printenv" => self.printenv(arguments),
             "su" | "runuser" | "script" | "flock" | "sg" | "nix-shell" => {
-                let text = arguments.iter().position(|argument| ["-c", "--command", "--run"].contains(&argument.shown().as_str())).and_then(|at| arguments.get(at + 1));
+                let text = arguments
+                    .iter()
+                    .position(|argument| ["-c", "--command", "--run"].contains(&argument.shown().as_str()))
+                    .and_then(|at| arguments.get(at + 1));
                 if let Some(text) = text {
                     self.shell_text(text, &program, scope);
                 }
@@ -239,15 +258,28 @@ impl Judge<'_> {
             "ps" => {
                 // Of the options without a dash, `e` shows the variables of each process.
                 if shows_variables_of_processes(arguments) {
-                    self.find(Verdict::credential("This shows the variables of all processes, credentials among them."));
+                    self.find(Verdict::credential(
+                        "This shows the variables of all processes, credentials among them.",
+                    ));
                 }
             }
-            "security" if arguments.first().is_some_and(|first| first.shown().starts_with("find-") || first.shown().starts_with("dump-")) => {
+            "security"
+                if arguments
+                    .first()
+                    .is_some_and(|first| first.shown().starts_with("find-") || first.shown().starts_with("dump-")) =>
+            {
                 self.find(Verdict::credential("`security` hands out secrets."));
             }
             "fd" | "fdfind" => {
-                if let Some(at) = arguments.iter().position(|argument| ["-x", "-X", "--exec", "--exec-batch"].contains(&argument.shown().as_str())) {
-                    let mut command: Vec<Value> = arguments.iter().skip(at + 1).map(|word| if word.shown().contains('{') { Value::unknown() } else { word.clone() }).collect();
+                if let Some(at) = arguments
+                    .iter()
+                    .position(|argument| ["-x", "-X", "--exec", "--exec-batch"].contains(&argument.shown().as_str()))
+                {
+                    let mut command: Vec<Value> = arguments
+                        .iter()
+                        .skip(at + 1)
+                        .map(|word| if word.shown().contains('{') { Value::unknown() } else { word.clone() })
+                        .collect();
                     // Without a place for it, what was found comes last.
                     if !arguments.iter().skip(at + 1).any(|word| word.shown().contains('{')) {
                         command.push(Value { many: false, ..Value::unknown() });
@@ -259,18 +291,24 @@ impl Judge<'_> {
             "jq" | "gojq" | "jaq" | "yq" | "envsubst" | "gomplate" => {
                 let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
                 let asks = line.split([' ', '|', '(']).any(|word| word == "env") || network::shows_all_variables(&line);
-                if asks || (program == "envsubst" || line.to_lowercase().contains("env")) && credentials::names_secret(&line).is_some() {
+                if asks
+                    || (program == "envsubst" || line.to_lowercase().contains("env"))
+                        && credentials::names_secret(&line).is_some()
+                {
                     self.find(Verdict::credential("This shows variables that hold credentials."));
                 }
             }
             "eval" | "trap" | "alias" | "watch" => self.evaluated(&program, arguments, scope),
-            "curl" | "wget" | "http" | "https" | "xh" | "xhs" | "httpie" | "curlie" | "aria2c" | "fetch" | "nc" | "ncat" | "netcat" | "telnet" | "socat" | "websocat"
-            | "grpcurl" | "wrk" | "hey" | "ab" | "oha" => {
+            "curl" | "wget" | "http" | "https" | "xh" | "xhs" | "httpie" | "curlie" | "aria2c" | "fetch" | "nc"
+            | "ncat" | "netcat" | "telnet" | "socat" | "websocat" | "grpcurl" | "wrk" | "hey" | "ab" | "oha" => {
                 self.find(network::client(&program, arguments, input, scope, self.here));
                 return self.files_of(&program, arguments, scope, piped);
             }
-            "aws" | "rclone" | "s3cmd" | "s5cmd" | "mc" | "mcli" => self.find(network::s3(&program, arguments, scope, self.here)),
-            "terraform" | "tofu" | "pulumi" | "cdktf" | "terragrunt" | "flarectl" | "cloudflared" | "cf-terraforming" => self.infrastructure(&program, arguments),
+            "aws" | "rclone" | "s3cmd" | "s5cmd" | "mc" | "mcli" => {
+                self.find(network::s3(&program, arguments, scope, self.here))
+            }
+            "terraform" | "tofu" | "pulumi" | "cdktf" | "terragrunt" | "flarectl" | "cloudflared"
+            | "cf-terraforming" => self.infrastructure(&program, arguments),
             "gh" | "act" => self.github(arguments),
             _ if MANAGERS.contains(&program.as_str()) || self.here.managers.contains(&program) => {
                 self.find(Verdict::credential(format!("`{program}` hands out secrets.")));
@@ -308,13 +346,18 @@ impl Judge<'_> {
 
     fn files_of(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
         let verb = arguments.first().map(Value::shown).unwrap_or_default();
-        let names_only = NAMES_ONLY.contains(&program) && !piped || program == "git" && ["check-ignore", "status", "rm", "ls-files", "commit", "log"].contains(&verb.as_str());
-        let writes = ["cp", "mv", "tee", "rm", "ln", "install", "rsync", "sed", "truncate", "dd", "patch", "touch", "perl"].contains(&program);
+        let names_only = NAMES_ONLY.contains(&program) && !piped
+            || program == "git"
+                && ["check-ignore", "status", "rm", "ls-files", "commit", "log"].contains(&verb.as_str());
+        let writes =
+            ["cp", "mv", "tee", "rm", "ln", "install", "rsync", "sed", "truncate", "dd", "patch", "touch", "perl"]
+                .contains(&program);
         // The pattern of a search, or the program of jq, is no file.
         let is_search = ["grep", "egrep", "fgrep", "rg", "ag"].contains(&program);
         let pattern = if (is_search || ["jq", "yq", "gojq", "jaq"].contains(&program))
-            && !arguments.iter().any(|argument| ["-e", "-f", "--regexp", "--file"].iter().any(|option| argument.start().starts_with(option)))
-        {
+            && !arguments.iter().any(|argument| {
+                ["-e", "-f", "--regexp", "--file"].iter().any(|option| argument.start().starts_with(option))
+            }) {
             arguments.iter().position(|argument| !argument.start().starts_with('-'))
         } else {
             None
@@ -350,7 +393,10 @@ impl Judge<'_> {
                     || text.contains(char::is_whitespace) && mentions::wrangler(&text)
             };
             if arguments.iter().any(runs_wrangler) {
-                self.find(Verdict::unclear(format!("`{program}` mentions wrangler in a way that is not understood: {program} {}", shown(arguments))));
+                self.find(Verdict::unclear(format!(
+                    "`{program}` mentions wrangler in a way that is not understood: {program} {}",
+                    shown(arguments)
+                )));
             } else if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())) {
                 self.find(network::past(host));
             }
@@ -405,7 +451,9 @@ fn shows_variables_of_processes(arguments: &[Value]) -> bool {
 /// `NAME=value` as an argument.
 pub fn assignment(word: &Value) -> Option<(&str, Option<String>)> {
     let (name, _) = word.start().split_once('=')?;
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !name.starts_with(|first: char| first.is_ascii_digit());
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !name.starts_with(|first: char| first.is_ascii_digit());
     is_name.then(|| (name, word.text().and_then(|text| text.split_once('=').map(|(_, value)| value.to_owned()))))
 }
 

@@ -12,7 +12,12 @@ use super::verdict::Verdict;
 
 impl Judge<'_> {
     /// What programs read and write instead of what they would.
-    pub fn redirects<'r>(&mut self, redirects: impl Iterator<Item = &'r IoRedirect>, scope: &mut Scope, mut input: Input) -> Input {
+    pub fn redirects<'r>(
+        &mut self,
+        redirects: impl Iterator<Item = &'r IoRedirect>,
+        scope: &mut Scope,
+        mut input: Input,
+    ) -> Input {
         for redirect in redirects {
             match redirect {
                 IoRedirect::File(_, kind, IoFileRedirectTarget::Filename(word)) => {
@@ -23,7 +28,11 @@ impl Judge<'_> {
                             if let Some(path) = value.text().and_then(|text| scope.path(&text)) {
                                 self.device(&path);
                             }
-                            input = value.text().filter(|_| !value.glob).and_then(|text| scope.path(&text)).map_or(Input::Stream, Input::File);
+                            input = value
+                                .text()
+                                .filter(|_| !value.glob)
+                                .and_then(|text| scope.path(&text))
+                                .map_or(Input::Stream, Input::File);
                         } else {
                             self.writes(&value, scope);
                         }
@@ -87,7 +96,9 @@ impl Judge<'_> {
     /// A connection that looks like a file.
     fn device(&mut self, path: &std::path::Path) {
         let text = path.display().to_string();
-        if ["/dev/tcp/", "/dev/udp/"].iter().any(|start| text.starts_with(start)) && network::leads(&text, self.here) == Leads::Past {
+        if ["/dev/tcp/", "/dev/udp/"].iter().any(|start| text.starts_with(start))
+            && network::leads(&text, self.here) == Leads::Past
+        {
             self.find(network::past(&text));
         }
     }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use brush_parser::ast::{
-    AndOr, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand, CompoundList, ExtendedTestExpr, FunctionBody, Pipeline, SimpleCommand,
+    AndOr, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand, CompoundList,
+    ExtendedTestExpr, FunctionBody, Pipeline, SimpleCommand,
 };
 use brush_parser::{Parser, ParserOptions};
 
@@ -99,7 +100,11 @@ impl Scope {
 
     /// A path as this place understands it.
     pub fn path(&self, text: &str) -> Option<PathBuf> {
-        if text.starts_with('/') { Some(tidied(text.as_ref())) } else { self.cwd.as_ref().map(|cwd| tidied(&cwd.join(text))) }
+        if text.starts_with('/') {
+            Some(tidied(text.as_ref()))
+        } else {
+            self.cwd.as_ref().map(|cwd| tidied(&cwd.join(text)))
+        }
     }
 
     /// A variable gets a value.
@@ -117,7 +122,12 @@ impl Scope {
 impl<'a> Judge<'a> {
     /// One for a text that this command line runs, with findings of its own.
     pub fn below(&self) -> Judge<'a> {
-        Judge { here: self.here, verdict: Verdict::Harmless, written: self.written.clone(), steps: Rc::clone(&self.steps) }
+        Judge {
+            here: self.here,
+            verdict: Verdict::Harmless,
+            written: self.written.clone(),
+            steps: Rc::clone(&self.steps),
+        }
     }
 
     /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program with all words after it.
@@ -239,13 +249,17 @@ impl<'a> Judge<'a> {
             CompoundCommand::BraceGroup(group) => self.list(&group.list, scope),
             CompoundCommand::Subshell(subshell) => self.list(&subshell.list, &mut scope.clone()),
             CompoundCommand::ForClause(clause) => {
-                let values: Vec<Value> = clause.values.iter().flatten().flat_map(|value| self.expand(&value.value, scope)).collect();
+                let values: Vec<Value> =
+                    clause.values.iter().flatten().flat_map(|value| self.expand(&value.value, scope)).collect();
                 for value in &values {
                     self.find(credentials::argument(value, scope, self.here));
                 }
                 self.copies(&values);
                 self.assign(&clause.variable_name, scope, None);
-                scope.variables.insert(clause.variable_name.clone(), if let [one] = values.as_slice() { one.text().filter(|_| !one.glob) } else { None });
+                scope.variables.insert(
+                    clause.variable_name.clone(),
+                    if let [one] = values.as_slice() { one.text().filter(|_| !one.glob) } else { None },
+                );
                 self.twice(&clause.body.list, scope);
             }
             CompoundCommand::CaseClause(clause) => {
@@ -308,7 +322,11 @@ impl<'a> Judge<'a> {
 
     /// The name of a variable can hold an index, and that a command: `test -v 'a[$(ls)]'`.
     pub fn indices(&mut self, values: &[Value], scope: &mut Scope) {
-        for text in values.iter().filter_map(Value::text).filter(|text| text.contains('[') && (text.contains("$(") || text.contains('`'))) {
+        for text in values
+            .iter()
+            .filter_map(Value::text)
+            .filter(|text| text.contains('[') && (text.contains("$(") || text.contains('`')))
+        {
             self.pieces_of(&text, scope, true);
         }
     }
@@ -324,11 +342,14 @@ impl<'a> Judge<'a> {
         for item in prefix {
             match item {
                 Item::AssignmentWord(assignment, _) => {
-                    let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) = &assignment.name;
+                    let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) =
+                        &assignment.name;
                     if let AssignmentName::ArrayElementName(_, index) = &assignment.name {
                         self.arithmetic(index, place);
                     }
-                    let value = self.assigned(&assignment.value, place).filter(|_| !assignment.append && matches!(assignment.name, AssignmentName::VariableName(_)));
+                    let value = self
+                        .assigned(&assignment.value, place)
+                        .filter(|_| !assignment.append && matches!(assignment.name, AssignmentName::VariableName(_)));
                     self.assign(name, place, value.as_deref());
                     place.set(name, value);
                 }
@@ -349,7 +370,8 @@ impl<'a> Judge<'a> {
                             let values = self.expand(&value.value, scope);
                             self.copies(&values);
                         }
-                        let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) = &assignment.name;
+                        let (AssignmentName::VariableName(name) | AssignmentName::ArrayElementName(name, _)) =
+                            &assignment.name;
                         words.push(Value::known(format!("{name}=")));
                     } else {
                         words.extend(self.expand(&word.value, scope));
@@ -392,7 +414,9 @@ impl<'a> Judge<'a> {
             AssignmentValue::Scalar(word) => {
                 // No braces and no division by blanks in an assignment.
                 let value = self.pieces_of(&word.value, scope, true);
-                let [value] = value.as_slice() else { return if value.is_empty() { Some(String::new()) } else { None } };
+                let [value] = value.as_slice() else {
+                    return if value.is_empty() { Some(String::new()) } else { None };
+                };
                 self.copies(std::slice::from_ref(value));
                 value.text()
             }
@@ -417,9 +441,12 @@ impl<'a> Judge<'a> {
         } else if let Some(runs) = credentials::makes_programs_run_others(name) {
             match (runs, value) {
                 (Runs::Prompt, Some(text)) => drop(self.pieces_of(text, scope, true)),
-                (Runs::NodeOptions, Some(text)) if !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
+                (Runs::NodeOptions, Some(text))
+                    if !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
                 (Runs::Command, Some(text)) => self.subshell(text, scope),
-                _ => self.find(Verdict::unclear(format!("This command sets {name}, with which every program would run something else first."))),
+                _ => self.find(Verdict::unclear(format!(
+                    "This command sets {name}, with which every program would run something else first."
+                ))),
             }
         }
     }

@@ -46,14 +46,24 @@ impl Surroundings<'_> {
 
     /// The gateway's address, inside of a run.
     pub fn run_url(&self) -> Option<&str> {
-        RUN_VARIABLES.iter().all(|name| self.variable(name).is_some()).then(|| self.variable("DRYRUN_URL")).flatten().map(|url| url.trim_end_matches('/'))
+        RUN_VARIABLES
+            .iter()
+            .all(|name| self.variable(name).is_some())
+            .then(|| self.variable("DRYRUN_URL"))
+            .flatten()
+            .map(|url| url.trim_end_matches('/'))
     }
 
     /// Whether tools find the gateway where they would find Cloudflare.
     pub fn is_gated(&self) -> bool {
         let Some(url) = self.run_url() else { return false };
-        let leads = |name: &str| self.variable(name).is_none_or(|value| value.trim_end_matches('/') == format!("{url}/client/v4"));
-        self.variable("CLOUDFLARE_API_BASE_URL").is_some() && leads("CLOUDFLARE_API_BASE_URL") && leads("CF_API_BASE_URL") && leads("CLOUDFLARE_BASE_URL")
+        let leads = |name: &str| {
+            self.variable(name).is_none_or(|value| value.trim_end_matches('/') == format!("{url}/client/v4"))
+        };
+        self.variable("CLOUDFLARE_API_BASE_URL").is_some()
+            && leads("CLOUDFLARE_API_BASE_URL")
+            && leads("CF_API_BASE_URL")
+            && leads("CLOUDFLARE_BASE_URL")
     }
 
     /// Whether this is inside of a run.

@@ -54,7 +54,11 @@ impl Judge<'_> {
             }
             // `npm:deploy`, `app#deploy`, `app:deploy:production`.
             let bare = shown.strip_prefix("npm:").unwrap_or(&shown);
-            for name in [bare].into_iter().chain(bare.split_once('#').map(|(_, name)| name)).chain(bare.split_once(':').map(|(_, name)| name)) {
+            for name in [bare]
+                .into_iter()
+                .chain(bare.split_once('#').map(|(_, name)| name))
+                .chain(bare.split_once(':').map(|(_, name)| name))
+            {
                 let name = Value { glob: argument.glob, ..Value::known(name) };
                 self.package_script(program, &name, &[], extra, scope, input, piped);
             }
@@ -65,18 +69,28 @@ impl Judge<'_> {
     /// Which lines belong to a task only its own program knows: of a file that speaks of Cloudflare, tasks that sound like it are refused.
     fn tasks_of_file(&mut self, program: &str, names: &[&str], arguments: &[Value], scope: &mut Scope) {
         self.opaque(scope);
-        let Some(text) = scope
-            .cwd
-            .as_ref()
-            .and_then(|cwd| cwd.ancestors().take(6).flat_map(|folder| names.iter().map(move |name| folder.join(name))).find_map(|path| self.here.files.read(&path)))
-        else {
+        let Some(text) = scope.cwd.as_ref().and_then(|cwd| {
+            cwd.ancestors()
+                .take(6)
+                .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+                .find_map(|path| self.here.files.read(&path))
+        }) else {
             return;
         };
         let speaks = mentions::host(&text).is_some() || mentions::wrangler(&text) || mentions::client(&text).is_some();
-        let asked: Vec<String> = after_options(arguments, &["-f", "--justfile", "-d", "--working-directory", "-t", "--taskfile"]).iter().map(Value::shown).collect();
-        let is_listing =
-            arguments.iter().any(|argument| ["-l", "--list", "--summary", "-T", "--tasks", "--help", "--version", "--show", "-s"].contains(&argument.shown().as_str()));
-        if speaks && !is_listing && (asked.is_empty() || asked.iter().any(|name| sounds_risky(name) || name.contains('…'))) {
+        let asked: Vec<String> =
+            after_options(arguments, &["-f", "--justfile", "-d", "--working-directory", "-t", "--taskfile"])
+                .iter()
+                .map(Value::shown)
+                .collect();
+        let is_listing = arguments.iter().any(|argument| {
+            ["-l", "--list", "--summary", "-T", "--tasks", "--help", "--version", "--show", "-s"]
+                .contains(&argument.shown().as_str())
+        });
+        if speaks
+            && !is_listing
+            && (asked.is_empty() || asked.iter().any(|name| sounds_risky(name) || name.contains('…')))
+        {
             self.find(Verdict::unclear(format!("`{program}` takes this task from a file that speaks of Cloudflare, and what the task does does not show before it runs.")));
         }
     }
@@ -84,5 +98,7 @@ impl Judge<'_> {
 
 /// Whether the name of a task or script says that it may change something elsewhere.
 pub fn sounds_risky(name: &str) -> bool {
-    ["deploy", "publish", "release", "promote", "migrat", "prod", "rollback", "wrangler", "ship"].iter().any(|word| name.to_lowercase().contains(word))
+    ["deploy", "publish", "release", "promote", "migrat", "prod", "rollback", "wrangler", "ship"]
+        .iter()
+        .any(|word| name.to_lowercase().contains(word))
 }

@@ -126,7 +126,11 @@ fn in_a_run_the_stores_are_reached_through_the_gateway() {
         ],
         |verdict| *verdict == Verdict::Gateway,
     );
-    check(IN_RUN, &["ls", "cat README.md | grep x", "git status", "wrangler d1 execute DB --local --command x", "echo done"], harmless);
+    check(
+        IN_RUN,
+        &["ls", "cat README.md | grep x", "git status", "wrangler d1 execute DB --local --command x", "echo done"],
+        harmless,
+    );
 }
 
 #[test]
@@ -167,8 +171,12 @@ fn a_command_cannot_leave_the_gateway_of_its_run() {
         ],
         Verdict::is_refused,
     );
-    let crossed: Vec<(&str, &str)> =
-        IN_RUN.iter().map(|(name, value)| (*name, if *name == "CLOUDFLARE_API_BASE_URL" { "https://api.cloudflare.com/client/v4" } else { value })).collect();
+    let crossed: Vec<(&str, &str)> = IN_RUN
+        .iter()
+        .map(|(name, value)| {
+            (*name, if *name == "CLOUDFLARE_API_BASE_URL" { "https://api.cloudflare.com/client/v4" } else { value })
+        })
+        .collect();
     check(&crossed, &["wrangler d1 list", "npx wrangler kv key list --binding CACHE --remote"], is(Reason::Direct));
     let partly: Vec<(&str, &str)> = IN_RUN.iter().filter(|(name, _)| *name != "DRYRUN_TOKEN").copied().collect();
     check(&partly, &["wrangler d1 list"], is(Reason::Direct));
@@ -190,14 +198,26 @@ fn what_guards_the_agent_is_not_the_agents_to_change() {
         is(Reason::Guard),
     );
     check(OUTSIDE, &["cat .claude/settings.json", "cat dryrun.toml", "rm .claude/notes.md"], harmless);
-    for path in [".claude/settings.json", "/srv/project/dryrun.toml", "/home/ada/.codex/hooks.json", ".gemini/settings.json", ".cursor/hooks.json"] {
+    for path in [
+        ".claude/settings.json",
+        "/srv/project/dryrun.toml",
+        "/home/ada/.codex/hooks.json",
+        ".gemini/settings.json",
+        ".cursor/hooks.json",
+    ] {
         assert!(is(Reason::Guard)(&judge(OUTSIDE, Tool::Write(vec![path.into()]))), "{path}");
     }
 }
 
 #[test]
 fn file_tools_touch_no_credentials() {
-    for path in [".env", "/srv/project/.dev.vars", "/home/ada/.config/.wrangler/config/default.toml", "keys/staging.key", "/srv/project/src/../.env.local"] {
+    for path in [
+        ".env",
+        "/srv/project/.dev.vars",
+        "/home/ada/.config/.wrangler/config/default.toml",
+        "keys/staging.key",
+        "/srv/project/src/../.env.local",
+    ] {
         assert!(is(Reason::Credential)(&judge(OUTSIDE, Tool::Read(vec!["README.md".into(), path.into()]))), "{path}");
         assert!(is(Reason::Credential)(&judge(OUTSIDE, Tool::Write(vec![path.into()]))), "{path}");
     }
@@ -205,8 +225,16 @@ fn file_tools_touch_no_credentials() {
         assert_eq!(judge(OUTSIDE, Tool::Read(vec![path.into()])), Verdict::Harmless, "{path}");
         assert_eq!(judge(OUTSIDE, Tool::Write(vec![path.into()])), Verdict::Harmless, "{path}");
     }
-    let search =
-        |pattern: &str, places: &[&str], shows| judge(OUTSIDE, Tool::Search { pattern: pattern.into(), places: places.iter().map(|place| (*place).to_owned()).collect(), shows });
+    let search = |pattern: &str, places: &[&str], shows| {
+        judge(
+            OUTSIDE,
+            Tool::Search {
+                pattern: pattern.into(),
+                places: places.iter().map(|place| (*place).to_owned()).collect(),
+                shows,
+            },
+        )
+    };
     assert!(is(Reason::Credential)(&search("x", &[".env"], false)));
     assert!(is(Reason::Credential)(&search("x", &["src", ".env*"], false)));
     assert!(is(Reason::Credential)(&search("CLOUDFLARE_API_TOKEN", &[], true)));
@@ -223,18 +251,67 @@ fn tools_of_servers_and_addresses() {
     assert_eq!(mcp(IN_RUN, "dryrun", "d1_query", "", none.clone()), Verdict::Gateway);
     assert_eq!(mcp(IN_RUN, "", "d1_query", "https://gw.example/mcp", none.clone()), Verdict::Gateway);
     assert_eq!(mcp(OUTSIDE, "dryrun", "d1_query", "", none.clone()), Verdict::Harmless);
-    assert!(is(Reason::Direct)(&mcp(IN_RUN, "dryrun", "d1_query", "https://bindings.mcp.cloudflare.com/mcp", none.clone())));
-    for tool in ["d1_database_query", "kv_namespace_create", "workers_delete", "execute", "run", "set_active_account", "container_exec", "getAndDelete", "unknown"] {
+    assert!(is(Reason::Direct)(&mcp(
+        IN_RUN,
+        "dryrun",
+        "d1_query",
+        "https://bindings.mcp.cloudflare.com/mcp",
+        none.clone()
+    )));
+    for tool in [
+        "d1_database_query",
+        "kv_namespace_create",
+        "workers_delete",
+        "execute",
+        "run",
+        "set_active_account",
+        "container_exec",
+        "getAndDelete",
+        "unknown",
+    ] {
         assert!(is(Reason::Direct)(&mcp(IN_RUN, "cloudflare-bindings", tool, "", none.clone())), "{tool}");
     }
     for tool in ["accounts_list", "search_cloudflare_documentation", "workers_get_worker", "listZones"] {
         assert_eq!(mcp(OUTSIDE, "cloudflare", tool, "", none.clone()), Verdict::Harmless, "{tool}");
     }
-    assert!(is(Reason::Direct)(&mcp(OUTSIDE, "", "kv_put", "npx mcp-remote https://bindings.mcp.cloudflare.com/sse", none.clone())));
-    assert!(is(Reason::Direct)(&mcp(OUTSIDE, "terminal", "run", "", serde_json::json!({"command": "wrangler deploy"}))));
-    assert!(is(Reason::Credential)(&mcp(OUTSIDE, "filesystem", "read_file", "", serde_json::json!({"path": "/srv/project/.env"}))));
-    assert!(is(Reason::Direct)(&mcp(OUTSIDE, "browser", "navigate", "", serde_json::json!({"options": [{"url": "https://dash.cloudflare.com/"}]}))));
-    assert_eq!(mcp(OUTSIDE, "github", "create_issue", "", serde_json::json!({"title": "wrangler deploy fails", "body": "see .env"})), Verdict::Harmless);
+    assert!(is(Reason::Direct)(&mcp(
+        OUTSIDE,
+        "",
+        "kv_put",
+        "npx mcp-remote https://bindings.mcp.cloudflare.com/sse",
+        none.clone()
+    )));
+    assert!(is(Reason::Direct)(&mcp(
+        OUTSIDE,
+        "terminal",
+        "run",
+        "",
+        serde_json::json!({"command": "wrangler deploy"})
+    )));
+    assert!(is(Reason::Credential)(&mcp(
+        OUTSIDE,
+        "filesystem",
+        "read_file",
+        "",
+        serde_json::json!({"path": "/srv/project/.env"})
+    )));
+    assert!(is(Reason::Direct)(&mcp(
+        OUTSIDE,
+        "browser",
+        "navigate",
+        "",
+        serde_json::json!({"options": [{"url": "https://dash.cloudflare.com/"}]})
+    )));
+    assert_eq!(
+        mcp(
+            OUTSIDE,
+            "github",
+            "create_issue",
+            "",
+            serde_json::json!({"title": "wrangler deploy fails", "body": "see .env"})
+        ),
+        Verdict::Harmless
+    );
     assert!(is(Reason::Direct)(&judge(OUTSIDE, Tool::Fetch("https://api.cloudflare.com/client/v4/zones".into()))));
     assert_eq!(judge(OUTSIDE, Tool::Fetch("https://developers.cloudflare.com/d1/".into())), Verdict::Harmless);
 }

@@ -17,12 +17,20 @@ pub fn judge(call: &Call, here: &Surroundings<'_>) -> Verdict {
     match &call.tool {
         Tool::Harmless => Verdict::Harmless,
         Tool::Shell(command) => shell::judge(command, here),
-        Tool::Read(paths) => paths.iter().fold(Verdict::Harmless, |verdict, path| verdict.and(credentials::path(path, &scope, here))),
-        Tool::Write(paths) => paths.iter().fold(Verdict::Harmless, |verdict, path| verdict.and(credentials::written(&Value::known(path.as_str()), &scope, here))),
+        Tool::Read(paths) => {
+            paths.iter().fold(Verdict::Harmless, |verdict, path| verdict.and(credentials::path(path, &scope, here)))
+        }
+        Tool::Write(paths) => paths.iter().fold(Verdict::Harmless, |verdict, path| {
+            verdict.and(credentials::written(&Value::known(path.as_str()), &scope, here))
+        }),
         Tool::Search { pattern, places, shows } => {
-            let by_place = places.iter().fold(Verdict::Harmless, |verdict, place| verdict.and(credentials::path(place, &scope, here)));
+            let by_place = places
+                .iter()
+                .fold(Verdict::Harmless, |verdict, place| verdict.and(credentials::path(place, &scope, here)));
             match credentials::names_secret(pattern).filter(|_| *shows) {
-                Some(name) => by_place.and(Verdict::credential(format!("This search would show lines with {name}, in hidden files as well (names of files alone are fine)."))),
+                Some(name) => by_place.and(Verdict::credential(format!(
+                    "This search would show lines with {name}, in hidden files as well (names of files alone are fine)."
+                ))),
                 None => by_place,
             }
         }
@@ -50,7 +58,9 @@ fn mcp(server: &str, tool: &str, location: &str, input: &Json, scope: &Scope, he
         } else {
             Verdict::direct(
                 format!("The tool {named} of Cloudflare's own MCP server acts on the account itself."),
-                format!("Use the tools of the gateway's server, {OWN_SERVER}: dryrun exec gives its configuration to agents as DRYRUN_MCP_CONFIG."),
+                format!(
+                    "Use the tools of the gateway's server, {OWN_SERVER}: dryrun exec gives its configuration to agents as DRYRUN_MCP_CONFIG."
+                ),
             )
         };
     }
@@ -72,7 +82,23 @@ fn only_reads(tool: &str) -> bool {
         was_lower = character.is_ascii_lowercase();
     }
     let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-    let reads = ["list", "get", "search", "docs", "documentation", "describe", "read", "status", "whoami", "details", "logs", "observability", "keys", "values", "guide"];
+    let reads = [
+        "list",
+        "get",
+        "search",
+        "docs",
+        "documentation",
+        "describe",
+        "read",
+        "status",
+        "whoami",
+        "details",
+        "logs",
+        "observability",
+        "keys",
+        "values",
+        "guide",
+    ];
     let writes = [
         "create",
         "update",
@@ -143,11 +169,18 @@ impl Arguments<'_> {
         match value {
             _ if depth > 16 => Verdict::unclear("The arguments of this tool are nested deeper than can be looked at."),
             Json::Object(fields) => {
-                let whole = fields.iter().filter(|(name, _)| COMMANDS.contains(&name.to_lowercase().as_str())).filter_map(|(_, command)| {
-                    let words = fields.iter().find(|(name, _)| WORDS.contains(&name.to_lowercase().as_str())).and_then(|(_, words)| words_of(words))?;
-                    Some(format!("{} {words}", command.as_str()?))
-                });
-                let verdict = whole.fold(Verdict::Harmless, |verdict, line| verdict.and(shell::judge(&line, self.here)));
+                let whole = fields
+                    .iter()
+                    .filter(|(name, _)| COMMANDS.contains(&name.to_lowercase().as_str()))
+                    .filter_map(|(_, command)| {
+                        let words = fields
+                            .iter()
+                            .find(|(name, _)| WORDS.contains(&name.to_lowercase().as_str()))
+                            .and_then(|(_, words)| words_of(words))?;
+                        Some(format!("{} {words}", command.as_str()?))
+                    });
+                let verdict =
+                    whole.fold(Verdict::Harmless, |verdict, line| verdict.and(shell::judge(&line, self.here)));
                 fields.iter().fold(verdict, |verdict, (name, value)| verdict.and(self.walk(name, value, depth + 1)))
             }
             Json::Array(items) => {
@@ -163,9 +196,8 @@ impl Arguments<'_> {
     fn text(&self, name: &str, text: &str) -> Verdict {
         match name {
             name if COMMANDS.contains(&name) => shell::judge(text, self.here),
-            "path" | "file_path" | "filepath" | "file" | "filename" | "relative_path" | "paths" | "files" | "uri" | "destination" | "target" | "old_path" | "new_path" => {
-                self.file(text)
-            }
+            "path" | "file_path" | "filepath" | "file" | "filename" | "relative_path" | "paths" | "files" | "uri"
+            | "destination" | "target" | "old_path" | "new_path" => self.file(text),
             // Of a file that is moved, or code.
             "source" => self.file(text).and(network::code(text, network::CODE, self.scope, self.here)),
             "url" | "endpoint" | "base_url" | "host" | "urls" => self.address(text),
@@ -180,7 +212,11 @@ impl Arguments<'_> {
             None => text.to_owned(),
         };
         let verdict = credentials::path(&path, self.scope, self.here).and(self.address(text));
-        if self.writes { verdict.and(credentials::written(&Value::known(path), self.scope, self.here)) } else { verdict }
+        if self.writes {
+            verdict.and(credentials::written(&Value::known(path), self.scope, self.here))
+        } else {
+            verdict
+        }
     }
 
     fn address(&self, text: &str) -> Verdict {
@@ -190,6 +226,7 @@ impl Arguments<'_> {
 
 /// Words as a shell would have them written; `None` when they are no texts.
 fn words_of(value: &Json) -> Option<String> {
-    let words: Option<Vec<String>> = value.as_array()?.iter().map(|word| word.as_str().map(|word| Value::known(word).quoted())).collect();
+    let words: Option<Vec<String>> =
+        value.as_array()?.iter().map(|word| word.as_str().map(|word| Value::known(word).quoted())).collect();
     words.filter(|words| !words.is_empty()).map(|words| words.join(" "))
 }

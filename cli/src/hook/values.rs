@@ -148,12 +148,16 @@ pub fn braces(pieces: &[BraceExpressionOrText]) -> Option<Vec<String>> {
                         BraceExpressionMember::NumberSequence { start, end, increment } => {
                             let step = usize::try_from(increment.unsigned_abs().max(1)).ok()?;
                             let (low, high) = (*start.min(end), *start.max(end));
-                            ends.extend((low..=high).step_by(step).take(MAX_WORDS + 1).map(|number| number.to_string()));
+                            ends.extend(
+                                (low..=high).step_by(step).take(MAX_WORDS + 1).map(|number| number.to_string()),
+                            );
                         }
                         BraceExpressionMember::CharSequence { start, end, increment } => {
                             let step = usize::try_from(increment.unsigned_abs().max(1)).ok()?;
                             let (low, high) = (*start.min(end), *start.max(end));
-                            ends.extend((low..=high).step_by(step).take(MAX_WORDS + 1).map(|character| character.to_string()));
+                            ends.extend(
+                                (low..=high).step_by(step).take(MAX_WORDS + 1).map(|character| character.to_string()),
+                            );
                         }
                     }
                 }
@@ -194,7 +198,12 @@ pub fn ansi_c(text: &str) -> Option<String> {
 }
 
 /// The character whose number comes next.
-fn number(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, radix: u32, most: usize, start: u32) -> Option<char> {
+fn number(
+    characters: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    radix: u32,
+    most: usize,
+    start: u32,
+) -> Option<char> {
     let mut code = start;
     for _ in 0..most {
         let Some(digit) = characters.peek().and_then(|digit| digit.to_digit(radix)) else { break };

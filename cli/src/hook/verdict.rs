@@ -67,7 +67,11 @@ impl Verdict {
     /// The stricter of two; of two refusals the one that says more, else the first.
     pub fn and(self, other: Self) -> Self {
         match (&self, &other) {
-            (Self::Refused(first), Self::Refused(second)) if first.reason == Reason::Unclear && second.reason != Reason::Unclear => other,
+            (Self::Refused(first), Self::Refused(second))
+                if first.reason == Reason::Unclear && second.reason != Reason::Unclear =>
+            {
+                other
+            }
             (Self::Refused(_), _) => self,
             (_, Self::Refused(_)) => other,
             (Self::Gateway, _) | (_, Self::Gateway) => Self::Gateway,

@@ -27,7 +27,10 @@ impl Line<'_> {
         let said: Vec<String> = self.arguments.iter().map(Value::shown).collect();
         let mut options = Vec::new();
         for (index, text) in said.iter().enumerate() {
-            let Some(name) = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).filter(|name| !name.is_empty()) else { continue };
+            let Some(name) = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).filter(|name| !name.is_empty())
+            else {
+                continue;
+            };
             let (name, value) = match name.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (name, said.get(index + 1).filter(|next| !next.starts_with('-')).cloned()),
@@ -52,19 +55,25 @@ impl Line<'_> {
     fn is_on(&self, name: &str) -> bool {
         let name = plain(name.trim_start_matches('-'));
         let off = format!("no{name}");
-        let before_rest = self
-            .arguments
-            .iter()
-            .take_while(|argument| argument.shown() != "--")
-            .any(|argument| plain(argument.shown().trim_start_matches('-').trim_end_matches("=true")) == name && argument.start().starts_with("--"));
-        let taken_back = self.options().any(|(option, value)| option == off || option == name && value.is_some_and(|value| ["false", "0", "…"].contains(&value.as_str())));
+        let before_rest = self.arguments.iter().take_while(|argument| argument.shown() != "--").any(|argument| {
+            plain(argument.shown().trim_start_matches('-').trim_end_matches("=true")) == name
+                && argument.start().starts_with("--")
+        });
+        let taken_back = self.options().any(|(option, value)| {
+            option == off || option == name && value.is_some_and(|value| ["false", "0", "…"].contains(&value.as_str()))
+        });
         before_rest && !taken_back && !self.may_have_any()
     }
 
     /// Whether it could reach the account, whatever else is said.
     fn may_be_remote(&self) -> bool {
         // `wrangler dev` has the short forms -r and -l.
-        let short = self.verb(0) == "dev" && self.arguments.iter().map(Value::shown).any(|text| text.starts_with('-') && !text.starts_with("--") && text.contains('r'));
+        let short = self.verb(0) == "dev"
+            && self
+                .arguments
+                .iter()
+                .map(Value::shown)
+                .any(|text| text.starts_with('-') && !text.starts_with("--") && text.contains('r'));
         short || self.has("--remote") || self.has("--no-local") || self.may_have_any()
     }
 }
@@ -92,7 +101,9 @@ fn parse(arguments: &[Value]) -> Option<Line<'_>> {
             }
         } else if GLOBAL_VALUES.contains(&text.as_str()) {
             index += 1;
-        } else if !(GLOBAL_SWITCHES.contains(&text.as_str()) || GLOBAL_VALUES.iter().any(|name| text.starts_with(&format!("{name}=")))) {
+        } else if !(GLOBAL_SWITCHES.contains(&text.as_str())
+            || GLOBAL_VALUES.iter().any(|name| text.starts_with(&format!("{name}="))))
+        {
             // Whether the next word is the value of this option or a command is not known.
             if verbs.is_empty() || verbs.len() == 1 && GROUPS.contains(&verbs.first().map_or("", String::as_str)) {
                 return None;
@@ -140,9 +151,15 @@ pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Ver
     let Some(line) = parse(arguments) else {
         return Verdict::unclear(format!("Which command of wrangler `{shown}` is does not show before it runs."));
     };
-    for (option, what) in [("--env-file", "takes variables from a file, with which it could leave the gateway"), ("--profile", "takes a login of its own")] {
+    for (option, what) in [
+        ("--env-file", "takes variables from a file, with which it could leave the gateway"),
+        ("--profile", "takes a login of its own"),
+    ] {
         if line.has(option) {
-            return Verdict::direct(format!("`{shown}`: {option} {what}."), format!("Leave {option} out; in a run the variables are there: dryrun exec -- wrangler …"));
+            return Verdict::direct(
+                format!("`{shown}`: {option} {what}."),
+                format!("Leave {option} out; in a run the variables are there: dryrun exec -- wrangler …"),
+            );
         }
     }
     if line.verbs.is_empty() || is_help(&line) {
@@ -172,14 +189,23 @@ fn of_stores(shown: &str, line: &Line<'_>, scope: &Scope, here: &Surroundings<'_
     if here.is_gated() && !scope.within_exec && !scope.cleared {
         return Verdict::Gateway;
     }
-    let also = if ["d1", "kv", "r2"].contains(&line.verb(0)) && !line.has("--local") && !line.has("--remote") { " For the copy on this machine, say so: --local." } else { "" };
+    let also = if ["d1", "kv", "r2"].contains(&line.verb(0)) && !line.has("--local") && !line.has("--remote") {
+        " For the copy on this machine, say so: --local."
+    } else {
+        ""
+    };
     if here.is_in_run() || scope.within_exec {
         return Verdict::direct(
-            format!("`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not there as dryrun exec sets it (`env -i` and `sudo` take it away)."),
+            format!(
+                "`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not there as dryrun exec sets it (`env -i` and `sudo` take it away)."
+            ),
             format!("Leave the variables of the run as they are, or begin anew: dryrun exec -- {shown}.{also}"),
         );
     }
-    Verdict::direct(format!("`{shown}` would act on Cloudflare directly."), format!("Rehearse it in a run: dryrun exec -- {shown}.{also}"))
+    Verdict::direct(
+        format!("`{shown}` would act on Cloudflare directly."),
+        format!("Rehearse it in a run: dryrun exec -- {shown}.{also}"),
+    )
 }
 
 /// Whether the gateway has what this is about.
@@ -194,7 +220,9 @@ fn is_of_stores(line: &Line<'_>) -> bool {
 fn is_help(line: &Line<'_>) -> bool {
     ["--help", "-h", "--version", "-v"].iter().any(|name| {
         let on = line.arguments.iter().any(|argument| argument.text().as_deref() == Some(*name));
-        on && line.arguments.iter().all(|argument| argument.text().is_some_and(|text| text != "--" && !text.starts_with("--no-") && !text.contains('=')))
+        on && line.arguments.iter().all(|argument| {
+            argument.text().is_some_and(|text| text != "--" && !text.starts_with("--no-") && !text.contains('='))
+        })
     })
 }
 
@@ -203,14 +231,20 @@ fn stays_here(line: &Line<'_>, scope: &Scope, here: &Surroundings<'_>) -> bool {
     let local = || line.is_on("--local") && !line.may_be_remote();
     match (line.verb(0), line.verb(1)) {
         ("help" | "docs" | "version" | "complete" | "types" | "telemetry" | "build" | "check", _) => true,
-        ("init" | "generate" | "setup", _) => !line.has("--from-dash") && !line.has("--deploy") && line.verb(0) != "setup",
+        ("init" | "generate" | "setup", _) => {
+            !line.has("--from-dash") && !line.has("--deploy") && line.verb(0) != "setup"
+        }
         ("dev", _) => !line.may_be_remote() && (line.is_on("--local") || !has_remote_bindings(line, scope, here)),
         ("deploy" | "publish", _) => line.is_on("--dry-run"),
         ("versions", "upload") => line.is_on("--dry-run"),
         ("pages", "dev") => !line.may_be_remote(),
         ("pages", "functions") => line.verb(2) == "build",
         ("d1", "migrations") => line.verb(2) == "create" || local(),
-        ("d1", "execute" | "export") | ("kv", "key" | "bulk") | ("r2", "object" | "bulk") | ("workflows" | "secrets-store", _) | ("kv:key" | "kv:bulk", _) => local(),
+        ("d1", "execute" | "export")
+        | ("kv", "key" | "bulk")
+        | ("r2", "object" | "bulk")
+        | ("workflows" | "secrets-store", _)
+        | ("kv:key" | "kv:bulk", _) => local(),
         _ => false,
     }
 }
@@ -221,6 +255,12 @@ fn has_remote_bindings(line: &Line<'_>, scope: &Scope, here: &Surroundings<'_>) 
         return true;
     }
     let Some(folder) = &scope.cwd else { return true };
-    let texts: Vec<String> = ["wrangler.toml", "wrangler.json", "wrangler.jsonc"].iter().filter_map(|name| here.files.read(&folder.join(name))).collect();
-    texts.iter().any(|text| text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_').any(|word| word == "remote" || word == "experimental_remote"))
+    let texts: Vec<String> = ["wrangler.toml", "wrangler.json", "wrangler.jsonc"]
+        .iter()
+        .filter_map(|name| here.files.read(&folder.join(name)))
+        .collect();
+    texts.iter().any(|text| {
+        text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
+            .any(|word| word == "remote" || word == "experimental_remote")
+    })
 }

@@ -16,7 +16,14 @@ const fn wrapper(name: &'static str, values: &'static [&'static str], before: us
 }
 
 const WRAPPERS: [Wrapper; 29] = [
-    wrapper("sudo", &["-u", "-g", "-h", "-p", "-C", "-T", "-r", "-t", "-D", "-R", "-U", "--user", "--group", "--chdir", "--host", "--prompt"], 0),
+    wrapper(
+        "sudo",
+        &[
+            "-u", "-g", "-h", "-p", "-C", "-T", "-r", "-t", "-D", "-R", "-U", "--user", "--group", "--chdir", "--host",
+            "--prompt",
+        ],
+        0,
+    ),
     wrapper("doas", &["-u", "-C"], 0),
     wrapper("nohup", &[], 0),
     wrapper("setsid", &[], 0),
@@ -60,12 +67,15 @@ pub fn inner<'a>(program: &str, arguments: &'a [Value]) -> Option<&'a [Value]> {
 /// Whether a wrapper starts its command without the variables of the shell.
 pub fn clears(program: &str, arguments: &[Value]) -> bool {
     let options = arguments.iter().map(Value::shown).take_while(|text| text.starts_with('-')).collect::<Vec<_>>();
-    let any = |words: &[&str]| options.iter().any(|option| words.iter().any(|word| option.split('=').next() == Some(word)));
+    let any =
+        |words: &[&str]| options.iter().any(|option| words.iter().any(|word| option.split('=').next() == Some(word)));
     match program {
         "sudo" => !any(&["-E", "--preserve-env"]) || any(&["-i", "--login"]),
         "doas" | "systemd-run" => true,
         "exec" => options.iter().any(|option| !option.starts_with("--") && option.contains('c')),
-        "su" | "runuser" => arguments.iter().any(|argument| ["-", "-l", "--login"].contains(&argument.shown().as_str())),
+        "su" | "runuser" => {
+            arguments.iter().any(|argument| ["-", "-l", "--login"].contains(&argument.shown().as_str()))
+        }
         // What stands in a file takes the place of what is there.
         "direnv" => true,
         _ => false,

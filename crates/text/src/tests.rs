@@ -17,7 +17,8 @@ const DRAWN_AS_NOTHING: [u32; 4] = [0x2800, 0x1_d159, 0x1_3441, 0x1_3442];
 fn by_icu(point: u32) -> Class {
     use GeneralCategory as Is;
     let set = |set: bool| set;
-    let ignorable = set(CodePointSetData::new::<DefaultIgnorableCodePoint>().contains32(point)) || set(CodePointSetData::new::<VariationSelector>().contains32(point));
+    let ignorable = set(CodePointSetData::new::<DefaultIgnorableCodePoint>().contains32(point))
+        || set(CodePointSetData::new::<VariationSelector>().contains32(point));
     match CodePointMapData::<GeneralCategory>::new().get32(point) {
         _ if DRAWN_AS_NOTHING.contains(&point) => Class::Blank,
         _ if ignorable => Class::Unseen,
@@ -71,7 +72,11 @@ fn no_character_that_is_not_seen_is_shown_whatever_source_says_so() {
             assert!(!markdown::code(&text).contains(character), "U+{point:04X} in a code span");
             assert_eq!(lines(&text).contains(character), character == '\n', "U+{point:04X} in lines");
             let document = format!("\"{text}\"");
-            assert_eq!(json(&document).contains(character), matches!(character, '\t' | '\n' | '\r'), "U+{point:04X} in JSON");
+            assert_eq!(
+                json(&document).contains(character),
+                matches!(character, '\t' | '\n' | '\r'),
+                "U+{point:04X} in JSON"
+            );
         }
     }
 }
@@ -133,8 +138,16 @@ fn a_line_shows_signs_for_what_would_not_be_seen() {
 
 #[test]
 fn text_in_any_script_stays_as_it_is() {
-    for text in ["grün ✓ 日本 ελληνικά العربية 🙂 e\u{301}", "ภาษาไทยที่ดี", "हिन्दी में क्षत्रिय", "בְּרֵאשִׁ֖ית בָּרָ֣א", "Việt Nam tiê\u{301}ng", "မြန်မာဘာသာ", "བོད་སྐད་ བསྒྲུབས", "தமிழ்"]
-    {
+    for text in [
+        "grün ✓ 日本 ελληνικά العربية 🙂 e\u{301}",
+        "ภาษาไทยที่ดี",
+        "हिन्दी में क्षत्रिय",
+        "בְּרֵאשִׁ֖ית בָּרָ֣א",
+        "Việt Nam tiê\u{301}ng",
+        "မြန်မာဘာသာ",
+        "བོད་སྐད་ བསྒྲུབས",
+        "தமிழ்",
+    ] {
         assert_eq!(line(text), text);
         assert_eq!(json(text), text);
     }
@@ -175,7 +188,9 @@ fn only_a_plain_word_stands_without_a_code_span() {
     for name in ["DB", "d1_query", "FILES2"] {
         assert_eq!(markdown::word(name), name);
     }
-    for name in ["__DB__", "_x", "x_", "a b", "www.x.example", "a@b", "#1", ":bug:", "a-1", "1", "", "é", &"a".repeat(40)] {
+    for name in
+        ["__DB__", "_x", "x_", "a b", "www.x.example", "a@b", "#1", ":bug:", "a-1", "1", "", "é", &"a".repeat(40)]
+    {
         assert!(markdown::word(name).starts_with('`'), "{name}");
     }
 }

@@ -51,9 +51,12 @@ fn rows(database: &Connection, sql: &str) -> Rows {
 /// A database with the limits of D1 (<https://developers.cloudflare.com/d1/platform/limits/>).
 fn database() -> Connection {
     let database = Connection::open_in_memory().unwrap();
-    for (limit, most) in
-        [(Limit::SQLITE_LIMIT_LENGTH, 2_200_000), (Limit::SQLITE_LIMIT_COLUMN, 100), (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100), (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5)]
-    {
+    for (limit, most) in [
+        (Limit::SQLITE_LIMIT_LENGTH, 2_200_000),
+        (Limit::SQLITE_LIMIT_COLUMN, 100),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
+    ] {
         database.set_limit(limit, most).unwrap();
     }
     database.execute_batch("PRAGMA foreign_keys = ON").unwrap();
@@ -72,7 +75,8 @@ fn import(file: &str, into: &Connection) -> Result<(), String> {
     let statements = split(file).map_err(|problem| problem.to_string())?;
     into.execute_batch("BEGIN").unwrap();
     for statement in statements {
-        let failed = |error: rusqlite::Error| format!("{error}: {}", statement.text.chars().take(300).collect::<String>());
+        let failed =
+            |error: rusqlite::Error| format!("{error}: {}", statement.text.chars().take(300).collect::<String>());
         let mut prepared = into.prepare(&statement.text).map_err(failed)?;
         let mut rows = prepared.raw_query();
         while rows.next().map_err(failed)?.is_some() {}
@@ -83,21 +87,36 @@ fn import(file: &str, into: &Connection) -> Result<(), String> {
 /// Everything that there is: definitions, and each row with its rowid and its exact values.
 fn contents(database: &Connection) -> Vec<String> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let schema = rows(database, "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name");
+    let schema = rows(
+        database,
+        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name",
+    );
     let mut lines: Vec<String> = Vec::new();
     for [kind, name, table, sql] in schema.iter().map(|row| <[Option<String>; 4]>::try_from(row.clone()).unwrap()) {
         // An import keeps a definition without the comment behind it.
-        lines.push(format!("{kind:?} {name:?} {table:?} {:?}", sql.map(|sql| sql.split(" -- the end").next().unwrap().to_owned())));
+        lines.push(format!(
+            "{kind:?} {name:?} {table:?} {:?}",
+            sql.map(|sql| sql.split(" -- the end").next().unwrap().to_owned())
+        ));
         let Some(name) = name.filter(|_| kind.as_deref() == Some("table")) else { continue };
-        let columns = rows(database, &format!("SELECT name FROM pragma_table_xinfo({})", format_args!("'{}'", name.replace('\'', "''"))));
+        let columns = rows(
+            database,
+            &format!("SELECT name FROM pragma_table_xinfo({})", format_args!("'{}'", name.replace('\'', "''"))),
+        );
         let names: Vec<String> = columns.into_iter().flatten().flatten().collect();
-        let hidden = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| !names.iter().any(|column| column.eq_ignore_ascii_case(alias)));
+        let hidden = ["rowid", "_rowid_", "oid"]
+            .into_iter()
+            .find(|alias| !names.iter().any(|column| column.eq_ignore_ascii_case(alias)));
         // One more than D1's most columns is none.
         let rowid = hidden.filter(|_| names.len() < 100).map(|alias| format!("CAST({alias} AS TEXT)"));
         let rowid = rowid.filter(|rowid| database.prepare(&format!("SELECT {rowid} FROM {}", quoted(&name))).is_ok());
-        let exact = names.iter().map(|column| format!("typeof({0}) || ' ' || {1}", quoted(column), exactly(&quoted(column))));
+        let exact =
+            names.iter().map(|column| format!("typeof({0}) || ' ' || {1}", quoted(column), exactly(&quoted(column))));
         let all: Vec<String> = rowid.into_iter().chain(exact).collect();
-        let mut found: Vec<String> = rows(database, &format!("SELECT {} FROM {}", all.join(", "), quoted(&name))).iter().map(|row| format!("{name} {row:?}")).collect();
+        let mut found: Vec<String> = rows(database, &format!("SELECT {} FROM {}", all.join(", "), quoted(&name)))
+            .iter()
+            .map(|row| format!("{name} {row:?}"))
+            .collect();
         found.sort();
         lines.append(&mut found);
     }
@@ -106,8 +125,12 @@ fn contents(database: &Connection) -> Vec<String> {
 
 /// A value as text. Of one that hex has no room for, the length and both ends.
 fn exactly(column: &str) -> String {
-    let ends = format!("octet_length({column}) || hex(substr(CAST({column} AS BLOB), 1, 400000)) || hex(substr(CAST({column} AS BLOB), -400000))");
-    format!("CASE WHEN typeof({column}) NOT IN ('text', 'blob') THEN quote({column}) WHEN octet_length({column}) > 800000 THEN {ends} ELSE hex({column}) END")
+    let ends = format!(
+        "octet_length({column}) || hex(substr(CAST({column} AS BLOB), 1, 400000)) || hex(substr(CAST({column} AS BLOB), -400000))"
+    );
+    format!(
+        "CASE WHEN typeof({column}) NOT IN ('text', 'blob') THEN quote({column}) WHEN octet_length({column}) > 800000 THEN {ends} ELSE hex({column}) END"
+    )
 }
 
 fn assert_round_trip(made: &Connection, about: &str) {
@@ -156,8 +179,12 @@ fn tables_that_reference_later_ones_each_other_and_themselves() {
 
 #[test]
 fn a_parent_of_a_key_that_does_not_fit_has_rows() {
-    check("CREATE TABLE parent (id INTEGER PRIMARY KEY, name); CREATE TABLE child (p REFERENCES parent(name)); INSERT INTO parent VALUES (1, 'a')");
-    check("CREATE TABLE child (p REFERENCES nobody(id)); CREATE TABLE other (id INTEGER PRIMARY KEY REFERENCES child); ");
+    check(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY, name); CREATE TABLE child (p REFERENCES parent(name)); INSERT INTO parent VALUES (1, 'a')",
+    );
+    check(
+        "CREATE TABLE child (p REFERENCES nobody(id)); CREATE TABLE other (id INTEGER PRIMARY KEY REFERENCES child); ",
+    );
     check("CREATE TABLE self (id INTEGER PRIMARY KEY, n, m REFERENCES self(n)); CREATE UNIQUE INDEX s ON self (m)");
     check(
         "CREATE TABLE a (x, y); CREATE TABLE b (x REFERENCES a, y REFERENCES a(y)); CREATE UNIQUE INDEX part ON a (y) WHERE x; CREATE UNIQUE INDEX expressed ON a (y || ''); INSERT INTO a VALUES (1, 2)",
@@ -198,13 +225,21 @@ fn rowids_are_kept_where_they_can_be_seen() {
     check("CREATE TABLE t (a); INSERT INTO t (rowid, a) VALUES (-5, 'x'), (1, 'y'), (2, 'z'), (9, NULL), (9223372036854775807, 'last'); CREATE TABLE named (rowid TEXT, a); INSERT INTO named (oid, rowid) VALUES (7, 'text');
         CREATE TABLE hidden (rowid, _rowid_, oid); INSERT INTO hidden VALUES (2, 1, 1), (1, 2.0, 3), (1, 2, 3), (1, 2, 3); CREATE TABLE k (a TEXT PRIMARY KEY, b); INSERT INTO k VALUES ('b', 1), ('a', 2); DELETE FROM k WHERE a = 'b'");
     let columns: Vec<String> = (0..100).map(|column| format!("c{column}")).collect();
-    check(&format!("CREATE TABLE wide ({}); INSERT INTO wide DEFAULT VALUES; INSERT INTO wide (c0, c99) VALUES ('first', 'last')", columns.join(", ")));
+    check(&format!(
+        "CREATE TABLE wide ({}); INSERT INTO wide DEFAULT VALUES; INSERT INTO wide (c0, c99) VALUES ('first', 'last')",
+        columns.join(", ")
+    ));
 }
 
 #[test]
 fn keys_that_compare_otherwise_than_their_columns_page_completely() {
-    let values: Vec<String> = (0..400).map(|n| format!("('{}', {n})", if n % 2 == 0 { format!("k{}", n / 2) } else { format!("K{}", n / 2) })).collect();
-    check(&format!("CREATE TABLE t (k TEXT COLLATE NOCASE, n, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; INSERT INTO t VALUES {}", values.join(", ")));
+    let values: Vec<String> = (0..400)
+        .map(|n| format!("('{}', {n})", if n % 2 == 0 { format!("k{}", n / 2) } else { format!("K{}", n / 2) }))
+        .collect();
+    check(&format!(
+        "CREATE TABLE t (k TEXT COLLATE NOCASE, n, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; INSERT INTO t VALUES {}",
+        values.join(", ")
+    ));
 }
 
 #[test]
@@ -273,10 +308,18 @@ fn a_virtual_table_is_refused_with_the_names_of_the_others() {
     made.execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, t); CREATE TABLE \"notes_fts_mine\" (a); CREATE VIRTUAL TABLE notes_fts USING fts5(t, content='notes'); INSERT INTO notes VALUES (1, 'x')").unwrap();
     let problem = exported(&made, &EVERYTHING).unwrap_err();
     assert_eq!(problem.code, Code::NotOffered);
-    assert!(problem.message.starts_with("notes_fts ") && problem.remedy.contains("--table <name>): notes, notes_fts_mine. "), "{problem:?}");
+    assert!(
+        problem.message.starts_with("notes_fts ")
+            && problem.remedy.contains("--table <name>): notes, notes_fts_mine. "),
+        "{problem:?}"
+    );
     for inner in ["notes_fts", "NOTES_FTS_data", "notes_fts_config"] {
         let tables = [inner.to_owned()];
-        assert_eq!(exported(&made, &Wanted { tables: &tables, ..EVERYTHING }).unwrap_err().code, Code::NotOffered, "{inner}");
+        assert_eq!(
+            exported(&made, &Wanted { tables: &tables, ..EVERYTHING }).unwrap_err().code,
+            Code::NotOffered,
+            "{inner}"
+        );
     }
     let tables = ["notes".to_owned(), "notes_fts_mine".to_owned()];
     let text = exported(&made, &Wanted { tables: &tables, ..EVERYTHING }).unwrap();

@@ -27,8 +27,13 @@ impl Namespace<'_> {
                 let found = self.find(key).await?.ok_or_else(not_found)?;
                 let size = found.bytes.len();
                 let mut headers = vec![("content-type".to_owned(), "application/octet-stream".to_owned())];
-                headers.extend(found.metadata.map(|metadata| ("kv-metadata".to_owned(), header_text(&metadata.to_string()))));
-                Ok(read_done(Answer::Content { headers, partial: false, content: Some(Content::Bytes(found.bytes)) }, json!({ "size": size })))
+                headers.extend(
+                    found.metadata.map(|metadata| ("kv-metadata".to_owned(), header_text(&metadata.to_string()))),
+                );
+                Ok(read_done(
+                    Answer::Content { headers, partial: false, content: Some(Content::Bytes(found.bytes)) },
+                    json!({ "size": size }),
+                ))
             }
             KeyCall::Metadata { key } => {
                 // What is known of a planned value is known even when the value itself was too large to keep.
@@ -40,7 +45,9 @@ impl Namespace<'_> {
             }
             KeyCall::List { prefix, limit, cursor } => self.list(prefix, *limit, cursor.as_deref()).await,
             KeyCall::GetMany { keys, with_metadata, json } => self.get_many(keys, *with_metadata, *json).await,
-            KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. } => Err(Problem::internal()),
+            KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. } => {
+                Err(Problem::internal())
+            }
         }
     }
 
@@ -61,7 +68,14 @@ impl Namespace<'_> {
             for key in base {
                 let entry = map.get(&JsValue::from_str(key));
                 let value = js::text_member(&entry, "value").map(String::into_bytes);
-                found.push((key.clone(), value.map(|bytes| Found { bytes, metadata: to_value(&js::member(&entry, "metadata")), expiration: None })));
+                found.push((
+                    key.clone(),
+                    value.map(|bytes| Found {
+                        bytes,
+                        metadata: to_value(&js::member(&entry, "metadata")),
+                        expiration: None,
+                    }),
+                ));
             }
         }
         let mut values = Map::new();
@@ -71,7 +85,11 @@ impl Namespace<'_> {
                 None => Value::Null,
                 Some(found) => {
                     let text = String::from_utf8_lossy(&found.bytes).into_owned();
-                    let value = if as_json { serde_json::from_str(&text).map_err(|_| not_json(key))? } else { Value::String(text) };
+                    let value = if as_json {
+                        serde_json::from_str(&text).map_err(|_| not_json(key))?
+                    } else {
+                        Value::String(text)
+                    };
                     if with_metadata {
                         let mut entry = Map::new();
                         entry.insert("value".into(), value);
@@ -109,7 +127,8 @@ impl Namespace<'_> {
                 let mut keys: Vec<(String, Listed)> = Vec::new();
                 loop {
                     let (page, base_next) = self.list_base(prefix, MAX_PAGE, base_cursor.as_deref()).await?;
-                    let mut merged = merge(page, base_next.is_some(), &own, prefix, (!after.is_empty()).then_some(after.as_str()));
+                    let mut merged =
+                        merge(page, base_next.is_some(), &own, prefix, (!after.is_empty()).then_some(after.as_str()));
                     let room = wanted - keys.len();
                     let more_here = merged.len() > room;
                     merged.truncate(room);
@@ -128,12 +147,23 @@ impl Namespace<'_> {
             }
         };
         let count = keys.len();
-        let result: Vec<KeyLine> = keys.into_iter().map(|(name, Listed { expiration, metadata })| KeyLine { name, expiration, metadata }).collect();
-        let answer = Answer::Result { result: to_text(&result)?, info: Some(to_text(&KeyPage { count, cursor: next.unwrap_or_default() })?) };
+        let result: Vec<KeyLine> = keys
+            .into_iter()
+            .map(|(name, Listed { expiration, metadata })| KeyLine { name, expiration, metadata })
+            .collect();
+        let answer = Answer::Result {
+            result: to_text(&result)?,
+            info: Some(to_text(&KeyPage { count, cursor: next.unwrap_or_default() })?),
+        };
         Ok(read_done(answer, json!({ "count": count })))
     }
 
-    pub(super) async fn list_base(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<(Vec<(String, Listed)>, Option<String>), Problem> {
+    pub(super) async fn list_base(
+        &self,
+        prefix: &str,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<(Vec<(String, Listed)>, Option<String>), Problem> {
         let options = Object::new();
         js::set(&options, "prefix", &JsValue::from_str(prefix));
         js::set(&options, "limit", &JsValue::from_f64(f64::from(limit)));
@@ -145,7 +175,10 @@ impl Namespace<'_> {
         let listed = keys.iter().map(|key| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since the epoch")]
             let expiration = js::number_member(&key, "expiration").map(|at| at as u64);
-            (js::text_member(&key, "name").unwrap_or_default(), Listed { expiration, metadata: to_value(&js::member(&key, "metadata")) })
+            (
+                js::text_member(&key, "name").unwrap_or_default(),
+                Listed { expiration, metadata: to_value(&js::member(&key, "metadata")) },
+            )
         });
         let complete = js::member(&answer, "list_complete").as_bool().unwrap_or(true);
         let next = js::text_member(&answer, "cursor").filter(|next| !complete && !next.is_empty());
@@ -189,5 +222,13 @@ fn not_json(key: &str) -> Problem {
 }
 
 fn read_done(answer: Answer<Content>, result: Value) -> KvDone {
-    Done { answer, outcome: Outcome::Done, result, effects: Vec::new(), plan: Vec::new(), inexact: Vec::new(), volatile: Vec::new() }
+    Done {
+        answer,
+        outcome: Outcome::Done,
+        result,
+        effects: Vec::new(),
+        plan: Vec::new(),
+        inexact: Vec::new(),
+        volatile: Vec::new(),
+    }
 }

@@ -57,14 +57,22 @@ impl Namespace<'_> {
                 });
                 let done = join_all(puts).await;
                 // What became of a key is what became of its last value.
-                let done = items.iter().map(|item| last.get(item.key.as_str()).and_then(|at| done.get(*at)).cloned().unwrap_or_else(|| Err(Problem::internal())));
+                let done = items.iter().map(|item| {
+                    last.get(item.key.as_str())
+                        .and_then(|at| done.get(*at))
+                        .cloned()
+                        .unwrap_or_else(|| Err(Problem::internal()))
+                });
                 Self::bulk(items.iter().map(|item| item.key.as_str()), done.collect())
             }
             KeyCall::DeleteMany { keys } => {
-                let deletes = keys.iter().map(|key| async { self.call("delete", &[JsValue::from_str(key)]).await.map(|_| ()) });
+                let deletes =
+                    keys.iter().map(|key| async { self.call("delete", &[JsValue::from_str(key)]).await.map(|_| ()) });
                 Self::bulk(keys.iter().map(String::as_str), join_all(deletes).await)
             }
-            KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => Err(Problem::internal()),
+            KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => {
+                Err(Problem::internal())
+            }
         }
     }
 
@@ -72,7 +80,8 @@ impl Namespace<'_> {
     /// one key may have been written after all, so may all of them.
     fn bulk<'k>(keys: impl Iterator<Item = &'k str>, done: Vec<Result<(), Problem>>) -> Result<KvDone, Problem> {
         let count = done.len();
-        let failed: Vec<(String, Problem)> = keys.zip(done).filter_map(|(key, done)| Some((key.to_owned(), done.err()?))).collect();
+        let failed: Vec<(String, Problem)> =
+            keys.zip(done).filter_map(|(key, done)| Some((key.to_owned(), done.err()?))).collect();
         if failed.len() == count {
             let is_unclear = |(_, problem): &&(String, Problem)| problem.code == Code::StoreUnavailable;
             if let Some((_, problem)) = failed.iter().find(is_unclear).or(failed.first()) {
@@ -83,7 +92,14 @@ impl Namespace<'_> {
         Ok(write_done(Answer::json(result.to_string()), Outcome::Done, result))
     }
 
-    async fn put(&self, key: &str, bytes: &[u8], expiration: Option<u64>, ttl: Option<u64>, metadata: Option<&Value>) -> Result<(), Problem> {
+    async fn put(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        expiration: Option<u64>,
+        ttl: Option<u64>,
+        metadata: Option<&Value>,
+    ) -> Result<(), Problem> {
         let options = Object::new();
         #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch")]
         for (name, seconds) in [("expiration", expiration), ("expirationTtl", ttl)] {
@@ -107,7 +123,11 @@ impl Namespace<'_> {
                 as_stored(item.metadata.as_ref())?;
                 if item.base64 {
                     STANDARD.decode(&item.value).map_err(|_| {
-                        Problem::new(Code::InvalidRequest, format!("The value of {} is not valid base64; nothing was written.", item.key), "Encode it, or leave base64 out.")
+                        Problem::new(
+                            Code::InvalidRequest,
+                            format!("The value of {} is not valid base64; nothing was written.", item.key),
+                            "Encode it, or leave base64 out.",
+                        )
                     })
                 } else {
                     Ok(item.value.clone().into_bytes())
@@ -154,12 +174,21 @@ impl Namespace<'_> {
                 Ok(planned(Answer::json(result.to_string()), Outcome::Done, result, pieces))
             }
             KeyCall::DeleteMany { keys } => {
-                let pieces = join_all(keys.iter().map(|key| self.plan_delete(key))).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-                let outcome = if pieces.iter().any(|(effect, _)| effect.before.is_some()) { Outcome::Done } else { Outcome::Skipped };
+                let pieces = join_all(keys.iter().map(|key| self.plan_delete(key)))
+                    .await
+                    .into_iter()
+                    .collect::<Result<Vec<_>, _>>()?;
+                let outcome = if pieces.iter().any(|(effect, _)| effect.before.is_some()) {
+                    Outcome::Done
+                } else {
+                    Outcome::Skipped
+                };
                 let result = BulkWritten::of(keys.len(), Vec::new())?;
                 Ok(planned(Answer::json(result.to_string()), outcome, result, pieces))
             }
-            KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => Err(Problem::internal()),
+            KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => {
+                Err(Problem::internal())
+            }
         }
     }
 
@@ -171,14 +200,23 @@ impl Namespace<'_> {
                 let Some(found) = self.find(key).await? else { return Ok(None) };
                 // Only a list tells when a value ends.
                 let (listed, _) = self.list_base(key, 1, None).await?;
-                let expiration = listed.into_iter().find(|(listed, _)| listed == key).and_then(|(_, listed)| listed.expiration);
+                let expiration =
+                    listed.into_iter().find(|(listed, _)| listed == key).and_then(|(_, listed)| listed.expiration);
                 Ok(Some(image(&found.bytes, found.metadata.as_ref(), expiration)))
             }
-            Seen::Removed | Seen::Written(..) => Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration))),
+            Seen::Removed | Seen::Written(..) => {
+                Ok(self.find(key).await?.map(|found| image(&found.bytes, found.metadata.as_ref(), found.expiration)))
+            }
         }
     }
 
-    async fn plan_put(&self, key: &str, bytes: Vec<u8>, expiration: Option<u64>, metadata: Option<&Value>) -> Result<(Effect, Planned), Problem> {
+    async fn plan_put(
+        &self,
+        key: &str,
+        bytes: Vec<u8>,
+        expiration: Option<u64>,
+        metadata: Option<&Value>,
+    ) -> Result<(Effect, Planned), Problem> {
         let metadata = as_stored(metadata)?;
         let before = self.before(key).await?;
         let after = Some(image(&bytes, metadata.as_ref(), expiration));
@@ -197,7 +235,16 @@ impl Namespace<'_> {
     }
 
     fn effect(&self, key: &str, before: Option<Image>, after: Option<Image>) -> Effect {
-        Effect { store: self.store.to_owned(), subject: "keys".into(), key: key.to_owned(), label: None, statement: None, renamed_from: None, before, after }
+        Effect {
+            store: self.store.to_owned(),
+            subject: "keys".into(),
+            key: key.to_owned(),
+            label: None,
+            statement: None,
+            renamed_from: None,
+            before,
+            after,
+        }
     }
 }
 
@@ -239,7 +286,8 @@ fn planned(answer: Answer<Content>, outcome: Outcome, result: Value, pieces: Vec
     } else {
         Vec::new()
     };
-    let (effects, plan): (Vec<_>, Vec<_>) = pieces.into_iter().map(|(effect, planned)| (effect, Plan::View(planned))).unzip();
+    let (effects, plan): (Vec<_>, Vec<_>) =
+        pieces.into_iter().map(|(effect, planned)| (effect, Plan::View(planned))).unzip();
     Done { answer, outcome, result, effects, plan, inexact, volatile: Vec::new() }
 }
 

@@ -110,10 +110,13 @@ impl ObjectForm {
         let metadata = js::member(object, "httpMetadata");
         let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| {
             let value = js::member(&metadata, name);
-            let text = value.as_string().or_else(|| value.dyn_into::<Date>().ok().map(|date| http_date(whole(date.get_time()))));
+            let text = value
+                .as_string()
+                .or_else(|| value.dyn_into::<Date>().ok().map(|date| http_date(whole(date.get_time()))));
             text.map(|text| ((*header).to_owned(), text))
         }));
-        let uploaded = js::member(object, "uploaded").dyn_into::<Date>().map(|date| whole(date.get_time())).unwrap_or_default();
+        let uploaded =
+            js::member(object, "uploaded").dyn_into::<Date>().map(|date| whole(date.get_time())).unwrap_or_default();
         Self {
             size: js::number_member(object, "size").map(whole).unwrap_or_default(),
             etag: js::text_member(object, "etag").unwrap_or_default(),
@@ -121,15 +124,20 @@ impl ObjectForm {
             uploaded,
             http_metadata,
             custom_metadata: text_map(&js::member(object, "customMetadata")),
-            storage_class: js::text_member(object, "storageClass").filter(|class| !class.is_empty()).unwrap_or_else(|| "Standard".into()),
+            storage_class: js::text_member(object, "storageClass")
+                .filter(|class| !class.is_empty())
+                .unwrap_or_else(|| "Standard".into()),
             checksums: checksums(object),
         }
     }
 
     /// The headers of an answer. Described as one JSON object, none of its own metadata is a header.
     pub(super) fn headers(&self, key: &str, described: bool) -> Vec<(String, String)> {
-        let mut headers =
-            vec![("etag".to_owned(), format!("\"{}\"", self.etag)), ("last-modified".to_owned(), http_date(self.uploaded)), ("accept-ranges".to_owned(), "bytes".to_owned())];
+        let mut headers = vec![
+            ("etag".to_owned(), format!("\"{}\"", self.etag)),
+            ("last-modified".to_owned(), http_date(self.uploaded)),
+            ("accept-ranges".to_owned(), "bytes".to_owned()),
+        ];
         if described {
             let form = json!({"key": key, "version": self.version, "size": self.size, "etag": self.etag, "uploaded": iso(self.uploaded), "storage_class": self.storage_class,
                 "http_metadata": self.http_metadata, "custom_metadata": self.custom_metadata, "checksums": self.checksums});
@@ -147,16 +155,37 @@ impl ObjectForm {
 
     pub(super) fn put_result(&self, key: &str) -> Result<Value, Problem> {
         let Self { etag, version, storage_class, .. } = self;
-        let written = ObjectWritten { key, etag, size: self.size.to_string(), version, uploaded: iso(self.uploaded), storage_class };
+        let written = ObjectWritten {
+            key,
+            etag,
+            size: self.size.to_string(),
+            version,
+            uploaded: iso(self.uploaded),
+            storage_class,
+        };
         serde_json::to_value(written).map_err(|_| Problem::internal())
     }
 
     pub(super) fn listed<'a>(&'a self, key: &'a str) -> ObjectLine<'a> {
         let Self { size, etag, version, storage_class, checksums, custom_metadata, .. } = self;
         // Lists name the metadata as the binding does, not as headers do.
-        let http_metadata = sorted::map(HTTP_METADATA.iter().filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| (*name, value.as_str()))));
+        let http_metadata = sorted::map(
+            HTTP_METADATA
+                .iter()
+                .filter_map(|(header, name)| self.http_metadata.get(*header).map(|value| (*name, value.as_str()))),
+        );
         let last_modified = iso(self.uploaded);
-        ObjectLine { key, size: *size, etag, last_modified, storage_class, version, checksums, http_metadata, custom_metadata }
+        ObjectLine {
+            key,
+            size: *size,
+            etag,
+            last_modified,
+            storage_class,
+            version,
+            checksums,
+            http_metadata,
+            custom_metadata,
+        }
     }
 
     pub(super) fn check(&self, condition: &Condition) -> Met {
@@ -180,13 +209,20 @@ impl ObjectForm {
 /// The condition as headers: of the forms that the binding takes, only this one holds several etags.
 pub(super) fn only_if(condition: &Condition) -> Result<JsValue, JsValue> {
     let headers = web_sys::Headers::new()?;
-    let tags = |tags: &[String]| tags.iter().map(|tag| if tag == "*" { tag.clone() } else { format!("\"{tag}\"") }).collect::<Vec<_>>().join(", ");
+    let tags = |tags: &[String]| {
+        tags.iter()
+            .map(|tag| if tag == "*" { tag.clone() } else { format!("\"{tag}\"") })
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     for (name, list) in [("If-Match", &condition.matches), ("If-None-Match", &condition.matches_none)] {
         if !list.is_empty() {
             headers.set(name, &tags(list))?;
         }
     }
-    for (name, at) in [("If-Unmodified-Since", condition.uploaded_before), ("If-Modified-Since", condition.uploaded_after)] {
+    for (name, at) in
+        [("If-Unmodified-Since", condition.uploaded_before), ("If-Modified-Since", condition.uploaded_after)]
+    {
         if let Some(at) = at {
             headers.set(name, &http_date(at))?;
         }

@@ -49,7 +49,12 @@ fn not_modified() -> Problem {
 impl<'a> Bucket<'a> {
     /// The bucket behind a binding.
     pub fn new(env: &Env, store: &'a str, settings: &Settings, overlay: Option<Overlay<'a>>) -> Result<Self, Problem> {
-        Ok(Self { r2: binding(env, store, "createMultipartUpload")?, store, overlay, metadata_max_bytes: settings.r2_metadata_max_bytes })
+        Ok(Self {
+            r2: binding(env, store, "createMultipartUpload")?,
+            store,
+            overlay,
+            metadata_max_bytes: settings.r2_metadata_max_bytes,
+        })
     }
 
     async fn call(&self, method: &str, arguments: &[JsValue], limit: Duration) -> Result<JsValue, Problem> {

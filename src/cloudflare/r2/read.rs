@@ -34,12 +34,20 @@ impl Bucket<'_> {
                 headers.push(("content-length".into(), form.size.to_string()));
                 Ok(read_done(Answer::Content { headers, partial: false, content: None }, json!({ "size": form.size })))
             }
-            ObjectCall::List { prefix, delimiter, limit, cursor, start_after } => self.list(prefix, delimiter.as_deref(), *limit, cursor.as_deref(), start_after.as_deref()).await,
+            ObjectCall::List { prefix, delimiter, limit, cursor, start_after } => {
+                self.list(prefix, delimiter.as_deref(), *limit, cursor.as_deref(), start_after.as_deref()).await
+            }
             ObjectCall::Put { .. } | ObjectCall::Delete { .. } => Err(Problem::internal()),
         }
     }
 
-    async fn get(&self, key: &str, range: Option<Range>, condition: &Condition, described: bool) -> Result<R2Done, Problem> {
+    async fn get(
+        &self,
+        key: &str,
+        range: Option<Range>,
+        condition: &Condition,
+        described: bool,
+    ) -> Result<R2Done, Problem> {
         match self.seen(key)? {
             Seen::Removed => Err(object_not_found()),
             Seen::Written(form, kept) => {
@@ -56,7 +64,13 @@ impl Bucket<'_> {
         }
     }
 
-    async fn get_base(&self, key: &str, range: Option<Range>, condition: &Condition, described: bool) -> Result<R2Done, Problem> {
+    async fn get_base(
+        &self,
+        key: &str,
+        range: Option<Range>,
+        condition: &Condition,
+        described: bool,
+    ) -> Result<R2Done, Problem> {
         let options = Object::new();
         if !condition.is_empty() {
             js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
@@ -75,7 +89,14 @@ impl Bucket<'_> {
         Ok(content(&form, form.headers(key, described), part, Content::Stream(body)))
     }
 
-    async fn list(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<R2Done, Problem> {
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        limit: u32,
+        cursor: Option<&str>,
+        start_after: Option<&str>,
+    ) -> Result<R2Done, Problem> {
         let start = cursor.map(Cursor::decode).transpose()?;
         let (objects, prefixes, next) = match &self.overlay {
             None => self.list_store(prefix, delimiter, limit, start, start_after).await?,
@@ -86,19 +107,35 @@ impl Bucket<'_> {
         };
         let count = objects.len() + prefixes.len();
         let result: Vec<ObjectLine<'_>> = objects.iter().map(|(key, form)| form.listed(key)).collect();
-        let info = ObjectPage { is_truncated: next.is_some(), cursor: next.unwrap_or_default(), delimited: prefixes, per_page: limit };
+        let info = ObjectPage {
+            is_truncated: next.is_some(),
+            cursor: next.unwrap_or_default(),
+            delimited: prefixes,
+            per_page: limit,
+        };
         let text = |text: serde_json::Result<String>| text.map_err(|_| Problem::internal());
-        let answer = Answer::Result { result: text(serde_json::to_string(&result))?, info: Some(text(serde_json::to_string(&info))?) };
+        let answer = Answer::Result {
+            result: text(serde_json::to_string(&result))?,
+            info: Some(text(serde_json::to_string(&info))?),
+        };
         Ok(read_done(answer, json!({ "count": count })))
     }
 
     /// The list of a live run. R2 may answer fewer entries than there is room for, with metadata as few as a hundred; a page is filled up.
-    async fn list_store(&self, prefix: &str, delimiter: Option<&str>, limit: u32, start: Option<Cursor>, start_after: Option<&str>) -> Result<Listed, Problem> {
+    async fn list_store(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        limit: u32,
+        start: Option<Cursor>,
+        start_after: Option<&str>,
+    ) -> Result<Listed, Problem> {
         let mut at = start.map(Cursor::in_the_store).transpose()?;
         let (mut objects, mut prefixes): (Vec<(String, ObjectForm)>, Vec<String>) = (Vec::new(), Vec::new());
         loop {
             let count = u32::try_from(objects.len() + prefixes.len()).unwrap_or(limit);
-            let mut page = self.list_base(prefix, delimiter, limit.saturating_sub(count), at.as_deref(), start_after).await?;
+            let mut page =
+                self.list_base(prefix, delimiter, limit.saturating_sub(count), at.as_deref(), start_after).await?;
             let is_empty = page.objects.is_empty() && page.prefixes.is_empty();
             objects.append(&mut page.objects);
             prefixes.append(&mut page.prefixes);
@@ -107,7 +144,8 @@ impl Bucket<'_> {
                 None => return Ok((objects, prefixes, None)),
                 // A page without entries that is not the last one says only where to go on; the caller may decide whether to.
                 Some(next) if is_full || is_empty => {
-                    let last = objects.last().map(|(key, _)| key.clone()).max(prefixes.last().map(|rolled| behind(rolled)));
+                    let last =
+                        objects.last().map(|(key, _)| key.clone()).max(prefixes.last().map(|rolled| behind(rolled)));
                     let cursor = Cursor::behind(next, last.unwrap_or_default());
                     return Ok((objects, prefixes, Some(cursor.encode())));
                 }
@@ -163,7 +201,14 @@ impl Bucket<'_> {
         }
     }
 
-    async fn list_base(&self, prefix: &str, delimiter: Option<&str>, limit: u32, cursor: Option<&str>, start_after: Option<&str>) -> Result<Page, Problem> {
+    async fn list_base(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        limit: u32,
+        cursor: Option<&str>,
+        start_after: Option<&str>,
+    ) -> Result<Page, Problem> {
         let options = Object::new();
         js::set(&options, "prefix", &JsValue::from_str(prefix));
         js::set(&options, "limit", &JsValue::from_f64(f64::from(limit)));
@@ -176,7 +221,10 @@ impl Bucket<'_> {
         js::set(&options, "include", &include);
         let answer = self.call("list", &[options.into()], LIMIT).await?;
         let array = |name: &str| js::member(&answer, name).dyn_into::<Array>().unwrap_or_else(|_| Array::new());
-        let objects = array("objects").iter().map(|object| (js::text_member(&object, "key").unwrap_or_default(), ObjectForm::from_js(&object))).collect();
+        let objects = array("objects")
+            .iter()
+            .map(|object| (js::text_member(&object, "key").unwrap_or_default(), ObjectForm::from_js(&object)))
+            .collect();
         let prefixes = array("delimitedPrefixes").iter().filter_map(|prefix| prefix.as_string()).collect();
         let truncated = js::member(&answer, "truncated").as_bool().unwrap_or(false);
         Ok(Page { objects, prefixes, next: js::text_member(&answer, "cursor").filter(|_| truncated) })
@@ -224,7 +272,12 @@ fn read_done(answer: Answer<Content>, result: Value) -> R2Done {
     done(answer, Outcome::Done, result)
 }
 
-fn content(form: &ObjectForm, mut headers: Vec<(String, String)>, part: Option<(u64, u64)>, content: Content) -> R2Done {
+fn content(
+    form: &ObjectForm,
+    mut headers: Vec<(String, String)>,
+    part: Option<(u64, u64)>,
+    content: Content,
+) -> R2Done {
     let (offset, length) = part.unwrap_or((0, form.size));
     headers.push(("content-length".into(), length.to_string()));
     if part.is_some() {

@@ -34,7 +34,10 @@ impl Bucket<'_> {
                 r2_metadata(custom_metadata, self.metadata_max_bytes)?;
                 let options = Object::new();
                 js::set(&options, "httpMetadata", &http_metadata_to_js(http_metadata));
-                let pairs: Array = custom_metadata.iter().map(|(name, value)| Array::of2(&JsValue::from_str(name), &JsValue::from_str(value))).collect();
+                let pairs: Array = custom_metadata
+                    .iter()
+                    .map(|(name, value)| Array::of2(&JsValue::from_str(name), &JsValue::from_str(value)))
+                    .collect();
                 // Not by setting members: one named `__proto__` would be lost.
                 let custom = Object::from_entries(&pairs).map_err(|_| Problem::internal())?;
                 js::set(&options, "customMetadata", &custom);
@@ -51,7 +54,9 @@ impl Bucket<'_> {
                 }
                 let body = match payload {
                     Payload::Bytes(bytes) => Uint8Array::from(bytes.as_slice()).into(),
-                    Payload::Stream(stream) => fixed_length(&stream, *length).map_err(|error| self.failed("put", &js::message(&error)))?,
+                    Payload::Stream(stream) => {
+                        fixed_length(&stream, *length).map_err(|error| self.failed("put", &js::message(&error)))?
+                    }
                 };
                 let object = self.call("put", &[JsValue::from_str(key), body, options.into()], BODY_LIMIT).await?;
                 if object.is_null() {
@@ -101,9 +106,18 @@ impl Bucket<'_> {
                     Body::NotKept => vec!["an object larger than the run keeps: its size and digest are known, reading it back is refused".to_owned()],
                     Body::Bytes(_) | Body::Stored(_) => Vec::new(),
                 };
-                let planned = Planned { store: self.store.to_owned(), key: key.clone(), entry: Some((stored, received.body)) };
+                let planned =
+                    Planned { store: self.store.to_owned(), key: key.clone(), entry: Some((stored, received.body)) };
                 let answer = Answer::json(result.to_string());
-                Ok(Done { answer, outcome: Outcome::Done, result, effects: vec![effect], plan: vec![Plan::View(planned)], inexact, volatile: Vec::new() })
+                Ok(Done {
+                    answer,
+                    outcome: Outcome::Done,
+                    result,
+                    effects: vec![effect],
+                    plan: vec![Plan::View(planned)],
+                    inexact,
+                    volatile: Vec::new(),
+                })
             }
             ObjectCall::Delete { key } => {
                 let before = self.head(key).await?;
@@ -111,7 +125,15 @@ impl Bucket<'_> {
                 let effect = self.effect(key, before.as_ref(), None);
                 let planned = Planned { store: self.store.to_owned(), key: key.clone(), entry: None };
                 let answer = Answer::json(json!({ "key": key }).to_string());
-                Ok(Done { answer, outcome, result: Value::Null, effects: vec![effect], plan: vec![Plan::View(planned)], inexact: Vec::new(), volatile: Vec::new() })
+                Ok(Done {
+                    answer,
+                    outcome,
+                    result: Value::Null,
+                    effects: vec![effect],
+                    plan: vec![Plan::View(planned)],
+                    inexact: Vec::new(),
+                    volatile: Vec::new(),
+                })
             }
             ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => Err(Problem::internal()),
         }
@@ -140,7 +162,10 @@ impl Bucket<'_> {
         };
         let verdict = match taken {
             Err(problem) => Err(problem),
-            Ok(()) if size != length => Err(Problem::from_store(Code::InvalidRequest, "The body is shorter or longer than its Content-Length; nothing was written.")),
+            Ok(()) if size != length => Err(Problem::from_store(
+                Code::InvalidRequest,
+                "The body is shorter or longer than its Content-Length; nothing was written.",
+            )),
             Ok(()) if !fits => Err(bad_digest()),
             Ok(()) => Ok(()),
         };
@@ -188,7 +213,10 @@ pub async fn is_same_body(payload: Payload, first: &str) -> Result<bool, Problem
 }
 
 /// Reads a stream to its end.
-pub async fn drain(stream: &ReadableStream, take: &mut impl FnMut(&[u8]) -> Result<(), Problem>) -> Result<(), Problem> {
+pub async fn drain(
+    stream: &ReadableStream,
+    take: &mut impl FnMut(&[u8]) -> Result<(), Problem>,
+) -> Result<(), Problem> {
     let broken = |_| Problem::from_store(Code::InvalidRequest, "The body broke off; nothing was written.");
     let reader: JsValue = stream.get_reader().into();
     loop {

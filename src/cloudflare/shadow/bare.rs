@@ -28,7 +28,14 @@ pub const MISMATCH: &str = "foreign key mismatch";
 
 impl Shadow {
     /// Runs a write without the gateway's triggers on what it writes.
-    pub(super) fn run_bare(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
+    pub(super) fn run_bare(
+        &self,
+        round: &mut Round,
+        catalog: &Catalog,
+        one: &BoundStatement,
+        params: &Array,
+        store: &str,
+    ) -> Result<Answered, Halt> {
         let text = &one.statement.text;
         self.schema_moved.set(true);
         let touched = match self.touched(text, params) {
@@ -39,7 +46,8 @@ impl Shadow {
         let virtuals = if touched.opens_virtual { self.used_virtuals(text)? } else { Vec::new() };
         self.require(catalog, touched.tables.iter().cloned().chain(self.virtual_needs(&virtuals)?))?;
         let written = sorted::set(touched.written.iter().filter(|table| !table.starts_with("sqlite_")).cloned());
-        let mut images = written.iter().map(|table| Images::of(&self.database, table)).collect::<Result<Vec<_>, _>>()?;
+        let mut images =
+            written.iter().map(|table| Images::of(&self.database, table)).collect::<Result<Vec<_>, _>>()?;
         if touched.written.contains(COUNTERS) && self.sets_counters(one, &touched)? {
             images.push(Images::of(&self.database, COUNTERS)?);
             round.counters_set = true;
@@ -77,7 +85,11 @@ impl Shadow {
         let text = &one.statement.text;
         if self.named(text).calls("changes") {
             // To be asked about, it would set them to 0.
-            return Err(not_rehearsable("changes() in a statement with a foreign key mismatch", "Compute the value in a statement before, and bind it.").into());
+            return Err(not_rehearsable(
+                "changes() in a statement with a foreign key mismatch",
+                "Compute the value in a statement before, and bind it.",
+            )
+            .into());
         }
         self.take_triggers(&sorted::set(one.statement.target.iter().cloned()))?;
         match touched::touched(&self.database, &touched::roots(&self.database)?, text, params) {

@@ -45,7 +45,9 @@ impl From<Unread> for Problem {
             Unread::Problem(problem) => problem,
             Unread::Sql(why) => Self::new(
                 Code::NotRehearsable,
-                format!("The database answered a query for rows that the rehearsal needs with an error ({why}); nothing was run."),
+                format!(
+                    "The database answered a query for rows that the rehearsal needs with an error ({why}); nothing was run."
+                ),
                 "If its schema was changed after the run copied it, start a new run.",
             ),
         }
@@ -70,22 +72,27 @@ impl Base<'_> {
         if queries.is_empty() {
             return Ok((Vec::new(), 0));
         }
-        let statements: Vec<(&str, &[Value])> = queries.iter().map(|(sql, params)| (sql.as_str(), params.as_slice())).collect();
-        let text = d1::send(self.env, self.store, &statements, RowShape::Arrays).await.map_err(|failure| match failure {
-            Failure::Problem(problem) => Unread::Problem(problem),
-            Failure::Sql(why) => Unread::Sql(why),
-            Failure::Unclear(why) => {
-                js::log("error", "hydration_failed", &[("store", self.store), ("why", &why)]);
-                Unread::Problem(Problem::new(
-                    Code::StoreUnavailable,
-                    format!("The store {} could not be read for the rehearsal; nothing was run.", self.store),
-                    "Try again. Nothing was written anywhere.",
-                ))
-            }
-        })?;
+        let statements: Vec<(&str, &[Value])> =
+            queries.iter().map(|(sql, params)| (sql.as_str(), params.as_slice())).collect();
+        let text =
+            d1::send(self.env, self.store, &statements, RowShape::Arrays).await.map_err(|failure| match failure {
+                Failure::Problem(problem) => Unread::Problem(problem),
+                Failure::Sql(why) => Unread::Sql(why),
+                Failure::Unclear(why) => {
+                    js::log("error", "hydration_failed", &[("store", self.store), ("why", &why)]);
+                    Unread::Problem(Problem::new(
+                        Code::StoreUnavailable,
+                        format!("The store {} could not be read for the rehearsal; nothing was run.", self.store),
+                        "Try again. Nothing was written anywhere.",
+                    ))
+                }
+            })?;
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
-        let answer: Array = JSON::parse(&text).ok().and_then(|answer| answer.dyn_into().ok()).ok_or_else(Problem::internal)?;
-        let rows = answer.iter().map(|result| js::member(&js::member(&result, "results"), "rows").dyn_into().map_err(|_| Problem::internal()));
+        let answer: Array =
+            JSON::parse(&text).ok().and_then(|answer| answer.dyn_into().ok()).ok_or_else(Problem::internal)?;
+        let rows = answer.iter().map(|result| {
+            js::member(&js::member(&result, "results"), "rows").dyn_into().map_err(|_| Problem::internal())
+        });
         Ok((rows.collect::<Result<_, _>>()?, bytes))
     }
 }
@@ -129,7 +136,8 @@ impl Selection {
 
     /// The columns that are copied, the rowid first where it is not one of them.
     pub fn columns(table: &Table) -> Vec<String> {
-        let mut columns: Vec<String> = table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect();
+        let mut columns: Vec<String> =
+            table.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect();
         if let (Some(rowid), None) = (table.rowid, table.rowid_alias()) {
             columns.insert(0, rowid.to_owned());
         }
@@ -154,7 +162,8 @@ impl Selection {
     }
 
     fn from(&self, behind: Option<&str>) -> String {
-        let conditions: Vec<String> = self.filter.iter().map(String::as_str).chain(behind).map(|one| format!("({one})")).collect();
+        let conditions: Vec<String> =
+            self.filter.iter().map(String::as_str).chain(behind).map(|one| format!("({one})")).collect();
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
         format!("FROM {} AS {}{filter}", surely(&self.table.name), surely(&self.alias))
     }
@@ -164,22 +173,36 @@ impl Selection {
         let order = self.order();
         let behind = match (last, self.table.rowid) {
             (None, _) => None,
-            (Some(last), Some(rowid)) => Some(format!("{rowid} > {}", last.parse::<i64>().map_err(|_| Problem::internal())?)),
+            (Some(last), Some(rowid)) => {
+                Some(format!("{rowid} > {}", last.parse::<i64>().map_err(|_| Problem::internal())?))
+            }
             (Some(last), None) => {
                 let values: Vec<Value> = serde_json::from_str(last).map_err(|_| Problem::internal())?;
-                Some(format!("({}) > ({})", order.join(", "), values.iter().map(constant).collect::<Vec<_>>().join(", ")))
+                Some(format!(
+                    "({}) > ({})",
+                    order.join(", "),
+                    values.iter().map(constant).collect::<Vec<_>>().join(", ")
+                ))
             }
         };
-        let names: Vec<String> = Self::columns(&self.table).iter().map(|column| if self.table.rowid == Some(column.as_str()) { column.clone() } else { surely(column) }).collect();
+        let names: Vec<String> = Self::columns(&self.table)
+            .iter()
+            .map(|column| if self.table.rowid == Some(column.as_str()) { column.clone() } else { surely(column) })
+            .collect();
         let kinds = balanced(names.iter().map(|name| format!("substr(typeof({name}), 1, 1)")).collect());
         let key = match self.table.rowid {
             Some(rowid) => format!("CAST({rowid} AS TEXT)"),
             None => list(&order),
         };
-        let rest = format!("{} ORDER BY {} LIMIT {}", self.from(behind.as_deref()), order.join(", "), most.min(PAGE_ROWS));
+        let rest =
+            format!("{} ORDER BY {} LIMIT {}", self.from(behind.as_deref()), order.join(", "), most.min(PAGE_ROWS));
         let values: Vec<String> = names.iter().map(|name| travelling(name, exact_text)).collect();
         let mut queries = vec![(format!("SELECT {kinds}, {key} {rest}"), self.params.clone())];
-        queries.extend(values.chunks(MAX_RESULT_COLUMNS).map(|group| (format!("SELECT {} {rest}", group.join(", ")), self.params.clone())));
+        queries.extend(
+            values
+                .chunks(MAX_RESULT_COLUMNS)
+                .map(|group| (format!("SELECT {} {rest}", group.join(", ")), self.params.clone())),
+        );
         Ok(queries)
     }
 
@@ -199,13 +222,22 @@ impl Selection {
             if !exact_text && whole.iter().any(|cell| cell.as_string().is_some_and(|text| text.contains('\u{fffd}'))) {
                 return None;
             }
-            rows.push(Fetched { key: lead.get(1).as_string().unwrap_or_default(), cells: bindable(&whole, exact_text) });
+            rows.push(Fetched {
+                key: lead.get(1).as_string().unwrap_or_default(),
+                cells: bindable(&whole, exact_text),
+            });
         }
         Some(rows)
     }
 
     /// The rows behind `last`, page by page.
-    pub async fn fetch(&self, base: &Base<'_>, mut last: Option<String>, mut most: u64, bytes: &mut dyn FnMut(u64) -> Result<(), Problem>) -> Result<Vec<Fetched>, Problem> {
+    pub async fn fetch(
+        &self,
+        base: &Base<'_>,
+        mut last: Option<String>,
+        mut most: u64,
+        bytes: &mut dyn FnMut(u64) -> Result<(), Problem>,
+    ) -> Result<Vec<Fetched>, Problem> {
         let mut rows: Vec<Fetched> = Vec::new();
         while most > 0 {
             let (parts, came) = base.selects(&self.page(last.as_deref(), false, most)?).await?;
@@ -227,7 +259,13 @@ impl Selection {
     }
 
     /// A page with its text as bytes.
-    pub async fn exactly(&self, base: &Base<'_>, last: Option<&str>, most: u64, bytes: &mut dyn FnMut(u64) -> Result<(), Problem>) -> Result<Vec<Fetched>, Problem> {
+    pub async fn exactly(
+        &self,
+        base: &Base<'_>,
+        last: Option<&str>,
+        most: u64,
+        bytes: &mut dyn FnMut(u64) -> Result<(), Problem>,
+    ) -> Result<Vec<Fetched>, Problem> {
         let (parts, came) = base.selects(&self.page(last, true, most)?).await?;
         bytes(came)?;
         Self::read(&parts, true).ok_or_else(Problem::internal)
@@ -245,7 +283,9 @@ const MAX_HEX_BYTES: usize = 500_000;
 /// A column as it travels: what JSON or a JavaScript number would spoil goes as text, and a letter for each column says which.
 fn travelling(column: &str, exact_text: bool) -> String {
     let text = if exact_text {
-        format!("WHEN 'text' THEN CASE WHEN octet_length({column}) < {MAX_HEX_BYTES} THEN hex(CAST({column} AS BLOB)) ELSE CAST({column} AS BLOB) END")
+        format!(
+            "WHEN 'text' THEN CASE WHEN octet_length({column}) < {MAX_HEX_BYTES} THEN hex(CAST({column} AS BLOB)) ELSE CAST({column} AS BLOB) END"
+        )
     } else {
         String::new()
     };
@@ -265,7 +305,10 @@ fn bindable(row: &Array, exact_text: bool) -> Array {
         let bytes = |cell: &JsValue| -> JsValue {
             match cell.dyn_ref::<Array>() {
                 Some(numbers) => Uint8Array::new(numbers).into(),
-                None => Uint8Array::from(hex::decode(cell.as_string().unwrap_or_default()).unwrap_or_default().as_slice()).into(),
+                None => {
+                    Uint8Array::from(hex::decode(cell.as_string().unwrap_or_default()).unwrap_or_default().as_slice())
+                        .into()
+                }
             }
         };
         bound.push(&match kind {

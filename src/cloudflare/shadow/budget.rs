@@ -37,7 +37,9 @@ impl Budget {
 pub(super) fn exceeded(table: &str, needed: &str, left: &str) -> Problem {
     Problem::new(
         Code::ShadowBudgetExceeded,
-        format!("Rehearsing this statement needs {needed} of {table}, and this run may still copy {left}; nothing was run."),
+        format!(
+            "Rehearsing this statement needs {needed} of {table}, and this run may still copy {left}; nothing was run."
+        ),
         "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
     )
 }

@@ -26,7 +26,8 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
     for table in checks::TABLES {
         database.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), &[])?;
     }
-    database.execute("INSERT INTO _dryrun_state SELECT 0, 0, '' WHERE NOT EXISTS (SELECT 1 FROM _dryrun_state)", &[])?;
+    database
+        .execute("INSERT INTO _dryrun_state SELECT 0, 0, '' WHERE NOT EXISTS (SELECT 1 FROM _dryrun_state)", &[])?;
     for name in tables(database)? {
         install_on(database, &name, false)?;
     }
@@ -56,13 +57,22 @@ pub fn fits(table: &Table) -> bool {
     let about = keys + names.iter().map(|name| BYTES_A_COLUMN + TIMES_A_NAME * name.len()).sum::<usize>();
     let room = MAX_STATEMENT_BYTES - TIMES_A_NAME * table.name.len().min(MAX_STATEMENT_BYTES / TIMES_A_NAME);
     // A row is also looked up by its key, which is written out once more.
-    let longest = || triggers(table, true).into_iter().map(|(_, statement)| statement.len()).chain([key(table, "x").len() + image("x", &names).len() + keys]).max();
+    let longest = || {
+        triggers(table, true)
+            .into_iter()
+            .map(|(_, statement)| statement.len())
+            .chain([key(table, "x").len() + image("x", &names).len() + keys])
+            .max()
+    };
     about < room || longest().is_none_or(|longest| longest < room)
 }
 
 /// Why a table that does not fit cannot be written.
 pub fn untellable(name: &str) -> Problem {
-    not_rehearsable(&format!("A change of rows of {name}, whose columns have too many and too long names to be reported,"), "Leave it out of the dry run.")
+    not_rehearsable(
+        &format!("A change of rows of {name}, whose columns have too many and too long names to be reported,"),
+        "Leave it out of the dry run.",
+    )
 }
 
 /// More than a trigger says about a column, and more often than it names one: a table with few or short names need not be written out to be measured.
@@ -74,7 +84,8 @@ const BYTES_A_KEY_COLUMN: usize = 3_000;
 /// Takes the triggers away from a STRICT table that a REPLACE needed.
 pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
     for suffix in ["before_insert", "before_update"] {
-        database.execute(&format!("DROP TRIGGER IF EXISTS {}", identifier(&format!("{PREFIX}{suffix}_{name}"))), &[])?;
+        database
+            .execute(&format!("DROP TRIGGER IF EXISTS {}", identifier(&format!("{PREFIX}{suffix}_{name}"))), &[])?;
     }
     Ok(())
 }
@@ -87,7 +98,8 @@ pub fn forget_inserts(database: &Database) -> Result<(), Problem> {
 
 /// Takes the triggers away.
 pub fn remove(database: &Database) -> Result<(), Problem> {
-    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
+    let names = database
+        .run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
         database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
     }
@@ -154,7 +166,9 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
     let columns = table.column_names();
     let into = format!("INSERT INTO {TOUCHED} (name, key, image)");
     let note = |row: &str| format!("{into} VALUES ({name}, {}, {});", key(table, row), image(row, &columns));
-    let new = |differs: &str| format!("INSERT INTO {TOUCHED} (name, key, differs) VALUES ({name}, {}, {differs});", key(table, "NEW"));
+    let new = |differs: &str| {
+        format!("INSERT INTO {TOUCHED} (name, key, differs) VALUES ({name}, {}, {differs});", key(table, "NEW"))
+    };
     // A field too long for an image is compared here, where both values are at hand.
     let differs: Vec<String> = table
         .columns
@@ -167,7 +181,11 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
         .collect();
     let differs = balanced(differs);
     let candidates = collisions(table, "NEW").join(" OR ");
-    let candidates = format!("{into} SELECT {name}, {}, {} FROM {quoted} AS x WHERE {candidates};", key(table, "x"), image("x", &columns));
+    let candidates = format!(
+        "{into} SELECT {name}, {}, {} FROM {quoted} AS x WHERE {candidates};",
+        key(table, "x"),
+        image("x", &columns)
+    );
     // While rows are copied, nothing is noted.
     let unless = "WHEN (SELECT mode FROM _dryrun_state) < 3";
     let mut triggers = vec![
@@ -186,12 +204,23 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
 }
 
 /// Turns the notes behind the first `noted` into effects; answers how many there are.
-pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BTreeMap<String, Rc<Table>>) -> Result<(u64, Vec<Effect>), Problem> {
-    let rows = database.run(&format!("SELECT name, key, image, n, differs FROM {TOUCHED} WHERE n > ? ORDER BY n"), &[(*noted).into()])?;
+pub fn collect(
+    database: &Database,
+    store: &str,
+    noted: &mut u64,
+    known: &mut BTreeMap<String, Rc<Table>>,
+) -> Result<(u64, Vec<Effect>), Problem> {
+    let rows = database.run(
+        &format!("SELECT name, key, image, n, differs FROM {TOUCHED} WHERE n > ? ORDER BY n"),
+        &[(*noted).into()],
+    )?;
     let mut differing: BTreeMap<(String, String), String> = BTreeMap::new();
     for row in rows.iter() {
         if let Some(differs) = row.text(4).filter(|differs| !differs.is_empty()) {
-            differing.entry((row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())).or_default().push_str(&differs);
+            differing
+                .entry((row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))
+                .or_default()
+                .push_str(&differs);
         }
     }
     let mut effects = Vec::new();
@@ -221,11 +250,22 @@ pub fn collect(database: &Database, store: &str, noted: &mut u64, known: &mut BT
         }
         let before = row.text(2).map(|text| parse(&text)).transpose()?;
         let mut after = found.map(|(text, _)| parse(&text)).transpose()?;
-        if let (Some(_), Some(after), Some(differs)) = (&before, &mut after, differing.get(&(name.clone(), key.clone()))) {
+        if let (Some(_), Some(after), Some(differs)) =
+            (&before, &mut after, differing.get(&(name.clone(), key.clone())))
+        {
             mark_long(after, differs);
         }
         let label = label(table, before.as_ref().or(after.as_ref()));
-        let mut effect = Effect { store: store.to_owned(), subject: name, key, label, statement: None, renamed_from: None, before, after };
+        let mut effect = Effect {
+            store: store.to_owned(),
+            subject: name,
+            key,
+            label,
+            statement: None,
+            renamed_from: None,
+            before,
+            after,
+        };
         if effect.change().is_some() {
             // Compared whole, kept short: an effect is a row in the journal, and that holds 2 MB.
             shorten_images(&mut effect);
@@ -288,20 +328,29 @@ pub fn label(table: &Table, image: Option<&Image>) -> Option<String> {
     }
     // A comma inside a value is not one between values.
     let plain = |text: &&str| key.len() == 1 || !text.contains(',');
-    let values: Vec<String> =
-        key.iter().filter_map(|column| image?.get(column)).map(|value| value.as_str().filter(plain).map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let values: Vec<String> = key
+        .iter()
+        .filter_map(|column| image?.get(column))
+        .map(|value| value.as_str().filter(plain).map_or_else(|| value.to_string(), str::to_owned))
+        .collect();
     Some(values.join(", "))
 }
 
 /// A row as it is now, and its key as it is spelled now.
 fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<(String, String)>, Problem> {
     let columns = table.column_names();
-    let select = format!("SELECT {}, {} FROM {} AS x", image("x", &columns), self::key(table, "x"), identifier(&table.name));
+    let select =
+        format!("SELECT {}, {} FROM {} AS x", image("x", &columns), self::key(table, "x"), identifier(&table.name));
     let rows = match table.rowid {
         Some(rowid) => database.run(&format!("{select} WHERE x.{rowid} = CAST(? AS INTEGER)"), &[key.into()])?,
         None => {
             let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
-            let equal: Vec<String> = table.primary_key().iter().zip(&values).map(|(column, value)| format!("x.{} = {}", identifier(column), constant(value))).collect();
+            let equal: Vec<String> = table
+                .primary_key()
+                .iter()
+                .zip(&values)
+                .map(|(column, value)| format!("x.{} = {}", identifier(column), constant(value)))
+                .collect();
             database.run(&format!("{select} WHERE {}", equal.join(" AND ")), &[])?
         }
     };
@@ -313,11 +362,13 @@ pub fn constant(value: &Value) -> String {
     match value {
         Value::String(text) if text.contains('\0') => format!("CAST(x'{}' AS TEXT)", hex::encode(text)),
         Value::String(text) => literal(text),
-        Value::Object(object) => match (object.get("blob").and_then(Value::as_str), object.get("real").and_then(Value::as_str)) {
-            (Some(blob), _) => format!("x'{blob}'"),
-            (_, Some(real)) if real.starts_with('-') => "-9e999".into(),
-            _ => "9e999".into(),
-        },
+        Value::Object(object) => {
+            match (object.get("blob").and_then(Value::as_str), object.get("real").and_then(Value::as_str)) {
+                (Some(blob), _) => format!("x'{blob}'"),
+                (_, Some(real)) if real.starts_with('-') => "-9e999".into(),
+                _ => "9e999".into(),
+            }
+        }
         Value::Null => "NULL".into(),
         Value::Number(number) if !number.is_i64() => number.as_f64().map_or_else(|| number.to_string(), real),
         number => number.to_string(),
@@ -343,7 +394,8 @@ pub fn real(number: f64) -> String {
     let bits = number.to_bits();
     let exponent = i32::try_from(bits >> 52 & 0x7ff).unwrap_or_default();
     let fraction = bits & ((1 << 52) - 1);
-    let (mantissa, mut exponent) = if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
+    let (mantissa, mut exponent) =
+        if exponent == 0 { (fraction, -1074) } else { (fraction | 1 << 52, exponent - 1075) };
     let mut parts = format!("{}{mantissa}.0", if number < 0.0 { "-" } else { "" });
     while exponent != 0 {
         let step = exponent.clamp(-52, 52);

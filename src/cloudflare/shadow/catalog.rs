@@ -94,7 +94,9 @@ pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Pro
     let characters: Vec<char> = text.chars().collect();
     let mut parts = 0;
     for part in characters.chunks(MAX_VALUE_BYTES / 4) {
-        values.put(&format!("last.{parts}"), &JsValue::from_str(&part.iter().collect::<String>())).map_err(SqlError::from)?;
+        values
+            .put(&format!("last.{parts}"), &JsValue::from_str(&part.iter().collect::<String>()))
+            .map_err(SqlError::from)?;
         parts += 1;
     }
     Ok(values.put("last", &JsValue::from_f64(f64::from(parts))).map_err(SqlError::from)?)
@@ -112,7 +114,9 @@ pub fn last(database: &Database) -> Result<Option<LostChange>, Problem> {
         Some(parts) => {
             let mut text = String::new();
             for part in 0..whole(parts) {
-                text.push_str(&values.get(&format!("last.{part}")).map_err(SqlError::from)?.as_string().unwrap_or_default());
+                text.push_str(
+                    &values.get(&format!("last.{part}")).map_err(SqlError::from)?.as_string().unwrap_or_default(),
+                );
             }
             Some(text)
         }
@@ -196,7 +200,8 @@ impl Table {
     /// Reads a table's description from the shadow's own schema.
     pub fn read(database: &Database, name: &str) -> Result<Self, Problem> {
         let quoted = literal(name);
-        let list = database.run(&format!("SELECT wr, strict FROM pragma_table_list({quoted}) WHERE schema = 'main'"), &[])?;
+        let list =
+            database.run(&format!("SELECT wr, strict FROM pragma_table_list({quoted}) WHERE schema = 'main'"), &[])?;
         let without_rowid = list.first().is_some_and(|row| row.count(0) == 1);
         let strict = list.first().is_some_and(|row| row.count(1) == 1);
         let sql = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.into()])?;
@@ -230,15 +235,22 @@ impl Table {
             columns.iter_mut().for_each(|column| column.uncomputed = uncomputed.contains(&column.name));
         }
         let free = |alias: &str| !columns.iter().any(|column| column.name.eq_ignore_ascii_case(alias));
-        let rowid = if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
+        let rowid =
+            if without_rowid { None } else { ["rowid", "_rowid_", "oid"].into_iter().find(|alias| free(alias)) };
         let (mut unique, mut partly_unique, mut key_index) = (Vec::new(), Vec::new(), Vec::new());
         let mut unique_expression = false;
-        let indexes = database.run(&format!("SELECT name, partial, origin = 'pk' FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"), &[])?;
+        let indexes = database.run(
+            &format!("SELECT name, partial, origin = 'pk' FROM pragma_index_list({quoted}) WHERE \"unique\" = 1"),
+            &[],
+        )?;
         for index in indexes.iter() {
             let partly = index.count(1) == 1;
             let primary = index.count(2) == 1;
             let index = literal(&index.text(0).unwrap_or_default());
-            let parts = database.run(&format!("SELECT cid, name, coll FROM pragma_index_xinfo({index}) WHERE key = 1 ORDER BY seqno"), &[])?;
+            let parts = database.run(
+                &format!("SELECT cid, name, coll FROM pragma_index_xinfo({index}) WHERE key = 1 ORDER BY seqno"),
+                &[],
+            )?;
             let mut key = Vec::new();
             let mut expression = false;
             for part in parts.iter() {
@@ -293,7 +305,14 @@ impl Table {
 
     /// The columns of this table that a foreign key refers to.
     pub fn referred(&self, key: &ForeignKey) -> Vec<String> {
-        if key.to.is_empty() { self.primary_key() } else { key.to.iter().map(|name| self.column(name).map_or_else(|| name.clone(), |column| column.name.clone())).collect() }
+        if key.to.is_empty() {
+            self.primary_key()
+        } else {
+            key.to
+                .iter()
+                .map(|name| self.column(name).map_or_else(|| name.clone(), |column| column.name.clone()))
+                .collect()
+        }
     }
 
     /// Whether a foreign key refers to a key of this table. Where it does not, SQLite answers "foreign key mismatch" to whoever uses it, whatever the rows are (<https://www.sqlite.org/foreignkeys.html#fk_indexes>).
@@ -308,9 +327,16 @@ impl Table {
             return true;
         }
         let has = |name: &String, index: &[(String, String)]| {
-            index.iter().any(|(column, collation)| column.eq_ignore_ascii_case(name) && self.column(name).is_some_and(|own| own.collation.eq_ignore_ascii_case(collation)))
+            index.iter().any(|(column, collation)| {
+                column.eq_ignore_ascii_case(name)
+                    && self.column(name).is_some_and(|own| own.collation.eq_ignore_ascii_case(collation))
+            })
         };
-        self.unique.iter().any(|index| index.len() == referred.len() && referred.iter().all(|name| has(name, index)) && (!key.to.is_empty() || *index == self.key_index))
+        self.unique.iter().any(|index| {
+            index.len() == referred.len()
+                && referred.iter().all(|name| has(name, index))
+                && (!key.to.is_empty() || *index == self.key_index)
+        })
     }
 
     /// The column by which its rowid is reached.
@@ -320,7 +346,11 @@ impl Table {
 
     /// How its columns compare.
     pub fn shape(&self) -> Shape {
-        let columns = self.columns.iter().map(|column| reach::Column { name: column.name.clone(), affinity: column.affinity, collation: column.collation.clone() });
+        let columns = self.columns.iter().map(|column| reach::Column {
+            name: column.name.clone(),
+            affinity: column.affinity,
+            collation: column.collation.clone(),
+        });
         Shape { name: self.name.clone(), columns: columns.collect(), rowid: self.rowid.is_some() }
     }
 
@@ -377,7 +407,9 @@ fn named(database: &Database, condition: &str) -> Result<Vec<String>, Problem> {
 
 /// The collations of columns, by a table's definition; `None` when it is not understood.
 fn collations(sql: &str) -> Option<BTreeMap<String, String>> {
-    let Ok(Some(Cmd::Stmt(Stmt::CreateTable { body, .. }))) = Parser::new(sql.as_bytes()).next_cmd() else { return None };
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTable { body, .. }))) = Parser::new(sql.as_bytes()).next_cmd() else {
+        return None;
+    };
     let CreateTableBody::ColumnsAndConstraints { columns, .. } = body else { return None };
     let collation = |constraints: &[NamedColumnConstraint]| {
         constraints.iter().rev().find_map(|one| match &one.constraint {
@@ -385,5 +417,9 @@ fn collations(sql: &str) -> Option<BTreeMap<String, String>> {
             _ => None,
         })
     };
-    Some(sorted::map(columns.iter().filter_map(|column| Some((column.col_name.as_str().to_ascii_lowercase(), collation(&column.constraints)?)))))
+    Some(sorted::map(
+        columns.iter().filter_map(|column| {
+            Some((column.col_name.as_str().to_ascii_lowercase(), collation(&column.constraints)?))
+        }),
+    ))
 }

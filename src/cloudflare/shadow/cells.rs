@@ -36,7 +36,11 @@ pub fn image(row: &str, columns: &[String]) -> String {
         .map(|(index, column)| {
             let name = serde_json::to_string(column).unwrap_or_default();
             let lead = if index == 0 { "{" } else { "," };
-            format!("{} || {}", literal(&format!("{lead}{name}:")), parenthesised(&cell(&format!("{row}.{}", identifier(column)))))
+            format!(
+                "{} || {}",
+                literal(&format!("{lead}{name}:")),
+                parenthesised(&cell(&format!("{row}.{}", identifier(column))))
+            )
         })
         .chain(std::iter::once(literal("}")))
         .collect();

@@ -58,7 +58,8 @@ impl Check {
 
     fn sql(&self) -> String {
         let Self { from, condition, what, covered } = self;
-        let rest = format!("{from} WHERE ({condition}) AND NOT EXISTS (SELECT 1 FROM {covered} AS c WHERE c.what = {what})");
+        let rest =
+            format!("{from} WHERE ({condition}) AND NOT EXISTS (SELECT 1 FROM {covered} AS c WHERE c.what = {what})");
         format!(
             "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT RAISE(ABORT, s.word || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
         )
@@ -77,13 +78,25 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
         for event in BEFORE {
             let mut checks = own(table, catalog, event);
             checks.extend(of_foreign_keys(table, &all, catalog, event));
-            make(database, &format!("{ordinal}_{event}"), &table.name, &Moment { time: "BEFORE", event: event.to_owned() }, &checks)?;
+            make(
+                database,
+                &format!("{ordinal}_{event}"),
+                &table.name,
+                &Moment { time: "BEFORE", event: event.to_owned() },
+                &checks,
+            )?;
         }
         if let Some(alias) = table.rowid_alias() {
             // A rowid that is drawn is only known afterwards.
             let drawn = |key: &&ForeignKey| key.from.iter().any(|column| column.eq_ignore_ascii_case(alias));
             let keys: Vec<ForeignKey> = table.foreign_keys.iter().filter(drawn).cloned().collect();
-            make(database, &format!("{ordinal}_drawn"), &table.name, &Moment { time: "AFTER", event: "INSERT".into() }, &parents(&keys, &all, catalog, false))?;
+            make(
+                database,
+                &format!("{ordinal}_drawn"),
+                &table.name,
+                &Moment { time: "AFTER", event: "INSERT".into() },
+                &parents(&keys, &all, catalog, false),
+            )?;
         }
     }
     let views = database.run("SELECT name FROM sqlite_master WHERE type = 'view' ORDER BY name", &[])?;
@@ -100,9 +113,18 @@ fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &
     for (number, checks) in checks.chunks(MOST_CHECKS).enumerate() {
         let body: Vec<String> = checks.iter().map(Check::sql).collect();
         // By the one that fires last, which is the first made; and before the row itself only: afterwards it is too late to leave it out.
-        let leave = if moment.time == "AFTER" || number > 0 { "" } else { " SELECT RAISE(IGNORE) FROM _dryrun_state WHERE mode = 2;" };
+        let leave = if moment.time == "AFTER" || number > 0 {
+            ""
+        } else {
+            " SELECT RAISE(IGNORE) FROM _dryrun_state WHERE mode = 2;"
+        };
         let trigger = identifier(&format!("{PREFIX}needs_{name}_{number}"));
-        let on = format!("{} {} ON {} WHEN (SELECT mode FROM _dryrun_state) < 3", moment.time, moment.event, identifier(table));
+        let on = format!(
+            "{} {} ON {} WHEN (SELECT mode FROM _dryrun_state) < 3",
+            moment.time,
+            moment.event,
+            identifier(table)
+        );
         database.execute(&format!("CREATE TRIGGER {trigger} {on} BEGIN {}{leave} END", body.join(" ")), &[])?;
     }
     Ok(())
@@ -117,7 +139,8 @@ const MOST_CHECKS: usize = 4;
 
 /// Takes the checks away.
 pub fn remove(database: &Database) -> Result<(), Problem> {
-    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 14) = '_dryrun_needs_'", &[])?;
+    let names = database
+        .run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 14) = '_dryrun_needs_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
         database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
     }
@@ -141,13 +164,21 @@ pub fn is_divisible(table: &Table, all: &[Rc<Table>]) -> bool {
         && !table.unique_expression
         && !table.unique.iter().chain(&table.partly_unique).any(|key| key.len() > MOST_KEY_COLUMNS)
         && (table.rowid.is_some() || !table.primary_key().is_empty())
-        && !table.unique.iter().flatten().any(|(column, _)| table.column(column).is_none_or(|column| column.replaces_null))
-        && keys.filter(|(child, key)| child.name == table.name || key.parent.eq_ignore_ascii_case(&table.name)).all(|(child, key)| alike(child, key))
+        && !table
+            .unique
+            .iter()
+            .flatten()
+            .any(|(column, _)| table.column(column).is_none_or(|column| column.replaces_null))
+        && keys
+            .filter(|(child, key)| child.name == table.name || key.parent.eq_ignore_ascii_case(&table.name))
+            .all(|(child, key)| alike(child, key))
 }
 
 fn same(row: &str, columns: &[String]) -> String {
     // What is too long to be told comes as the sign of what cannot be asked for.
-    let value = |column: &String| format!("iif(octet_length({row}.{0}) > {MOST_TOLD_BYTES}, char(65533), {row}.{0})", identifier(column));
+    let value = |column: &String| {
+        format!("iif(octet_length({row}.{0}) > {MOST_TOLD_BYTES}, char(65533), {row}.{0})", identifier(column))
+    };
     list(&columns.iter().map(value).collect::<Vec<_>>())
 }
 
@@ -161,7 +192,11 @@ fn filled(row: &str, columns: &[String]) -> String {
 
 fn changed(columns: &[String]) -> String {
     // To the letter: what is the same under a column's collation may be another key in an index.
-    columns.iter().map(|column| format!("NEW.{0} IS NOT OLD.{0} COLLATE BINARY", identifier(column))).collect::<Vec<_>>().join(" OR ")
+    columns
+        .iter()
+        .map(|column| format!("NEW.{0} IS NOT OLD.{0} COLLATE BINARY", identifier(column)))
+        .collect::<Vec<_>>()
+        .join(" OR ")
 }
 
 /// What a row of a table that is not whole meets there: rows with the same key, and the highest rowid.
@@ -177,15 +212,23 @@ fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
         // The last row at the top goes: the next one may be given its rowid, even by a trigger in between.
         let floor = format!("(SELECT lowest FROM _dryrun_floor WHERE name = {})", literal(&table.name));
         let leaves = if update { format!(" AND NEW.{rowid} < {floor}") } else { String::new() };
-        let others = format!("NOT EXISTS (SELECT 1 FROM {} AS x WHERE x.{rowid} >= {floor} AND x.{rowid} <> OLD.{rowid})", identifier(&table.name));
-        checks.push(Check::new(format!("OLD.{rowid} >= {floor}{leaves} AND {others}"), literal(&top_text(&table.name))));
+        let others = format!(
+            "NOT EXISTS (SELECT 1 FROM {} AS x WHERE x.{rowid} >= {floor} AND x.{rowid} <> OLD.{rowid})",
+            identifier(&table.name)
+        );
+        checks
+            .push(Check::new(format!("OLD.{rowid} >= {floor}{leaves} AND {others}"), literal(&top_text(&table.name))));
     }
     if event == "DELETE" {
         return checks;
     }
     let quoted = identifier(&table.name);
-    let mut keys: Vec<(Vec<(String, String)>, bool)> =
-        table.unique.iter().map(|key| (key.clone(), false)).chain(table.partly_unique.iter().map(|key| (key.clone(), true))).collect();
+    let mut keys: Vec<(Vec<(String, String)>, bool)> = table
+        .unique
+        .iter()
+        .map(|key| (key.clone(), false))
+        .chain(table.partly_unique.iter().map(|key| (key.clone(), true)))
+        .collect();
     if let Some(rowid) = table.rowid_column() {
         keys.push((vec![(rowid.to_owned(), "binary".into())], false));
     }
@@ -198,17 +241,24 @@ fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
                 _ => column.clone(),
             })
             .collect();
-        let equal: Vec<String> = key.iter().map(|(column, collation)| format!("x.{0} = NEW.{0} COLLATE {1}", identifier(column), identifier(collation))).collect();
+        let equal: Vec<String> = key
+            .iter()
+            .map(|(column, collation)| {
+                format!("x.{0} = NEW.{0} COLLATE {1}", identifier(column), identifier(collation))
+            })
+            .collect();
         // A row that is here with the same key may be none that the index of some rows holds; and a row can come into that index with the key that it has.
         let mut condition = filled("NEW", &columns);
         if !partly {
-            condition = format!("{condition} AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE {})", equal.join(" AND "));
+            condition =
+                format!("{condition} AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE {})", equal.join(" AND "));
         }
         if update && !partly {
             condition = format!("({}) AND {condition}", changed(&columns));
         } else if !update && table.rowid_column() == columns.first().map(String::as_str) && columns.len() == 1 {
             // -1 is what a row shows that will be given its rowid; row -1 itself comes with the highest one.
-            condition = format!("NEW.{} <> -1 AND {condition}", identifier(columns.first().map_or("rowid", String::as_str)));
+            condition =
+                format!("NEW.{} <> -1 AND {condition}", identifier(columns.first().map_or("rowid", String::as_str)));
         }
         checks.push(Check::new(condition, what(&table.name, &named, &same("NEW", &columns))));
     }
@@ -235,8 +285,9 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
         checks.extend(parents(&table.foreign_keys, all, catalog, update));
     }
     let children = all.iter().filter(|child| catalog.partial.contains(&child.name));
-    for (child, key) in
-        children.flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key))).filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name) && table.has_key(key))
+    for (child, key) in children
+        .flat_map(|child| child.foreign_keys.iter().map(move |key| (child, key)))
+        .filter(|(_, key)| key.parent.eq_ignore_ascii_case(&table.name) && table.has_key(key))
     {
         let referred = table.referred(key);
         let named: Vec<String> = key
@@ -259,7 +310,11 @@ fn of_foreign_keys(table: &Table, all: &[Rc<Table>], catalog: &Catalog, event: &
             });
         }
         if event != "INSERT" {
-            let condition = if update { format!("({}) AND {}", changed(&referred), filled("OLD", &referred)) } else { filled("OLD", &referred) };
+            let condition = if update {
+                format!("({}) AND {}", changed(&referred), filled("OLD", &referred))
+            } else {
+                filled("OLD", &referred)
+            };
             checks.push(Check::new(condition, what(&child.name, &named, &same("OLD", &referred))));
         }
     }
@@ -273,8 +328,17 @@ fn parents(keys: &[ForeignKey], all: &[Rc<Table>], catalog: &Catalog, update: bo
         let Some(parent) = key.parent(all).filter(|parent| catalog.partial.contains(&parent.name)) else { continue };
         let referred = parent.referred(key);
         // The parent's column decides how they compare, so the child's value goes without an affinity.
-        let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from))).collect();
-        let mut condition = format!("{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})", filled("NEW", &key.from), identifier(&parent.name), equal.join(" AND "));
+        let equal: Vec<String> = referred
+            .iter()
+            .zip(&key.from)
+            .map(|(to, from)| format!("p.{} = +NEW.{}", identifier(to), identifier(from)))
+            .collect();
+        let mut condition = format!(
+            "{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+            filled("NEW", &key.from),
+            identifier(&parent.name),
+            equal.join(" AND ")
+        );
         if update {
             condition = format!("({}) AND {condition}", changed(&key.from));
         }
@@ -296,19 +360,36 @@ impl Frame {
         let value = |(row, column): &(String, String)| {
             let value = format!("{row}.{}", identifier(column));
             // Short, because a trigger may name a hundred of them. Text with a NUL in it is not told.
-            format!("json_quote(CASE WHEN octet_length({value}) > {MOST_TOLD_BYTES} OR (typeof({value}) = 'text' AND instr({value}, char(0))) THEN '?' ELSE quote({value}) END)")
+            format!(
+                "json_quote(CASE WHEN octet_length({value}) > {MOST_TOLD_BYTES} OR (typeof({value}) = 'text' AND instr({value}, char(0))) THEN '?' ELSE quote({value}) END)"
+            )
         };
         let values: Vec<String> = self.columns.iter().map(value).collect();
         let values = if values.is_empty() { literal("[]") } else { format!("'[' || {} || ']'", joined(values)) };
-        let lead = format!("{{\"g\":{},\"e\":{},\"v\":", Value::from(self.table.as_str()), Value::from(self.moment.to_string()));
-        Check { from: String::new(), condition: "1".into(), what: format!("{} || {values} || '}}'", literal(&lead)), covered: "_dryrun_frames" }
+        let lead = format!(
+            "{{\"g\":{},\"e\":{},\"v\":",
+            Value::from(self.table.as_str()),
+            Value::from(self.moment.to_string())
+        );
+        Check {
+            from: String::new(),
+            condition: "1".into(),
+            what: format!("{} || {values} || '}}'", literal(&lead)),
+            covered: "_dryrun_frames",
+        }
     }
 }
 
 /// Texts with commas between them, as a balanced expression.
 fn joined(values: Vec<String>) -> String {
     let count = values.len();
-    balanced(values.into_iter().enumerate().map(|(index, value)| if index + 1 == count { value } else { format!("({value} || ',')") }).collect())
+    balanced(
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| if index + 1 == count { value } else { format!("({value} || ',')") })
+            .collect(),
+    )
 }
 
 impl std::fmt::Display for Moment {
@@ -320,7 +401,10 @@ impl std::fmt::Display for Moment {
 fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
     let mut frames: Vec<Frame> = Vec::new();
     for sql in schema.triggers(table)? {
-        let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { time, event, .. }))) = Parser::new(sql.as_bytes()).next_cmd() else { continue };
+        let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { time, event, .. }))) = Parser::new(sql.as_bytes()).next_cmd()
+        else {
+            continue;
+        };
         let time = match time {
             Some(TriggerTime::After) => "AFTER",
             Some(TriggerTime::InsteadOf) => "INSTEAD OF",
@@ -330,7 +414,10 @@ fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
             TriggerEvent::Delete => "DELETE".to_owned(),
             TriggerEvent::Insert => "INSERT".to_owned(),
             TriggerEvent::Update => "UPDATE".to_owned(),
-            TriggerEvent::UpdateOf(columns) => format!("UPDATE OF {}", columns.iter().map(|column| identifier(column.as_str())).collect::<Vec<_>>().join(", ")),
+            TriggerEvent::UpdateOf(columns) => format!(
+                "UPDATE OF {}",
+                columns.iter().map(|column| identifier(column.as_str())).collect::<Vec<_>>().join(", ")
+            ),
         };
         let moment = Moment { time, event };
         // What is not understood may reach anything: a text that says nothing stands for that.
@@ -364,7 +451,9 @@ pub fn frame_needs(schema: &Schema<'_>, said: &str, partial: &BTreeSet<String>) 
     let said: Value = serde_json::from_str(said).map_err(|_| unreadable("shadow"))?;
     let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
     let values = said.get("v").and_then(Value::as_array).cloned().unwrap_or_default();
-    let Some(frame) = frames(schema, text("g"))?.into_iter().find(|frame| frame.moment.to_string() == text("e")) else { return Ok(needs) };
+    let Some(frame) = frames(schema, text("g"))?.into_iter().find(|frame| frame.moment.to_string() == text("e")) else {
+        return Ok(needs);
+    };
     let described = schema.described(&frame.table);
     let value = |row: &str, column: &str| {
         let at = frame.columns.iter().position(|known| known.0 == row && known.1 == column)?;
@@ -392,7 +481,8 @@ fn typed(table: Option<&Table>, column: &str, value: &str) -> Option<String> {
     let is_text = value.starts_with('\'');
     let is_number = value.starts_with(|first: char| first.is_ascii_digit() || first == '-');
     let is_integer = is_number && !value.contains(['.', 'e', 'E']);
-    let constant = value.parse::<f64>().ok().filter(|_| is_number && !is_integer).map_or_else(|| value.to_owned(), real);
+    let constant =
+        value.parse::<f64>().ok().filter(|_| is_number && !is_integer).map_or_else(|| value.to_owned(), real);
     let Some(column) = table.and_then(|table| table.column(column)) else {
         // The rowid, or a column of a view.
         return if is_number { is_integer.then(|| format!("CAST({constant} AS INTEGER)")) } else { Some(constant) };

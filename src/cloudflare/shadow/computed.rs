@@ -20,7 +20,8 @@ use crate::domain::sorted;
 use crate::domain::tokens::tokens;
 
 /// Where the gateway notes the columns.
-const NOTED: &str = "_dryrun_uncomputed (name TEXT NOT NULL, field TEXT NOT NULL, PRIMARY KEY (name, field)) WITHOUT ROWID";
+const NOTED: &str =
+    "_dryrun_uncomputed (name TEXT NOT NULL, field TEXT NOT NULL, PRIMARY KEY (name, field)) WITHOUT ROWID";
 
 /// Holds all rows of a table while it is made again.
 const STAGED: &str = "_dryrun_staged";
@@ -37,7 +38,8 @@ pub fn failing(database: &Database, table: &str) -> Result<BTreeSet<String>, Sql
 /// Finds out which columns fail for the rows that are here now.
 pub fn look(database: &Database, table: &str) -> Result<(), Problem> {
     let described = Table::read(database, table)?;
-    let columns: Vec<&String> = described.columns.iter().filter(|column| column.is_virtual).map(|column| &column.name).collect();
+    let columns: Vec<&String> =
+        described.columns.iter().filter(|column| column.is_virtual).map(|column| &column.name).collect();
     if columns.is_empty() {
         return Ok(());
     }
@@ -46,7 +48,8 @@ pub fn look(database: &Database, table: &str) -> Result<(), Problem> {
     for column in columns {
         // An aggregate, so that every row is computed.
         if database.run(&format!("SELECT count({}) FROM {}", identifier(column), identifier(table)), &[]).is_err() {
-            database.execute("INSERT INTO _dryrun_uncomputed VALUES (?, ?)", &[table.into(), column.as_str().into()])?;
+            database
+                .execute("INSERT INTO _dryrun_uncomputed VALUES (?, ?)", &[table.into(), column.as_str().into()])?;
         }
     }
     Ok(())
@@ -55,8 +58,12 @@ pub fn look(database: &Database, table: &str) -> Result<(), Problem> {
 /// Inserts rows that the table as it is does not take, because a virtual column fails for one of them. The table is made again by its history: its first columns, the rows, then each column behind them. Its triggers are gone afterwards.
 pub fn insert_before(database: &Database, table: &Table, rows: &[Fetched]) -> Result<(), SqlError> {
     let definitions = definitions(&table.sql).filter(|all| all.len() >= table.columns.len());
-    let definitions = definitions.ok_or_else(|| SqlError(format!("the definition of {} is not understood", table.name)))?;
-    let indexes = database.run("SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY rowid", &[table.name.as_str().into()])?;
+    let definitions =
+        definitions.ok_or_else(|| SqlError(format!("the definition of {} is not understood", table.name)))?;
+    let indexes = database.run(
+        "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY rowid",
+        &[table.name.as_str().into()],
+    )?;
     let indexes: Vec<String> = indexes.iter().filter_map(|row| row.text(0)).collect();
     let virtuals = table.columns.iter().enumerate().filter(|(_, column)| column.is_virtual).map(|(at, _)| at);
     let mut last = SqlError(format!("{} has no virtual column", table.name));
@@ -70,10 +77,20 @@ pub fn insert_before(database: &Database, table: &Table, rows: &[Fetched]) -> Re
     Err(last)
 }
 
-fn again(database: &Database, table: &Table, definitions: &[std::ops::Range<usize>], at: usize, rows: &[Fetched], indexes: &[String]) -> Result<(), SqlError> {
+fn again(
+    database: &Database,
+    table: &Table,
+    definitions: &[std::ops::Range<usize>],
+    at: usize,
+    rows: &[Fetched],
+    indexes: &[String],
+) -> Result<(), SqlError> {
     let name = identifier(&table.name);
     let columns = Selection::columns(table);
-    let names: Vec<String> = columns.iter().map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) }).collect();
+    let names: Vec<String> = columns
+        .iter()
+        .map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) })
+        .collect();
     let staged: Vec<String> = (0..names.len()).map(|index| format!("c{index}")).collect();
     let aliased: Vec<String> = names.iter().zip(&staged).map(|(name, alias)| format!("{name} AS {alias}")).collect();
     database.execute(&format!("CREATE TABLE {STAGED} AS SELECT {} FROM {name}", aliased.join(", ")), &[])?;
@@ -95,15 +112,23 @@ fn again(database: &Database, table: &Table, definitions: &[std::ops::Range<usiz
         }
     }
     let defaults = defaults.join(" AND ");
-    let text = |range: std::ops::Range<usize>| table.sql.get(range).ok_or_else(|| SqlError("a definition ends early".into()));
-    let (before, behind) = (at.checked_sub(1).and_then(|before| definitions.get(before)), definitions.get(table.columns.len() - 1));
-    let (Some(before), Some(behind)) = (before, behind) else { return Err(SqlError("nothing is before the virtual column".into())) };
+    let text =
+        |range: std::ops::Range<usize>| table.sql.get(range).ok_or_else(|| SqlError("a definition ends early".into()));
+    let (before, behind) =
+        (at.checked_sub(1).and_then(|before| definitions.get(before)), definitions.get(table.columns.len() - 1));
+    let (Some(before), Some(behind)) = (before, behind) else {
+        return Err(SqlError("nothing is before the virtual column".into()));
+    };
     database.execute(&format!("DROP TABLE {name}"), &[])?;
     database.execute(&format!("{}{}", text(0..before.end)?, text(behind.end..table.sql.len())?), &[])?;
     let into = |columns: &[(&String, &String)], condition: &str| {
         let pick = |side: fn(&(&String, &String)) -> String| columns.iter().map(side).collect::<Vec<_>>().join(", ");
         let quoted = |(column, _): &(&String, &String)| identifier(column);
-        format!("INSERT INTO {name} ({}) SELECT {} FROM {STAGED} WHERE {condition}", pick(quoted), pick(|(_, alias)| (*alias).clone()))
+        format!(
+            "INSERT INTO {name} ({}) SELECT {} FROM {STAGED} WHERE {condition}",
+            pick(quoted),
+            pick(|(_, alias)| (*alias).clone())
+        )
     };
     database.execute(&into(&first, &defaults), &[])?;
     for definition in definitions.iter().take(table.columns.len()).skip(at) {
@@ -118,7 +143,8 @@ fn again(database: &Database, table: &Table, definitions: &[std::ops::Range<usiz
     if let Some(counter) = counter {
         set_counter(database, &table.name, &counter)?;
     }
-    let made = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[table.name.as_str().into()])?;
+    let made = database
+        .run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[table.name.as_str().into()])?;
     let same = |sql: &str| tokens(sql).into_iter().map(|token| (token.text, token.quote)).collect::<Vec<_>>();
     let made = made.first().and_then(|row| row.text(0)).unwrap_or_default();
     if same(&made) != same(&table.sql) {
@@ -128,7 +154,10 @@ fn again(database: &Database, table: &Table, definitions: &[std::ops::Range<usiz
 }
 
 fn default(database: &Database, table: &str, column: &str) -> Result<String, SqlError> {
-    let rows = database.run(&format!("SELECT dflt_value FROM pragma_table_xinfo({}) WHERE name = ?", literal(table)), &[column.into()])?;
+    let rows = database.run(
+        &format!("SELECT dflt_value FROM pragma_table_xinfo({}) WHERE name = ?", literal(table)),
+        &[column.into()],
+    )?;
     Ok(rows.first().and_then(|row| row.text(0)).map_or_else(|| "NULL".to_owned(), |default| format!("({default})")))
 }
 
@@ -154,7 +183,11 @@ fn definitions(sql: &str) -> Option<Vec<std::ops::Range<usize>>> {
             lexer = Lexer::new(sql.get(end..)?.as_bytes());
         }
         let raw = sql.get(at..end)?;
-        if raw.trim().is_empty() || token.token_type == TokenType::TK_ILLEGAL || raw.trim_start().starts_with("--") || raw.trim_start().starts_with("/*") {
+        if raw.trim().is_empty()
+            || token.token_type == TokenType::TK_ILLEGAL
+            || raw.trim_start().starts_with("--")
+            || raw.trim_start().starts_with("/*")
+        {
             continue;
         }
         let begins = at + (raw.len() - raw.trim_start().len());
@@ -170,7 +203,9 @@ fn definitions(sql: &str) -> Option<Vec<std::ops::Range<usize>>> {
             if closes {
                 return Some(found);
             }
-        } else if depth > 1 || (depth == 1 && !(token.token_type == TokenType::TK_LP && current.is_none() && found.is_empty())) {
+        } else if depth > 1
+            || (depth == 1 && !(token.token_type == TokenType::TK_LP && current.is_none() && found.is_empty()))
+        {
             current = Some(current.map_or(begins, |range| range.start)..ends);
         }
     }
@@ -181,7 +216,9 @@ mod tests {
     use super::definitions;
 
     fn check(sql: &str, expected: &[&str]) {
-        let found = definitions(sql).map(|ranges| ranges.into_iter().map(|range| sql.get(range).unwrap_or_default().to_owned()).collect::<Vec<_>>());
+        let found = definitions(sql).map(|ranges| {
+            ranges.into_iter().map(|range| sql.get(range).unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        });
         assert_eq!(found.unwrap_or_default(), expected, "{sql}");
     }
 

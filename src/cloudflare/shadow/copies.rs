@@ -142,14 +142,18 @@ impl Load<'_> {
         let table = self.schema.described(name).ok_or_else(Problem::internal)?;
         let triggers = set_triggers_aside(database, name)?;
         let columns = Selection::columns(&table);
-        let columns: Vec<String> = columns.iter().map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) }).collect();
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| if table.rowid == Some(column.as_str()) { column.clone() } else { identifier(column) })
+            .collect();
         let inserted = database.transaction(|| insert(database, &identifier(name), &columns, rows));
         let mut again = !triggers.is_empty();
         if let Err(error) = inserted {
             if !table.columns.iter().any(|column| column.is_virtual) {
                 return Err(unfit(name, &error).into());
             }
-            computed::insert_before(database, &table, rows).map_err(|why| unfit(name, &SqlError(format!("{}; {}", error.0, why.0))))?;
+            computed::insert_before(database, &table, rows)
+                .map_err(|why| unfit(name, &SqlError(format!("{}; {}", error.0, why.0))))?;
             computed::look(database, name)?;
             again = true;
         }
@@ -186,7 +190,9 @@ fn unfit(table: &str, error: &SqlError) -> Problem {
     if error.0.contains("UNIQUE constraint failed") {
         return Problem::new(
             Code::NotRehearsable,
-            format!("A row of {table} has the same key as a row that was copied before, because others changed the table in the meantime; nothing was run."),
+            format!(
+                "A row of {table} has the same key as a row that was copied before, because others changed the table in the meantime; nothing was run."
+            ),
             "Retry; if the problem persists, start a new run.",
         );
     }
@@ -216,8 +222,15 @@ pub fn insert(database: &Database, into: &str, columns: &[String], rows: &[Fetch
         if count > MAX_PARAMETERS {
             // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
             let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
-            let rowid = cells.get(1).as_string().and_then(|text| text.parse::<i64>().ok()).ok_or_else(|| SqlError("a row without a rowid".into()))?;
-            database.execute_bound(&format!("INSERT INTO {into} ({columns}) VALUES ({rowid}, {})", values.join(", ")), &tail(cells, 2))?;
+            let rowid = cells
+                .get(1)
+                .as_string()
+                .and_then(|text| text.parse::<i64>().ok())
+                .ok_or_else(|| SqlError("a row without a rowid".into()))?;
+            database.execute_bound(
+                &format!("INSERT INTO {into} ({columns}) VALUES ({rowid}, {})", values.join(", ")),
+                &tail(cells, 2),
+            )?;
             continue;
         }
         let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
@@ -235,16 +248,21 @@ fn tail(cells: &Array, from: u32) -> Array {
 
 /// Continues an AUTOINCREMENT counter where the base has it.
 pub fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(), SqlError> {
-    let known = database.run("UPDATE sqlite_sequence SET seq = CAST(? AS INTEGER) WHERE name = ? RETURNING 1", &[sequence.into(), table.into()])?;
+    let known = database.run(
+        "UPDATE sqlite_sequence SET seq = CAST(? AS INTEGER) WHERE name = ? RETURNING 1",
+        &[sequence.into(), table.into()],
+    )?;
     if known.first().is_none() {
-        database.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))", &[table.into(), sequence.into()])?;
+        database.execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES (?, CAST(? AS INTEGER))",
+            &[table.into(), sequence.into()],
+        )?;
     }
     Ok(())
 }
 
 /// The counters as they stand, each as the statement that makes it again.
-pub const COUNTED: &str =
-    "SELECT 'INSERT INTO sqlite_sequence (rowid, name, seq) VALUES (' || rowid || ', ' || quote(name) || ', ' || quote(seq) || ')' FROM sqlite_sequence ORDER BY rowid";
+pub const COUNTED: &str = "SELECT 'INSERT INTO sqlite_sequence (rowid, name, seq) VALUES (' || rowid || ', ' || quote(name) || ', ' || quote(seq) || ')' FROM sqlite_sequence ORDER BY rowid";
 
 fn placeholder(kind: u8) -> &'static str {
     match kind {

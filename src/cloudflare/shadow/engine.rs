@@ -93,7 +93,11 @@ impl Shadow {
         let mut look = Look { reads_only, ..Look::default() };
         for _ in 0..MAX_ROUNDS {
             look.open = volatile && !catalog.partial.is_empty() && look.suspect.is_none();
-            let round = if look.open { self.open_round(&mut catalog, &request, &look).await } else { self.round(&mut catalog, &request, &look) };
+            let round = if look.open {
+                self.open_round(&mut catalog, &request, &look).await
+            } else {
+                self.round(&mut catalog, &request, &look)
+            };
             match round {
                 Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
                 Err(Halt::Missing(mut needs)) => {
@@ -101,7 +105,9 @@ impl Shadow {
                     look.missed |= look.suspect.is_some();
                     // What the first look at a failure told is fetched; now each next thing that it misses ends it.
                     look.suspect = look.suspect.filter(|(_, mode)| *mode == Mode::Raise);
-                    if !needs.is_empty() && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await? {
+                    if !needs.is_empty()
+                        && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await?
+                    {
                         self.forget();
                     }
                 }
@@ -114,7 +120,10 @@ impl Shadow {
                         .and_then(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
                         .is_some_and(|touched| !touched.written_inside.is_empty());
                     return Err(if inside {
-                        not_rehearsable("A statement that draws keys by chance, fires triggers on large tables and fails", "Draw the keys before, and bind them.")
+                        not_rehearsable(
+                            "A statement that draws keys by chance, fires triggers on large tables and fails",
+                            "Draw the keys before, and bind them.",
+                        )
                     } else {
                         problem
                     });
@@ -132,7 +141,11 @@ impl Shadow {
                 Err(Halt::Answered(_)) => return Err(Problem::internal()),
             }
         }
-        Err(Problem::new(Code::ShadowBudgetExceeded, "Rehearsing this statement needs too many rounds of copying; nothing was run.", "Split the statement."))
+        Err(Problem::new(
+            Code::ShadowBudgetExceeded,
+            "Rehearsing this statement needs too many rounds of copying; nothing was run.",
+            "Split the statement.",
+        ))
     }
 
     /// Finds out what triggers reach that were seen to fire; those that reach nothing new are remembered.
@@ -143,7 +156,11 @@ impl Shadow {
             .iter()
             .filter_map(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
             .flat_map(|touched| touched.written.iter().cloned().collect::<Vec<_>>());
-        let schema = Schema::new(&self.database, catalog).doubting(Doubted { written: written.collect(), midway: true, ..Doubted::default() });
+        let schema = Schema::new(&self.database, catalog).doubting(Doubted {
+            written: written.collect(),
+            midway: true,
+            ..Doubted::default()
+        });
         for frame in std::mem::take(&mut needs.frames) {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {
@@ -161,17 +178,29 @@ impl Shadow {
     /// Whether every statement touches only what the base still has just so.
     fn is_clean(&self, catalog: &Catalog, call: &SqlCall) -> Result<bool, Problem> {
         for one in &call.statements {
-            let names_view = || -> Result<bool, Problem> { Ok(catalog.views_dirty && self.names_a_view(&one.statement.text)?) };
+            let names_view =
+                || -> Result<bool, Problem> { Ok(catalog.views_dirty && self.names_a_view(&one.statement.text)?) };
             // A definition that runs a PRAGMA would run it in the base.
-            let differs = catalog.hostile || one.statement.is_explain() || (catalog.schema_dirty && one.statement.describes_schema);
+            let differs = catalog.hostile
+                || one.statement.is_explain()
+                || (catalog.schema_dirty && one.statement.describes_schema);
             if differs || (one.statement.checks_every_table() && catalog.is_dirty()) || names_view()? {
                 return Ok(false);
             }
             match self.touched(&one.statement.text, &bindings(&one.params)) {
-                Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => return Ok(false),
+                Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => {
+                    return Ok(false);
+                }
                 Ok(touched) if catalog.schema_dirty && touched.schema => return Ok(false),
-                Ok(touched) if catalog.is_dirty() && !self.inner_tables()?.is_disjoint(&touched.tables) => return Ok(false),
-                Ok(touched) if touched.opens_virtual && self.shows_dirty(catalog, &self.used_virtuals(&one.statement.text)?)? => return Ok(false),
+                Ok(touched) if catalog.is_dirty() && !self.inner_tables()?.is_disjoint(&touched.tables) => {
+                    return Ok(false);
+                }
+                Ok(touched)
+                    if touched.opens_virtual
+                        && self.shows_dirty(catalog, &self.used_virtuals(&one.statement.text)?)? =>
+                {
+                    return Ok(false);
+                }
                 Ok(_) => {}
                 // What the shadow cannot prepare may still read a table that differs here.
                 Err(_) if catalog.is_dirty() => return Ok(false),
@@ -221,7 +250,10 @@ impl Shadow {
         for one in virtuals {
             needs.insert(one.name.clone());
             let Some(of) = one.of() else { continue };
-            let rows = self.database.run("SELECT type, name FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')", &[of.into()])?;
+            let rows = self.database.run(
+                "SELECT type, name FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
+                &[of.into()],
+            )?;
             match rows.first().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())) {
                 Some((kind, name)) if kind == "table" => _ = needs.insert(name),
                 Some((_, name)) => {

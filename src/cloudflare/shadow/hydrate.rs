@@ -22,10 +22,14 @@ const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE 
 
 /// Copies the schema.
 pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog) -> Result<(), Problem> {
-    let own = "SELECT name FROM sqlite_master WHERE name IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4')".to_owned();
+    let own =
+        "SELECT name FROM sqlite_master WHERE name IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4')".to_owned();
     let (answers, _) = base.selects(&[(SCHEMA.to_owned(), Vec::new()), (own, Vec::new())]).await?;
     let rows = answers.first().cloned().unwrap_or_default();
-    let own: Vec<String> = answers.get(1).map(|rows| (0..rows.length()).filter_map(|index| row(rows, index).get(0).as_string()).collect()).unwrap_or_default();
+    let own: Vec<String> = answers
+        .get(1)
+        .map(|rows| (0..rows.length()).filter_map(|index| row(rows, index).get(0).as_string()).collect())
+        .unwrap_or_default();
     let has_counters = own.iter().any(|name| name == "sqlite_sequence");
     let counters = if has_counters { base.select(COUNTED).await? } else { Array::new() };
     let mut loaded = catalog.clone();
@@ -45,7 +49,8 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
             let is_virtual = tokens(&sql).get(1).is_some_and(|token| token.is_keyword(TokenType::TK_VIRTUAL));
             let named = Named::of(&sql);
             // The guard before reads of the base only finds the word, and stops them also where it is a value.
-            loaded.hostile |= named.other_pragma().is_some() || ((kind == "view" || is_virtual) && sql.to_ascii_lowercase().contains(d1::GUARDED));
+            loaded.hostile |= named.other_pragma().is_some()
+                || ((kind == "view" || is_virtual) && sql.to_ascii_lowercase().contains(d1::GUARDED));
             let reason = if is_virtual && let Err(reason) = virtuals::content(&sql) {
                 Some(reason)
             } else if is_of_the_gateway(&name) || named.reserved_by_the_gateway().is_some() {

@@ -29,7 +29,10 @@ impl Images {
         } else if table.rowid.is_some() || !table.primary_key().is_empty() {
             // The counters stand in another order here than in the base.
             let key = if table.name == COUNTERS { "x.name".to_owned() } else { key(&table, "x") };
-            let found = database.run(&format!("SELECT {key}, {} FROM {} AS x", image("x", &table.column_names()), identifier(&table.name)), &[])?;
+            let found = database.run(
+                &format!("SELECT {key}, {} FROM {} AS x", image("x", &table.column_names()), identifier(&table.name)),
+                &[],
+            )?;
             for row in found.iter() {
                 rows.insert(row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default());
             }
@@ -62,11 +65,26 @@ impl Images {
         Ok(effects)
     }
 
-    fn effect(&self, store: &str, key: &str, before: Option<&String>, after: Option<&String>) -> Result<Effect, Problem> {
+    fn effect(
+        &self,
+        store: &str,
+        key: &str,
+        before: Option<&String>,
+        after: Option<&String>,
+    ) -> Result<Effect, Problem> {
         let before = before.map(|text| parse(text)).transpose()?;
         let after = after.map(|text| parse(text)).transpose()?;
         let label = label(&self.table, before.as_ref().or(after.as_ref()));
-        let mut effect = Effect { store: store.to_owned(), subject: self.table.name.clone(), key: key.to_owned(), label, statement: None, renamed_from: None, before, after };
+        let mut effect = Effect {
+            store: store.to_owned(),
+            subject: self.table.name.clone(),
+            key: key.to_owned(),
+            label,
+            statement: None,
+            renamed_from: None,
+            before,
+            after,
+        };
         shorten_images(&mut effect);
         Ok(effect)
     }

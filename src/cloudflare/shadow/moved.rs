@@ -31,11 +31,17 @@ impl Shadow {
                 *known = one;
             }
         }
-        let definitions = base.select("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL").await?;
+        let definitions =
+            base.select("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL").await?;
         let mut same: BTreeSet<String> = BTreeSet::new();
         for index in 0..definitions.length() {
-            let (name, sql) = (row(&definitions, index).get(0).as_string().unwrap_or_default(), row(&definitions, index).get(1).as_string());
-            let own = self.database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.as_str().into()])?;
+            let (name, sql) = (
+                row(&definitions, index).get(0).as_string().unwrap_or_default(),
+                row(&definitions, index).get(1).as_string(),
+            );
+            let own = self
+                .database
+                .run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.as_str().into()])?;
             if sql.is_some() && own.first().and_then(|row| row.text(0)) == sql {
                 same.insert(name);
             }
@@ -60,8 +66,20 @@ impl Shadow {
         Ok(movement)
     }
 
-    async fn compare(&self, base: &Base<'_>, catalog: &Catalog, table: &Table, planned: &BTreeMap<&str, &PlannedRow>, movement: &mut Movement) -> Result<(), Unread> {
-        let select = format!("SELECT {}, {} FROM {} AS x", key(table, "x"), image("x", &table.column_names()), identifier(&table.name));
+    async fn compare(
+        &self,
+        base: &Base<'_>,
+        catalog: &Catalog,
+        table: &Table,
+        planned: &BTreeMap<&str, &PlannedRow>,
+        movement: &mut Movement,
+    ) -> Result<(), Unread> {
+        let select = format!(
+            "SELECT {}, {} FROM {} AS x",
+            key(table, "x"),
+            image("x", &table.column_names()),
+            identifier(&table.name)
+        );
         // As they were copied: what the run planned says so itself, all others are here unchanged.
         let mut copied: BTreeMap<String, Option<Image>> = BTreeMap::new();
         for (key, row) in planned {
@@ -90,8 +108,12 @@ impl Shadow {
             Some(known) => {
                 let keys: Vec<&String> = known.iter().chain(copied.keys()).collect();
                 for keys in keys.chunks(200) {
-                    let filter: Vec<String> = keys.iter().map(|key| identified(table, key)).collect::<Result<_, _>>()?;
-                    take(&base.select(&format!("{select} WHERE {}", super::needs::balanced_or(filter))).await?, &mut now)?;
+                    let filter: Vec<String> =
+                        keys.iter().map(|key| identified(table, key)).collect::<Result<_, _>>()?;
+                    take(
+                        &base.select(&format!("{select} WHERE {}", super::needs::balanced_or(filter))).await?,
+                        &mut now,
+                    )?;
                 }
             }
         }
@@ -119,7 +141,10 @@ impl Shadow {
 fn take(page: &js_sys::Array, now: &mut BTreeMap<String, Image>) -> Result<(), Problem> {
     for index in 0..page.length() {
         let row = row(page, index);
-        now.insert(row.get(0).as_string().unwrap_or_default(), parse_short(&row.get(1).as_string().unwrap_or_default())?);
+        now.insert(
+            row.get(0).as_string().unwrap_or_default(),
+            parse_short(&row.get(1).as_string().unwrap_or_default())?,
+        );
     }
     Ok(())
 }
@@ -136,6 +161,11 @@ fn identified(table: &Table, key: &str) -> Result<String, Problem> {
         return Ok(format!("x.{rowid} = CAST({} AS INTEGER)", literal(key)));
     }
     let values: Vec<Value> = serde_json::from_str(key).map_err(|_| Problem::internal())?;
-    let equal: Vec<String> = table.primary_key().iter().zip(&values).map(|(column, value)| format!("x.{} = {}", identifier(column), constant(value))).collect();
+    let equal: Vec<String> = table
+        .primary_key()
+        .iter()
+        .zip(&values)
+        .map(|(column, value)| format!("x.{} = {}", identifier(column), constant(value)))
+        .collect();
     Ok(format!("({})", equal.join(" AND ")))
 }

@@ -49,7 +49,11 @@ pub struct Needs {
 impl Needs {
     /// Whether nothing is needed.
     pub fn is_empty(&self) -> bool {
-        self.whole.is_empty() && self.unsized_tables.is_empty() && self.rows.is_empty() && self.tops.is_empty() && self.frames.is_empty()
+        self.whole.is_empty()
+            && self.unsized_tables.is_empty()
+            && self.rows.is_empty()
+            && self.tops.is_empty()
+            && self.frames.is_empty()
     }
 
     /// Adds what another needs.
@@ -65,7 +69,12 @@ impl Needs {
 
     /// Adds rows, to those of the same kind where there are any.
     pub fn add_row(&mut self, row: RowNeed) {
-        let same = self.rows.iter_mut().find(|known| known.table == row.table && known.alias == row.alias && known.conditions == row.conditions && known.columns == row.columns);
+        let same = self.rows.iter_mut().find(|known| {
+            known.table == row.table
+                && known.alias == row.alias
+                && known.conditions == row.conditions
+                && known.columns == row.columns
+        });
         match same {
             Some(known) => {
                 for key in row.keys {
@@ -113,9 +122,14 @@ pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Problem> {
             // Text that is not UTF-8 does not survive the way here, so no row can be asked for by it.
             (Some(table), _) if is_garbled(&text) => _ = needs.whole.insert(table),
             (Some(table), _) if missing.top => _ = needs.tops.insert(table),
-            (Some(table), Some(values)) => {
-                needs.add_row(RowNeed { alias: table.clone(), table, conditions: Vec::new(), columns: missing.c, keys: vec![values.get().to_owned()], called: None })
-            }
+            (Some(table), Some(values)) => needs.add_row(RowNeed {
+                alias: table.clone(),
+                table,
+                conditions: Vec::new(),
+                columns: missing.c,
+                keys: vec![values.get().to_owned()],
+                called: None,
+            }),
             _ if missing.g.is_some() => needs.frames.push(text),
             _ => {}
         }
@@ -149,7 +163,8 @@ pub fn lead(need: &RowNeed) -> String {
 
 /// Whether a value may have changed on its way, so that nothing can be asked for by it: text that is not UTF-8, and REAL numbers of a size at which SQLite does not write every digit right.
 pub fn is_garbled(text: &str) -> bool {
-    let large = |at: usize| text.get(at + 2..at + 5).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let large =
+        |at: usize| text.get(at + 2..at + 5).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     text.contains('\u{fffd}') || text.match_indices("e+").chain(text.match_indices("e-")).any(|(at, _)| large(at))
 }
 
@@ -169,18 +184,24 @@ pub fn collated(column: &str, collation: &str) -> String {
 /// The condition that columns have the values of a key.
 pub fn equals(columns: &[String], key: &str) -> Result<String, Problem> {
     let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
-    let parts: Vec<String> = columns.iter().zip(&values).map(|(column, value)| format!("{} = {}", column_sql(column), constant(value))).collect();
+    let parts: Vec<String> = columns
+        .iter()
+        .zip(&values)
+        .map(|(column, value)| format!("{} = {}", column_sql(column), constant(value)))
+        .collect();
     Ok(parts.join(" AND "))
 }
 
 /// The condition that columns have the values of one of several keys, and the parameter that it takes.
 pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<String>), Problem> {
     if !are_plain(keys) || keys.len() == 1 {
-        let each = keys.iter().map(|key| equals(columns, key).map(|one| format!("({one})"))).collect::<Result<Vec<_>, _>>()?;
+        let each =
+            keys.iter().map(|key| equals(columns, key).map(|one| format!("({one})"))).collect::<Result<Vec<_>, _>>()?;
         return Ok((balanced_or(each), None));
     }
     let names: Vec<String> = columns.iter().map(|column| column_sql(column)).collect();
-    let values: Vec<String> = (0..columns.len()).map(|index| format!("json_extract(value, {})", literal(&format!("$[{index}]")))).collect();
+    let values: Vec<String> =
+        (0..columns.len()).map(|index| format!("json_extract(value, {})", literal(&format!("$[{index}]")))).collect();
     let left = if names.len() == 1 { names.join("") } else { format!("({})", names.join(", ")) };
     Ok((format!("{left} IN (SELECT {} FROM json_each(?))", values.join(", ")), Some(format!("[{}]", keys.join(",")))))
 }

@@ -52,7 +52,9 @@ impl Shadow {
             // What a trigger inserts elsewhere, or a REPLACE of a NULL, may leave any default to the table.
             let own = is_target(name) && statement.verb == "INSERT" && !self.may_replace(statement, touched)?;
             for (column, volatile) in volatile_defaults(&table.sql) {
-                let given = supplied.as_ref().is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
+                let given = supplied
+                    .as_ref()
+                    .is_none_or(|columns| columns.iter().any(|given| given.eq_ignore_ascii_case(&column)));
                 if !(own && given || is_target(name) && statement.verb != "INSERT") {
                     found.extend(volatile);
                 }
@@ -69,7 +71,10 @@ impl Shadow {
             let used = if text_of(0) == "view" {
                 named.names(&name)
             } else if is_target(&table) {
-                !alone || fires_on(&sql).is_none_or(|event| event == statement.verb || (event == "UPDATE" && named.upserts)) && !is_of_others(&sql, &set)
+                !alone
+                    || fires_on(&sql)
+                        .is_none_or(|event| event == statement.verb || (event == "UPDATE" && named.upserts))
+                        && !is_of_others(&sql, &set)
             } else {
                 touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
             };
@@ -84,7 +89,9 @@ impl Shadow {
 /// The columns that an UPDATE sets.
 pub(super) fn set_columns(statement: &Statement) -> Vec<String> {
     match Parser::new(statement.text.as_bytes()).next_cmd() {
-        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect(),
+        Ok(Some(Cmd::Stmt(Stmt::Update(update)))) => {
+            update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str().to_owned()).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -93,7 +100,8 @@ pub(super) fn set_columns(statement: &Statement) -> Vec<String> {
 fn is_of_others(trigger: &str, set: &[String]) -> bool {
     match Parser::new(trigger.as_bytes()).next_cmd() {
         Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event: TriggerEvent::UpdateOf(columns), .. }))) => {
-            !set.is_empty() && !columns.iter().any(|column| set.iter().any(|set| set.eq_ignore_ascii_case(column.as_str())))
+            !set.is_empty()
+                && !columns.iter().any(|column| set.iter().any(|set| set.eq_ignore_ascii_case(column.as_str())))
         }
         _ => false,
     }
@@ -101,7 +109,9 @@ fn is_of_others(trigger: &str, set: &[String]) -> bool {
 
 /// The event that a trigger fires on.
 fn fires_on(trigger: &str) -> Option<&'static str> {
-    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { event, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else {
+        return None;
+    };
     Some(match event {
         TriggerEvent::Insert => "INSERT",
         TriggerEvent::Delete => "DELETE",

@@ -32,8 +32,14 @@ pub struct Orphans {
 /// The condition of a row that refers to nothing. The parent's column decides how the values compare.
 fn condition(key: &ForeignKey, parent: &Table, quoted: &dyn Fn(&str) -> String) -> String {
     let referred = parent.referred(key);
-    let equal: Vec<String> = referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +c.{}", quoted(to), quoted(from))).collect();
-    format!("{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})", filled(key, quoted), quoted(&parent.name), equal.join(" AND "))
+    let equal: Vec<String> =
+        referred.iter().zip(&key.from).map(|(to, from)| format!("p.{} = +c.{}", quoted(to), quoted(from))).collect();
+    format!(
+        "{} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+        filled(key, quoted),
+        quoted(&parent.name),
+        equal.join(" AND ")
+    )
 }
 
 /// The condition of a row that refers to anything: one with a NULL in its reference does not.
@@ -50,8 +56,14 @@ pub fn of_table(database: &Database, child: &Rc<Table>, all: &[Rc<Table>]) -> Re
     let mut found = Vec::new();
     for key in &child.foreign_keys {
         let Some(parent) = key.parent(all) else { continue };
-        let sql = format!("SELECT DISTINCT {} FROM {} AS c WHERE {}", values(key, &identifier), identifier(&child.name), condition(key, parent, &identifier));
-        let values: BTreeSet<String> = crate::domain::sorted::set(database.run(&sql, &[])?.iter().filter_map(|row| row.text(0)));
+        let sql = format!(
+            "SELECT DISTINCT {} FROM {} AS c WHERE {}",
+            values(key, &identifier),
+            identifier(&child.name),
+            condition(key, parent, &identifier)
+        );
+        let values: BTreeSet<String> =
+            crate::domain::sorted::set(database.run(&sql, &[])?.iter().filter_map(|row| row.text(0)));
         if !values.is_empty() {
             found.push(Orphans { child: child.clone(), key: key.clone(), parent: parent.clone(), values });
         }
@@ -69,7 +81,13 @@ pub enum Counted {
 }
 
 /// Each row of these tables that refers to nothing, by a text that stands for the row and the reference. `known`: every table and view.
-pub fn all(database: &Database, tables: &[Rc<Table>], all: &[Rc<Table>], known: &BTreeSet<String>, counted: Counted) -> Result<BTreeSet<String>, Problem> {
+pub fn all(
+    database: &Database,
+    tables: &[Rc<Table>],
+    all: &[Rc<Table>],
+    known: &BTreeSet<String>,
+    counted: Counted,
+) -> Result<BTreeSet<String>, Problem> {
     let mut found = BTreeSet::new();
     for child in tables {
         for (place, key) in child.foreign_keys.iter().enumerate() {
@@ -78,10 +96,23 @@ pub fn all(database: &Database, tables: &[Rc<Table>], all: &[Rc<Table>], known: 
                 None if counted == Counted::Missing && known.contains(&key.parent.to_ascii_lowercase()) => continue,
                 None => filled(key, &identifier),
             };
-            let row = if child.rowid.is_none() && child.primary_key().is_empty() { "''".to_owned() } else { capture::key(child, "c") };
-            let sql = format!("SELECT {row}, {} FROM {} AS c WHERE {condition}", values(key, &identifier), identifier(&child.name));
+            let row = if child.rowid.is_none() && child.primary_key().is_empty() {
+                "''".to_owned()
+            } else {
+                capture::key(child, "c")
+            };
+            let sql = format!(
+                "SELECT {row}, {} FROM {} AS c WHERE {condition}",
+                values(key, &identifier),
+                identifier(&child.name)
+            );
             for row in database.run(&sql, &[])?.iter() {
-                found.insert(format!("{}\n{place}\n{}\n{}", child.name, row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()));
+                found.insert(format!(
+                    "{}\n{place}\n{}\n{}",
+                    child.name,
+                    row.text(0).unwrap_or_default(),
+                    row.text(1).unwrap_or_default()
+                ));
             }
         }
     }
@@ -98,11 +129,16 @@ pub async fn confirm(base: &Base<'_>, orphans: &[Orphans]) -> Result<(), Problem
             let answers = match base.selects(&[query(one, keys)?]).await {
                 Ok((answers, _)) => answers,
                 // It has no such parent: the run made it, and the rows of the base refer to nothing there.
-                Err(Unread::Sql(why)) if ["no such table", "no such column"].iter().any(|missing| why.contains(missing)) => continue,
+                Err(Unread::Sql(why))
+                    if ["no such table", "no such column"].iter().any(|missing| why.contains(missing)) =>
+                {
+                    continue;
+                }
                 Err(unread) => return Err(unread.into()),
             };
             let rows = answers.first().cloned().unwrap_or_default();
-            let there: BTreeSet<String> = (0..rows.length()).filter_map(|index| row(&rows, index).get(0).as_string()).collect();
+            let there: BTreeSet<String> =
+                (0..rows.length()).filter_map(|index| row(&rows, index).get(0).as_string()).collect();
             if !keys.iter().all(|key| there.contains(key)) {
                 return Err(changed(&one.child.name, &one.parent.name));
             }
@@ -115,14 +151,21 @@ fn query(orphans: &Orphans, keys: &[String]) -> Result<Query, Problem> {
     let Orphans { child, key, parent, .. } = orphans;
     let quoted = super::cells::surely;
     let (among, param) = one_of(&key.from, keys)?;
-    let sql = format!("SELECT DISTINCT {} FROM {} AS c WHERE ({among}) AND {}", values(key, &quoted), quoted(&child.name), condition(key, parent, &quoted));
+    let sql = format!(
+        "SELECT DISTINCT {} FROM {} AS c WHERE ({among}) AND {}",
+        values(key, &quoted),
+        quoted(&child.name),
+        condition(key, parent, &quoted)
+    );
     Ok((sql, param.map(Value::from).into_iter().collect()))
 }
 
 fn changed(child: &str, parent: &str) -> Problem {
     Problem::new(
         Code::NotRehearsable,
-        format!("Rows of {child} and {parent} do not fit together, because others changed them while they were copied; nothing was run."),
+        format!(
+            "Rows of {child} and {parent} do not fit together, because others changed them while they were copied; nothing was run."
+        ),
         "Retry. Nothing was copied.",
     )
 }

@@ -26,14 +26,24 @@ use crate::domain::sorted;
 use crate::domain::statement::{COUNTERS, Kind, Statement};
 
 impl Shadow {
-    pub(super) fn query(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
+    pub(super) fn query(
+        &self,
+        round: &mut Round,
+        catalog: &Catalog,
+        one: &BoundStatement,
+        params: &Array,
+        request: &ShadowRequest,
+        look: &Look,
+    ) -> Result<Answered, Halt> {
         let (text, store) = (&one.statement.text, &request.store);
         if look.bare.contains(&look.at) {
             return self.run_bare(round, catalog, one, params, store);
         }
         let touched = match self.touched(text, params) {
             Ok(touched) => touched,
-            Err(error) if one.statement.kind == Kind::Write && error.0.contains(MISMATCH) => return Err(Halt::Bare(look.at)),
+            Err(error) if one.statement.kind == Kind::Write && error.0.contains(MISMATCH) => {
+                return Err(Halt::Bare(look.at));
+            }
             // It cannot be prepared: run it for the very words that it gets, which name places in its own text.
             Err(_) => {
                 return Err(match self.database.answer(text, params) {
@@ -46,7 +56,12 @@ impl Shadow {
             return self.read_schema(round, catalog, one, params);
         }
         if touched.gateway {
-            return Err(Problem::new(Code::ReservedName, "The statement reads a table of the gateway; nothing was run.", "Use your own tables.").into());
+            return Err(Problem::new(
+                Code::ReservedName,
+                "The statement reads a table of the gateway; nothing was run.",
+                "Use your own tables.",
+            )
+            .into());
         }
         let write = one.statement.kind == Kind::Write;
         if !write && touched.writes {
@@ -65,7 +80,8 @@ impl Shadow {
         let virtuals = if touched.opens_virtual { self.used_virtuals(text)? } else { Vec::new() };
         self.require(catalog, self.virtual_needs(&virtuals)?)?;
         // The gateway's triggers look at every write once there is a table in parts.
-        let in_parts = (write && !catalog.partial.is_empty()) || touched.tables.iter().any(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_"));
+        let in_parts = (write && !catalog.partial.is_empty())
+            || touched.tables.iter().any(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_"));
         if in_parts {
             self.require_reached(round, catalog, one, &touched, look)?;
         }
@@ -88,8 +104,12 @@ impl Shadow {
             match (&rows, missing.is_empty()) {
                 (_, false) => return Err(Halt::Missing(missing)),
                 // The gateway's triggers make SQLite look at the types of a STRICT row before it looks for its keys.
-                (Err(error), true) if error.0.contains("cannot store") && self.watches_a_strict_one(&touched)? => return Err(Halt::Bare(look.at)),
-                (Err(error), true) if mode == Mode::Raise => return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?)),
+                (Err(error), true) if error.0.contains("cannot store") && self.watches_a_strict_one(&touched)? => {
+                    return Err(Halt::Bare(look.at));
+                }
+                (Err(error), true) if mode == Mode::Raise => {
+                    return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?));
+                }
                 (Err(error), true) => return Err(Halt::Failed(look.at, store_error(error.clone()))),
                 (Ok(_), true) if mode == Mode::Leave => return Err(Halt::Failed(look.at, Problem::internal())),
                 (Ok(_), true) => {}
@@ -103,9 +123,15 @@ impl Shadow {
             let noted = if look.open { self.noted()? - noted } else { 0 };
             round.unresolved |= noted > 0;
             round.volatile.extend(self.volatile(one, &touched)?);
-            let (notes, effects) = capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
-            figures = Figures { changes: after.0.saturating_sub(before).saturating_sub(notes).saturating_sub(noted), last_row_id: after.1 };
-            for effect in effects.iter().filter(|effect| effect.before.is_some() && catalog.partial.contains(&effect.subject)) {
+            let (notes, effects) =
+                capture::collect(&self.database, store, &mut round.noted, &mut self.programs.borrow_mut().tables)?;
+            figures = Figures {
+                changes: after.0.saturating_sub(before).saturating_sub(notes).saturating_sub(noted),
+                last_row_id: after.1,
+            };
+            for effect in
+                effects.iter().filter(|effect| effect.before.is_some() && catalog.partial.contains(&effect.subject))
+            {
                 round.moved_rows.insert((effect.subject.clone(), effect.key.clone()));
             }
             round.written.extend(effects.iter().map(|effect| effect.subject.clone()));
@@ -140,7 +166,12 @@ impl Shadow {
 
     /// How much was noted as missing.
     fn noted(&self) -> Result<u64, Problem> {
-        Ok(self.database.run("SELECT count(*) FROM _dryrun_needs", &[])?.first().map(|row| row.count(0)).unwrap_or_default())
+        Ok(self
+            .database
+            .run("SELECT count(*) FROM _dryrun_needs", &[])?
+            .first()
+            .map(|row| row.count(0))
+            .unwrap_or_default())
     }
 
     /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they usually have.
@@ -182,7 +213,11 @@ impl Shadow {
 
     /// The rows of FTS5 tables before a statement that writes to them.
     pub(super) fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Problem> {
-        virtuals.iter().filter(|one| one.content == Content::Own).map(|one| Images::of(&self.database, &one.name)).collect()
+        virtuals
+            .iter()
+            .filter(|one| one.content == Content::Own)
+            .map(|one| Images::of(&self.database, &one.name))
+            .collect()
     }
 
     /// The error of a statement without the gateway's triggers: SQLite looks at the types of a STRICT row earlier when there is one.
@@ -195,7 +230,10 @@ impl Shadow {
             let rows = self.database.answer(text, params);
             Err(match rows {
                 Err(error) => store_error(error),
-                Ok(_) => not_rehearsable("A row that breaks two rules of a STRICT table at once", "Give the columns values of their types."),
+                Ok(_) => not_rehearsable(
+                    "A row that breaks two rules of a STRICT table at once",
+                    "Give the columns values of their types.",
+                ),
             })
         });
         Ok(alone.err().unwrap_or_else(Problem::internal))
@@ -203,19 +241,29 @@ impl Shadow {
 
     /// Halts when one of these tables is not copied yet.
     pub(super) fn require(&self, catalog: &Catalog, tables: impl IntoIterator<Item = String>) -> Result<(), Halt> {
-        let whole = sorted::set(tables.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_")));
+        let whole = sorted::set(
+            tables.into_iter().filter(|table| !catalog.hydrated.contains(table) && !table.starts_with("sqlite_")),
+        );
         if whole.is_empty() { Ok(()) } else { Err(Halt::Missing(Needs { whole, ..Needs::default() })) }
     }
 
     /// Halts when rows are not here that the text of a statement reaches.
-    fn require_reached(&self, round: &Round, catalog: &Catalog, one: &BoundStatement, touched: &Touched, look: &Look) -> Result<(), Halt> {
+    fn require_reached(
+        &self,
+        round: &Round,
+        catalog: &Catalog,
+        one: &BoundStatement,
+        touched: &Touched,
+        look: &Look,
+    ) -> Result<(), Halt> {
         let constant = |position: usize| one.params.get(position.checked_sub(1)?).and_then(parameter);
         let mut text = reach::with_parameters(&one.statement.text, &constant);
         if one.statement.verb != "INSERT" && text.to_ascii_lowercase().contains(LAST_INSERT) {
             // No row is inserted while it is looked at, so it is what it is now.
             text = reach::with_call(&text, LAST_INSERT, &self.counters()?.1.to_string());
         }
-        let schema = Schema::new(&self.database, catalog).after(&round.moved_rows).doubting(doubted(&one.statement, touched));
+        let schema =
+            Schema::new(&self.database, catalog).after(&round.moved_rows).doubting(doubted(&one.statement, touched));
         let Some(found) = reach::reach(&text, &schema) else {
             return self.require(catalog, touched.tables.iter().cloned());
         };
@@ -223,7 +271,9 @@ impl Shadow {
         for source in found.into_iter().filter(|source| touched.tables.contains(&source.table)) {
             needs.add(schema.missing(source, look.at)?);
         }
-        let unknown = touched.tables.iter().filter(|table| !catalog.hydrated.contains(*table) && !catalog.partial.contains(*table) && !table.starts_with("sqlite_"));
+        let unknown = touched.tables.iter().filter(|table| {
+            !catalog.hydrated.contains(*table) && !catalog.partial.contains(*table) && !table.starts_with("sqlite_")
+        });
         needs.unsized_tables.extend(unknown.filter(|table| !needs.whole.contains(*table)).cloned());
         if needs.is_empty() { Ok(()) } else { Err(Halt::Missing(needs)) }
     }
@@ -247,7 +297,10 @@ impl Shadow {
     pub(super) fn set_mode(&self, round: &mut Round, mode: Mode, replaces: bool) -> Result<(), Problem> {
         if round.mode != (mode, replaces) {
             round.word = format!("{PREFIX}{:032x} ", js::entropy());
-            self.database.execute(&format!("UPDATE _dryrun_state SET mode = {}, replaces = {}, word = ?", mode as u8, u8::from(replaces)), &[round.word.as_str().into()])?;
+            self.database.execute(
+                &format!("UPDATE _dryrun_state SET mode = {}, replaces = {}, word = ?", mode as u8, u8::from(replaces)),
+                &[round.word.as_str().into()],
+            )?;
             round.mode = (mode, replaces);
         }
         Ok(())
@@ -265,30 +318,51 @@ impl Shadow {
                 let rows = self
                     .database
                     .run("SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%' AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
-                let found = rows.iter().filter(|row| row.text(1).is_some_and(|sql| Named::of(&sql).replaces)).filter_map(|row| row.text(0));
+                let found = rows
+                    .iter()
+                    .filter(|row| row.text(1).is_some_and(|sql| Named::of(&sql).replaces))
+                    .filter_map(|row| row.text(0));
                 Rc::new(sorted::set(found.map(|table| table.to_ascii_lowercase())))
             }
         };
         self.programs.borrow_mut().replacing = Some(replacing.clone());
         let target = statement.target.iter();
-        Ok(!replacing.is_empty() && touched.written.iter().chain(target).any(|table| replacing.contains(&table.to_ascii_lowercase())))
+        Ok(!replacing.is_empty()
+            && touched.written.iter().chain(target).any(|table| replacing.contains(&table.to_ascii_lowercase())))
     }
 
     /// Refuses a write to a table of which the shadow does not have everything, or whose changes it could not show.
-    pub(super) fn refuse_inexact(&self, catalog: &Catalog, touched: &Touched, statement: &Statement) -> Result<(), Problem> {
+    pub(super) fn refuse_inexact(
+        &self,
+        catalog: &Catalog,
+        touched: &Touched,
+        statement: &Statement,
+    ) -> Result<(), Problem> {
         let named = self.named(&statement.text);
         if named.calls("total_changes") {
-            return Err(not_rehearsable("total_changes(), which counts what the gateway notes, too,", "Use changes(), or RETURNING."));
+            return Err(not_rehearsable(
+                "total_changes(), which counts what the gateway notes, too,",
+                "Use changes(), or RETURNING.",
+            ));
         }
         if statement.verb == "UPDATE" && reach::reads_what_it_sets(&statement.text) {
-            return Err(not_rehearsable("An UPDATE that sets columns by what it finds in them through a compound SELECT", "Compute the values in a statement before."));
+            return Err(not_rehearsable(
+                "An UPDATE that sets columns by what it finds in them through a compound SELECT",
+                "Compute the values in a statement before.",
+            ));
         }
         if let Some(table) = self.inner_tables()?.intersection(&touched.tables).next() {
-            return Err(not_rehearsable(&format!("{table}, in which an FTS5 table keeps its index,"), "Use the FTS5 table itself."));
+            return Err(not_rehearsable(
+                &format!("{table}, in which an FTS5 table keeps its index,"),
+                "Use the FTS5 table itself.",
+            ));
         }
         for name in &touched.written {
             if let Some(reason) = catalog.incomplete.get(name) {
-                return Err(not_rehearsable(&format!("A write to {name}, because {reason}"), "Leave it out of the dry run."));
+                return Err(not_rehearsable(
+                    &format!("A write to {name}, because {reason}"),
+                    "Leave it out of the dry run.",
+                ));
             }
             let table = self.table(name)?;
             if table.rowid.is_none() && table.primary_key().is_empty() {
@@ -317,8 +391,10 @@ impl Shadow {
                 return Ok(true);
             }
             // SQLite lets such a row refer to nothing, unless the table has any trigger.
-            let loose =
-                |key: &catalog::ForeignKey| key.parent.eq_ignore_ascii_case(name) && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"));
+            let loose = |key: &catalog::ForeignKey| {
+                key.parent.eq_ignore_ascii_case(name)
+                    && (replaces && key.on_delete.starts_with("SET") || upserts && key.on_update.starts_with("SET"))
+            };
             if table.foreign_keys.iter().any(loose) {
                 return Ok(true);
             }
@@ -331,7 +407,11 @@ impl Shadow {
         if let Some(name) = error.0.split("no such table: ").nth(1).and_then(|rest| rest.split(": SQLITE").next()) {
             let name = name.trim_start_matches("main.").to_ascii_lowercase();
             if let Some(reason) = catalog.missing.get(&name) {
-                return not_rehearsable(&format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"), "Leave it out of the dry run.").into();
+                return not_rehearsable(
+                    &format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"),
+                    "Leave it out of the dry run.",
+                )
+                .into();
             }
         }
         store_error(error).into()
@@ -343,7 +423,10 @@ pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<
     let unbuilt = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?)));
     unbuilt.map_or(Ok(()), |(one, reason)| {
         let of = one.of().unwrap_or_default();
-        let what = format!("A statement that uses the FTS5 table {}, whose index of {of} cannot be rebuilt ({reason}),", one.name);
+        let what = format!(
+            "A statement that uses the FTS5 table {}, whose index of {of} cannot be rebuilt ({reason}),",
+            one.name
+        );
         Err(not_rehearsable(&what, "Leave it out of the dry run."))
     })
 }

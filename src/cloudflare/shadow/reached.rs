@@ -132,18 +132,40 @@ impl<'a> Schema<'a> {
                 equal.insert(column, (values, queried));
             }
         }
-        let need = |conditions, columns, keys| Some(RowNeed { table: table.name.clone(), alias: rows.alias.clone(), conditions, columns, keys, called: None });
+        let need = |conditions, columns, keys| {
+            Some(RowNeed {
+                table: table.name.clone(),
+                alias: rows.alias.clone(),
+                conditions,
+                columns,
+                keys,
+                called: None,
+            })
+        };
         for key in self.unique(table) {
-            let parts: Option<Vec<&BTreeSet<String>>> = key.iter().map(|column| equal.get(column).map(|(values, _)| values)).collect();
+            let parts: Option<Vec<&BTreeSet<String>>> =
+                key.iter().map(|column| equal.get(column).map(|(values, _)| values)).collect();
             if let Some(parts) = parts
-                && parts.iter().map(|part| part.len()).product::<usize>() <= MAX_PRODUCT.max(parts.first().map_or(0, |part| if parts.len() == 1 { part.len() } else { 0 }))
+                && parts.iter().map(|part| part.len()).product::<usize>()
+                    <= MAX_PRODUCT.max(parts.first().map_or(0, |part| if parts.len() == 1 { part.len() } else { 0 }))
             {
-                return Ok(Some(RowNeed { table: table.name.clone(), alias: table.name.clone(), conditions: Vec::new(), columns: key, keys: product(&parts), called: None }));
+                return Ok(Some(RowNeed {
+                    table: table.name.clone(),
+                    alias: table.name.clone(),
+                    conditions: Vec::new(),
+                    columns: key,
+                    keys: product(&parts),
+                    called: None,
+                }));
             }
         }
         let queried = equal.iter().filter(|(_, (_, queried))| *queried).min_by_key(|(_, (values, _))| values.len());
         if let Some((column, (values, _))) = queried {
-            return Ok(need(rows.conditions, vec![column.clone()], values.iter().map(|value| format!("[{value}]")).collect()));
+            return Ok(need(
+                rows.conditions,
+                vec![column.clone()],
+                values.iter().map(|value| format!("[{value}]")).collect(),
+            ));
         }
         if let [_] = rows.conditions.as_slice()
             && let Some((column, (values, _))) = equal.first_key_value()
@@ -157,7 +179,11 @@ impl<'a> Schema<'a> {
                 called: None,
             }));
         }
-        if let Some(first) = rows.first.filter(|_| at != usize::MAX && equal.is_empty() && (when == When::Before || !self.doubted.written.contains(&table.name))) {
+        if let Some(first) = rows.first.filter(|_| {
+            at != usize::MAX
+                && equal.is_empty()
+                && (when == When::Before || !self.doubted.written.contains(&table.name))
+        }) {
             return self.first(table, &rows.alias, rows.conditions, &first).map(Some);
         }
         Ok(if rows.conditions.is_empty() { None } else { need(rows.conditions, Vec::new(), Vec::new()) })
@@ -170,11 +196,15 @@ impl<'a> Schema<'a> {
         let any = |tables: &[String]| tables.iter().any(|table| names.contains(&table.to_ascii_lowercase()));
         // What an UPDATE sets may be read by another name, unless one plain SELECT reads other columns of that very table.
         let set = |(table, columns): &(String, Vec<String>)| {
-            let plain = !views && !query.starts_with("WITH") && tokens(query).iter().filter(|token| token.is_keyword(TokenType::TK_SELECT)).count() == 1;
+            let plain = !views
+                && !query.starts_with("WITH")
+                && tokens(query).iter().filter(|token| token.is_keyword(TokenType::TK_SELECT)).count() == 1;
             let by_another_name = self.described(table).is_none_or(|table| {
                 let alias = table.rowid_alias();
                 table.columns.iter().any(|column| column.generated)
-                    || columns.iter().any(|column| alias.is_some_and(|alias| alias.eq_ignore_ascii_case(column)) || is_rowid(column))
+                    || columns
+                        .iter()
+                        .any(|column| alias.is_some_and(|alias| alias.eq_ignore_ascii_case(column)) || is_rowid(column))
             });
             names.contains(&table.to_ascii_lowercase()) && (!plain || by_another_name || any(columns))
         };
@@ -206,23 +236,49 @@ impl<'a> Schema<'a> {
     }
 
     /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have lost its place, so as many more are taken.
-    fn first(&self, table: &Table, alias: &str, mut conditions: Vec<String>, first: &First) -> Result<RowNeed, Problem> {
-        let changed = self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
+    fn first(
+        &self,
+        table: &Table,
+        alias: &str,
+        mut conditions: Vec<String>,
+        first: &First,
+    ) -> Result<RowNeed, Problem> {
+        let changed =
+            self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
         let just = self.moved.map_or(0, |moved| moved.iter().filter(|(name, _)| *name == table.name).count());
-        let changed = changed.first().map(|row| row.count(0)).unwrap_or_default().saturating_add(u64::try_from(just).unwrap_or(u64::MAX));
+        let changed = changed
+            .first()
+            .map(|row| row.count(0))
+            .unwrap_or_default()
+            .saturating_add(u64::try_from(just).unwrap_or(u64::MAX));
         let passed = first.count.saturating_add(changed).saturating_sub(1);
         let column = surely(&self.column(table, &first.column));
-        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE ({})", conditions.join(") AND (")) };
-        let last = |what: &str, order: &str| format!("(SELECT {what} FROM {} AS {}{filter} ORDER BY {column} {order} LIMIT 1 OFFSET {passed})", surely(&table.name), surely(alias));
+        let filter =
+            if conditions.is_empty() { String::new() } else { format!(" WHERE ({})", conditions.join(") AND (")) };
+        let last = |what: &str, order: &str| {
+            format!(
+                "(SELECT {what} FROM {} AS {}{filter} ORDER BY {column} {order} LIMIT 1 OFFSET {passed})",
+                surely(&table.name),
+                surely(alias)
+            )
+        };
         // Rows of the base do not change, so what was asked stays answered.
-        let parts: Vec<&str> = [&table.name, alias, &first.column].into_iter().chain(conditions.iter().map(String::as_str)).collect();
+        let parts: Vec<&str> =
+            [&table.name, alias, &first.column].into_iter().chain(conditions.iter().map(String::as_str)).collect();
         let called = format!("first {passed} {} {}", first.descending, Value::from(parts));
         conditions.push(if first.descending {
             format!("{column} >= {0} OR {0} IS NULL", last(&column, "DESC"))
         } else {
             format!("{column} IS NULL OR {column} <= {} OR NOT EXISTS {}", last(&column, ""), last("1", ""))
         });
-        Ok(RowNeed { table: table.name.clone(), alias: alias.to_owned(), conditions, columns: Vec::new(), keys: Vec::new(), called: Some(hex::encode(Sha256::digest(called))) })
+        Ok(RowNeed {
+            table: table.name.clone(),
+            alias: alias.to_owned(),
+            conditions,
+            columns: Vec::new(),
+            keys: Vec::new(),
+            called: Some(hex::encode(Sha256::digest(called))),
+        })
     }
 
     /// How a column is spelled; any name of the rowid is one.
@@ -237,18 +293,32 @@ impl<'a> Schema<'a> {
     fn unique(&self, table: &Table) -> Vec<Vec<String>> {
         let mut keys: Vec<Vec<String>> = table.rowid_column().map(|rowid| vec![rowid.to_owned()]).into_iter().collect();
         keys.extend(table.unique.iter().filter_map(|key| {
-            key.iter().map(|(column, collation)| table.column(column).filter(|column| column.collation.eq_ignore_ascii_case(collation)).map(|column| column.name.clone())).collect()
+            key.iter()
+                .map(|(column, collation)| {
+                    table
+                        .column(column)
+                        .filter(|column| column.collation.eq_ignore_ascii_case(collation))
+                        .map(|column| column.name.clone())
+                })
+                .collect()
         }));
         keys
     }
 
     /// Constants as the JSON that a column's values are written in. What is spelled differently is only asked for once more.
-    fn constants(&self, table: &Table, column: &str, constants: &[String]) -> Result<Option<BTreeSet<String>>, Problem> {
+    fn constants(
+        &self,
+        table: &Table,
+        column: &str,
+        constants: &[String],
+    ) -> Result<Option<BTreeSet<String>>, Problem> {
         let affinity = table.column(column).map_or(Affinity::Numeric, |column| column.affinity);
         let mut values = BTreeSet::new();
         for constant in constants {
             // A constant that does not compute bounds nothing.
-            let Ok(rows) = self.database.run(&format!("SELECT {}", list(std::slice::from_ref(constant))), &[]) else { return Ok(None) };
+            let Ok(rows) = self.database.run(&format!("SELECT {}", list(std::slice::from_ref(constant))), &[]) else {
+                return Ok(None);
+            };
             let text = rows.first().and_then(|row| row.text(0)).ok_or_else(|| unreadable("shadow"))?;
             if is_garbled(&text) {
                 return Ok(None);
@@ -257,7 +327,9 @@ impl<'a> Schema<'a> {
             let number: Option<f64> = value.parse().ok();
             let value = match (affinity, number) {
                 #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
-                (Affinity::Numeric, Some(number)) if number.fract() == 0.0 && number.abs() < 9e15 => (number as i64).to_string(),
+                (Affinity::Numeric, Some(number)) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                    (number as i64).to_string()
+                }
                 (Affinity::Text, Some(_)) if !value.contains('.') => Value::from(value).to_string(),
                 _ => value.to_owned(),
             };
@@ -270,8 +342,11 @@ impl<'a> Schema<'a> {
 
     /// The values that a query over copied rows answers; `None` when it cannot be asked by itself.
     fn values(&self, query: &str) -> Result<Option<BTreeSet<String>>, Problem> {
-        let sql =
-            format!("WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}", list(&["x".to_owned()]), MAX_VALUES + 1);
+        let sql = format!(
+            "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}",
+            list(&["x".to_owned()]),
+            MAX_VALUES + 1
+        );
         let Ok(rows) = self.database.run(&sql, &[]) else { return Ok(None) };
         if rows.count() > MAX_VALUES {
             return Ok(None);
@@ -321,7 +396,11 @@ impl<'a> Schema<'a> {
 
     /// Whether a row with these values is here.
     pub fn has(&self, table: &Table, columns: &[String], key: &str) -> Result<bool, Problem> {
-        Ok(self.database.run(&format!("SELECT 1 FROM {} WHERE {} LIMIT 1", identifier(&table.name), equals(columns, key)?), &[])?.first().is_some())
+        Ok(self
+            .database
+            .run(&format!("SELECT 1 FROM {} WHERE {} LIMIT 1", identifier(&table.name), equals(columns, key)?), &[])?
+            .first()
+            .is_some())
     }
 }
 
@@ -333,7 +412,12 @@ const MAX_PRODUCT: usize = 1_000;
 fn product(parts: &[&BTreeSet<String>]) -> Vec<String> {
     let mut keys: Vec<String> = vec![String::new()];
     for part in parts {
-        keys = keys.iter().flat_map(|key| part.iter().map(move |value| if key.is_empty() { value.clone() } else { format!("{key},{value}") })).collect();
+        keys = keys
+            .iter()
+            .flat_map(|key| {
+                part.iter().map(move |value| if key.is_empty() { value.clone() } else { format!("{key},{value}") })
+            })
+            .collect();
     }
     keys.into_iter().map(|key| format!("[{key}]")).collect()
 }
@@ -352,7 +436,10 @@ impl Shapes for Schema<'_> {
     }
 
     fn view(&self, name: &str) -> Option<String> {
-        let rows = self.database.run("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE", &[name.into()]).ok()?;
+        let rows = self
+            .database
+            .run("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE", &[name.into()])
+            .ok()?;
         rows.first()?.text(0)
     }
 

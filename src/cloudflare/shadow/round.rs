@@ -48,7 +48,10 @@ fn too_much() -> Problem {
 /// Whether a table has a foreign key that is checked at the end by itself.
 fn has_deferred_key(create_table: &str) -> bool {
     let tokens = tokens(create_table);
-    tokens.iter().zip(tokens.iter().skip(1)).any(|(before, token)| before.is_keyword(TokenType::TK_INITIALLY) && token.is_keyword(TokenType::TK_DEFERRED))
+    tokens
+        .iter()
+        .zip(tokens.iter().skip(1))
+        .any(|(before, token)| before.is_keyword(TokenType::TK_INITIALLY) && token.is_keyword(TokenType::TK_DEFERRED))
 }
 
 /// What stands before a statement when SQLite is asked about it.
@@ -143,7 +146,12 @@ pub(super) enum Mode {
 
 impl Shadow {
     /// A round whose keys may be drawn by chance. It cannot be run again with the same ones, so its transaction stays open while the base is asked for them; almost always there is nothing, and what was done stands.
-    pub(super) async fn open_round(self: &Rc<Self>, catalog: &mut Catalog, request: &Rc<ShadowRequest>, look: &Look) -> Result<Round, Halt> {
+    pub(super) async fn open_round(
+        self: &Rc<Self>,
+        catalog: &mut Catalog,
+        request: &Rc<ShadowRequest>,
+        look: &Look,
+    ) -> Result<Round, Halt> {
         let (shadow, request, look, before) = (self.clone(), request.clone(), look.clone(), catalog.clone());
         let (round, next) = self
             .database
@@ -164,7 +172,11 @@ impl Shadow {
     async fn resolve(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<(), Halt> {
         let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
         let needs = said(noted.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())?;
-        if !(needs.whole.is_empty() && needs.unsized_tables.is_empty() && needs.tops.is_empty() && needs.frames.is_empty()) {
+        if !(needs.whole.is_empty()
+            && needs.unsized_tables.is_empty()
+            && needs.tops.is_empty()
+            && needs.frames.is_empty())
+        {
             return Err(Halt::Missing(needs));
         }
         let schema = Schema::new(&self.database, catalog);
@@ -173,7 +185,8 @@ impl Shadow {
             let table = schema.described(&need.table).ok_or_else(Problem::internal)?;
             queries.push(selection(table, need)?.counting(Some(1)));
         }
-        let (answers, _) = Base { env: &self.env, store: &request.store }.selects(&queries).await.map_err(Problem::from)?;
+        let (answers, _) =
+            Base { env: &self.env, store: &request.store }.selects(&queries).await.map_err(Problem::from)?;
         if answers.iter().any(|answer| super::base::count(answer) > 0) {
             return Err(Halt::Missing(needs));
         }
@@ -188,7 +201,11 @@ impl Shadow {
         self.schema_moved.set(false);
         let mut next = catalog.clone();
         let asked = request.call.statements.iter().any(|one| one.statement.defers_foreign_keys());
-        let orphans = if look.reads_only || !self.defers(asked)? { BTreeSet::new() } else { self.orphans(catalog, Counted::Misfits)? };
+        let orphans = if look.reads_only || !self.defers(asked)? {
+            BTreeSet::new()
+        } else {
+            self.orphans(catalog, Counted::Misfits)?
+        };
         let round = self.database.transaction(|| -> Result<Round, Halt> {
             let mut round = Round {
                 figures: Vec::new(),
@@ -277,7 +294,8 @@ impl Shadow {
 
     /// Asks about the statements behind one that read how much it changed. After a change of the schema nothing is known of them any more.
     fn look_ahead(&self, statements: &[BoundStatement], at: usize) {
-        let reads_changes = |one: &&BoundStatement| !one.statement.is_explain() && self.named(&one.statement.text).calls("changes");
+        let reads_changes =
+            |one: &&BoundStatement| !one.statement.is_explain() && self.named(&one.statement.text).calls("changes");
         let mut rest = statements.iter().skip(at);
         if rest.next().filter(reads_changes).is_some() {
             return;
@@ -288,7 +306,14 @@ impl Shadow {
         }
     }
 
-    fn statement(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, request: &ShadowRequest, look: &Look) -> Result<Answered, Halt> {
+    fn statement(
+        &self,
+        round: &mut Round,
+        catalog: &mut Catalog,
+        one: &BoundStatement,
+        request: &ShadowRequest,
+        look: &Look,
+    ) -> Result<Answered, Halt> {
         let params = bindings(&one.params);
         let text = &one.statement.text;
         if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
@@ -336,7 +361,9 @@ impl Shadow {
         let deferred = match known {
             Some(known) => known,
             None => {
-                let definitions = self.database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%'", &[])?;
+                let definitions = self
+                    .database
+                    .run("SELECT sql FROM sqlite_master WHERE type = 'table' AND sql LIKE '%DEFERRED%'", &[])?;
                 definitions.iter().filter_map(|row| row.text(0)).any(|sql| has_deferred_key(&sql))
             }
         };
@@ -348,7 +375,11 @@ impl Shadow {
     fn orphans(&self, catalog: &Catalog, counted: Counted) -> Result<BTreeSet<String>, Problem> {
         let schema = Schema::new(&self.database, catalog);
         let all: Vec<Rc<Table>> = tables(&self.database)?.iter().filter_map(|name| schema.described(name)).collect();
-        let copied: Vec<Rc<Table>> = all.iter().filter(|table| catalog.hydrated.contains(&table.name) || catalog.partial.contains(&table.name)).cloned().collect();
+        let copied: Vec<Rc<Table>> = all
+            .iter()
+            .filter(|table| catalog.hydrated.contains(&table.name) || catalog.partial.contains(&table.name))
+            .cloned()
+            .collect();
         let known = self.database.run("SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')", &[])?;
         orphans::all(&self.database, &copied, &all, &sorted::set(known.iter().filter_map(|row| row.text(0))), counted)
     }

@@ -22,7 +22,14 @@ use crate::domain::sorted;
 use crate::domain::statement::{Kind, Statement};
 
 impl Shadow {
-    pub(super) fn change_schema(&self, round: &mut Round, catalog: &mut Catalog, one: &BoundStatement, params: &Array, store: &str) -> Result<Answered, Halt> {
+    pub(super) fn change_schema(
+        &self,
+        round: &mut Round,
+        catalog: &mut Catalog,
+        one: &BoundStatement,
+        params: &Array,
+        store: &str,
+    ) -> Result<Answered, Halt> {
         self.refuse_schema_change(catalog, &one.statement)?;
         let target = one.statement.target.as_deref().unwrap_or_default();
         let of_target = |table: &&String| table.eq_ignore_ascii_case(target);
@@ -40,7 +47,8 @@ impl Shadow {
         let removes = one.statement.verb == "DROP TABLE" || drops_column(&one.statement);
         let mut before = BTreeMap::new();
         let shows_others = |table: &String| virtuals.iter().any(|one| one.name == *table && one.of().is_some());
-        for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table) && !shows_others(table)) {
+        for table in reached.iter().filter(|table| removes && catalog.hydrated.contains(*table) && !shows_others(table))
+        {
             before.insert(table.clone(), Images::of(&self.database, table)?);
         }
         self.schema_moved.set(true);
@@ -67,14 +75,21 @@ impl Shadow {
             computed::look(&self.database, table)?;
         }
         let after = self.definitions()?;
-        catalog.views_dirty |= definitions.iter().chain(&after).any(|(name, sql)| name.starts_with("view ") && definitions.get(name) != after.get(name) && !sql.is_empty());
+        catalog.views_dirty |= definitions.iter().chain(&after).any(|(name, sql)| {
+            name.starts_with("view ") && definitions.get(name) != after.get(name) && !sql.is_empty()
+        });
         capture::install(&self.database, catalog)?;
-        let counts_after = self.counts(catalog, &sorted::set(reached.iter().chain(&made).filter(|table| now.contains(table)).cloned()))?;
+        let counts_after = self
+            .counts(catalog, &sorted::set(reached.iter().chain(&made).filter(|table| now.contains(table)).cloned()))?;
         for name in sorted::set(definitions.keys().chain(after.keys()).cloned()) {
             let image = |definitions: &BTreeMap<String, String>, counts: &BTreeMap<String, u64>| -> Option<Image> {
                 let mut image = Image::new();
                 image.insert("sql".into(), definitions.get(&name)?.clone().into());
-                image.extend(name.strip_prefix("table ").and_then(|table| counts.get(table)).map(|rows| ("rows".to_owned(), (*rows).into())));
+                image.extend(
+                    name.strip_prefix("table ")
+                        .and_then(|table| counts.get(table))
+                        .map(|rows| ("rows".to_owned(), (*rows).into())),
+                );
                 Some(image)
             };
             let effect = Effect {
@@ -83,7 +98,10 @@ impl Shadow {
                 key: name.clone(),
                 label: None,
                 statement: None,
-                renamed_from: renamed.as_ref().filter(|(_, new)| name.strip_prefix("table ").is_some_and(|table| table.eq_ignore_ascii_case(new))).map(|(old, _)| old.clone()),
+                renamed_from: renamed
+                    .as_ref()
+                    .filter(|(_, new)| name.strip_prefix("table ").is_some_and(|table| table.eq_ignore_ascii_case(new)))
+                    .map(|(old, _)| old.clone()),
                 before: image(&definitions, &counts),
                 after: image(&after, &counts_after),
             };
@@ -117,8 +135,13 @@ impl Shadow {
             return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run."));
         }
         // It looks through all definitions, and fails for one that it cannot follow.
-        if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| statement.verb == "ALTER TABLE" && !name.starts_with("sqlite_")) {
-            return Err(not_rehearsable(&format!("ALTER TABLE next to {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run."));
+        if let Some((name, reason)) =
+            catalog.missing.iter().find(|(name, _)| statement.verb == "ALTER TABLE" && !name.starts_with("sqlite_"))
+        {
+            return Err(not_rehearsable(
+                &format!("ALTER TABLE next to {name}, which is not part of the rehearsal because {reason},"),
+                "Leave it out of the dry run.",
+            ));
         }
         if statement.verb == "CREATE VIRTUAL TABLE"
             && let Err(reason) = virtuals::content(&statement.text)
@@ -126,17 +149,29 @@ impl Shadow {
             return Err(self.refuse_virtual(statement, &reason));
         }
         if statement.describes_schema {
-            return Err(not_rehearsable("A definition that describes the schema", "Read the schema in a statement of its own."));
+            return Err(not_rehearsable(
+                "A definition that describes the schema",
+                "Read the schema in a statement of its own.",
+            ));
         }
         let target = statement.target.as_deref().unwrap_or_default();
         if let Some(reason) = catalog.missing.get(&target.to_ascii_lowercase()) {
-            return Err(not_rehearsable(&format!("{target} is not part of the rehearsal, because {reason}: changing it"), "Leave it out of the dry run."));
+            return Err(not_rehearsable(
+                &format!("{target} is not part of the rehearsal, because {reason}: changing it"),
+                "Leave it out of the dry run.",
+            ));
         }
         if let Some((table, reason)) = catalog.incomplete.iter().find(|(table, _)| table.eq_ignore_ascii_case(target)) {
-            return Err(not_rehearsable(&format!("A change of {table}, because {reason}"), "Leave it out of the dry run."));
+            return Err(not_rehearsable(
+                &format!("A change of {table}, because {reason}"),
+                "Leave it out of the dry run.",
+            ));
         }
         if let Some((name, reason)) = catalog.missing.iter().find(|(name, _)| self.named(&statement.text).names(name)) {
-            return Err(not_rehearsable(&format!("A definition that names {name}, which is not part of the rehearsal because {reason},"), "Leave it out of the dry run."));
+            return Err(not_rehearsable(
+                &format!("A definition that names {name}, which is not part of the rehearsal because {reason},"),
+                "Leave it out of the dry run.",
+            ));
         }
         Ok(())
     }
@@ -146,7 +181,8 @@ impl Shadow {
         let tried = self.database.transaction(|| -> Result<(), Problem> {
             self.database.answer(&statement.text, &Array::new()).map_err(store_error)?;
             // Undoing a virtual table that was made just now resets the whole object; dropped before, it does not.
-            self.database.execute(&format!("DROP TABLE {}", identifier(statement.target.as_deref().unwrap_or_default())), &[])?;
+            self.database
+                .execute(&format!("DROP TABLE {}", identifier(statement.target.as_deref().unwrap_or_default())), &[])?;
             Err(not_rehearsable(&format!("This virtual table, because {reason},"), "Leave it out of the dry run."))
         });
         tried.err().unwrap_or_else(Problem::internal)
@@ -155,7 +191,13 @@ impl Shadow {
     /// How many references are broken now.
     fn broken_references(&self) -> Result<u64, Problem> {
         // A foreign key that fits no key at all is an error for whoever writes through it, not here.
-        Ok(self.database.run("SELECT count(*) FROM pragma_foreign_key_check", &[]).ok().and_then(|rows| rows.first()).map(|row| row.count(0)).unwrap_or_default())
+        Ok(self
+            .database
+            .run("SELECT count(*) FROM pragma_foreign_key_check", &[])
+            .ok()
+            .and_then(|rows| rows.first())
+            .map(|row| row.count(0))
+            .unwrap_or_default())
     }
 
     /// How many rows tables have that are all here. An index of what is not there cannot be counted.
@@ -177,12 +219,30 @@ impl Shadow {
     }
 
     /// Reads the schema without the gateway's part in it: that is taken away, and put back by undoing.
-    pub(super) fn read_schema(&self, round: &mut Round, catalog: &Catalog, one: &BoundStatement, params: &Array) -> Result<Answered, Halt> {
+    pub(super) fn read_schema(
+        &self,
+        round: &mut Round,
+        catalog: &Catalog,
+        one: &BoundStatement,
+        params: &Array,
+    ) -> Result<Answered, Halt> {
         if one.statement.kind != Kind::Read {
-            return Err(not_rehearsable("A write that reads the schema", "Read the schema first, and write what it said.").into());
+            return Err(not_rehearsable(
+                "A write that reads the schema",
+                "Read the schema first, and write what it said.",
+            )
+            .into());
         }
-        let touched = if one.statement.is_explain() { Touched::default() } else { self.touched(&one.statement.text, params).map(|touched| (*touched).clone()).unwrap_or_default() };
-        let needed = if one.statement.checks_every_table() { sorted::set(catalog::tables(&self.database)?) } else { touched.tables };
+        let touched = if one.statement.is_explain() {
+            Touched::default()
+        } else {
+            self.touched(&one.statement.text, params).map(|touched| (*touched).clone()).unwrap_or_default()
+        };
+        let needed = if one.statement.checks_every_table() {
+            sorted::set(catalog::tables(&self.database)?)
+        } else {
+            touched.tables
+        };
         self.require(catalog, needed)?;
         round.figures.push(Figures::default());
         let hidden = self.database.transaction(|| -> Result<(), Halt> {
@@ -211,7 +271,9 @@ fn needs_rows(statement: &Statement) -> bool {
 /// The old and the new name of a table that is renamed.
 fn renamed(statement: &Statement) -> Option<(String, String)> {
     match Parser::new(statement.text.as_bytes()).next_cmd() {
-        Ok(Some(Cmd::Stmt(Stmt::AlterTable(AlterTable { name, body: AlterTableBody::RenameTo(new) })))) => Some((name.name.as_str().to_owned(), new.as_str().to_owned())),
+        Ok(Some(Cmd::Stmt(Stmt::AlterTable(AlterTable { name, body: AlterTableBody::RenameTo(new) })))) => {
+            Some((name.name.as_str().to_owned(), new.as_str().to_owned()))
+        }
         _ => None,
     }
 }

@@ -59,7 +59,13 @@ pub(super) struct Load<'a> {
 }
 
 /// Copies what is needed. Answers whether triggers had to be made anew.
-pub async fn supply(base: &Base<'_>, database: &Database, catalog: &mut Catalog, needs: Needs, budget: &mut Budget) -> Result<bool, Problem> {
+pub async fn supply(
+    base: &Base<'_>,
+    database: &Database,
+    catalog: &mut Catalog,
+    needs: Needs,
+    budget: &mut Budget,
+) -> Result<bool, Problem> {
     let before = catalog.clone();
     let schema = Schema::new(database, &before);
     let all: Vec<Rc<Table>> = tables(database)?.iter().filter_map(|name| schema.described(name)).collect();
@@ -93,7 +99,9 @@ pub async fn supply(base: &Base<'_>, database: &Database, catalog: &mut Catalog,
     }
     Err(Problem::new(
         Code::ShadowBudgetExceeded,
-        format!("The rows that this statement needs refer to others in a chain of more than {MAX_CHAIN}; nothing was run."),
+        format!(
+            "The rows that this statement needs refer to others in a chain of more than {MAX_CHAIN}; nothing was run."
+        ),
         "Work on rows nearer to the root first, in the same run.",
     ))
 }
@@ -104,7 +112,12 @@ type News = Vec<(Rc<Table>, usize)>;
 impl Load<'_> {
     fn table(&self, name: &str) -> Result<Rc<Table>, Problem> {
         // Virtual ones are not among all: nothing refers to them.
-        self.all.iter().find(|table| table.name == name).cloned().or_else(|| self.schema.described(name)).ok_or_else(Problem::internal)
+        self.all
+            .iter()
+            .find(|table| table.name == name)
+            .cloned()
+            .or_else(|| self.schema.described(name))
+            .ok_or_else(Problem::internal)
     }
 
     fn is_known(&self, table: &str) -> bool {
@@ -119,10 +132,17 @@ impl Load<'_> {
         for name in sorted::set(names.filter(|name| !self.is_known(name))) {
             let table = self.table(name)?;
             if !whole.contains(name) {
-                if checks::is_divisible(&table, &self.all) { unknown.push(table) } else { _ = whole.insert(name.clone()) }
+                if checks::is_divisible(&table, &self.all) {
+                    unknown.push(table)
+                } else {
+                    _ = whole.insert(name.clone())
+                }
             }
         }
-        let mut queries: Vec<Query> = unknown.iter().map(|table| Selection::all(table.clone()).counting(Some(self.budget.whole_rows + 1))).collect();
+        let mut queries: Vec<Query> = unknown
+            .iter()
+            .map(|table| Selection::all(table.clone()).counting(Some(self.budget.whole_rows + 1)))
+            .collect();
         let mut tops: Vec<(Rc<Table>, Option<i64>)> = unknown.iter().map(|table| (table.clone(), None)).collect();
         for name in &wanted.tops {
             tops.push((self.table(name)?, self.floor(name)?));
@@ -150,7 +170,11 @@ impl Load<'_> {
         let mut places = Vec::new();
         for (selection, _) in &asked {
             // Rows that are here already come again, and cost nothing.
-            let here = if self.catalog.partial.contains(&selection.table.name) { self.known_count(&selection.table.name)? } else { 0 };
+            let here = if self.catalog.partial.contains(&selection.table.name) {
+                self.known_count(&selection.table.name)?
+            } else {
+                0
+            };
             let coming = u64::try_from(self.rows.get(&selection.table.name).map_or(0, Vec::len)).unwrap_or(u64::MAX);
             let most = self.budget.rows_left.saturating_add(here).saturating_add(coming).saturating_add(1);
             mosts.push(most);
@@ -162,8 +186,14 @@ impl Load<'_> {
             Ok(answered) => answered,
             Err(Unread::Sql(why)) => {
                 whole.extend(self.failing(why, &asked, &mosts).await?);
-                let rows = asked.into_iter().filter_map(|(_, need)| need).filter(|need| !whole.contains(&need.table)).chain(later.rows).collect();
-                let unsized_tables = unknown.iter().map(|table| table.name.clone()).filter(|name| !whole.contains(name)).collect();
+                let rows = asked
+                    .into_iter()
+                    .filter_map(|(_, need)| need)
+                    .filter(|need| !whole.contains(&need.table))
+                    .chain(later.rows)
+                    .collect();
+                let unsized_tables =
+                    unknown.iter().map(|table| table.name.clone()).filter(|name| !whole.contains(name)).collect();
                 let tops = wanted.tops.into_iter().filter(|name| !whole.contains(name)).collect();
                 return Box::pin(self.round(Needs { whole, unsized_tables, rows, tops, frames: Vec::new() })).await;
             }
@@ -215,7 +245,12 @@ impl Load<'_> {
     }
 
     /// The tables whose rows the base cannot look up, because a condition out of the statement fails for one of them. Whether the statement comes to that row is for SQLite to decide, with all rows at hand.
-    async fn failing(&mut self, why: String, asked: &[(Selection, Option<RowNeed>)], mosts: &[u64]) -> Result<BTreeSet<String>, Problem> {
+    async fn failing(
+        &mut self,
+        why: String,
+        asked: &[(Selection, Option<RowNeed>)],
+        mosts: &[u64],
+    ) -> Result<BTreeSet<String>, Problem> {
         let mut failing = BTreeSet::new();
         for ((selection, need), most) in asked.iter().zip(mosts) {
             if need.as_ref().is_none_or(|need| need.conditions.is_empty()) {
@@ -234,12 +269,17 @@ impl Load<'_> {
     }
 
     fn floor(&self, table: &str) -> Result<Option<i64>, Problem> {
-        let rows = self.database.run("SELECT CAST(lowest AS TEXT) FROM _dryrun_floor WHERE name = ?", &[table.into()])?;
+        let rows =
+            self.database.run("SELECT CAST(lowest AS TEXT) FROM _dryrun_floor WHERE name = ?", &[table.into()])?;
         Ok(rows.first().and_then(|row| row.text(0)).and_then(|text| text.parse().ok()))
     }
 
     fn note_floor(&mut self, table: &Table, before: Option<i64>, rows: &[Fetched]) {
-        let lowest = rows.iter().filter_map(|row| row.key.parse::<i64>().ok()).filter(|rowid| before.is_some() || *rowid != -1 || rows.len() == 1).min();
+        let lowest = rows
+            .iter()
+            .filter_map(|row| row.key.parse::<i64>().ok())
+            .filter(|rowid| before.is_some() || *rowid != -1 || rows.len() == 1)
+            .min();
         let more = before.is_none() || rows.len() >= usize::try_from(MORE_TOPS).unwrap_or(usize::MAX);
         self.floors.push((table.name.clone(), lowest.filter(|_| more)));
     }
@@ -248,7 +288,8 @@ impl Load<'_> {
     async fn accept(&mut self, selection: &Selection, rows: Vec<Fetched>, news: &mut News) -> Result<(), Problem> {
         let table = &selection.table;
         let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
-        let known = if self.catalog.partial.contains(&table.name) { self.known(&table.name, &keys)? } else { HashSet::new() };
+        let known =
+            if self.catalog.partial.contains(&table.name) { self.known(&table.name, &keys)? } else { HashSet::new() };
         let mut fresh: Vec<Fetched> = Vec::new();
         for row in rows {
             if !known.contains(&row.key) && self.fetched.insert((table.name.clone(), row.key.clone())) {
@@ -297,7 +338,9 @@ impl Load<'_> {
         if table.rowid.is_none() && table.primary_key().is_empty() {
             return Err(Problem::new(
                 Code::NotRehearsable,
-                format!("The table {name} hides its rowid behind columns of that name, so its rows cannot be told apart; nothing was run."),
+                format!(
+                    "The table {name} hides its rowid behind columns of that name, so its rows cannot be told apart; nothing was run."
+                ),
                 "Rename one of the columns rowid, _rowid_ and oid.",
             ));
         }
@@ -306,18 +349,31 @@ impl Load<'_> {
         if !self.small.contains(name) || self.budget.whole_rows > most {
             // Counted first, and not beyond the budget: a table that is too large costs no copy.
             let here = if self.catalog.partial.contains(name) { self.known_count(name)? } else { 0 };
-            let (answers, _) = self.base.selects(&[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
+            let (answers, _) =
+                self.base.selects(&[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
             if answers.first().map(count).unwrap_or_default() > most.saturating_add(here) {
                 let (answers, _) = self.base.selects(&[selection.counting(None)]).await?;
-                return Err(too_many(name, answers.first().map(count).unwrap_or_default(), most, self.unbounded.get(name)));
+                return Err(too_many(
+                    name,
+                    answers.first().map(count).unwrap_or_default(),
+                    most,
+                    self.unbounded.get(name),
+                ));
             }
         }
         let budget = &mut *self.budget;
         let rows = selection.fetch(self.base, None, u64::MAX, &mut |bytes| budget.take_bytes(bytes, name)).await?;
         self.accept(&selection, rows, news).await?;
-        if !self.catalog.counters_set && !self.catalog.partial.contains(name) && table.sql.to_ascii_uppercase().contains("AUTOINCREMENT") {
-            let found = self.base.select(&format!("SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = {}", literal(name))).await?;
-            self.counters.extend(super::base::row(&found, 0).get(0).as_string().map(|counter| (name.to_owned(), counter)));
+        if !self.catalog.counters_set
+            && !self.catalog.partial.contains(name)
+            && table.sql.to_ascii_uppercase().contains("AUTOINCREMENT")
+        {
+            let found = self
+                .base
+                .select(&format!("SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = {}", literal(name)))
+                .await?;
+            self.counters
+                .extend(super::base::row(&found, 0).get(0).as_string().map(|counter| (name.to_owned(), counter)));
         }
         Ok(())
     }
@@ -337,7 +393,11 @@ impl Load<'_> {
                 if self.catalog.hydrated.contains(&parent.name) {
                     continue;
                 }
-                let Some(values) = values_of(key, &columns, self.rows.get(&table.name).and_then(|rows| rows.get(*start..)).unwrap_or_default()) else {
+                let Some(values) = values_of(
+                    key,
+                    &columns,
+                    self.rows.get(&table.name).and_then(|rows| rows.get(*start..)).unwrap_or_default(),
+                ) else {
                     needs.whole.insert(parent.name.clone());
                     continue;
                 };
@@ -347,15 +407,28 @@ impl Load<'_> {
                     if !self.asked.insert(format!("{}\n{}\n{value}", parent.name, referred.join("\n"))) {
                         continue;
                     }
-                    let here = self.catalog.partial.contains(&parent.name) && self.schema.has(&parent, &referred, &value)?;
+                    let here =
+                        self.catalog.partial.contains(&parent.name) && self.schema.has(&parent, &referred, &value)?;
                     if !here {
                         keys.push(value);
                     }
                 }
                 if !keys.is_empty() {
                     let values = sorted::set(keys.iter().cloned());
-                    self.referred.push(Orphans { child: table.clone(), key: key.clone(), parent: parent.clone(), values });
-                    needs.add_row(RowNeed { table: parent.name.clone(), alias: parent.name.clone(), conditions: Vec::new(), columns: referred, keys, called: None });
+                    self.referred.push(Orphans {
+                        child: table.clone(),
+                        key: key.clone(),
+                        parent: parent.clone(),
+                        values,
+                    });
+                    needs.add_row(RowNeed {
+                        table: parent.name.clone(),
+                        alias: parent.name.clone(),
+                        conditions: Vec::new(),
+                        columns: referred,
+                        keys,
+                        called: None,
+                    });
                 }
             }
         }
@@ -368,7 +441,9 @@ fn top(table: &Rc<Table>, floor: Option<i64>) -> Selection {
     let (name, rowid) = (surely(&table.name), table.rowid.unwrap_or("rowid"));
     let filter = match floor {
         None => format!("{rowid} IN (SELECT max({rowid}) FROM {name} UNION ALL SELECT -1)"),
-        Some(floor) => format!("{rowid} IN (SELECT {rowid} FROM {name} WHERE {rowid} < {floor} ORDER BY {rowid} DESC LIMIT {MORE_TOPS})"),
+        Some(floor) => format!(
+            "{rowid} IN (SELECT {rowid} FROM {name} WHERE {rowid} < {floor} ORDER BY {rowid} DESC LIMIT {MORE_TOPS})"
+        ),
     };
     Selection { filter: vec![filter], ..Selection::all(table.clone()) }
 }
@@ -395,7 +470,9 @@ pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Problem>
 
 /// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied, or a text is none that can be asked for.
 fn values_of(key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<BTreeSet<String>> {
-    let place = |from: &String| columns.iter().position(|column| column.eq_ignore_ascii_case(from)).and_then(|place| u32::try_from(place).ok());
+    let place = |from: &String| {
+        columns.iter().position(|column| column.eq_ignore_ascii_case(from)).and_then(|place| u32::try_from(place).ok())
+    };
     let places: Vec<u32> = key.from.iter().map(place).collect::<Option<_>>()?;
     let mut values = BTreeSet::new();
     for row in rows {
@@ -418,7 +495,13 @@ fn json(kind: u8, cell: &JsValue) -> Option<String> {
     match kind {
         b'i' => cell.as_string(),
         b't' => Some(Value::from(cell.as_string().or_else(|| String::from_utf8(bytes()?).ok())?).to_string()),
-        b'r' => cell.as_f64().map(|number| if number.is_finite() { format!("{number:?}") } else { format!("{{\"real\":\"{}Inf\"}}", if number < 0.0 { "-" } else { "" }) }),
+        b'r' => cell.as_f64().map(|number| {
+            if number.is_finite() {
+                format!("{number:?}")
+            } else {
+                format!("{{\"real\":\"{}Inf\"}}", if number < 0.0 { "-" } else { "" })
+            }
+        }),
         b'b' => bytes().map(|bytes| format!("{{\"blob\":\"{}\"}}", hex::encode_upper(bytes))),
         _ => Some("null".into()),
     }

@@ -55,7 +55,12 @@ pub fn once(explain: &str) -> String {
 }
 
 /// Asks SQLite. `statement` must be exactly one statement: `EXPLAIN a; b` would run b.
-pub fn touched(database: &Database, roots: &BTreeMap<u64, String>, statement: &str, params: &Array) -> Result<Touched, SqlError> {
+pub fn touched(
+    database: &Database,
+    roots: &BTreeMap<u64, String>,
+    statement: &str,
+    params: &Array,
+) -> Result<Touched, SqlError> {
     let program = database.run_bound(&once(&format!("EXPLAIN {statement}")), params)?;
     let mut touched = Touched::default();
     let mut programs = 0;

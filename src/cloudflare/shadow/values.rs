@@ -20,7 +20,8 @@ pub fn bindings(params: &[Value]) -> Array {
             Value::Number(number) => JsValue::from_f64(number.as_f64().unwrap_or_default()),
             Value::String(text) => JsValue::from_str(text),
             Value::Array(bytes) => {
-                let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
+                let bytes: Vec<u8> =
+                    bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
                 Uint8Array::from(bytes.as_slice()).into()
             }
         })
@@ -38,9 +39,14 @@ pub fn rows_to_json(rows: &Answered, shape: RowShape) -> Result<String, Problem>
         .iter()
         .map(|row| -> JsValue {
             let row: Array = row.unchecked_into();
-            let cells = row
-                .iter()
-                .map(|cell| if cell.is_object() { cell.dyn_into::<ArrayBuffer>().map_or(JsValue::NULL, |bytes| Array::from(&Uint8Array::new(&bytes)).into()) } else { cell });
+            let cells = row.iter().map(|cell| {
+                if cell.is_object() {
+                    cell.dyn_into::<ArrayBuffer>()
+                        .map_or(JsValue::NULL, |bytes| Array::from(&Uint8Array::new(&bytes)).into())
+                } else {
+                    cell
+                }
+            });
             match shape {
                 RowShape::Arrays => cells.collect::<Array>().into(),
                 RowShape::Objects | RowShape::None => {
@@ -73,7 +79,8 @@ pub fn parameter(value: &Value) -> Option<String> {
         Value::Number(number) => number.as_f64().map(capture::real),
         Value::String(text) if text.len() <= MAX_CONSTANT_BYTES => Some(capture::constant(value)),
         Value::Array(bytes) if bytes.len() <= MAX_CONSTANT_BYTES => {
-            let bytes: Vec<u8> = bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
+            let bytes: Vec<u8> =
+                bytes.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect();
             Some(format!("x'{}'", hex::encode(bytes)))
         }
         Value::String(_) | Value::Array(_) => None,

@@ -42,7 +42,8 @@ impl Virtual {
 pub fn known(database: &Database) -> Result<Vec<Virtual>, Problem> {
     let mut found = Vec::new();
     for name in virtual_tables(database)? {
-        let rows = database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.as_str().into()])?;
+        let rows =
+            database.run("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", &[name.as_str().into()])?;
         let sql = rows.first().and_then(|row| row.text(0)).unwrap_or_default();
         found.push(Virtual { content: content(&sql).unwrap_or(Content::Own), name });
     }
@@ -56,7 +57,8 @@ pub fn content(sql: &str) -> Result<Content, String> {
     let using = tokens.iter().position(|token| token.is_keyword(TokenType::TK_USING));
     let module = using.and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
     if module.eq_ignore_ascii_case("fts5vocab") {
-        let of = texts.iter().position(|text| *text == "(").and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
+        let of =
+            texts.iter().position(|text| *text == "(").and_then(|at| texts.get(at + 1)).copied().unwrap_or_default();
         return Ok(Content::Vocabulary(of.to_owned()));
     }
     if !module.eq_ignore_ascii_case("fts5") {
@@ -74,14 +76,21 @@ pub fn content(sql: &str) -> Result<Content, String> {
 
 /// Those that a statement, or any view or trigger, names: which of them it uses is not told otherwise.
 pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<Vec<Virtual>, Problem> {
-    let definitions = database.run("SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+    let definitions = database.run(
+        "SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') AND substr(name, 1, 8) <> '_dryrun_'",
+        &[],
+    )?;
     let mut texts: Vec<Named> = definitions.iter().filter_map(|row| row.text(0)).map(|text| Named::of(&text)).collect();
     texts.push(Named::of(statement));
     let names = |name: &str| texts.iter().any(|text| text.names(name));
     let mut found: Vec<Virtual> = known.iter().filter(|one| names(&one.name)).cloned().collect();
     // A vocabulary shows what another one holds.
     let of: Vec<String> = found.iter().filter_map(Virtual::of).map(str::to_owned).collect();
-    let shown: Vec<Virtual> = known.iter().filter(|one| !found.contains(one) && of.iter().any(|name| name.eq_ignore_ascii_case(&one.name))).cloned().collect();
+    let shown: Vec<Virtual> = known
+        .iter()
+        .filter(|one| !found.contains(one) && of.iter().any(|name| name.eq_ignore_ascii_case(&one.name)))
+        .cloned()
+        .collect();
     found.extend(shown);
     Ok(found)
 }

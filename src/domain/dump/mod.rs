@@ -110,32 +110,41 @@ impl Outline {
     /// Refuses tables that there are not, and virtual ones.
     pub fn read(rows: Rows, references: &References, wanted: &Wanted<'_>) -> Result<Self, Problem> {
         let objects: Vec<Object> = rows.into_iter().map(Object::read).collect();
-        let is_chosen = |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|name| name.eq_ignore_ascii_case(table));
-        let is_there = |name: &str| objects.iter().any(|object| object.is_table() && object.name.eq_ignore_ascii_case(name));
+        let is_chosen =
+            |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|name| name.eq_ignore_ascii_case(table));
+        let is_there =
+            |name: &str| objects.iter().any(|object| object.is_table() && object.name.eq_ignore_ascii_case(name));
         if let Some(missing) = wanted.tables.iter().find(|name| !is_there(name)) {
             return Err(Problem::from_store(Code::SqlError, format!("no such table: {missing}: SQLITE_ERROR")));
         }
         let is_indexed = |object: &Object| objects.iter().any(|owner| owner.is_virtual() && object.is_inside(owner));
-        let chosen: Vec<&Object> = objects.iter().filter(|object| !object.is_own() && is_chosen(&object.table)).collect();
+        let chosen: Vec<&Object> =
+            objects.iter().filter(|object| !object.is_own() && is_chosen(&object.table)).collect();
         let tables: Vec<&Object> = chosen.iter().copied().filter(|object| object.is_table()).collect();
         if let Some(object) = tables.iter().find(|object| object.is_virtual() || is_indexed(object)) {
-            let plain = objects.iter().filter(|other| other.is_table() && !other.is_own() && !other.is_virtual() && !is_indexed(other));
+            let plain = objects
+                .iter()
+                .filter(|other| other.is_table() && !other.is_own() && !other.is_virtual() && !is_indexed(other));
             return Err(not_exported(&object.name, &plain.map(|other| other.name.as_str()).collect::<Vec<_>>()));
         }
         let is_unique = |object: &Object| object.kind == "index" && object.begins("CREATE UNIQUE");
         let others = |kind: &'static str| chosen.iter().filter(move |object| object.kind == kind && !is_unique(object));
         let (mut before, mut after) = (String::from(HEAD), String::new());
-        let all: Vec<&str> = objects.iter().filter(|object| object.is_table()).map(|object| object.name.as_str()).collect();
-        let (late, early): (Vec<&Object>, Vec<&Object>) = tables.iter().copied().partition(|object| references.is_mismatched(&object.name, &all));
+        let all: Vec<&str> =
+            objects.iter().filter(|object| object.is_table()).map(|object| object.name.as_str()).collect();
+        let (late, early): (Vec<&Object>, Vec<&Object>) =
+            tables.iter().copied().partition(|object| references.is_mismatched(&object.name, &all));
         if wanted.schema {
             let children: Vec<&str> = early.iter().map(|object| object.name.as_str()).collect();
             let (made, dropped) = if wanted.data { references.stand_ins(&children, &all) } else { Default::default() };
             let is_late = |object: &Object| late.iter().any(|table| table.name.eq_ignore_ascii_case(&object.table));
-            let (late_keys, keys): (Vec<&Object>, Vec<&Object>) = chosen.iter().copied().filter(|object| is_unique(object)).partition(|object| is_late(object));
+            let (late_keys, keys): (Vec<&Object>, Vec<&Object>) =
+                chosen.iter().copied().filter(|object| is_unique(object)).partition(|object| is_late(object));
             before.push_str(&made);
             early.iter().chain(&keys).for_each(|object| before.push_str(&ended(&object.sql)));
             after.push_str(&dropped);
-            let last = late.iter().chain(&late_keys).chain(others("index")).chain(others("view")).chain(others("trigger"));
+            let last =
+                late.iter().chain(&late_keys).chain(others("index")).chain(others("view")).chain(others("trigger"));
             last.for_each(|object| after.push_str(&ended(&object.sql)));
         }
         // No row can be written to a table of a foreign key that does not fit, and none was: it is made after all rows.
@@ -159,7 +168,8 @@ impl Outline {
     /// The statements that set the counters as they are, from the answer to [`COUNTERS`].
     pub fn counters(&self, rows: &Rows) -> String {
         let is_counted = |table: &&str| self.counted.iter().any(|name| name.eq_ignore_ascii_case(table));
-        let deleted = self.counted.iter().map(|table| format!("DELETE FROM sqlite_sequence WHERE name={};\n", literal(table)));
+        let deleted =
+            self.counted.iter().map(|table| format!("DELETE FROM sqlite_sequence WHERE name={};\n", literal(table)));
         let set = rows.iter().filter_map(|row| {
             let [Some(table), Some(number)] = row.as_slice() else { return None };
             let table = Some(table.as_str()).filter(is_counted)?;
@@ -182,7 +192,9 @@ fn not_exported(table: &str, others: &[&str]) -> Problem {
     let more = if others.len() > MAX_NAMED { " and others" } else { "" };
     Problem::new(
         Code::NotOffered,
-        format!("{table} is or belongs to a virtual table (FTS5), which an export cannot hold, as in D1 itself; nothing was exported."),
+        format!(
+            "{table} is or belongs to a virtual table (FTS5), which an export cannot hold, as in D1 itself; nothing was exported."
+        ),
         if others.is_empty() {
             "Export a database without virtual tables: this one has no other tables.".to_owned()
         } else {

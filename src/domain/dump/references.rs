@@ -44,13 +44,19 @@ impl References {
     pub fn read(foreign: Rows, keys: Rows) -> Self {
         let mut found: BTreeMap<(String, String), ForeignKey> = BTreeMap::new();
         for row in foreign {
-            let [Some(child), Some(number), Some(parent), to] = <[Option<String>; 4]>::try_from(row).unwrap_or_default() else { continue };
+            let [Some(child), Some(number), Some(parent), to] =
+                <[Option<String>; 4]>::try_from(row).unwrap_or_default()
+            else {
+                continue;
+            };
             let key = ForeignKey { child: child.clone(), parent, to: Vec::new() };
             found.entry((child, number)).or_insert(key).to.push(to);
         }
         let mut referable: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in keys {
-            let [Some(table), name, column] = <[Option<String>; 3]>::try_from(row).unwrap_or_default() else { continue };
+            let [Some(table), name, column] = <[Option<String>; 3]>::try_from(row).unwrap_or_default() else {
+                continue;
+            };
             referable.entry((lower(&table), name)).or_default().push(column.as_deref().map(lower));
         }
         Self { foreign: found.into_values().collect(), keys: referable }
@@ -75,7 +81,8 @@ impl References {
     /// Statements that make the parents that there are not, as empty tables, and those that take them away again.
     pub fn stand_ins(&self, children: &[&str], tables: &[&str]) -> (String, String) {
         let is_in = |names: &[&str], name: &str| names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        let missing = self.foreign.iter().filter(|foreign| is_in(children, &foreign.child) && !is_in(tables, &foreign.parent));
+        let missing =
+            self.foreign.iter().filter(|foreign| is_in(children, &foreign.child) && !is_in(tables, &foreign.parent));
         let mut parents: BTreeMap<String, Vec<&ForeignKey>> = BTreeMap::new();
         missing.for_each(|foreign| parents.entry(lower(&foreign.parent)).or_default().push(foreign));
         let (mut made, mut dropped) = (String::new(), String::new());
@@ -86,8 +93,13 @@ impl References {
             for key in foreign {
                 let is_primary = key.to.iter().any(Option::is_none);
                 let unnamed = |at: usize| format!("{}_{at}", "key".repeat(key.to.len()));
-                let own: Vec<String> =
-                    key.to.iter().enumerate().map(|(at, column)| column.as_deref().map_or_else(|| unnamed(at), lower)).map(|column| identifier(&column)).collect();
+                let own: Vec<String> = key
+                    .to
+                    .iter()
+                    .enumerate()
+                    .map(|(at, column)| column.as_deref().map_or_else(|| unnamed(at), lower))
+                    .map(|column| identifier(&column))
+                    .collect();
                 let constraint = format!("{} ({})", if is_primary { "PRIMARY KEY" } else { "UNIQUE" }, own.join(", "));
                 columns.extend(own.into_iter().filter(|column| !columns.contains(column)).collect::<Vec<_>>());
                 if !keys.contains(&constraint) {

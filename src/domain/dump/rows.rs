@@ -58,7 +58,9 @@ impl Table {
     pub fn questions(name: &str) -> [String; 2] {
         let asked = literal(name);
         [
-            format!("SELECT name, CAST(pk AS TEXT), CAST(hidden AS TEXT) FROM pragma_table_xinfo({asked}) ORDER BY cid"),
+            format!(
+                "SELECT name, CAST(pk AS TEXT), CAST(hidden AS TEXT) FROM pragma_table_xinfo({asked}) ORDER BY cid"
+            ),
             format!(
                 "SELECT CAST(wr AS TEXT), CAST((SELECT count(*) FROM pragma_index_list({asked}) WHERE origin = 'pk') AS TEXT) \
                  FROM pragma_table_list({asked}) WHERE schema = 'main'"
@@ -82,7 +84,9 @@ impl Table {
                 valued.push(column);
             }
         }
-        let Some([Some(without_rowid), Some(key_indexes)]) = kinds.first().map(Vec::as_slice) else { return Err(Problem::internal()) };
+        let Some([Some(without_rowid), Some(key_indexes)]) = kinds.first().map(Vec::as_slice) else {
+            return Err(Problem::internal());
+        };
         let free = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| !all.iter().any(|column| column == alias));
         let order = free.filter(|_| without_rowid != "1").map_or(Order::Stored, Order::Rowid);
         // A primary key that needs no index is the rowid itself.
@@ -102,7 +106,8 @@ impl Table {
                 if let Some(first) = cells.first_mut() {
                     *first = format!("{alias} || ' ' || {first}");
                 }
-                let start = if let After::Rowid(rowid) = after { format!("WHERE {alias} > {rowid} ") } else { String::new() };
+                let start =
+                    if let After::Rowid(rowid) = after { format!("WHERE {alias} > {rowid} ") } else { String::new() };
                 format!("{start}ORDER BY {alias} LIMIT {limit}")
             }
         };
@@ -142,7 +147,11 @@ impl Table {
         let pairs = row.cells.iter().zip(&self.columns);
         pairs
             .map(|(cell, column)| match cell.strip_prefix(TOO_LONG) {
-                Some(kind) => Value::fetched(kind == "text", format!("CAST({} AS BLOB)", identifier(column)), format!("{} {}", identifier(&self.name), row.place)),
+                Some(kind) => Value::fetched(
+                    kind == "text",
+                    format!("CAST({} AS BLOB)", identifier(column)),
+                    format!("{} {}", identifier(&self.name), row.place),
+                ),
                 None => Value::Literal(cell.clone()),
             })
             .collect()

@@ -18,7 +18,11 @@ const PIECE_BYTES: usize = (MAX_STATEMENT_BYTES - 1_000) / 2;
 
 /// A value as a literal. `quote` ends a text at its first NUL, and a byte order mark would be refused by an import.
 pub(super) fn written(column: &str, in_bytes: bool) -> String {
-    let unfit = if in_bytes { String::new() } else { format!(" AND (instr({column}, char(0)) > 0 OR instr({column}, char(65279)) > 0)") };
+    let unfit = if in_bytes {
+        String::new()
+    } else {
+        format!(" AND (instr({column}, char(0)) > 0 OR instr({column}, char(65279)) > 0)")
+    };
     format!(
         "CASE WHEN typeof({column}) IN ('text', 'blob') AND octet_length({column}) > {MOST_BYTES} THEN '{TOO_LONG}' || typeof({column}) \
          WHEN typeof({column}) = 'text'{unfit} THEN 'CAST(X''' || hex({column}) || ''' AS TEXT)' ELSE quote({column}) END"
@@ -169,7 +173,10 @@ impl Pieces {
             self.count += 1;
             let _ = writeln!(text, "INSERT INTO {table} VALUES({},{});", self.count, text_of(piece));
         }
-        let whole = format!("(SELECT group_concat(piece,'' ORDER BY n) FROM {table} WHERE n BETWEEN {first} AND {})", self.count);
+        let whole = format!(
+            "(SELECT group_concat(piece,'' ORDER BY n) FROM {table} WHERE n BETWEEN {first} AND {})",
+            self.count
+        );
         if is_text { whole } else { format!("CAST({whole} AS BLOB)") }
     }
 

@@ -18,7 +18,11 @@ use crate::domain::settings::{Environment, StoreKind};
 fn filled(mode: Mode, text: &str) -> Report {
     let own = || text.to_owned();
     let field = |before: Option<Value>, after: Option<Value>| FieldDiff { field: own(), before, after };
-    let fields = vec![field(Some(json!(text)), Some(json!({ text: text }))), field(None, Some(json!([text]))), field(Some(json!(text)), None)];
+    let fields = vec![
+        field(Some(json!(text)), Some(json!({ text: text }))),
+        field(None, Some(json!([text]))),
+        field(Some(json!(text)), None),
+    ];
     let item = |change| ChangeItem { key: own(), change, fields: fields.clone(), operations: vec![1] };
     let group = || ChangeGroup {
         store: own(),
@@ -30,8 +34,17 @@ fn filled(mode: Mode, text: &str) -> Report {
         omitted: 0,
         items: vec![item(Change::Inserted), item(Change::Updated), item(Change::Deleted)],
     };
-    let problem =
-        |outcome| ProblemLine { position: 1, store: own(), action: own(), subject: Some(own()), outcome, code: Code::SqlError, message: own(), remedy: own(), asked: own() };
+    let problem = |outcome| ProblemLine {
+        position: 1,
+        store: own(),
+        action: own(),
+        subject: Some(own()),
+        outcome,
+        code: Code::SqlError,
+        message: own(),
+        remedy: own(),
+        asked: own(),
+    };
     let sentence = || Words::new("The table ").name(text).say(" has ").number(1).say(" row.");
     let counted = || BTreeMap::from([(own(), vec![1])]);
     let moved = |moved| Moved { store: own(), table: own(), key: own(), moved, planned: true, fields: fields.clone() };
@@ -51,13 +64,28 @@ fn filled(mode: Mode, text: &str) -> Report {
             expires_at: 0,
             closed_at: None,
         },
-        summary: Summary { operations: 1, live_writes: usize::from(mode == Mode::Live), first_problem: Some(1), ..Summary::default() },
+        summary: Summary {
+            operations: 1,
+            live_writes: usize::from(mode == Mode::Live),
+            first_problem: Some(1),
+            ..Summary::default()
+        },
         changes: vec![group(), group()],
         problems: vec![problem(Outcome::Failed), problem(Outcome::Refused)],
         skipped: vec![SkippedLine { position: 1, store: own(), action: own(), subject: Some(own()), asked: own() }],
         hazards: vec![Hazard { kind: HazardKind::Cascade, message: sentence(), operations: vec![1] }],
-        moved: Some(Movement { compared: 3, moved: vec![moved(Move::Changed), moved(Move::Gone), moved(Move::Appeared)], not_compared: vec![own()] }),
-        coverage: Coverage { refused: BTreeMap::from([(own(), 1)]), inexact: counted(), volatile: counted(), live_without_images: 1, ..Coverage::default() },
+        moved: Some(Movement {
+            compared: 3,
+            moved: vec![moved(Move::Changed), moved(Move::Gone), moved(Move::Appeared)],
+            not_compared: vec![own()],
+        }),
+        coverage: Coverage {
+            refused: BTreeMap::from([(own(), 1)]),
+            inexact: counted(),
+            volatile: counted(),
+            live_without_images: 1,
+            ..Coverage::default()
+        },
         operations: vec![Entry {
             position: 1,
             at: 0,
@@ -156,7 +184,9 @@ const MARKS: [&str; 48] = [
 fn data_never_speaks_in_the_voice_of_the_report() {
     for mode in [Mode::DryRun, Mode::Live] {
         let harmless = shape_of(&markdown(&filled(mode, "some data")));
-        assert!(harmless.contains("<Table>") && harmless.contains("<code>") && harmless.matches("<Heading>").count() > 6);
+        assert!(
+            harmless.contains("<Table>") && harmless.contains("<code>") && harmless.matches("<Heading>").count() > 6
+        );
         for mark in MARKS {
             for text in [
                 mark.to_owned(),
@@ -180,7 +210,21 @@ fn data_never_speaks_in_the_voice_of_the_report() {
 
 #[test]
 fn data_is_seen_whatever_it_holds() {
-    for hidden in ['\u{1b}', '\u{9b}', '\u{202e}', '\u{2066}', '\u{e0041}', '\u{180e}', '\u{206a}', '\u{115f}', '\u{3164}', '\u{2800}', '\u{fe0f}', '\u{ad}', '\u{a0}'] {
+    for hidden in [
+        '\u{1b}',
+        '\u{9b}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{e0041}',
+        '\u{180e}',
+        '\u{206a}',
+        '\u{115f}',
+        '\u{3164}',
+        '\u{2800}',
+        '\u{fe0f}',
+        '\u{ad}',
+        '\u{a0}',
+    ] {
         let report = markdown(&filled(Mode::DryRun, &format!("a{hidden}b{}", "\u{301}".repeat(50))));
         assert!(!report.contains(hidden), "U+{:04X}", u32::from(hidden));
         assert!(!report.contains(&"\u{301}".repeat(5)));
@@ -209,7 +253,8 @@ fn every_place_of_the_report_is_filled() {
     let report: Value = serde_json::from_str(&serde_json::to_string(&filled(Mode::Live, MARK)).unwrap()).unwrap();
     let mut found = Vec::new();
     leaves("", &report, &mut found);
-    let mut ours: Vec<String> = found.iter().filter(|(_, text)| !text.contains(MARK)).map(|(path, _)| path.clone()).collect();
+    let mut ours: Vec<String> =
+        found.iter().filter(|(_, text)| !text.contains(MARK)).map(|(path, _)| path.clone()).collect();
     ours.dedup();
     let known = [
         ".run.environment",
@@ -233,7 +278,8 @@ fn every_place_of_the_report_is_filled() {
     let mut known: Vec<String> = known.map(str::to_owned).to_vec();
     known.sort();
     assert_eq!(ours, known, "fixed words of the gateway");
-    let none: Vec<&String> = found.iter().filter(|(_, text)| text == "[]" || text == "{}").map(|(path, _)| path).collect();
+    let none: Vec<&String> =
+        found.iter().filter(|(_, text)| text == "[]" || text == "{}").map(|(path, _)| path).collect();
     assert_eq!(none, [""; 0], "left empty");
 }
 

@@ -122,7 +122,9 @@ impl Named {
         Self {
             rolls_back: answers_with_rollback(&tokens),
             // The function of that name removes nothing.
-            replaces: tokens.iter().enumerate().any(|(at, token)| token.text.eq_ignore_ascii_case("replace") && tokens.get(at + 1).is_none_or(|next| next.text != "(")),
+            replaces: tokens.iter().enumerate().any(|(at, token)| {
+                token.text.eq_ignore_ascii_case("replace") && tokens.get(at + 1).is_none_or(|next| next.text != "(")
+            }),
             upserts: words.contains("conflict"),
             tables: words.clone(),
             objects: words.clone(),
@@ -163,7 +165,9 @@ impl Named {
 
     /// Whether it reads what describes the schema: SQLite's own tables, or the twins of PRAGMAs.
     pub fn describes_schema(&self) -> bool {
-        SCHEMA_TABLES.iter().any(|table| self.tables.contains(*table)) || self.twins().any(|pragma| READING_PRAGMAS.contains(&pragma)) || self.other_pragma().is_some()
+        SCHEMA_TABLES.iter().any(|table| self.tables.contains(*table))
+            || self.twins().any(|pragma| READING_PRAGMAS.contains(&pragma))
+            || self.other_pragma().is_some()
     }
 
     /// Whether it looks at the rows of every table: their foreign keys, or whether they are whole.
@@ -192,7 +196,9 @@ fn parsed(sql: &str) -> Option<Stmt> {
         return None;
     }
     let mut parser = Parser::new(sql.as_bytes());
-    let Ok(Some(Cmd::Stmt(statement) | Cmd::Explain(statement) | Cmd::ExplainQueryPlan { stmt: statement, .. })) = parser.next_cmd() else {
+    let Ok(Some(Cmd::Stmt(statement) | Cmd::Explain(statement) | Cmd::ExplainQueryPlan { stmt: statement, .. })) =
+        parser.next_cmd()
+    else {
         return None;
     };
     matches!(parser.next_cmd(), Ok(None)).then_some(statement)
@@ -201,7 +207,9 @@ fn parsed(sql: &str) -> Option<Stmt> {
 /// The text that an argument is, in either quotes.
 fn text_of(argument: &Expr) -> Option<String> {
     match argument {
-        Expr::Literal(Literal::String(text)) => Some(turso_parser::ast::Name::from_string(text).as_str().to_ascii_lowercase()),
+        Expr::Literal(Literal::String(text)) => {
+            Some(turso_parser::ast::Name::from_string(text).as_str().to_ascii_lowercase())
+        }
         Expr::Id(name) | Expr::Name(name) => Some(name.as_str().to_ascii_lowercase()),
         _ => None,
     }
@@ -217,7 +225,12 @@ fn answers_with_rollback(tokens: &[Token]) -> bool {
     tokens.windows(3).any(|three| {
         let kinds: Vec<TokenType> = three.iter().map(|token| token.kind).collect();
         three.iter().all(|token| token.quote.is_none())
-            && matches!(kinds.as_slice(), [TK_INSERT | TK_UPDATE, TK_OR, TK_ROLLBACK] | [TK_ON, TK_CONFLICT, TK_ROLLBACK] | [TK_RAISE, TK_LP, TK_ROLLBACK])
+            && matches!(
+                kinds.as_slice(),
+                [TK_INSERT | TK_UPDATE, TK_OR, TK_ROLLBACK]
+                    | [TK_ON, TK_CONFLICT, TK_ROLLBACK]
+                    | [TK_RAISE, TK_LP, TK_ROLLBACK]
+            )
     })
 }
 

@@ -206,7 +206,8 @@ fn shown(sql: &str, word: &str) -> String {
 }
 
 fn refused(sql: &str) -> String {
-    split(sql).map_or_else(|problem| problem.code.as_str().to_owned(), |statements| format!("let through: {statements:?}"))
+    split(sql)
+        .map_or_else(|problem| problem.code.as_str().to_owned(), |statements| format!("let through: {statements:?}"))
 }
 
 #[test]
@@ -274,7 +275,9 @@ fn twins_of_pragmas_that_do_more_than_answer_are_refused_wherever_a_table_is_rea
         }
     }
     // SQLite has no PRAGMA of that name, so this is a table like others.
-    for sql in ["SELECT * FROM pragma_once", "CREATE TABLE pragma_x (a)", "WITH pragma_x AS (SELECT 1) SELECT * FROM pragma_x"] {
+    for sql in
+        ["SELECT * FROM pragma_once", "CREATE TABLE pragma_x (a)", "WITH pragma_x AS (SELECT 1) SELECT * FROM pragma_x"]
+    {
         assert!(split(sql).is_ok(), "{sql}");
     }
 }
@@ -299,9 +302,12 @@ fn rollback_is_an_answer_only_where_the_grammar_has_one() {
         assert_eq!(refused(sql), "statement_not_allowed", "{sql}");
         assert!(Named::of(sql).rolls_back && Named::every_word(sql).rolls_back, "{sql}");
     }
-    for sql in
-        ["SELECT a OR rollback FROM t", "SELECT count(rollback), (rollback) FROM t", "CREATE TABLE x (rollback)", "INSERT INTO t (a) VALUES (1) ON CONFLICT (rollback) DO NOTHING"]
-    {
+    for sql in [
+        "SELECT a OR rollback FROM t",
+        "SELECT count(rollback), (rollback) FROM t",
+        "CREATE TABLE x (rollback)",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (rollback) DO NOTHING",
+    ] {
         assert!(!Named::of(sql).rolls_back && !Named::every_word(sql).rolls_back, "{sql}");
     }
 }
@@ -318,7 +324,9 @@ fn a_definition_that_cannot_be_read_with_certainty_names_every_word_of_it() {
     ] {
         assert_eq!(Named::of(sql).other_pragma(), Some("optimize"), "{sql}");
     }
-    let sure = Named::of("CREATE VIEW v AS SELECT 'pragma_optimize', \"_dryrun_x\" AS [a b], total_changes FROM \"Notes\" AS n");
+    let sure = Named::of(
+        "CREATE VIEW v AS SELECT 'pragma_optimize', \"_dryrun_x\" AS [a b], total_changes FROM \"Notes\" AS n",
+    );
     assert_eq!((sure.other_pragma(), sure.reserved(), sure.calls("total_changes")), (None, None, false));
     assert!(sure.names("notes") && sure.names("V") && !sure.names("n") && !sure.names("a b"));
 }
@@ -374,7 +382,8 @@ fn expressions() -> impl Strategy<Value = String> {
             "(1$ IN t)",
             "json(1$) ->> 2$",
         ]);
-        (shapes, inner.clone(), inner.clone(), inner).prop_map(|(shape, one, two, three)| shape.replace("1$", &one).replace("2$", &two).replace("3$", &three))
+        (shapes, inner.clone(), inner.clone(), inner)
+            .prop_map(|(shape, one, two, three)| shape.replace("1$", &one).replace("2$", &two).replace("3$", &three))
     })
 }
 

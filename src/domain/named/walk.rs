@@ -4,10 +4,11 @@
 //! before somebody has decided whether a name can stand there.
 
 use turso_parser::ast::{
-    AlterTable, AlterTableBody, ColumnConstraint, ColumnDefinition, CommonTableExpr, CompoundSelect, CreateTableBody, CreateVirtualTable, Expr, ForeignKeyClause, FrameBound,
-    FrameClause, FromClause, FunctionTail, GroupBy, Indexed, InsertBody, JoinConstraint, JoinedSelectTable, Limit, Name, NamedColumnConstraint, NamedTableConstraint, OneSelect,
-    Over, QualifiedName, ResolveType, ResultColumn, Select, SelectBody, SelectTable, Set, SortedColumn, Stmt, TableConstraint, TriggerCmd, Type, TypeSize, Update, Upsert,
-    UpsertDo, UpsertIndex, Window, WindowDef, With,
+    AlterTable, AlterTableBody, ColumnConstraint, ColumnDefinition, CommonTableExpr, CompoundSelect, CreateTableBody,
+    CreateVirtualTable, Expr, ForeignKeyClause, FrameBound, FrameClause, FromClause, FunctionTail, GroupBy, Indexed,
+    InsertBody, JoinConstraint, JoinedSelectTable, Limit, Name, NamedColumnConstraint, NamedTableConstraint, OneSelect,
+    Over, QualifiedName, ResolveType, ResultColumn, Select, SelectBody, SelectTable, Set, SortedColumn, Stmt,
+    TableConstraint, TriggerCmd, Type, TypeSize, Update, Upsert, UpsertDo, UpsertIndex, Window, WindowDef, With,
 };
 
 /// What a walk meets.
@@ -44,7 +45,16 @@ impl<'a> Walk<'a, '_> {
             Stmt::AlterTable(AlterTable { name, body }) => self.alter(name, body),
             Stmt::Analyze { name } | Stmt::Reindex { name } => self.tables(name),
             Stmt::Attach { expr, db_name, key } => self.exprs([expr, db_name].into_iter().chain(key)),
-            Stmt::CreateIndex { unique: _, if_not_exists: _, idx_name, tbl_name, using, columns, with_clause, where_clause } => {
+            Stmt::CreateIndex {
+                unique: _,
+                if_not_exists: _,
+                idx_name,
+                tbl_name,
+                using,
+                columns,
+                with_clause,
+                where_clause,
+            } => {
                 self.object(idx_name);
                 (self.seen)(Part::Table(tbl_name, &[]));
                 self.complete &= using.is_none() && with_clause.is_empty();
@@ -55,7 +65,17 @@ impl<'a> Walk<'a, '_> {
                 self.object(tbl_name);
                 self.table_body(body);
             }
-            Stmt::CreateTrigger { temporary: _, if_not_exists: _, trigger_name, time: _, event: _, tbl_name, for_each_row: _, when_clause, commands } => {
+            Stmt::CreateTrigger {
+                temporary: _,
+                if_not_exists: _,
+                trigger_name,
+                time: _,
+                event: _,
+                tbl_name,
+                for_each_row: _,
+                when_clause,
+                commands,
+            } => {
                 self.object(trigger_name);
                 self.table(tbl_name, &[]);
                 self.exprs(when_clause);
@@ -152,9 +172,9 @@ impl<'a> Walk<'a, '_> {
                 ColumnConstraint::PrimaryKey { order: _, conflict_clause, auto_increment: _ }
                 | ColumnConstraint::NotNull { nullable: _, conflict_clause }
                 | ColumnConstraint::Unique(conflict_clause) => self.answer(conflict_clause),
-                ColumnConstraint::Check { expr, source: _ } | ColumnConstraint::Default(expr) | ColumnConstraint::Generated { generated_always: _, expr, typ: _ } => {
-                    self.expr(expr)
-                }
+                ColumnConstraint::Check { expr, source: _ }
+                | ColumnConstraint::Default(expr)
+                | ColumnConstraint::Generated { generated_always: _, expr, typ: _ } => self.expr(expr),
                 ColumnConstraint::Collate { collation_name: _ } => {}
                 ColumnConstraint::ForeignKey { clause, defer_clause: _ } => self.references(clause),
             }
@@ -163,7 +183,8 @@ impl<'a> Walk<'a, '_> {
 
     fn table_constraint(&mut self, constraint: &'a TableConstraint) {
         match constraint {
-            TableConstraint::PrimaryKey { columns, auto_increment: _, conflict_clause } | TableConstraint::Unique { columns, conflict_clause } => {
+            TableConstraint::PrimaryKey { columns, auto_increment: _, conflict_clause }
+            | TableConstraint::Unique { columns, conflict_clause } => {
                 self.sorted(columns);
                 self.answer(conflict_clause);
             }
@@ -385,7 +406,13 @@ impl<'a> Walk<'a, '_> {
                 (self.seen)(Part::Answer(*answer));
                 self.exprs(message);
             }
-            Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..) | Expr::Literal(_) | Expr::Variable(_) | Expr::Default => {}
+            Expr::Id(_)
+            | Expr::Name(_)
+            | Expr::Qualified(..)
+            | Expr::DoublyQualified(..)
+            | Expr::Literal(_)
+            | Expr::Variable(_)
+            | Expr::Default => {}
             // SQLite has neither arrays nor fields: it reads such a text in another way.
             Expr::Array { .. } | Expr::Subscript { .. } | Expr::FieldAccess { .. } => self.complete = false,
             // The parser makes none of these.

@@ -1,6 +1,9 @@
 //! The parts of a FROM: joins, common table expressions, and the columns of what stands there.
 
-use turso_parser::ast::{As, Expr, FromClause, JoinConstraint, JoinOperator, JoinType, OneSelect, QualifiedName, ResultColumn, Select, SelectTable, Stmt, UnaryOperator, With};
+use turso_parser::ast::{
+    As, Expr, FromClause, JoinConstraint, JoinOperator, JoinType, OneSelect, QualifiedName, ResultColumn, Select,
+    SelectTable, Stmt, UnaryOperator, With,
+};
 use turso_parser::parser::Parser;
 
 use super::names::{Affinity, Output, Scope, Source, Typing, identifier, shape_outputs};
@@ -36,19 +39,31 @@ impl Ctes {
         let mut all = self.clone();
         for cte in with.iter().flat_map(|with| &with.ctes) {
             let name = cte.tbl_name.as_str();
-            if all.known.iter().any(|known| known.name.eq_ignore_ascii_case(name)) || shapes.table(name).is_some() || shapes.view(name).is_some() {
+            if all.known.iter().any(|known| known.name.eq_ignore_ascii_case(name))
+                || shapes.table(name).is_some()
+                || shapes.view(name).is_some()
+            {
                 return None;
             }
             all.text.push(cte.to_string());
             let columns = cte.columns.iter().map(|column| column.col_name.as_str().to_owned()).collect();
-            all.known.push(Cte { name: cte.tbl_name.as_str().to_owned(), columns, select: cte.select.clone(), open: false });
+            all.known.push(Cte {
+                name: cte.tbl_name.as_str().to_owned(),
+                columns,
+                select: cte.select.clone(),
+                open: false,
+            });
         }
         Some(all)
     }
 
     /// A query that may name them.
     pub fn query(&self, select: &str) -> String {
-        strict(&if self.text.is_empty() { select.to_owned() } else { format!("WITH RECURSIVE {} {select}", self.text.join(", ")) })
+        strict(&if self.text.is_empty() {
+            select.to_owned()
+        } else {
+            format!("WITH RECURSIVE {} {select}", self.text.join(", "))
+        })
     }
 
     pub fn find(&self, name: &QualifiedName) -> Option<&Cte> {
@@ -101,7 +116,9 @@ impl Joined {
         for joined in &from.joins {
             let join = match joined.operator {
                 JoinOperator::Comma | JoinOperator::TypedJoin(None) => Join::Inner,
-                JoinOperator::TypedJoin(Some(kind)) if kind.intersects(JoinType::RIGHT | JoinType::NATURAL) => Join::Other,
+                JoinOperator::TypedJoin(Some(kind)) if kind.intersects(JoinType::RIGHT | JoinType::NATURAL) => {
+                    Join::Other
+                }
                 JoinOperator::TypedJoin(Some(kind)) if kind.contains(JoinType::LEFT) => Join::Left,
                 // FULL is LEFT and RIGHT; OUTER alone is not SQL.
                 JoinOperator::TypedJoin(Some(kind)) if kind.contains(JoinType::OUTER) => Join::Other,
@@ -123,7 +140,9 @@ impl Joined {
                     Some(JoinConstraint::On(condition)) => last.on.push((**condition).clone()),
                     // Which table of a bracket has the column is not told by its place.
                     Some(JoinConstraint::Using(_)) if bracketed => last.join = Join::Other,
-                    Some(JoinConstraint::Using(names)) => last.using.extend(names.iter().map(|name| name.as_str().to_owned())),
+                    Some(JoinConstraint::Using(names)) => {
+                        last.using.extend(names.iter().map(|name| name.as_str().to_owned()))
+                    }
                     None => {}
                 }
             }
@@ -166,11 +185,21 @@ impl Analysis<'_> {
     }
 
     fn source(&self, table: &SelectTable, outer: &Scope<'_>, ctes: &Ctes) -> Option<Source> {
-        let called = |alias: &Option<As>| alias.as_ref().filter(|alias| alias.is_explicit()).map(|alias| alias.name().as_str().to_owned());
-        let unnamed = |columns: Option<Vec<Output>>| Source { alias: String::new(), text: None, columns, rowid: false, bounds: Vec::new() };
+        let called = |alias: &Option<As>| {
+            alias.as_ref().filter(|alias| alias.is_explicit()).map(|alias| alias.name().as_str().to_owned())
+        };
+        let unnamed = |columns: Option<Vec<Output>>| Source {
+            alias: String::new(),
+            text: None,
+            columns,
+            rowid: false,
+            bounds: Vec::new(),
+        };
         match table {
             SelectTable::Table(name, alias, _) => {
-                let alias = called(alias).or_else(|| name.alias.as_ref().map(|alias| alias.as_str().to_owned())).unwrap_or_else(|| name.name.as_str().to_owned());
+                let alias = called(alias)
+                    .or_else(|| name.alias.as_ref().map(|alias| alias.as_str().to_owned()))
+                    .unwrap_or_else(|| name.name.as_str().to_owned());
                 let mut text = Some(format!("{} AS {}", identifier(name.name.as_str()), identifier(&alias)));
                 let (columns, rowid) = if let Some(cte) = ctes.find(name) {
                     if cte.open && cte.select.limit.as_ref().is_some_and(|limit| limit.offset.is_some()) {
@@ -182,21 +211,36 @@ impl Analysis<'_> {
                     (Some(shape_outputs(&shape)), shape.rowid)
                 } else {
                     let (names, select) = view(&self.shapes.view(name.name.as_str())?)?;
-                    (self.answer(&select, &Scope::default(), &Ctes::default()).map(|outputs| named(outputs, &names)), false)
+                    (
+                        self.answer(&select, &Scope::default(), &Ctes::default()).map(|outputs| named(outputs, &names)),
+                        false,
+                    )
                 };
                 Some(Source { alias, text, columns, rowid, bounds: Vec::new() })
             }
             SelectTable::Select(select, alias) => {
                 let columns = self.answer(select, outer, ctes);
                 Some(match called(alias) {
-                    Some(alias) => Source { text: Some(format!("({select}) AS {}", identifier(&alias))), alias, columns, rowid: false, bounds: Vec::new() },
+                    Some(alias) => Source {
+                        text: Some(format!("({select}) AS {}", identifier(&alias))),
+                        alias,
+                        columns,
+                        rowid: false,
+                        bounds: Vec::new(),
+                    },
                     None => unnamed(columns),
                 })
             }
             SelectTable::TableCall(name, args, alias) => {
                 let known = name.name.as_str().to_ascii_lowercase();
-                let output = |name: &&str| Output { name: (*name).to_owned(), typing: Typing::Column(Affinity::None, "binary".into()), expr: None, plain: true };
-                let columns = matches!(known.as_str(), "json_each" | "json_tree").then(|| JSON_COLUMNS.iter().map(output).collect());
+                let output = |name: &&str| Output {
+                    name: (*name).to_owned(),
+                    typing: Typing::Column(Affinity::None, "binary".into()),
+                    expr: None,
+                    plain: true,
+                };
+                let columns = matches!(known.as_str(), "json_each" | "json_tree")
+                    .then(|| JSON_COLUMNS.iter().map(output).collect());
                 let args: Vec<String> = args.iter().map(ToString::to_string).collect();
                 let alias = called(alias).unwrap_or_else(|| name.name.as_str().to_owned());
                 let text = Some(format!("{}({}) AS {}", identifier(&known), args.join(", "), identifier(&alias)));
@@ -238,7 +282,16 @@ impl Analysis<'_> {
             OneSelect::Select { columns, from, .. } => (columns, from),
             OneSelect::Values(rows) => {
                 let width = rows.first()?.len();
-                return Some((1..=width).map(|position| Output { name: format!("column{position}"), typing: Typing::Plain, expr: None, plain: false }).collect());
+                return Some(
+                    (1..=width)
+                        .map(|position| Output {
+                            name: format!("column{position}"),
+                            typing: Typing::Plain,
+                            expr: None,
+                            plain: false,
+                        })
+                        .collect(),
+                );
             }
         };
         let joins = from.as_ref().map(Joined::of).unwrap_or_default();
@@ -249,21 +302,41 @@ impl Analysis<'_> {
             let all: Vec<&Source> = match column {
                 ResultColumn::Expr(expr, alias) => {
                     let meaning = scope.column(expr);
-                    let name = alias.as_ref().filter(|alias| alias.is_explicit()).map(|alias| alias.name().as_str().to_owned());
-                    let name = name.or_else(|| meaning.as_ref().map(|meaning| meaning.column.clone())).unwrap_or_default();
-                    outputs.push(Output { name, typing: typing(expr, &scope), expr: Some((**expr).clone()), plain: meaning.is_some() });
+                    let name = alias
+                        .as_ref()
+                        .filter(|alias| alias.is_explicit())
+                        .map(|alias| alias.name().as_str().to_owned());
+                    let name =
+                        name.or_else(|| meaning.as_ref().map(|meaning| meaning.column.clone())).unwrap_or_default();
+                    outputs.push(Output {
+                        name,
+                        typing: typing(expr, &scope),
+                        expr: Some((**expr).clone()),
+                        plain: meaning.is_some(),
+                    });
                     continue;
                 }
                 // Joined columns come once, so the places are not those of the sources.
                 ResultColumn::Star if merges => return None,
                 ResultColumn::Star => scope.sources.iter().collect(),
-                ResultColumn::TableStar(name) => scope.sources.iter().filter(|source| source.alias.eq_ignore_ascii_case(name.as_str())).collect(),
+                ResultColumn::TableStar(name) => {
+                    scope.sources.iter().filter(|source| source.alias.eq_ignore_ascii_case(name.as_str())).collect()
+                }
             };
             for source in all {
                 for output in source.columns.as_ref()? {
                     let name = |text: &str| turso_parser::ast::Name::from_string(identifier(text));
-                    let expr = if source.alias.is_empty() { Expr::Id(name(&output.name)) } else { Expr::Qualified(name(&source.alias), name(&output.name)) };
-                    outputs.push(Output { name: output.name.clone(), typing: output.typing.clone(), expr: Some(expr), plain: true });
+                    let expr = if source.alias.is_empty() {
+                        Expr::Id(name(&output.name))
+                    } else {
+                        Expr::Qualified(name(&source.alias), name(&output.name))
+                    };
+                    outputs.push(Output {
+                        name: output.name.clone(),
+                        typing: output.typing.clone(),
+                        expr: Some(expr),
+                        plain: true,
+                    });
                 }
             }
         }
@@ -286,7 +359,12 @@ fn typing(expr: &Expr, scope: &Scope<'_>) -> Typing {
     visit(expr, &mut |part| collated |= matches!(part, Expr::Collate(..)));
     match expr {
         _ if collated => Typing::Unknown,
-        Expr::Literal(_) | Expr::FunctionCall { .. } | Expr::FunctionCallStar { .. } | Expr::Binary(..) | Expr::Case { .. } | Expr::Variable(_) => Typing::Plain,
+        Expr::Literal(_)
+        | Expr::FunctionCall { .. }
+        | Expr::FunctionCallStar { .. }
+        | Expr::Binary(..)
+        | Expr::Case { .. }
+        | Expr::Variable(_) => Typing::Plain,
         Expr::Unary(operator, _) if *operator != UnaryOperator::Positive => Typing::Plain,
         _ => Typing::Unknown,
     }

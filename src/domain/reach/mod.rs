@@ -11,7 +11,9 @@ mod walk;
 
 use std::rc::Rc;
 
-use turso_parser::ast::{Cmd, Expr, InsertBody, QualifiedName, ResultColumn, SelectTable, Set, Stmt, TriggerCmd, Upsert, UpsertDo};
+use turso_parser::ast::{
+    Cmd, Expr, InsertBody, QualifiedName, ResultColumn, SelectTable, Set, Stmt, TriggerCmd, Upsert, UpsertDo,
+};
 use turso_parser::lexer::Lexer;
 use turso_parser::parser::Parser;
 use turso_parser::token::TokenType;
@@ -138,15 +140,30 @@ impl Analysis<'_> {
             }
             Stmt::Delete { with, tbl_name, where_clause, returning, .. } => {
                 let ctes = Ctes::default().with(with.as_ref(), self.shapes)?;
-                self.changing(&[Joined::plain(SelectTable::Table(tbl_name.clone(), None, None))], where_clause.as_deref(), &[], returning, &ctes)
+                self.changing(
+                    &[Joined::plain(SelectTable::Table(tbl_name.clone(), None, None))],
+                    where_clause.as_deref(),
+                    &[],
+                    returning,
+                    &ctes,
+                )
             }
-            Stmt::CreateTable { body: turso_parser::ast::CreateTableBody::AsSelect(select), .. } => self.select(select, &Scope::default(), &Ctes::default(), &[], &[]),
+            Stmt::CreateTable { body: turso_parser::ast::CreateTableBody::AsSelect(select), .. } => {
+                self.select(select, &Scope::default(), &Ctes::default(), &[], &[])
+            }
             _ => None,
         }
     }
 
     /// An UPDATE or DELETE: its target and what it is joined with.
-    fn changing(&mut self, joins: &[Joined], filter: Option<&Expr>, sets: &[Set], returning: &[ResultColumn], ctes: &Ctes) -> Option<()> {
+    fn changing(
+        &mut self,
+        joins: &[Joined],
+        filter: Option<&Expr>,
+        sets: &[Set],
+        returning: &[ResultColumn],
+        ctes: &Ctes,
+    ) -> Option<()> {
         let nowhere = Scope::default();
         let scope = self.sources(joins, filter, Vec::new(), &nowhere, ctes, Vec::new())?;
         self.when = When::During;
@@ -206,7 +223,14 @@ impl Analysis<'_> {
             }
         });
         for table in tables {
-            self.sources(&[Joined::plain(SelectTable::Table(table.clone(), None, None))], None, Vec::new(), &Scope::default(), ctes, Vec::new())?;
+            self.sources(
+                &[Joined::plain(SelectTable::Table(table.clone(), None, None))],
+                None,
+                Vec::new(),
+                &Scope::default(),
+                ctes,
+                Vec::new(),
+            )?;
         }
         Some(())
     }
@@ -223,7 +247,8 @@ pub fn reads_what_it_sets(update: &str) -> bool {
     update.sets.iter().flat_map(|set| walk::subqueries(&set.expr)).any(|select| {
         let text = select.to_string();
         let tokens = crate::domain::tokens::tokens(&text);
-        let names = |name: &str| tokens.iter().any(|token| !token.is_literal() && token.text.eq_ignore_ascii_case(name));
+        let names =
+            |name: &str| tokens.iter().any(|token| !token.is_literal() && token.text.eq_ignore_ascii_case(name));
         let reads_target = crate::domain::named::Named::of(&text).names(target);
         let compound = [TokenType::TK_UNION, TokenType::TK_EXCEPT, TokenType::TK_INTERSECT];
         let is_compound = tokens.iter().any(|token| compound.iter().any(|kind| token.is_keyword(*kind)));
@@ -233,11 +258,17 @@ pub fn reads_what_it_sets(update: &str) -> bool {
 
 /// A trigger as statements that can be looked at one by one: its condition as a SELECT, then its commands. NEW and OLD stand in them as they are.
 pub fn trigger_parts(trigger: &str) -> Option<TriggerParts> {
-    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { when_clause, commands, .. }))) = Parser::new(trigger.as_bytes()).next_cmd() else { return None };
+    let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { when_clause, commands, .. }))) =
+        Parser::new(trigger.as_bytes()).next_cmd()
+    else {
+        return None;
+    };
     // A table that goes by one of these names hides the row.
     let tokens = crate::domain::tokens::tokens(trigger);
     let is_row = |text: &str| text.eq_ignore_ascii_case("new") || text.eq_ignore_ascii_case("old");
-    if tokens.iter().enumerate().any(|(at, token)| is_row(&token.text) && token.quote != Some('\'') && tokens.get(at + 1).is_none_or(|next| next.text != ".")) {
+    if tokens.iter().enumerate().any(|(at, token)| {
+        is_row(&token.text) && token.quote != Some('\'') && tokens.get(at + 1).is_none_or(|next| next.text != ".")
+    }) {
         return None;
     }
     let mut texts: Vec<String> = when_clause.iter().map(|condition| format!("SELECT {condition}")).collect();
@@ -285,13 +316,18 @@ fn unquoted(raw: &str) -> String {
     if let Some(inner) = inner('"', '"') {
         return inner.replace("\"\"", "\"");
     }
-    inner('`', '`').map(|inner| inner.replace("``", "`")).or_else(|| inner('[', ']').map(str::to_owned)).unwrap_or_else(|| raw.trim().to_owned())
+    inner('`', '`')
+        .map(|inner| inner.replace("``", "`"))
+        .or_else(|| inner('[', ']').map(str::to_owned))
+        .unwrap_or_else(|| raw.trim().to_owned())
 }
 
 /// A command of a trigger with the values of NEW and OLD in their places.
 pub fn in_frame(command: &str, value: &dyn Fn(&str, &str) -> Option<String>) -> Option<String> {
     let mut places: Vec<(std::ops::Range<usize>, Option<String>)> = Vec::new();
-    frame_columns(command, &mut |row, column, range| places.push((range, value(&row.to_ascii_lowercase(), &column.to_ascii_lowercase()))));
+    frame_columns(command, &mut |row, column, range| {
+        places.push((range, value(&row.to_ascii_lowercase(), &column.to_ascii_lowercase())))
+    });
     let mut text = String::new();
     let mut last = 0;
     for (range, constant) in places {

@@ -113,13 +113,28 @@ pub(super) struct Source {
 }
 
 pub(super) fn shape_outputs(shape: &Shape) -> Vec<Output> {
-    shape.columns.iter().map(|column| Output { name: column.name.clone(), typing: Typing::Column(column.affinity, column.collation.clone()), expr: None, plain: true }).collect()
+    shape
+        .columns
+        .iter()
+        .map(|column| Output {
+            name: column.name.clone(),
+            typing: Typing::Column(column.affinity, column.collation.clone()),
+            expr: None,
+            plain: true,
+        })
+        .collect()
 }
 
 impl Source {
     /// A row that no query can answer.
     pub fn unlinked(alias: &str, shape: Option<&Shape>) -> Self {
-        Self { alias: alias.to_owned(), text: None, columns: shape.map(shape_outputs), rowid: shape.is_some_and(|shape| shape.rowid), bounds: Vec::new() }
+        Self {
+            alias: alias.to_owned(),
+            text: None,
+            columns: shape.map(shape_outputs),
+            rowid: shape.is_some_and(|shape| shape.rowid),
+            bounds: Vec::new(),
+        }
     }
 
     pub fn find(&self, name: &str) -> Option<Typing> {
@@ -133,8 +148,14 @@ impl Source {
 
     /// The query that answers the values of one of its columns.
     pub fn values_of(&self, column: &str) -> Option<String> {
-        let filter = if self.bounds.is_empty() { String::new() } else { format!(" WHERE ({})", self.bounds.join(") AND (")) };
-        Some(format!("SELECT DISTINCT {}.{} FROM {}{filter}", identifier(&self.alias), identifier(column), self.text.as_ref()?))
+        let filter =
+            if self.bounds.is_empty() { String::new() } else { format!(" WHERE ({})", self.bounds.join(") AND (")) };
+        Some(format!(
+            "SELECT DISTINCT {}.{} FROM {}{filter}",
+            identifier(&self.alias),
+            identifier(column),
+            self.text.as_ref()?
+        ))
     }
 }
 
@@ -196,7 +217,11 @@ impl Scope<'_> {
         }
         match found {
             Some(meaning) => Some(meaning),
-            None if qualifier.is_none() && self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name.as_str())) => None,
+            None if qualifier.is_none()
+                && self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name.as_str())) =>
+            {
+                None
+            }
             None => self.outer?.find(qualifier, name, level + 1),
         }
     }

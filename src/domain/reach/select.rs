@@ -1,11 +1,14 @@
 //! What the sources of one SELECT, UPDATE or DELETE reach.
 
-use turso_parser::ast::{As, CompoundOperator, Expr, Literal, OneSelect, Operator, ResultColumn, Select, SelectTable, SortOrder};
+use turso_parser::ast::{
+    As, CompoundOperator, Expr, Literal, OneSelect, Operator, ResultColumn, Select, SelectTable, SortOrder,
+};
 
 use super::from::{Ctes, Join, Joined, arms, view};
 use super::names::{Affinity, Meaning, Output, Scope, Typing, identifier};
 use super::walk::{
-    aggregates_inside, bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order, sorted_parts, substitute, visit, window_parts,
+    aggregates_inside, bare, conjuncts, has_window, is_constant, is_settled, is_truth, looks_around, minds_only_order,
+    sorted_parts, substitute, visit, window_parts,
 };
 use super::{Analysis, Equal, First, MAX_DEPTH, Reach, Rows, Values, strict};
 
@@ -45,7 +48,14 @@ enum Says {
 
 impl Analysis<'_> {
     /// A SELECT, of whose rows those are wanted for which the bounds hold. `names` are those of its columns where it does not say them itself.
-    pub(super) fn select(&mut self, select: &Select, outer: &Scope<'_>, ctes: &Ctes, names: &[String], pushed: &[Pushed]) -> Option<()> {
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        outer: &Scope<'_>,
+        ctes: &Ctes,
+        names: &[String],
+        pushed: &[Pushed],
+    ) -> Option<()> {
         if self.depth >= MAX_DEPTH {
             return None;
         }
@@ -54,7 +64,11 @@ impl Analysis<'_> {
         let arms = arms(select);
         // A filter over a limited list is not one over what the list was made of.
         let pushed = if select.limit.is_some() { &[] } else { pushed };
-        let outputs: Vec<Option<Vec<Output>>> = if pushed.is_empty() { Vec::new() } else { arms.iter().map(|arm| self.outputs(arm, outer, &ctes)).collect() };
+        let outputs: Vec<Option<Vec<Output>>> = if pushed.is_empty() {
+            Vec::new()
+        } else {
+            arms.iter().map(|arm| self.outputs(arm, outer, &ctes)).collect()
+        };
         for (index, arm) in arms.iter().enumerate() {
             match arm {
                 OneSelect::Values(rows) => {
@@ -64,30 +78,56 @@ impl Analysis<'_> {
                 }
                 OneSelect::Select { columns, from, where_clause, group_by, window_clause, distinctness } => {
                     let joins = from.as_ref().map(Joined::of).unwrap_or_default();
-                    let windowed = columns.iter().any(|column| matches!(column, ResultColumn::Expr(expr, _) if has_window(expr))) || sorted_parts(&select.order_by).any(has_window);
-                    let merged = distinctness.is_some() || group_by.is_some() || select.body.compounds.iter().any(|compound| compound.operator != CompoundOperator::UnionAll);
-                    let fits = |one: &&Pushed| !windowed && (!merged || !matches!(one, Pushed::Condition(condition) if !minds_only_order(condition)));
-                    let pushed: Vec<Kind> = pushed.iter().filter(fits).filter_map(|one| push(one, index, &outputs, names, arm)).collect();
-                    let (before, bounds) = (self.found.len(), pushed.len() + where_clause.iter().map(|filter| conjuncts(filter).len()).sum::<usize>());
-                    let scope = self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes, aliases(columns))?;
-                    let plain = if let [joined] = joins.as_slice() { self.plain_table(&joined.table, &ctes) } else { None };
-                    if let (1, Some(table), None, Some(found)) = (arms.len(), plain, group_by, self.found.get_mut(before))
+                    let windowed =
+                        columns.iter().any(|column| matches!(column, ResultColumn::Expr(expr, _) if has_window(expr)))
+                            || sorted_parts(&select.order_by).any(has_window);
+                    let merged = distinctness.is_some()
+                        || group_by.is_some()
+                        || select.body.compounds.iter().any(|compound| compound.operator != CompoundOperator::UnionAll);
+                    let fits = |one: &&Pushed| {
+                        !windowed
+                            && (!merged || !matches!(one, Pushed::Condition(condition) if !minds_only_order(condition)))
+                    };
+                    let pushed: Vec<Kind> =
+                        pushed.iter().filter(fits).filter_map(|one| push(one, index, &outputs, names, arm)).collect();
+                    let (before, bounds) = (
+                        self.found.len(),
+                        pushed.len() + where_clause.iter().map(|filter| conjuncts(filter).len()).sum::<usize>(),
+                    );
+                    let scope =
+                        self.sources(&joins, where_clause.as_deref(), pushed, outer, &ctes, aliases(columns))?;
+                    let plain =
+                        if let [joined] = joins.as_slice() { self.plain_table(&joined.table, &ctes) } else { None };
+                    if let (1, Some(table), None, Some(found)) =
+                        (arms.len(), plain, group_by, self.found.get_mut(before))
                         && found.table == table
                         && found.rows.as_ref().map_or(0, |rows| rows.conditions.len()) == bounds
                         && let Some(first) = first(select, arm, &scope).or_else(|| extreme(select, arm, &scope))
                     {
                         let alias = scope.sources.first()?.alias.clone();
-                        let rows = found.rows.get_or_insert(Rows { alias, conditions: Vec::new(), equal: Vec::new(), first: None });
+                        let rows = found.rows.get_or_insert(Rows {
+                            alias,
+                            conditions: Vec::new(),
+                            equal: Vec::new(),
+                            first: None,
+                        });
                         if select.order_by.is_empty() {
                             // Neither the least nor the greatest value is ever NULL.
-                            rows.conditions.push(format!("{}.{} IS NOT NULL", identifier(&rows.alias), identifier(&first.column)));
+                            rows.conditions.push(format!(
+                                "{}.{} IS NOT NULL",
+                                identifier(&rows.alias),
+                                identifier(&first.column)
+                            ));
                         }
                         rows.first = Some(first);
                     }
                     self.columns(columns, &scope, &ctes)?;
-                    let groups = group_by.iter().flat_map(|group| group.exprs.iter().map(|one| &**one).chain(group.having.as_deref()));
+                    let groups = group_by
+                        .iter()
+                        .flat_map(|group| group.exprs.iter().map(|one| &**one).chain(group.having.as_deref()));
                     let windows = window_clause.iter().flat_map(|window| window_parts(&window.window));
-                    let sorted: Vec<&Expr> = if arms.len() == 1 { sorted_parts(&select.order_by).collect() } else { Vec::new() };
+                    let sorted: Vec<&Expr> =
+                        if arms.len() == 1 { sorted_parts(&select.order_by).collect() } else { Vec::new() };
                     for expr in groups.chain(windows).chain(sorted) {
                         self.inside(expr, &scope, &ctes)?;
                     }
@@ -102,13 +142,29 @@ impl Analysis<'_> {
     }
 
     /// The sources of a FROM with all their bounds; what they reach is noted.
-    pub(super) fn sources<'s>(&mut self, joins: &[Joined], filter: Option<&Expr>, pushed: Vec<Kind>, outer: &'s Scope<'s>, ctes: &Ctes, aliases: Vec<String>) -> Option<Scope<'s>> {
+    pub(super) fn sources<'s>(
+        &mut self,
+        joins: &[Joined],
+        filter: Option<&Expr>,
+        pushed: Vec<Kind>,
+        outer: &'s Scope<'s>,
+        ctes: &Ctes,
+        aliases: Vec<String>,
+    ) -> Option<Scope<'s>> {
         let mut scope = self.scope(joins, outer, ctes)?;
         scope.aliases = aliases;
         let mut bounds: Vec<Bound> = Vec::new();
         if joins.iter().all(|joined| joined.join != Join::Other) {
-            let conditions = |expr: &Expr| conjuncts(expr).into_iter().cloned().map(Kind::Condition).collect::<Vec<_>>();
-            bounds.extend(filter.map(conditions).unwrap_or_default().into_iter().chain(pushed).map(|kind| Bound { kind, only: None }));
+            let conditions =
+                |expr: &Expr| conjuncts(expr).into_iter().cloned().map(Kind::Condition).collect::<Vec<_>>();
+            bounds.extend(
+                filter
+                    .map(conditions)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .chain(pushed)
+                    .map(|kind| Bound { kind, only: None }),
+            );
             for (index, joined) in joins.iter().enumerate() {
                 let only = (joined.join == Join::Left).then_some(index);
                 let using = joined.using.iter().map(|column| Kind::Using(column.clone(), index));
@@ -117,7 +173,12 @@ impl Analysis<'_> {
         }
         let mut said: Vec<(usize, Says)> = Vec::new();
         for bound in &bounds {
-            let may = |source: usize| bound.only.map_or_else(|| joins.get(source).is_some_and(|joined| joined.join == Join::Inner), |only| only == source);
+            let may = |source: usize| {
+                bound.only.map_or_else(
+                    || joins.get(source).is_some_and(|joined| joined.join == Join::Inner),
+                    |only| only == source,
+                )
+            };
             said.extend(self.read(&bound.kind, &scope, ctes).into_iter().filter(|(source, _)| may(*source)));
         }
         self.place(joins, &mut scope, &said, ctes)?;
@@ -133,7 +194,12 @@ impl Analysis<'_> {
         let expr = match kind {
             Kind::Condition(expr) => bare(expr),
             Kind::In(expr, query, once) => {
-                said.extend(scope.column(expr).filter(|meaning| meaning.level == 0).map(|meaning| (meaning.source, Says::In(meaning.column, query.clone(), *once))));
+                said.extend(
+                    scope
+                        .column(expr)
+                        .filter(|meaning| meaning.level == 0)
+                        .map(|meaning| (meaning.source, Says::In(meaning.column, query.clone(), *once))),
+                );
                 return said;
             }
             Kind::Using(column, index) => return using(scope, column, *index),
@@ -161,7 +227,9 @@ impl Analysis<'_> {
                 (Expr::Subquery(select), _) if meaning.typing.fits(&self.answer_typing(select, scope, ctes)) => {
                     said.push((source, Says::In(column, ctes.query(&select.to_string()), true)))
                 }
-                (_, Some(far)) if meaning.typing.fits(&far.typing) => said.extend(linked(scope, &far, source, column, ctes).map(|says| (source, says))),
+                (_, Some(far)) if meaning.typing.fits(&far.typing) => {
+                    said.extend(linked(scope, &far, source, column, ctes).map(|says| (source, says)))
+                }
                 _ => {}
             }
         }
@@ -189,7 +257,8 @@ impl Analysis<'_> {
                 });
                 said.max().unwrap_or(0).max(joins.get(index).map_or(0, |joined| self.nearness(&joined.table, ctes)))
             };
-            let (at, next) = waiting.iter().copied().enumerate().max_by_key(|(_, index)| (strength(*index), joins.len() - index))?;
+            let (at, next) =
+                waiting.iter().copied().enumerate().max_by_key(|(_, index)| (strength(*index), joins.len() - index))?;
             let source = scope.sources.get(next)?;
             let mut rows = Rows { alias: source.alias.clone(), conditions: Vec::new(), equal: Vec::new(), first: None };
             let (mut bounds, mut pushed) = (Vec::new(), Vec::new());
@@ -199,15 +268,21 @@ impl Analysis<'_> {
                         rows.conditions.push(strict(&expr.to_string()));
                         bounds.push(expr.to_string());
                         pushed.push(Pushed::Condition((**expr).clone()));
-                        rows.equal.extend(equal.clone().map(|(column, values)| Equal { column, values: Values::Constants(values), once: true }));
+                        rows.equal.extend(equal.clone().map(|(column, values)| Equal {
+                            column,
+                            values: Values::Constants(values),
+                            once: true,
+                        }));
                         continue;
                     }
                     Says::In(column, query, once) => (column, query.clone(), *once),
                     Says::Link(_, from, _) if waiting.contains(from) => continue,
-                    Says::Link(column, from, far) => match scope.sources.get(*from).and_then(|source| source.values_of(far)) {
-                        Some(query) => (column, ctes.query(&query), false),
-                        None => continue,
-                    },
+                    Says::Link(column, from, far) => {
+                        match scope.sources.get(*from).and_then(|source| source.values_of(far)) {
+                            Some(query) => (column, ctes.query(&query), false),
+                            None => continue,
+                        }
+                    }
                 };
                 bounds.push(format!("{}.{} IN ({query})", identifier(&rows.alias), identifier(column)));
                 pushed.push(Pushed::In(column.clone(), query.clone(), once));
@@ -221,7 +296,14 @@ impl Analysis<'_> {
     }
 
     /// Notes what a source reaches, through views and subqueries down to tables.
-    fn note(&mut self, table: &SelectTable, rows: Rows, pushed: &[Pushed], outer: Option<&Scope<'_>>, ctes: &Ctes) -> Option<()> {
+    fn note(
+        &mut self,
+        table: &SelectTable,
+        rows: Rows,
+        pushed: &[Pushed],
+        outer: Option<&Scope<'_>>,
+        ctes: &Ctes,
+    ) -> Option<()> {
         let nowhere = Scope::default();
         let outer = outer.unwrap_or(&nowhere);
         match table {
@@ -236,7 +318,11 @@ impl Analysis<'_> {
                 if let Some(shape) = self.shapes.table(name.name.as_str()) {
                     if !self.shapes.is_whole(&shape.name) {
                         let bounded = !rows.conditions.is_empty() || !rows.equal.is_empty();
-                        self.found.push(Reach { table: shape.name.clone(), rows: bounded.then_some(rows), when: self.when });
+                        self.found.push(Reach {
+                            table: shape.name.clone(),
+                            rows: bounded.then_some(rows),
+                            when: self.when,
+                        });
                     }
                     return Some(());
                 }
@@ -245,14 +331,18 @@ impl Analysis<'_> {
             }
             SelectTable::Select(select, _) => self.select(select, outer, ctes, &[], pushed),
             SelectTable::TableCall(_, args, _) => args.iter().try_for_each(|arg| self.inside(arg, outer, ctes)),
-            SelectTable::Sub(from, _) => self.sources(&Joined::of(from), None, Vec::new(), outer, ctes, Vec::new()).map(|_| ()),
+            SelectTable::Sub(from, _) => {
+                self.sources(&Joined::of(from), None, Vec::new(), outer, ctes, Vec::new()).map(|_| ())
+            }
         }
     }
 
     /// The table that a source is, if it is no view, subquery or common table expression.
     fn plain_table(&self, table: &SelectTable, ctes: &Ctes) -> Option<String> {
         match table {
-            SelectTable::Table(name, ..) if ctes.find(name).is_none() => self.shapes.table(name.name.as_str()).map(|shape| shape.name.clone()),
+            SelectTable::Table(name, ..) if ctes.find(name).is_none() => {
+                self.shapes.table(name.name.as_str()).map(|shape| shape.name.clone())
+            }
             _ => None,
         }
     }
@@ -260,9 +350,10 @@ impl Analysis<'_> {
     /// How readily a source without bounds tells values for others: copied rows at once, a view or subquery perhaps, a table that is not here last.
     fn nearness(&self, table: &SelectTable, ctes: &Ctes) -> u8 {
         match table {
-            SelectTable::Table(name, ..) if ctes.find(name).is_none() => {
-                self.shapes.table(name.name.as_str()).map_or(2, |shape| if self.shapes.is_whole(&shape.name) { 3 } else { 0 })
-            }
+            SelectTable::Table(name, ..) if ctes.find(name).is_none() => self
+                .shapes
+                .table(name.name.as_str())
+                .map_or(2, |shape| if self.shapes.is_whole(&shape.name) { 3 } else { 0 }),
             SelectTable::TableCall(..) => 3,
             _ => 2,
         }
@@ -281,7 +372,11 @@ fn aliases(columns: &[ResultColumn]) -> Vec<String> {
 /// The first rows that a SELECT of one source is limited to; `None` when its order says more than a column.
 fn first(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First> {
     let OneSelect::Select { distinctness: None, columns, window_clause, .. } = arm else { return None };
-    let expressions = || columns.iter().filter_map(|column| if let ResultColumn::Expr(expr, alias) = column { Some((&**expr, alias)) } else { None });
+    let expressions = || {
+        columns.iter().filter_map(|column| {
+            if let ResultColumn::Expr(expr, alias) = column { Some((&**expr, alias)) } else { None }
+        })
+    };
     let limit = select.limit.as_ref()?;
     let number = |expr: &Expr| match bare(expr) {
         Expr::Literal(Literal::Numeric(text)) => text.strip_suffix(".0").unwrap_or(text).parse::<u64>().ok(),
@@ -292,11 +387,16 @@ fn first(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First> {
     let meaning = scope.column(&term.expr).filter(|meaning| meaning.level == 0)?;
     // A name in ORDER BY means a column of the result before one of the table.
     let named_otherwise = |(expr, alias): (&Expr, &Option<As>)| {
-        let called = alias.as_ref().filter(|alias| alias.is_explicit()).is_some_and(|alias| alias.name().as_str().eq_ignore_ascii_case(&meaning.column));
+        let called = alias
+            .as_ref()
+            .filter(|alias| alias.is_explicit())
+            .is_some_and(|alias| alias.name().as_str().eq_ignore_ascii_case(&meaning.column));
         called && scope.column(expr).is_none_or(|other| !other.column.eq_ignore_ascii_case(&meaning.column))
     };
-    let plain =
-        window_clause.is_empty() && term.nulls.is_none() && !expressions().any(|(expr, _)| looks_around(expr) || aggregates_inside(expr)) && !expressions().any(named_otherwise);
+    let plain = window_clause.is_empty()
+        && term.nulls.is_none()
+        && !expressions().any(|(expr, _)| looks_around(expr) || aggregates_inside(expr))
+        && !expressions().any(named_otherwise);
     plain.then(|| First { column: meaning.column.clone(), descending: term.order == Some(SortOrder::Desc), count })
 }
 
@@ -312,7 +412,11 @@ fn extreme(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First>
     };
     let [column] = args.as_slice() else { return None };
     let meaning = scope.column(column).filter(|meaning| meaning.level == 0)?;
-    let alone = select.limit.is_none() && select.order_by.is_empty() && order_by.is_empty() && filter_over.filter_clause.is_none() && filter_over.over_clause.is_none();
+    let alone = select.limit.is_none()
+        && select.order_by.is_empty()
+        && order_by.is_empty()
+        && filter_over.filter_clause.is_none()
+        && filter_over.over_clause.is_none();
     alone.then_some(First { column: meaning.column, descending, count: 1 })
 }
 
@@ -339,7 +443,9 @@ fn equality(expr: &Expr, scope: &Scope<'_>) -> Option<(String, Vec<String>)> {
         Expr::Binary(_, Operator::Is, right) if is_truth(right) => None,
         Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(right) => column(left, &[right]),
         Expr::Binary(left, Operator::Equals | Operator::Is, right) if is_constant(left) => column(right, &[left]),
-        Expr::InList { lhs, not: false, rhs } if rhs.iter().all(|one| is_constant(one)) => column(lhs, &rhs.iter().map(|one| &**one).collect::<Vec<_>>()),
+        Expr::InList { lhs, not: false, rhs } if rhs.iter().all(|one| is_constant(one)) => {
+            column(lhs, &rhs.iter().map(|one| &**one).collect::<Vec<_>>())
+        }
         _ => None,
     }
 }
@@ -377,7 +483,13 @@ fn using(scope: &Scope<'_>, column: &str, index: usize) -> Vec<(usize, Says)> {
 }
 
 /// A bound on what a SELECT answers, as one on the sources of one of its arms; `None` when it cannot be said there.
-fn push(pushed: &Pushed, index: usize, outputs: &[Option<Vec<Output>>], names: &[String], arm: &OneSelect) -> Option<Kind> {
+fn push(
+    pushed: &Pushed,
+    index: usize,
+    outputs: &[Option<Vec<Output>>],
+    names: &[String],
+    arm: &OneSelect,
+) -> Option<Kind> {
     let OneSelect::Select { columns, group_by, .. } = arm else { return None };
     let own = outputs.get(index)?.as_ref()?;
     let first = outputs.first()?.as_ref()?;
@@ -392,18 +504,25 @@ fn push(pushed: &Pushed, index: usize, outputs: &[Option<Vec<Output>>], names: &
     }
     let at = |name: &str| -> Option<Expr> {
         let called = |position: usize| names.get(position).or_else(|| first.get(position).map(|output| &output.name));
-        let position = (0..first.len()).find(|position| called(*position).is_some_and(|called| called.eq_ignore_ascii_case(name)))?;
+        let position = (0..first.len())
+            .find(|position| called(*position).is_some_and(|called| called.eq_ignore_ascii_case(name)))?;
         let output = own.get(position)?;
         let expr = output.expr.clone()?;
         // The rows of all arms go by the same name: they must compare alike, too.
-        let alike =
-            outputs.len() == 1 || outputs.iter().all(|arm| arm.as_ref().and_then(|arm| arm.get(position)).is_some_and(|other| other.plain && other.typing == output.typing));
+        let alike = outputs.len() == 1
+            || outputs.iter().all(|arm| {
+                arm.as_ref()
+                    .and_then(|arm| arm.get(position))
+                    .is_some_and(|other| other.plain && other.typing == output.typing)
+            });
         let kept = groups.as_ref().is_none_or(|groups| groups.contains(&bare(&expr)));
         (alike && kept && !looks_around(&expr)).then_some(expr)
     };
     match pushed {
         Pushed::Condition(condition) => substitute(condition, &|name| match name {
-            Expr::Id(name) | Expr::Name(name) | Expr::Qualified(_, name) | Expr::DoublyQualified(_, _, name) => at(name.as_str()),
+            Expr::Id(name) | Expr::Name(name) | Expr::Qualified(_, name) | Expr::DoublyQualified(_, _, name) => {
+                at(name.as_str())
+            }
             _ => None,
         })
         .map(Kind::Condition),

@@ -6,10 +6,21 @@ struct World;
 
 impl Shapes for World {
     fn table(&self, name: &str) -> Option<Rc<Shape>> {
-        let column = |name: &str, declared: &str| Column { name: name.into(), affinity: Affinity::of(declared), collation: "binary".into() };
+        let column = |name: &str, declared: &str| Column {
+            name: name.into(),
+            affinity: Affinity::of(declared),
+            collation: "binary".into(),
+        };
         let columns = match name.to_ascii_lowercase().as_str() {
-            "big" => vec![column("id", "INTEGER"), column("k", "TEXT"), column("v", "INTEGER"), column("parent", "INTEGER")],
-            "other" => vec![column("id", "INTEGER"), column("big_id", "INTEGER"), column("flag", "INTEGER"), Column { collation: "nocase".into(), ..column("name", "TEXT") }],
+            "big" => {
+                vec![column("id", "INTEGER"), column("k", "TEXT"), column("v", "INTEGER"), column("parent", "INTEGER")]
+            }
+            "other" => vec![
+                column("id", "INTEGER"),
+                column("big_id", "INTEGER"),
+                column("flag", "INTEGER"),
+                Column { collation: "nocase".into(), ..column("name", "TEXT") },
+            ],
             "small" => vec![column("id", "INTEGER"), column("big_id", "INTEGER"), column("label", "TEXT")],
             _ => return None,
         };
@@ -42,7 +53,13 @@ fn shown(sql: &str) -> String {
                     let _ = write!(text, " [{condition}]");
                 }
                 if let Some(first) = rows.first {
-                    let _ = write!(text, " first {} by {}{}", first.count, first.column, if first.descending { " descending" } else { "" });
+                    let _ = write!(
+                        text,
+                        " first {} by {}{}",
+                        first.count,
+                        first.column,
+                        if first.descending { " descending" } else { "" }
+                    );
                 }
                 for equal in rows.equal {
                     match equal.values {
@@ -64,7 +81,10 @@ fn check(sql: &str, expected: &str) {
 #[test]
 fn constants_about_one_source_bound_it() {
     check("UPDATE big SET v = 1 WHERE id = 5", "big [id = 5] id=5");
-    check("DELETE FROM big WHERE id IN (1, 2) AND v > 3", "big [id IN (1, 2)] id=1|2 [v > 3]".replace(" id=1|2 [v > 3]", " [v > 3] id=1|2").as_str());
+    check(
+        "DELETE FROM big WHERE id IN (1, 2) AND v > 3",
+        "big [id IN (1, 2)] id=1|2 [v > 3]".replace(" id=1|2 [v > 3]", " [v > 3] id=1|2").as_str(),
+    );
     check("SELECT * FROM big AS b WHERE 'x' = b.k OR b.v BETWEEN 1 AND 2", "big ['x' = b.k OR b.v BETWEEN 1 AND 2]");
     check("SELECT count(*) FROM big", "big: all");
     check("SELECT * FROM small", "");
@@ -79,8 +99,14 @@ fn joins_bound_by_what_the_other_side_has() {
         "SELECT * FROM big b JOIN other o ON o.big_id = b.id WHERE b.id = 5",
         "big [b.id = 5] id=5\nother big_id in (SELECT DISTINCT `b`.`id` FROM `big` AS `b` WHERE (b.id = 5))",
     );
-    check("SELECT * FROM small s, big b WHERE b.id = s.big_id", "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)");
-    check("SELECT * FROM small s LEFT JOIN big b ON b.id = s.big_id WHERE b.v IS NULL", "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)");
+    check(
+        "SELECT * FROM small s, big b WHERE b.id = s.big_id",
+        "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)",
+    );
+    check(
+        "SELECT * FROM small s LEFT JOIN big b ON b.id = s.big_id WHERE b.v IS NULL",
+        "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)",
+    );
     check("SELECT * FROM big b LEFT JOIN small s ON s.big_id = b.id AND b.v = 1", "big: all");
     check("SELECT * FROM small s RIGHT JOIN big b ON b.id = s.big_id WHERE b.id = 1", "big: all");
     check("SELECT * FROM small s JOIN big b USING (id)", "big id in (SELECT DISTINCT `s`.`id` FROM `small` AS `s`)");
@@ -94,7 +120,10 @@ fn views_and_subqueries_are_looked_into() {
     check("SELECT * FROM sums WHERE k = 'a' AND total > 3", "big [(k) = 'a'] k='a'");
     check("SELECT * FROM both WHERE id = 3", "big [(id) = 3] id=3\nother [(id) = 3] id=3");
     check("SELECT * FROM (SELECT id, v FROM big LIMIT 3) WHERE id = 3", "big: all");
-    check("SELECT * FROM (SELECT id AS x FROM big) AS s JOIN small ON small.id = s.x", "big id in (SELECT DISTINCT `small`.`id` FROM `small` AS `small`)");
+    check(
+        "SELECT * FROM (SELECT id AS x FROM big) AS s JOIN small ON small.id = s.x",
+        "big id in (SELECT DISTINCT `small`.`id` FROM `small` AS `small`)",
+    );
     check("WITH c AS (SELECT id, k FROM big) SELECT * FROM c WHERE c.id = 4", "big [(id) = 4] id=4");
     check(
         "WITH c AS (SELECT big_id FROM small) DELETE FROM big WHERE id IN (SELECT big_id FROM c)",
@@ -104,23 +133,38 @@ fn views_and_subqueries_are_looked_into() {
 
 #[test]
 fn subqueries_bound_and_are_bounded() {
-    check("SELECT * FROM big WHERE id IN (SELECT value FROM json_each('[1,2]'))", "big id in (SELECT value FROM json_each ('[1,2]'))");
+    check(
+        "SELECT * FROM big WHERE id IN (SELECT value FROM json_each('[1,2]'))",
+        "big id in (SELECT value FROM json_each ('[1,2]'))",
+    );
     check(
         "UPDATE big SET v = (SELECT max(flag) FROM other WHERE big_id = big.id) WHERE id = 1",
         "big [id = 1] id=1\nother big_id in (SELECT DISTINCT `big`.`id` FROM `big` AS `big` WHERE (id = 1))",
     );
     check("DELETE FROM big WHERE id = (SELECT max(big_id) FROM small)", "big id in (SELECT max (big_id) FROM small)");
     check("INSERT INTO small SELECT id, v, k FROM big WHERE k = 'a'", "big [k = 'a'] k='a'");
-    check("INSERT INTO big (id) VALUES (1) ON CONFLICT DO UPDATE SET v = (SELECT count(*) FROM other WHERE other.id = excluded.id)", "other: all");
-    check("UPDATE big SET v = s.id FROM small AS s WHERE s.big_id = big.id", "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)");
+    check(
+        "INSERT INTO big (id) VALUES (1) ON CONFLICT DO UPDATE SET v = (SELECT count(*) FROM other WHERE other.id = excluded.id)",
+        "other: all",
+    );
+    check(
+        "UPDATE big SET v = s.id FROM small AS s WHERE s.big_id = big.id",
+        "big id in (SELECT DISTINCT `s`.`big_id` FROM `small` AS `s`)",
+    );
 }
 
 #[test]
 fn a_limit_takes_the_first_rows_where_nothing_else_is_in_the_way() {
     check("SELECT * FROM big ORDER BY v DESC, id LIMIT 10 OFFSET 5", "big first 15 by v descending");
     check("SELECT id AS n FROM big AS b WHERE k > 'a' ORDER BY b.v LIMIT 3", "big [k > 'a'] first 3 by v");
-    check("DELETE FROM big WHERE id IN (SELECT id FROM big ORDER BY v LIMIT 2)", "big id in (SELECT id FROM big ORDER BY v LIMIT 2)\nbig first 2 by v");
-    check("SELECT max(v) FROM big WHERE k = 'a'", "big [k = 'a'] [\"big\".\"v\" IS NOT NULL] first 1 by v descending k='a'");
+    check(
+        "DELETE FROM big WHERE id IN (SELECT id FROM big ORDER BY v LIMIT 2)",
+        "big id in (SELECT id FROM big ORDER BY v LIMIT 2)\nbig first 2 by v",
+    );
+    check(
+        "SELECT max(v) FROM big WHERE k = 'a'",
+        "big [k = 'a'] [\"big\".\"v\" IS NOT NULL] first 1 by v descending k='a'",
+    );
     check("SELECT * FROM open ORDER BY number LIMIT 3", "big [v > 0]");
     for other in [
         "WITH c AS (SELECT -v AS v FROM big) SELECT max(v) FROM c",
@@ -155,11 +199,13 @@ fn recursion_is_followed_by_what_was_found_so_far() {
 
 #[test]
 fn commands_of_a_trigger_are_statements_with_constants() {
-    let trigger =
-        "CREATE TRIGGER t AFTER UPDATE ON small WHEN NEW.big_id > 0 BEGIN UPDATE big SET v = v + 1 WHERE id = NEW.big_id; DELETE FROM other WHERE big_id = old.\"big_id\"; END";
+    let trigger = "CREATE TRIGGER t AFTER UPDATE ON small WHEN NEW.big_id > 0 BEGIN UPDATE big SET v = v + 1 WHERE id = NEW.big_id; DELETE FROM other WHERE big_id = old.\"big_id\"; END";
     let (columns, texts) = trigger_parts(trigger).unwrap();
     assert_eq!(columns, [("new".to_owned(), "big_id".to_owned()), ("old".to_owned(), "big_id".to_owned())]);
-    let framed: Vec<String> = texts.iter().map(|text| in_frame(text, &|row, _| Some(if row == "new" { "1" } else { "2" }.into())).unwrap()).collect();
+    let framed: Vec<String> = texts
+        .iter()
+        .map(|text| in_frame(text, &|row, _| Some(if row == "new" { "1" } else { "2" }.into())).unwrap())
+        .collect();
     assert_eq!(framed, ["SELECT 1 > 0", "UPDATE big SET v = v + 1 WHERE id = 1", "DELETE FROM other WHERE big_id = 2"]);
 }
 

@@ -13,7 +13,11 @@ pub fn parts(expr: &Expr) -> Vec<&Expr> {
             parts.extend(when_then_pairs.iter().flat_map(|(when, then)| [&**when, &**then]));
             parts.extend(else_expr.as_deref());
         }
-        Expr::Cast { expr, .. } | Expr::Collate(expr, _) | Expr::IsNull(expr) | Expr::NotNull(expr) | Expr::Unary(_, expr) => parts.push(expr),
+        Expr::Cast { expr, .. }
+        | Expr::Collate(expr, _)
+        | Expr::IsNull(expr)
+        | Expr::NotNull(expr)
+        | Expr::Unary(_, expr) => parts.push(expr),
         Expr::FieldAccess { base, .. } => parts.push(base),
         Expr::FunctionCall { args, order_by, within_group, filter_over, .. } => {
             parts.extend(args.iter().map(|arg| &**arg));
@@ -122,7 +126,10 @@ pub fn bare(expr: &Expr) -> &Expr {
 pub fn is_constant(expr: &Expr) -> bool {
     use turso_parser::ast::{Literal, UnaryOperator};
     match bare(expr) {
-        Expr::Literal(literal) => matches!(literal, Literal::Numeric(_) | Literal::String(_) | Literal::Blob(_) | Literal::True | Literal::False),
+        Expr::Literal(literal) => matches!(
+            literal,
+            Literal::Numeric(_) | Literal::String(_) | Literal::Blob(_) | Literal::True | Literal::False
+        ),
         Expr::Unary(UnaryOperator::Negative, inner) => matches!(bare(inner), Expr::Literal(Literal::Numeric(_))),
         Expr::Cast { expr, .. } => is_constant(expr),
         _ => false,
@@ -130,8 +137,20 @@ pub fn is_constant(expr: &Expr) -> bool {
 }
 
 /// The names of the aggregates: over rows that are left away they say something else.
-const AGGREGATES: [&str; 12] =
-    ["avg", "count", "group_concat", "string_agg", "max", "min", "sum", "total", "json_group_array", "json_group_object", "jsonb_group_array", "jsonb_group_object"];
+const AGGREGATES: [&str; 12] = [
+    "avg",
+    "count",
+    "group_concat",
+    "string_agg",
+    "max",
+    "min",
+    "sum",
+    "total",
+    "json_group_array",
+    "json_group_object",
+    "jsonb_group_array",
+    "jsonb_group_object",
+];
 
 /// Whether an expression looks at more than one row: an aggregate or a window.
 pub fn looks_around(expr: &Expr) -> bool {
@@ -170,12 +189,21 @@ pub fn has_window(expr: &Expr) -> bool {
 /// Whether a condition holds for one of two values that compare as equal exactly when it holds for the other. GROUP BY, DISTINCT and UNION keep one of them.
 pub fn minds_only_order(expr: &Expr) -> bool {
     use turso_parser::ast::Operator;
-    let column = |expr: &Expr| matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..));
+    let column = |expr: &Expr| {
+        matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..))
+    };
     let constant = |expr: &Expr| is_constant(expr) && !is_truth(expr) && !matches!(bare(expr), Expr::Cast { .. });
     match bare(expr) {
-        Expr::Binary(left, Operator::Equals | Operator::Is | Operator::Less | Operator::LessEquals | Operator::Greater | Operator::GreaterEquals, right) => {
-            (column(left) && constant(right)) || (constant(left) && column(right))
-        }
+        Expr::Binary(
+            left,
+            Operator::Equals
+            | Operator::Is
+            | Operator::Less
+            | Operator::LessEquals
+            | Operator::Greater
+            | Operator::GreaterEquals,
+            right,
+        ) => (column(left) && constant(right)) || (constant(left) && column(right)),
         Expr::InList { lhs, not: false, rhs } => column(lhs) && rhs.iter().all(|one| constant(one)),
         Expr::Between { lhs, start, end, .. } => column(lhs) && constant(start) && constant(end),
         Expr::IsNull(inner) | Expr::NotNull(inner) => column(inner),
@@ -212,10 +240,16 @@ pub fn is_settled(expr: &Expr) -> bool {
     let mut settled = true;
     visit(expr, &mut |part| {
         settled &= match part {
-            Expr::FunctionCall { name, .. } | Expr::FunctionCallStar { name, .. } => !VOLATILE.contains(&name.as_str().to_ascii_lowercase().as_str()),
-            Expr::Literal(Literal::CurrentDate | Literal::CurrentTime | Literal::CurrentTimestamp) | Expr::Variable(_) | Expr::Raise(..) => false,
+            Expr::FunctionCall { name, .. } | Expr::FunctionCallStar { name, .. } => {
+                !VOLATILE.contains(&name.as_str().to_ascii_lowercase().as_str())
+            }
+            Expr::Literal(Literal::CurrentDate | Literal::CurrentTime | Literal::CurrentTimestamp)
+            | Expr::Variable(_)
+            | Expr::Raise(..) => false,
             Expr::Exists(_) | Expr::Subquery(_) | Expr::InSelect { .. } | Expr::InTable { .. } => false,
-            Expr::Like { op, .. } => !matches!(op, turso_parser::ast::LikeOperator::Match | turso_parser::ast::LikeOperator::Regexp),
+            Expr::Like { op, .. } => {
+                !matches!(op, turso_parser::ast::LikeOperator::Match | turso_parser::ast::LikeOperator::Regexp)
+            }
             _ => true,
         };
     });
@@ -225,22 +259,37 @@ pub fn is_settled(expr: &Expr) -> bool {
 /// Puts other expressions in the place of names. `None` when one of them has no other.
 pub fn substitute(expr: &Expr, replace: &dyn Fn(&Expr) -> Option<Expr>) -> Option<Expr> {
     match expr {
-        Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..) => replace(expr).map(|other| Expr::Parenthesized(vec![Box::new(other)])),
+        Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..) => {
+            replace(expr).map(|other| Expr::Parenthesized(vec![Box::new(other)]))
+        }
         Expr::Literal(_) => Some(expr.clone()),
-        Expr::Binary(left, operator, right) => Some(Expr::Binary(Box::new(substitute(left, replace)?), *operator, Box::new(substitute(right, replace)?))),
+        Expr::Binary(left, operator, right) => {
+            Some(Expr::Binary(Box::new(substitute(left, replace)?), *operator, Box::new(substitute(right, replace)?)))
+        }
         Expr::Unary(operator, inner) => Some(Expr::Unary(*operator, Box::new(substitute(inner, replace)?))),
         Expr::IsNull(inner) => Some(Expr::IsNull(Box::new(substitute(inner, replace)?))),
         Expr::NotNull(inner) => Some(Expr::NotNull(Box::new(substitute(inner, replace)?))),
-        Expr::Between { lhs, not, start, end } => {
-            Some(Expr::Between { lhs: Box::new(substitute(lhs, replace)?), not: *not, start: Box::new(substitute(start, replace)?), end: Box::new(substitute(end, replace)?) })
-        }
-        Expr::InList { lhs, not, rhs } => {
-            Some(Expr::InList { lhs: Box::new(substitute(lhs, replace)?), not: *not, rhs: rhs.iter().map(|one| substitute(one, replace).map(Box::new)).collect::<Option<_>>()? })
-        }
-        Expr::Like { lhs, not, op, rhs, escape } => {
-            Some(Expr::Like { lhs: Box::new(substitute(lhs, replace)?), not: *not, op: *op, rhs: Box::new(substitute(rhs, replace)?), escape: escape.clone() })
-        }
-        Expr::Parenthesized(inner) => Some(Expr::Parenthesized(inner.iter().map(|one| substitute(one, replace).map(Box::new)).collect::<Option<_>>()?)),
+        Expr::Between { lhs, not, start, end } => Some(Expr::Between {
+            lhs: Box::new(substitute(lhs, replace)?),
+            not: *not,
+            start: Box::new(substitute(start, replace)?),
+            end: Box::new(substitute(end, replace)?),
+        }),
+        Expr::InList { lhs, not, rhs } => Some(Expr::InList {
+            lhs: Box::new(substitute(lhs, replace)?),
+            not: *not,
+            rhs: rhs.iter().map(|one| substitute(one, replace).map(Box::new)).collect::<Option<_>>()?,
+        }),
+        Expr::Like { lhs, not, op, rhs, escape } => Some(Expr::Like {
+            lhs: Box::new(substitute(lhs, replace)?),
+            not: *not,
+            op: *op,
+            rhs: Box::new(substitute(rhs, replace)?),
+            escape: escape.clone(),
+        }),
+        Expr::Parenthesized(inner) => Some(Expr::Parenthesized(
+            inner.iter().map(|one| substitute(one, replace).map(Box::new)).collect::<Option<_>>()?,
+        )),
         _ => None,
     }
 }

@@ -37,9 +37,13 @@ pub fn unknown_member(name: &str, known: &[&str]) -> Problem {
 
 /// What is said of an unknown name, and what to do: `"x" is unknown`.
 pub fn unknown(name: &str, known: &[&str]) -> (String, String) {
-    let list = if known.is_empty() { "There are none here.".to_owned() } else { format!("Known here: {}.", known.join(", ")) };
+    let list =
+        if known.is_empty() { "There are none here.".to_owned() } else { format!("Known here: {}.", known.join(", ")) };
     match switch(name).filter(|_| !known.contains(&name)) {
-        Some(switch) => (format!("{} has no effect here, so the request is refused", quoted(name)), format!("{} {list}", switch.remedy())),
+        Some(switch) => (
+            format!("{} has no effect here, so the request is refused", quoted(name)),
+            format!("{} {list}", switch.remedy()),
+        ),
         None => (format!("{} is unknown", quoted(name)), format!("Leave it out, or correct its name. {list}")),
     }
 }
@@ -137,10 +141,12 @@ mod tests {
     use proptest::prelude::*;
 
     const STATEMENT: Shape = Shape::Object(&[("sql", Shape::Data), ("params", Shape::Data)]);
-    const BODY: Shape = Shape::Object(&[("sql", Shape::Data), ("params", Shape::Data), ("batch", Shape::List(&STATEMENT))]);
+    const BODY: Shape =
+        Shape::Object(&[("sql", Shape::Data), ("params", Shape::Data), ("batch", Shape::List(&STATEMENT))]);
 
     fn said(body: &str) -> String {
-        check(body.as_bytes(), &BODY).map_or_else(|problem| format!("{} {}", problem.message, problem.remedy), |()| "fits".into())
+        check(body.as_bytes(), &BODY)
+            .map_or_else(|problem| format!("{} {}", problem.message, problem.remedy), |()| "fits".into())
     }
 
     #[test]
@@ -167,7 +173,12 @@ mod tests {
             said(r#"{"sql":"SELECT 1","colour":1}"#),
             "The member \"colour\" is unknown; nothing was read or written. Leave it out, or correct its name. Known here: sql, params, batch."
         );
-        for body in [r#"{"dry_run":true}"#, r#"{"sql":"DELETE FROM t","dryRun":false}"#, r#"{"batch":[{"sql":"x"},{"sql":"y","Dry-Run":null}]}"#, r#"{"dry\u005frun":1}"#] {
+        for body in [
+            r#"{"dry_run":true}"#,
+            r#"{"sql":"DELETE FROM t","dryRun":false}"#,
+            r#"{"batch":[{"sql":"x"},{"sql":"y","Dry-Run":null}]}"#,
+            r#"{"dry\u005frun":1}"#,
+        ] {
             let said = said(body);
             assert!(said.contains("has no effect here") && said.contains("Dry-Run: true"), "{body}: {said}");
         }
@@ -175,7 +186,12 @@ mod tests {
 
     #[test]
     fn a_member_that_comes_twice_is_refused_at_any_depth() {
-        for body in [r#"{"sql":1,"sql":1}"#, r#"{"sql":1,"\u0073ql":2}"#, r#"{"batch":[{"sql":1,"params":[],"params":[1]}]}"#, r#"{"params":[{"a":{"b":1,"b":1}}]}"#] {
+        for body in [
+            r#"{"sql":1,"sql":1}"#,
+            r#"{"sql":1,"\u0073ql":2}"#,
+            r#"{"batch":[{"sql":1,"params":[],"params":[1]}]}"#,
+            r#"{"params":[{"a":{"b":1,"b":1}}]}"#,
+        ] {
             assert!(said(body).contains("comes twice"), "{body}: {}", said(body));
         }
     }

@@ -116,16 +116,26 @@ impl Takes {
             return Err(misplaced(&format!("header {}, with its value", quoted(name)), &wish, Switch::DryRun));
         }
         let neutral = NEUTRAL.iter().find(|(known, _)| *known == name);
-        if neutral.is_some_and(|(_, values)| values.iter().any(|known| known.eq_ignore_ascii_case(value.trim()))) || OF_PROXIES.contains(&name) {
+        if neutral.is_some_and(|(_, values)| values.iter().any(|known| known.eq_ignore_ascii_case(value.trim())))
+            || OF_PROXIES.contains(&name)
+        {
             return Ok(());
         }
-        let is_refused = if sent.may_write() { is_guard(name) || name == "content-encoding" } else { is_binding_condition(name) };
+        let is_refused =
+            if sent.may_write() { is_guard(name) || name == "content-encoding" } else { is_binding_condition(name) };
         if is_refused {
             let honoured: Vec<&str> = self.headers.iter().copied().filter(|known| is_guard(known)).collect();
             return Err(Problem::new(
                 Code::InvalidRequest,
-                format!("The header {} has no effect here, so the request is refused; nothing was read or written.", quoted(name)),
-                if honoured.is_empty() { "Leave it out.".to_owned() } else { format!("Leave it out, or use one of: {}.", honoured.join(", ")) },
+                format!(
+                    "The header {} has no effect here, so the request is refused; nothing was read or written.",
+                    quoted(name)
+                ),
+                if honoured.is_empty() {
+                    "Leave it out.".to_owned()
+                } else {
+                    format!("Leave it out, or use one of: {}.", honoured.join(", "))
+                },
             ));
         }
         if FAMILIES.iter().any(|family| name.starts_with(family)) {
@@ -135,7 +145,10 @@ impl Takes {
         match belongs {
             Some(query) => Err(Problem::new(
                 Code::InvalidRequest,
-                format!("The header {} has no effect: {query} is a query parameter; nothing was written.", quoted(name)),
+                format!(
+                    "The header {} has no effect: {query} is a query parameter; nothing was written.",
+                    quoted(name)
+                ),
                 format!("Send ?{query}=…, or leave it out."),
             )),
             None => Ok(()),
@@ -156,12 +169,18 @@ impl Takes {
             if let Some(switch) = switch(name) {
                 return Err(misplaced("query parameter", name, switch));
             }
-            if matches(OF_OBJECTS, &name.to_ascii_lowercase()) && sent.may_write() || matches(self.not_offered, &name.to_ascii_lowercase()) {
+            if matches(OF_OBJECTS, &name.to_ascii_lowercase()) && sent.may_write()
+                || matches(self.not_offered, &name.to_ascii_lowercase())
+            {
                 return Err(not_offered("query parameter", name));
             }
             if sent.may_write() || known.iter().any(|known| is_same(known, name)) {
                 let (what, remedy) = unknown(name, &known);
-                return Err(Problem::new(Code::InvalidRequest, format!("The query parameter {what}; nothing was read or written."), remedy));
+                return Err(Problem::new(
+                    Code::InvalidRequest,
+                    format!("The query parameter {what}; nothing was read or written."),
+                    remedy,
+                ));
             }
         }
         Ok(())
@@ -201,15 +220,26 @@ fn matches(list: &[&str], name: &str) -> bool {
 fn misplaced(what: &str, name: &str, switch: Switch) -> Problem {
     let name = quoted(name);
     if switch == Switch::Record {
-        return Problem::new(Code::NotOffered, format!("The gateway does not offer to record a run: the {what} {name} is refused; nothing was done."), switch.remedy());
+        return Problem::new(
+            Code::NotOffered,
+            format!("The gateway does not offer to record a run: the {what} {name} is refused; nothing was done."),
+            switch.remedy(),
+        );
     }
-    Problem::new(Code::InvalidRequest, format!("The {what} {name} has no effect here, so the request is refused; nothing was read or written."), switch.remedy())
+    Problem::new(
+        Code::InvalidRequest,
+        format!("The {what} {name} has no effect here, so the request is refused; nothing was read or written."),
+        switch.remedy(),
+    )
 }
 
 fn not_offered(what: &str, name: &str) -> Problem {
     Problem::new(
         Code::NotOffered,
-        format!("The gateway does not offer the {what} {}, which changes the meaning of a request; nothing was done.", quoted(name)),
+        format!(
+            "The gateway does not offer the {what} {}, which changes the meaning of a request; nothing was done.",
+            quoted(name)
+        ),
         "Leave it out. The README lists what is offered.",
     )
 }

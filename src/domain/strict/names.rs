@@ -28,13 +28,21 @@ impl Switch {
     /// How it is really said.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::DryRun => "For a dry run, send the header Dry-Run: true, or open the run with {\"mode\": \"dry_run\"}.",
-            Self::Mode => "The mode belongs to the run: POST /v1/runs with {\"mode\": \"dry_run\"}. For a dry run from now on, send the header Dry-Run: true.",
+            Self::DryRun => {
+                "For a dry run, send the header Dry-Run: true, or open the run with {\"mode\": \"dry_run\"}."
+            }
+            Self::Mode => {
+                "The mode belongs to the run: POST /v1/runs with {\"mode\": \"dry_run\"}. For a dry run from now on, send the header Dry-Run: true."
+            }
             Self::RunId => "Use the run's token, or an agent's key with the header Run-Id.",
             Self::Record => "Leave it out.",
-            Self::IdempotencyKey => "Send the header Idempotency-Key with a write to a store or with POST /v1/runs; leave it out elsewhere.",
+            Self::IdempotencyKey => {
+                "Send the header Idempotency-Key with a write to a store or with POST /v1/runs; leave it out elsewhere."
+            }
             Self::Method => "Send the request with the method that you mean.",
-            Self::ObjectForm => "Send the header Object-Form with a request for an object in R2; leave it out elsewhere.",
+            Self::ObjectForm => {
+                "Send the header Object-Form with a request for an object in R2; leave it out elsewhere."
+            }
         }
     }
 }
@@ -66,14 +74,26 @@ const DRY_NAMES: [&str; 22] = [
     "readonly",
     "readonlymode",
 ];
-const MODE_NAMES: [&str; 10] = ["mode", "runmode", "writemode", "gatewaymode", "executionmode", "live", "golive", "livemode", "liverun", "runlive"];
+const MODE_NAMES: [&str; 10] = [
+    "mode",
+    "runmode",
+    "writemode",
+    "gatewaymode",
+    "executionmode",
+    "live",
+    "golive",
+    "livemode",
+    "liverun",
+    "runlive",
+];
 const RUN_NAMES: [&str; 7] = ["run", "runid", "runids", "runname", "runtoken", "gatewayrun", "gatewayrunid"];
 const RECORD_NAMES: [&str; 5] = ["record", "recording", "recorded", "recordrun", "recordmode"];
 const METHOD_NAMES: [&str; 4] = ["method", "httpmethod", "methodoverride", "httpmethodoverride"];
 const IDEMPOTENCY_NAMES: [&str; 4] = ["idempotencykey", "idempotentkey", "idempotencekey", "idempotency"];
 
 /// Words in front of a name that change nothing of what it says.
-const PREFIXES: [&str; 13] = ["x", "cf", "http", "https", "cloudflare", "is", "use", "want", "wants", "please", "enable", "param", "header"];
+const PREFIXES: [&str; 13] =
+    ["x", "cf", "http", "https", "cloudflare", "is", "use", "want", "wants", "please", "enable", "param", "header"];
 
 /// The switch that a name reads like.
 pub fn switch(name: &str) -> Option<Switch> {
@@ -88,9 +108,15 @@ pub fn switch(name: &str) -> Option<Switch> {
     if holds(&["idempoten"]) || IDEMPOTENCY_NAMES.iter().any(|known| almost(known, 2)) {
         return Some(Switch::IdempotencyKey);
     }
-    [(&MODE_NAMES[..], Switch::Mode), (&RUN_NAMES, Switch::RunId), (&RECORD_NAMES, Switch::Record), (&METHOD_NAMES, Switch::Method), (&["objectform"], Switch::ObjectForm)]
-        .into_iter()
-        .find_map(|(names, switch)| any(names).then_some(switch))
+    [
+        (&MODE_NAMES[..], Switch::Mode),
+        (&RUN_NAMES, Switch::RunId),
+        (&RECORD_NAMES, Switch::Record),
+        (&METHOD_NAMES, Switch::Method),
+        (&["objectform"], Switch::ObjectForm),
+    ]
+    .into_iter()
+    .find_map(|(names, switch)| any(names).then_some(switch))
 }
 
 /// Whether a text asks for a dry run anywhere in it: a preference such as `mode=dry-run`.
@@ -100,12 +126,36 @@ pub fn asks_for_dry_run(text: &str) -> bool {
 }
 
 /// Parts of names that make a request conditional.
-const CONDITION_PARTS: [&str; 8] = ["ifmatch", "ifnonematch", "ifunmodifiedsince", "ifmodifiedsince", "ifrange", "ifgenerationmatch", "ifmetagenerationmatch", "ifnotexists"];
+const CONDITION_PARTS: [&str; 8] = [
+    "ifmatch",
+    "ifnonematch",
+    "ifunmodifiedsince",
+    "ifmodifiedsince",
+    "ifrange",
+    "ifgenerationmatch",
+    "ifmetagenerationmatch",
+    "ifnotexists",
+];
 /// Words of names that hold a digest of the body.
-const DIGEST_WORDS: [&str; 14] =
-    ["digest", "checksum", "md5", "sha1", "sha256", "sha384", "sha512", "crc32", "crc32c", "crc64", "crc64nvme", "contentmd5", "contentdigest", "reprdigest"];
+const DIGEST_WORDS: [&str; 14] = [
+    "digest",
+    "checksum",
+    "md5",
+    "sha1",
+    "sha256",
+    "sha384",
+    "sha512",
+    "crc32",
+    "crc32c",
+    "crc64",
+    "crc64nvme",
+    "contentmd5",
+    "contentdigest",
+    "reprdigest",
+];
 /// Names of HTTP's and its extensions' that limit what a write may do.
-const LIMITING_NAMES: [&str; 9] = ["sha", "overwrite", "contentrange", "range", "etag", "locktoken", "kvmetadata", "expect", "expires"];
+const LIMITING_NAMES: [&str; 9] =
+    ["sha", "overwrite", "contentrange", "range", "etag", "locktoken", "kvmetadata", "expect", "expires"];
 
 /// Whether a header's name reads like a guard: a condition, a digest, a part of a body. One that is not honoured must not be ignored on a write.
 pub fn is_guard(name: &str) -> bool {
@@ -131,7 +181,8 @@ pub fn is_binding_condition(name: &str) -> bool {
 
 fn is_condition_of(words: &[String], forms: &[String]) -> bool {
     let first = words.iter().find(|word| !PREFIXES.contains(&word.as_str()));
-    first.is_some_and(|word| word == "if") || forms.iter().any(|form| CONDITION_PARTS.iter().any(|part| form.contains(part)))
+    first.is_some_and(|word| word == "if")
+        || forms.iter().any(|form| CONDITION_PARTS.iter().any(|part| form.contains(part)))
 }
 
 /// Whether two names say the same, however they are spelt.
@@ -157,7 +208,8 @@ pub fn words(name: &str) -> Vec<String> {
     let mut before = ' ';
     let mut rest = plain.chars().peekable();
     while let Some(character) = rest.next() {
-        let begins = character.is_uppercase() && (!before.is_uppercase() || rest.peek().is_some_and(|next| next.is_lowercase()));
+        let begins =
+            character.is_uppercase() && (!before.is_uppercase() || rest.peek().is_some_and(|next| next.is_lowercase()));
         if begins || !character.is_alphanumeric() {
             words.push(String::new());
         }
@@ -182,7 +234,10 @@ fn forms(words: &[String]) -> Vec<String> {
         forms.push(rest.concat());
     }
     // Header names arrive in lower case, so a prefix may stand there without a division.
-    let short: Vec<String> = forms.iter().flat_map(|form| ["x", "cf", "http"].iter().filter_map(|prefix| form.strip_prefix(prefix)).map(str::to_owned)).collect();
+    let short: Vec<String> = forms
+        .iter()
+        .flat_map(|form| ["x", "cf", "http"].iter().filter_map(|prefix| form.strip_prefix(prefix)).map(str::to_owned))
+        .collect();
     forms.extend(short.into_iter().filter(|form| !form.is_empty()));
     forms
 }
@@ -200,8 +255,11 @@ pub fn is_near(name: &str, known: &str, most: usize) -> bool {
         let mut next = vec![line + 1];
         for (column, wanted) in known.iter().enumerate() {
             let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX / 2);
-            let mut least = (at(last, column) + usize::from(letter != wanted)).min(at(last, column + 1) + 1).min(at(&next, column) + 1);
-            let swapped = column > 0 && line > 0 && known.get(column - 1) == Some(letter) && name.get(line - 1) == Some(wanted);
+            let mut least = (at(last, column) + usize::from(letter != wanted))
+                .min(at(last, column + 1) + 1)
+                .min(at(&next, column) + 1);
+            let swapped =
+                column > 0 && line > 0 && known.get(column - 1) == Some(letter) && name.get(line - 1) == Some(wanted);
             if swapped {
                 least = least.min(at(older, column - 1) + 1);
             }
@@ -283,9 +341,15 @@ mod tests {
 
     #[test]
     fn slips_of_the_keyboard_are_counted() {
-        for (name, known, slips) in
-            [("dryrun", "dryrun", 0), ("dryrnu", "dryrun", 1), ("dryru", "dryrun", 1), ("dryrunn", "dryrun", 1), ("drurun", "dryrun", 1), ("drnury", "dryrun", 3), ("", "ab", 2)]
-        {
+        for (name, known, slips) in [
+            ("dryrun", "dryrun", 0),
+            ("dryrnu", "dryrun", 1),
+            ("dryru", "dryrun", 1),
+            ("dryrunn", "dryrun", 1),
+            ("drurun", "dryrun", 1),
+            ("drnury", "dryrun", 3),
+            ("", "ab", 2),
+        ] {
             assert!(is_near(name, known, slips), "{name}");
             assert!(slips == 0 || !is_near(name, known, slips - 1), "{name}");
         }
@@ -294,14 +358,21 @@ mod tests {
     /// A name in some spelling: its words with any division, case, prefix and encoding.
     fn spelt(words: &'static [&'static str]) -> impl Strategy<Value = String> {
         let division = prop::sample::select(vec!["", "-", "_", ".", " ", "--", "~", ":", "%20", "%2D", "/"]);
-        let prefix = prop::sample::select(vec!["", "x-", "X-", "x_", "cf-", "CF_", "http-", "HTTP_X_", "is-", "use_", "X-CF-", "-", "_"]);
+        let prefix = prop::sample::select(vec![
+            "", "x-", "X-", "x_", "cf-", "CF_", "http-", "HTTP_X_", "is-", "use_", "X-CF-", "-", "_",
+        ]);
         (prefix, prop::collection::vec((division, 0..4usize), words.len())).prop_map(move |(prefix, parts)| {
             let mut name = prefix.to_owned();
             for ((division, case), word) in parts.into_iter().zip(words) {
                 if !name.is_empty() && name != prefix {
                     name.push_str(division);
                 }
-                let capital = |word: &str| word.chars().enumerate().map(|(at, letter)| if at == 0 { letter.to_ascii_uppercase() } else { letter }).collect::<String>();
+                let capital = |word: &str| {
+                    word.chars()
+                        .enumerate()
+                        .map(|(at, letter)| if at == 0 { letter.to_ascii_uppercase() } else { letter })
+                        .collect::<String>()
+                };
                 match case {
                     0 => name.push_str(word),
                     1 => name.push_str(&word.to_uppercase()),

@@ -1,17 +1,37 @@
 use super::*;
 
-const WRITE: Takes = Takes { queries: &["expiration", "expiration_ttl"], headers: &["run-id", "idempotency-key"], ..Takes::NOTHING };
+const WRITE: Takes =
+    Takes { queries: &["expiration", "expiration_ttl"], headers: &["run-id", "idempotency-key"], ..Takes::NOTHING };
 const OBJECT: Takes = Takes {
-    headers: &["run-id", "if-match", "content-md5", "x-amz-checksum-sha256", "x-amz-meta-*", "content-encoding", "cf-r2-storage-class"],
+    headers: &[
+        "run-id",
+        "if-match",
+        "content-md5",
+        "x-amz-checksum-sha256",
+        "x-amz-meta-*",
+        "content-encoding",
+        "cf-r2-storage-class",
+    ],
     body: Body::Bytes,
     ..Takes::NOTHING
 };
-const READ: Takes = Takes { queries: &["limit", "start_after"], lists: &["fields"], headers: &["run-id"], not_offered: OF_OBJECTS, ..Takes::NOTHING };
+const READ: Takes = Takes {
+    queries: &["limit", "start_after"],
+    lists: &["fields"],
+    headers: &["run-id"],
+    not_offered: OF_OBJECTS,
+    ..Takes::NOTHING
+};
 
 fn said(takes: &Takes, method: &str, headers: &[(&str, &str)], queries: &[(&str, &str)]) -> String {
-    let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>();
+    let owned = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
     let sent = Sent { method, headers: &owned(headers), queries: &owned(queries) };
-    takes.check(&sent).map_or_else(|problem| format!("{} {} {}", problem.code.as_str(), problem.message, problem.remedy), |()| "passes".into())
+    takes.check(&sent).map_or_else(
+        |problem| format!("{} {} {}", problem.code.as_str(), problem.message, problem.remedy),
+        |()| "passes".into(),
+    )
 }
 
 fn header(takes: &Takes, method: &str, name: &str, value: &str) -> String {
@@ -26,13 +46,28 @@ fn query(takes: &Takes, method: &str, name: &str) -> String {
 fn a_switch_that_is_misspelt_is_refused_by_name_on_every_route() {
     for takes in [&WRITE, &OBJECT, &READ, &Takes::NOTHING] {
         for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
-            for name in ["x-dry-run", "dryrun", "dry_run", "x-run-id", "x-idempotency-key", "idempotence-key", "mode", "x-http-method-override"] {
+            for name in [
+                "x-dry-run",
+                "dryrun",
+                "dry_run",
+                "x-run-id",
+                "x-idempotency-key",
+                "idempotence-key",
+                "mode",
+                "x-http-method-override",
+            ] {
                 let told = header(takes, method, name, "true");
-                assert!(told.starts_with("invalid_request The header \"") && told.contains(name), "{method} {name}: {told}");
+                assert!(
+                    told.starts_with("invalid_request The header \"") && told.contains(name),
+                    "{method} {name}: {told}"
+                );
             }
             for name in ["dry_run", "dryRun", "DRY-RUN", "mode", "run_id", "idempotency_key", "_method"] {
                 let told = query(takes, method, name);
-                assert!(told.starts_with("invalid_request The query parameter \"") && told.contains(name), "{method} {name}: {told}");
+                assert!(
+                    told.starts_with("invalid_request The query parameter \"") && told.contains(name),
+                    "{method} {name}: {told}"
+                );
             }
             assert!(header(takes, method, "record", "true").starts_with("not_offered"));
             assert!(query(takes, method, "record").starts_with("not_offered"));
@@ -81,7 +116,10 @@ fn a_write_has_no_unknown_query_and_none_twice() {
     for name in ["", "expirationTtl", "Expiration", "ttl", "amp;expiration"] {
         assert!(query(&WRITE, "PUT", name).starts_with("invalid_request"), "{name}");
     }
-    assert!(said(&WRITE, "PUT", &[], &[("expiration_ttl", "60"), ("expiration", "1"), ("expiration_ttl", "")]).contains("expiration_ttl comes twice"));
+    assert!(
+        said(&WRITE, "PUT", &[], &[("expiration_ttl", "60"), ("expiration", "1"), ("expiration_ttl", "")])
+            .contains("expiration_ttl comes twice")
+    );
     for name in ["uploads", "uploadId", "partNumber", "versionId", "acl", "tagging", "x-amz-acl", "X-Amz-Signature"] {
         assert!(query(&OBJECT, "PUT", name).starts_with("not_offered"), "{name}");
     }
@@ -117,16 +155,31 @@ fn a_guard_that_is_not_honoured_is_refused() {
     ] {
         assert!(header(&WRITE, "PUT", name, "x").starts_with("invalid_request"), "{name}");
     }
-    for name in ["if-none-match", "if-modified-since", "x-amz-checksum-crc32", "content-range", "if_match", "x-if-match", "x-amz-content-sha256"] {
+    for name in [
+        "if-none-match",
+        "if-modified-since",
+        "x-amz-checksum-crc32",
+        "content-range",
+        "if_match",
+        "x-if-match",
+        "x-amz-content-sha256",
+    ] {
         let told = header(&OBJECT, "PUT", name, "x");
-        assert!(told.starts_with("invalid_request") && told.contains("if-match, content-md5, x-amz-checksum-sha256"), "{name}: {told}");
+        assert!(
+            told.starts_with("invalid_request") && told.contains("if-match, content-md5, x-amz-checksum-sha256"),
+            "{name}: {told}"
+        );
     }
     for name in ["if-match", "content-md5", "x-amz-checksum-sha256"] {
         assert_eq!(header(&OBJECT, "PUT", name, "x"), "passes", "{name}");
     }
-    for (name, answer) in
-        [("if-match", "invalid_request"), ("if-unmodified-since", "invalid_request"), ("if-range", "invalid_request"), ("if-none-match", "passes"), ("range", "passes")]
-    {
+    for (name, answer) in [
+        ("if-match", "invalid_request"),
+        ("if-unmodified-since", "invalid_request"),
+        ("if-range", "invalid_request"),
+        ("if-none-match", "passes"),
+        ("range", "passes"),
+    ] {
         assert!(header(&READ, "GET", name, "x").starts_with(answer), "{name}");
     }
 }
@@ -151,9 +204,13 @@ fn what_changes_the_meaning_of_a_write_is_not_offered() {
     assert!(header(&OBJECT, "PUT", "cf-r2-jurisdiction", "eu").starts_with("not_offered"));
     assert_eq!(header(&OBJECT, "PUT", "cf-r2-jurisdiction", "default"), "passes");
     assert!(header(&WRITE, "PUT", "x-amz-meta-a", "x").starts_with("not_offered"), "metadata that would be lost");
-    for (name, value) in
-        [("x-amz-meta-dry-run", "true"), ("cf-r2-storage-class", "Standard"), ("content-encoding", "gzip"), ("cf-r2-data-catalog-check", "true"), ("x-amz-cf-id", "abc")]
-    {
+    for (name, value) in [
+        ("x-amz-meta-dry-run", "true"),
+        ("cf-r2-storage-class", "Standard"),
+        ("content-encoding", "gzip"),
+        ("cf-r2-data-catalog-check", "true"),
+        ("x-amz-cf-id", "abc"),
+    ] {
         assert_eq!(header(&OBJECT, "PUT", name, value), "passes", "{name}");
     }
     assert!(header(&WRITE, "PUT", "content-encoding", "gzip").starts_with("invalid_request"));
@@ -163,7 +220,9 @@ fn what_changes_the_meaning_of_a_write_is_not_offered() {
 
 #[test]
 fn a_route_that_declares_nothing_understands_nothing() {
-    for (name, method) in [("idempotency-key", "POST"), ("run-id", "POST"), ("if-match", "POST"), ("content-md5", "DELETE")] {
+    for (name, method) in
+        [("idempotency-key", "POST"), ("run-id", "POST"), ("if-match", "POST"), ("content-md5", "DELETE")]
+    {
         assert!(header(&Takes::NOTHING, method, name, "x").starts_with("invalid_request"), "{name}");
     }
     assert!(query(&Takes::NOTHING, "POST", "anything").contains("There are none here"));

@@ -46,9 +46,13 @@ fn meant(name: &str) -> Option<&'static str> {
     let given = words(name);
     VARIABLES.into_iter().find(|known| {
         let known = words(known);
-        let begins_alike = |count: usize| known.len() > count && given.len() >= count && given.iter().take(count).eq(known.iter().take(count));
+        let begins_alike = |count: usize| {
+            known.len() > count && given.len() >= count && given.iter().take(count).eq(known.iter().take(count))
+        };
         // FLAG_BUDGET, SHADOW_MAX_ROW, MAX_BODY_MB: the same thing, in no unit or another one. TOKEN: the first half.
-        begins_alike(2) || (given.len() == 1 && begins_alike(1)) || is_near(&given.concat(), &known.concat(), if known.concat().len() > 6 { 2 } else { 1 })
+        begins_alike(2)
+            || (given.len() == 1 && begins_alike(1))
+            || is_near(&given.concat(), &known.concat(), if known.concat().len() > 6 { 2 } else { 1 })
     })
 }
 
@@ -58,8 +62,18 @@ mod tests {
 
     #[test]
     fn variables_that_are_read_or_are_something_else_pass() {
-        let others =
-            ["NODE_ENV", "DEV_AGENT_KEY", "DEV_APPROVER_KEY", "PORT", "STATE", "SENTRY_DSN", "CF_VERSION_METADATA", "LOG_LEVEL", "SLACK_WEBHOOK_URL", "CLOUDFLARE_API_TOKEN"];
+        let others = [
+            "NODE_ENV",
+            "DEV_AGENT_KEY",
+            "DEV_APPROVER_KEY",
+            "PORT",
+            "STATE",
+            "SENTRY_DSN",
+            "CF_VERSION_METADATA",
+            "LOG_LEVEL",
+            "SLACK_WEBHOOK_URL",
+            "CLOUDFLARE_API_TOKEN",
+        ];
         for name in VARIABLES.into_iter().chain(others) {
             assert_eq!(check([name]), Ok(()), "{name}");
         }

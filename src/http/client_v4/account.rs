@@ -34,11 +34,19 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: 
                 }
                 Caller::Key { .. } => None,
             };
-            single(json!({"id": identity(caller), "status": "active", "expires_on": expires}), &["This API Token is valid and active"])
+            single(
+                json!({"id": identity(caller), "status": "active", "expires_on": expires}),
+                &["This API Token is valid and active"],
+            )
         }
         Account::All => page(vec![own], asked),
         Account::One(_) => single(own, &[]),
-        Account::Memberships => page(vec![json!({"id": gateway.settings.account, "status": "accepted", "account": own, "roles": [role(caller)]})], asked),
+        Account::Memberships => page(
+            vec![
+                json!({"id": gateway.settings.account, "status": "accepted", "account": own, "roles": [role(caller)]}),
+            ],
+            asked,
+        ),
         Account::Stores(_, kind) => stores(gateway, kind, asked),
     }
 }
@@ -48,7 +56,11 @@ pub fn require_account(gateway: &Gateway, account: &str) -> Result<(), Problem> 
     if account == gateway.settings.account {
         return Ok(());
     }
-    Err(Problem::new(Code::UnknownAccount, "This gateway does not answer for that account; nothing was read or written.", format!("Use the account {}.", gateway.settings.account)))
+    Err(Problem::new(
+        Code::UnknownAccount,
+        "This gateway does not answer for that account; nothing was read or written.",
+        format!("Use the account {}.", gateway.settings.account),
+    ))
 }
 
 fn role(caller: &Caller) -> &'static str {
@@ -77,9 +89,12 @@ fn user(gateway: &Gateway, caller: &Caller) -> Value {
 
 fn stores(gateway: &Gateway, kind: StoreKind, asked: &Asked) -> Result<Response, Problem> {
     let name = asked.query("name").filter(|name| !name.is_empty());
-    let named = |binding: &str, store: &StoreSettings| name.as_ref().is_none_or(|name| store.name == *name || binding == name);
+    let named =
+        |binding: &str, store: &StoreSettings| name.as_ref().is_none_or(|name| store.name == *name || binding == name);
     let found = gateway.settings.stores.iter().filter(|(binding, store)| store.kind == kind && named(binding, store));
-    let mut entries: Vec<Value> = found.map(|(binding, settings)| described(&Store { binding: binding.clone(), settings: settings.clone() })).collect();
+    let mut entries: Vec<Value> = found
+        .map(|(binding, settings)| described(&Store { binding: binding.clone(), settings: settings.clone() }))
+        .collect();
     if kind == StoreKind::R2 {
         let wanted = asked.query("name_contains").unwrap_or_default();
         entries.retain(|entry| entry.get("name").and_then(Value::as_str).is_some_and(|name| name.contains(&wanted)));
@@ -101,27 +116,54 @@ fn described(store: &Store) -> Value {
 }
 
 /// Describes one store. What only the store itself can tell is asked as an operation of the run, and left out when there is none.
-pub async fn describe(gateway: &Gateway, caller: &Caller, store: Store, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
+pub async fn describe(
+    gateway: &Gateway,
+    caller: &Caller,
+    store: Store,
+    asked: &Asked,
+    asked_dry: bool,
+) -> Result<Response, Problem> {
     let mut known = described(&store);
-    let fields: Vec<String> = asked.query_all("fields").iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
+    let fields: Vec<String> =
+        asked.query_all("fields").iter().flat_map(|list| list.split(',')).map(str::to_owned).collect();
     let wants = |name: &str| fields.is_empty() || fields.iter().any(|field| field == name);
     let party = match acting(caller, asked) {
         Ok(party) => Some(party),
         // Who names a run means it; a key alone still gets what is known without one.
-        Err(problem) if store.settings.kind == StoreKind::D1 && (matches!(caller, Caller::Run(_)) || asked.header("Run-Id").is_some()) => return Err(problem),
+        Err(problem)
+            if store.settings.kind == StoreKind::D1
+                && (matches!(caller, Caller::Run(_)) || asked.header("Run-Id").is_some()) =>
+        {
+            return Err(problem);
+        }
         Err(_) => None,
     };
-    if let (StoreKind::D1, true, Some((run, actor)), Some(known)) = (store.settings.kind, wants("num_tables") || wants("file_size"), party, known.as_object_mut()) {
-        let statement = split(COUNT_TABLES)?.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect();
-        let operation = Operation { store, call: Call::Sql(SqlCall { statements: statement, shape: RowShape::Objects }) };
-        let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency: None }, super::Payload::Bytes(Vec::new())).await?;
+    if let (StoreKind::D1, true, Some((run, actor)), Some(known)) =
+        (store.settings.kind, wants("num_tables") || wants("file_size"), party, known.as_object_mut())
+    {
+        let statement = split(COUNT_TABLES)?
+            .into_iter()
+            .map(|statement| BoundStatement { statement, params: Vec::new() })
+            .collect();
+        let operation =
+            Operation { store, call: Call::Sql(SqlCall { statements: statement, shape: RowShape::Objects }) };
+        let (receipt, answered) = operate(
+            gateway,
+            Execute { run, actor, operation, asked_dry, idempotency: None },
+            super::Payload::Bytes(Vec::new()),
+        )
+        .await?;
         return match answered {
             Ok(Answer::Result { result, .. }) => {
                 let found: Value = serde_json::from_str(&result).unwrap_or_default();
                 known.insert("num_tables".into(), found.pointer("/0/results/0/tables").cloned().unwrap_or_default());
                 known.insert("file_size".into(), found.pointer("/0/meta/size_after").cloned().unwrap_or_default());
                 pick(known, &fields);
-                answer::respond(&receipt, Ok(Answer::json(Value::Object(known.clone()).to_string())), gateway.settings.environment)
+                answer::respond(
+                    &receipt,
+                    Ok(Answer::json(Value::Object(known.clone()).to_string())),
+                    gateway.settings.environment,
+                )
             }
             other => answer::respond(&receipt, other, gateway.settings.environment),
         };
@@ -141,14 +183,26 @@ fn pick(known: &mut Map<String, Value>, fields: &[String]) {
 }
 
 /// Refuses what belongs to no store. A run's report tells of it.
-pub async fn refuse(gateway: &Gateway, caller: &Caller, what: &str, problem: Problem, asked: &Asked, asked_dry: bool) -> Result<Response, Problem> {
+pub async fn refuse(
+    gateway: &Gateway,
+    caller: &Caller,
+    what: &str,
+    problem: Problem,
+    asked: &Asked,
+    asked_dry: bool,
+) -> Result<Response, Problem> {
     let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
     let call = refused_call(what, None, Access::Write, problem.into());
     journal(gateway, Execute { run, actor, operation: of_account(call), asked_dry, idempotency: None }, None).await
 }
 
 /// Refuses a question about an account that is not this one. It needs no run, so a run that has ended changes nothing.
-async fn unknown_account(gateway: &Gateway, caller: &Caller, asked: &Asked, problem: Problem) -> Result<Response, Problem> {
+async fn unknown_account(
+    gateway: &Gateway,
+    caller: &Caller,
+    asked: &Asked,
+    problem: Problem,
+) -> Result<Response, Problem> {
     let Ok((run, actor)) = acting(caller, asked) else { return Err(problem) };
     let call = refused_call("account", None, Access::Read, problem.clone().into());
     let execution = Execute { run, actor, operation: of_account(call), asked_dry: false, idempotency: None };
@@ -171,7 +225,10 @@ pub async fn journal(gateway: &Gateway, refused: Execute, instead: Option<Proble
 pub fn no_analytics() -> Result<Response, Problem> {
     let problem = Problem::not_offered("analytics");
     // Its first 100 characters are shown.
-    let text = format!("{}: no analytics here. Ask with SQL, or read the run's report: GET /v1/runs/{{id}}/report\n", problem.code.as_str());
+    let text = format!(
+        "{}: no analytics here. Ask with SQL, or read the run's report: GET /v1/runs/{{id}}/report\n",
+        problem.code.as_str()
+    );
     Ok(Response::ok(text).map_err(|_| Problem::internal())?.with_status(crate::http::problem::status(problem.code)))
 }
 
@@ -187,11 +244,15 @@ const MAX_PER_PAGE: usize = 10_000;
 fn page(entries: Vec<Value>, asked: &Asked) -> Result<Response, Problem> {
     let number = |name: &str, default: usize| match asked.query(name) {
         None => Ok(default),
-        Some(text) => text
-            .parse::<usize>()
-            .ok()
-            .filter(|number| (1..=MAX_PER_PAGE).contains(number))
-            .ok_or_else(|| Problem::new(Code::InvalidRequest, format!("{name} is not valid; nothing was read."), format!("Use a whole number from 1 to {MAX_PER_PAGE}."))),
+        Some(text) => {
+            text.parse::<usize>().ok().filter(|number| (1..=MAX_PER_PAGE).contains(number)).ok_or_else(|| {
+                Problem::new(
+                    Code::InvalidRequest,
+                    format!("{name} is not valid; nothing was read."),
+                    format!("Use a whole number from 1 to {MAX_PER_PAGE}."),
+                )
+            })
+        }
     };
     let (page, per_page) = (number("page", 1)?, number("per_page", 100)?);
     let total = entries.len();

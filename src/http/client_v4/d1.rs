@@ -42,13 +42,21 @@ pub(super) async fn understand(gateway: &Gateway, action: &Action, asked: &mut A
         if asked.query("timestamp").is_some_and(|timestamp| !timestamp.is_empty()) {
             return Err(Problem::not_offered("bookmarks of earlier times").into());
         }
-        return Ok(Understood { call: Call::Database(DatabaseCall::Bookmark {}), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
+        return Ok(Understood {
+            call: Call::Database(DatabaseCall::Bookmark {}),
+            payload: Payload::Bytes(Vec::new()),
+            fingerprint: Vec::new(),
+        });
     }
     let (Object(body), bytes): (Object<Body>, _) = asked.json(gateway.settings.max_body_bytes).await?;
     let shape = if *action == Action::Raw { RowShape::Arrays } else { RowShape::Objects };
     let sql = body.text();
     let statements = read(body).map_err(|problem| Refusal { problem, sql })?;
-    Ok(Understood { call: Call::Sql(SqlCall { statements, shape }), payload: Payload::Bytes(Vec::new()), fingerprint: bytes })
+    Ok(Understood {
+        call: Call::Sql(SqlCall { statements, shape }),
+        payload: Payload::Bytes(Vec::new()),
+        fingerprint: bytes,
+    })
 }
 
 impl Body {
@@ -65,9 +73,11 @@ pub fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
     match body {
         Body { sql: Some(sql), params, batch: None } => one(Query { sql, params }),
         Body { sql: None, params: None, batch: Some(batch) } => several(batch),
-        _ => {
-            Err(Problem::new(Code::InvalidRequest, "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.", "Send one of the two."))
-        }
+        _ => Err(Problem::new(
+            Code::InvalidRequest,
+            "The body is neither {\"sql\", \"params\"} nor {\"batch\": [{\"sql\", \"params\"}]}; nothing was run.",
+            "Send one of the two.",
+        )),
     }
 }
 
@@ -90,7 +100,11 @@ fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {
 
 fn several(batch: Vec<Object<Query>>) -> Result<Vec<BoundStatement>, Problem> {
     if batch.is_empty() || batch.len() > MAX_STATEMENTS {
-        return Err(Problem::new(Code::InvalidRequest, format!("A batch has 1 to {MAX_STATEMENTS} statements; nothing was run."), "Send them in several requests."));
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            format!("A batch has 1 to {MAX_STATEMENTS} statements; nothing was run."),
+            "Send them in several requests.",
+        ));
     }
     batch
         .into_iter()
@@ -99,7 +113,11 @@ fn several(batch: Vec<Object<Query>>) -> Result<Vec<BoundStatement>, Problem> {
             let mut statements: Vec<Statement> = split(&query.sql)?;
             match (statements.pop(), statements.is_empty()) {
                 (Some(statement), true) => Ok(BoundStatement { statement, params }),
-                _ => Err(Problem::new(Code::InvalidRequest, "An entry of a batch holds several statements; nothing was run.", "Make each statement an entry of its own.")),
+                _ => Err(Problem::new(
+                    Code::InvalidRequest,
+                    "An entry of a batch holds several statements; nothing was run.",
+                    "Make each statement an entry of its own.",
+                )),
             }
         })
         .collect()

@@ -33,7 +33,13 @@ struct Understood {
 }
 
 /// Serves a request: which run, which store, what to do; then the run's object does it, or notes that it was refused.
-pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: Asked, understood: Result<(), Problem>) -> Result<Response, Problem> {
+pub async fn serve(
+    gateway: &Gateway,
+    caller: &Caller,
+    data: Data,
+    mut asked: Asked,
+    understood: Result<(), Problem>,
+) -> Result<Response, Problem> {
     let asked_dry = asks_for_dry_run(&asked)?;
     let found = account::require_account(gateway, &data.account);
     let store = match found.and_then(|()| gateway.settings.store(kind(&data.action), &data.store)) {
@@ -69,14 +75,24 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, data: Data, mut asked: As
     };
     let understood = understood.unwrap_or_else(|refusal| refused(&wanted, refusal));
     let operation = Operation { store, call: understood.call };
-    let idempotency = key.filter(|_| operation.access() == Access::Write).map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
-    let (receipt, answered) = operate(gateway, Execute { run, actor, operation, asked_dry, idempotency }, understood.payload).await?;
+    let idempotency = key
+        .filter(|_| operation.access() == Access::Write)
+        .map(|key| Idempotency { key, request: fingerprint(&asked, &understood.fingerprint) });
+    let (receipt, answered) =
+        operate(gateway, Execute { run, actor, operation, asked_dry, idempotency }, understood.payload).await?;
     answer::respond(&receipt, answered, gateway.settings.environment)
 }
 
 /// Refuses a request for a store or an account that is not here. Its run's report tells of it: a run that named nothing
 /// but wrong stores must not look like one that had nothing to do.
-async fn unknown(gateway: &Gateway, caller: &Caller, data: &Data, asked: &Asked, asked_dry: bool, problem: Problem) -> Result<Response, Problem> {
+async fn unknown(
+    gateway: &Gateway,
+    caller: &Caller,
+    data: &Data,
+    asked: &Asked,
+    asked_dry: bool,
+    problem: Problem,
+) -> Result<Response, Problem> {
     let (run, actor) = match acting(caller, asked) {
         Ok(party) => party,
         // A store is described without a run, too; all else needs one whatever it names here.
@@ -94,7 +110,15 @@ async fn unknown(gateway: &Gateway, caller: &Caller, data: &Data, asked: &Asked,
 /// Has the run's object carry out an operation.
 pub async fn operate(gateway: &Gateway, execution: Execute, payload: Payload) -> Result<Executed<Content>, Problem> {
     let request = wire::request_with("/execute", &execution, payload)?;
-    let response = objects::send(&gateway.env, "RUN", &objects::run_name(&execution.run), &request, objects::OPERATION_LIMIT, Some(&gateway.context)).await?;
+    let response = objects::send(
+        &gateway.env,
+        "RUN",
+        &objects::run_name(&execution.run),
+        &request,
+        objects::OPERATION_LIMIT,
+        Some(&gateway.context),
+    )
+    .await?;
     wire::read_executed(response).await
 }
 
@@ -155,10 +179,19 @@ fn kind(action: &Action) -> StoreKind {
     match action {
         Action::Query | Action::Raw | Action::Import | Action::Export | Action::Bookmark => StoreKind::D1,
         Action::Describe(kind) | Action::NotOffered(kind, _) => *kind,
-        Action::GetValue(_) | Action::PutValue(_) | Action::DeleteValue(_) | Action::Metadata(_) | Action::Keys | Action::BulkGet | Action::BulkPut | Action::BulkDelete => {
-            StoreKind::Kv
-        }
-        Action::GetObject(_) | Action::HeadObject(_) | Action::PutObject(_) | Action::DeleteObject(_) | Action::Objects => StoreKind::R2,
+        Action::GetValue(_)
+        | Action::PutValue(_)
+        | Action::DeleteValue(_)
+        | Action::Metadata(_)
+        | Action::Keys
+        | Action::BulkGet
+        | Action::BulkPut
+        | Action::BulkDelete => StoreKind::Kv,
+        Action::GetObject(_)
+        | Action::HeadObject(_)
+        | Action::PutObject(_)
+        | Action::DeleteObject(_)
+        | Action::Objects => StoreKind::R2,
     }
 }
 
@@ -175,7 +208,8 @@ pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem>
         Caller::Key { role: Role::Operator, .. } => Err(forbidden("work in stores", "an agent")),
         Caller::Key { name, .. } => {
             let named = named.ok_or_else(run_required)?;
-            let run = RunId::parse(&named).map_err(|_| crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()))?;
+            let run = RunId::parse(&named)
+                .map_err(|_| crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()))?;
             Ok((run, Actor { name: name.clone(), sees_all: false }))
         }
     }
@@ -195,7 +229,11 @@ pub fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
     match asked.header("Dry-Run").map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
-        Some(_) => Err(Problem::new(Code::InvalidRequest, "The header Dry-Run is neither true nor false; nothing was read or written.", "Send Dry-Run: true, or leave it out.")),
+        Some(_) => Err(Problem::new(
+            Code::InvalidRequest,
+            "The header Dry-Run is neither true nor false; nothing was read or written.",
+            "Send Dry-Run: true, or leave it out.",
+        )),
     }
 }
 
@@ -207,13 +245,23 @@ pub fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
     if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(Some(key.to_owned()));
     }
-    Err(Problem::new(Code::IdempotencyKeyInvalid, "The Idempotency-Key is not valid; nothing was written.", "Use 1 to 255 visible ASCII characters, for example a UUID."))
+    Err(Problem::new(
+        Code::IdempotencyKeyInvalid,
+        "The Idempotency-Key is not valid; nothing was written.",
+        "Use 1 to 255 visible ASCII characters, for example a UUID.",
+    ))
 }
 
 /// What makes two requests the same: method, address and body. A streamed object's body is represented by its length, digest and description.
 fn fingerprint(asked: &Asked, body: &[u8]) -> String {
     let mut hash = Sha256::new();
-    for part in [asked.method.as_bytes(), asked.path.as_bytes(), asked.raw_query().as_bytes(), asked.media_type().as_bytes(), body] {
+    for part in [
+        asked.method.as_bytes(),
+        asked.path.as_bytes(),
+        asked.raw_query().as_bytes(),
+        asked.media_type().as_bytes(),
+        body,
+    ] {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }

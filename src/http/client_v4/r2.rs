@@ -15,10 +15,13 @@ use crate::http::request::{Asked, Object, decode, parse_json};
 use crate::http::router::Action;
 
 /// The headers that are an object's HTTP metadata.
-const HTTP_METADATA: [&str; 6] = ["content-type", "content-language", "content-disposition", "content-encoding", "cache-control", "expires"];
+const HTTP_METADATA: [&str; 6] =
+    ["content-type", "content-language", "content-disposition", "content-encoding", "cache-control", "expires"];
 
 pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Problem> {
-    let bare = |call| Ok(Understood { call: Call::Object(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
+    let bare = |call| {
+        Ok(Understood { call: Call::Object(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() })
+    };
     match action {
         Action::GetObject(key) => {
             r2_key(&key)?;
@@ -47,24 +50,50 @@ pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Pr
 
 fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     r2_key(&key)?;
-    let length = asked.length().ok_or_else(|| Problem::new(Code::LengthRequired, "An object needs a Content-Length; nothing was written.", "Send the length of the body."))?;
+    let length = asked.length().ok_or_else(|| {
+        Problem::new(
+            Code::LengthRequired,
+            "An object needs a Content-Length; nothing was written.",
+            "Send the length of the body.",
+        )
+    })?;
     let digest = match (asked.header("Content-MD5"), asked.header("x-amz-checksum-sha256")) {
         (None, None) => None,
         (Some(md5), None) => Some(Digest::Md5(Digest::from_base64(&md5, 16)?)),
         (None, Some(sha256)) => Some(Digest::Sha256(Digest::from_base64(&sha256, 32)?)),
-        (Some(_), Some(_)) => return Err(Problem::new(Code::InvalidRequest, "Two checksums came with the object, R2 takes one; nothing was written.", "Send one of them.")),
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(
+                Code::InvalidRequest,
+                "Two checksums came with the object, R2 takes one; nothing was written.",
+                "Send one of them.",
+            ));
+        }
     };
     let form = form(asked)?;
-    let in_headers = || sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))));
+    let in_headers = || {
+        sorted::map(HTTP_METADATA.iter().filter_map(|name| asked.header(name).map(|value| ((*name).to_owned(), value))))
+    };
     let in_own_headers = asked.headers_under("x-amz-meta-");
     if form.is_some() && !in_own_headers.is_empty() {
-        return Err(Problem::new(Code::InvalidRequest, "Metadata came both in Object-Form and in x-amz-meta-* headers; nothing was written.", "Send it in one of the two ways."));
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "Metadata came both in Object-Form and in x-amz-meta-* headers; nothing was written.",
+            "Send it in one of the two ways.",
+        ));
     }
     let (http_metadata, custom_metadata) = match form {
         Some(form) => (form.http_metadata, form.custom_metadata),
         None => (in_headers(), sorted::map(in_own_headers)),
     };
-    let call = ObjectCall::Put { key, length, condition: condition(asked)?, digest, http_metadata, custom_metadata, storage_class: asked.header("cf-r2-storage-class") };
+    let call = ObjectCall::Put {
+        key,
+        length,
+        condition: condition(asked)?,
+        digest,
+        http_metadata,
+        custom_metadata,
+        storage_class: asked.header("cf-r2-storage-class"),
+    };
     check(&call)?;
     let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
@@ -79,7 +108,11 @@ fn described(asked: &Asked) -> Result<bool, Problem> {
     match asked.header(FORM).as_deref() {
         None => Ok(false),
         Some("json") => Ok(true),
-        Some(_) => Err(Problem::new(Code::InvalidRequest, "The header Object-Form of a read is not json; nothing was read.", "Send Object-Form: json, or leave it out.")),
+        Some(_) => Err(Problem::new(
+            Code::InvalidRequest,
+            "The header Object-Form of a read is not json; nothing was read.",
+            "Send Object-Form: json, or leave it out.",
+        )),
     }
 }
 
@@ -106,7 +139,8 @@ fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
     };
     let text = decode(&header).map_err(|_| unread())?;
     json::check(text.as_bytes(), &FORM_SHAPE)?;
-    let Object(form): Object<Form> = parse_json(text.as_bytes()).map_err(|problem| Problem { code: problem.code, ..unread() })?;
+    let Object(form): Object<Form> =
+        parse_json(text.as_bytes()).map_err(|problem| Problem { code: problem.code, ..unread() })?;
     Ok(Some(form))
 }
 
@@ -128,11 +162,19 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
         ));
     }
     if http_metadata.get("expires").is_some_and(|expires| !is_spelled_out(expires)) {
-        return Err(Problem::new(Code::InvalidRequest, "The header Expires is not an HTTP date; nothing was written.", "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT."));
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "The header Expires is not an HTTP date; nothing was written.",
+            "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT.",
+        ));
     }
     r2_metadata(custom_metadata, R2_METADATA_BYTES)?;
     if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
-        return Err(Problem::new(Code::InvalidRequest, "R2 has no storage class of that name; nothing was written.", "Use Standard or InfrequentAccess."));
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "R2 has no storage class of that name; nothing was written.",
+            "Use Standard or InfrequentAccess.",
+        ));
     }
     Ok(())
 }

@@ -62,13 +62,22 @@ fn stopped(problem: Problem) -> Stopped {
 }
 
 /// The tools about stores.
-async fn operate(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, wanted: &Wanted<'_>, kind: StoreKind) -> Result<Called, Stopped> {
+async fn operate(
+    gateway: &Gateway,
+    caller: &Caller,
+    asked: &Asked,
+    asked_dry: bool,
+    wanted: &Wanted<'_>,
+    kind: StoreKind,
+) -> Result<Called, Stopped> {
     let Wanted { tool, arguments, .. } = *wanted;
     let settings = &gateway.settings;
     let (run, actor) = client_v4::acting(caller, asked).map_err(stopped)?;
     let about = |problem| (Some(Teller::about(settings.environment, &run, None)), problem);
     let named = Named::read(arguments);
-    let found = without_stray(wanted).map_err(Refusal::from).and_then(|()| store(gateway, kind, named.store.as_deref()).map_err(Refusal::from));
+    let found = without_stray(wanted)
+        .map_err(Refusal::from)
+        .and_then(|()| store(gateway, kind, named.store.as_deref()).map_err(Refusal::from));
     let understood = found.and_then(|store| Ok((store, understand(tool, arguments)?)));
     // Whatever is refused is in the run's report, a store that does not exist as well.
     let (store, (call, payload)) = understood.unwrap_or_else(|refusal| {
@@ -101,7 +110,9 @@ async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, wanted: &Wanted
     let environment = gateway.settings.environment;
     let run = match caller {
         // Operators work in no run, but may look at any.
-        Caller::Key { role: Role::Operator, .. } => v1::named_run(caller, asked, None).ok_or_else(client_v4::run_required),
+        Caller::Key { role: Role::Operator, .. } => {
+            v1::named_run(caller, asked, None).ok_or_else(client_v4::run_required)
+        }
         _ => client_v4::acting(caller, asked).map(|(run, _)| run),
     }
     .map_err(stopped)?;
@@ -118,9 +129,11 @@ async fn tell(gateway: &Gateway, caller: &Caller, asked: &Asked, wanted: &Wanted
         let status = v1::described(&found).map_err(about)?;
         return Ok((teller.clone(), teller.done(false, Members::default().with("status", &status), None)));
     }
-    let moved = arguments_of(arguments, &["moved"]).and_then(|fields| fields.truth("moved").map_err(invalid)).map_err(about)?;
+    let moved =
+        arguments_of(arguments, &["moved"]).and_then(|fields| fields.truth("moved").map_err(invalid)).map_err(about)?;
     let report = |markdown| {
-        let command = Command::Report { run: run.clone(), actor: actor.clone(), markdown, moved: moved.unwrap_or_default() };
+        let command =
+            Command::Report { run: run.clone(), actor: actor.clone(), markdown, moved: moved.unwrap_or_default() };
         let run: RunId = run.clone();
         async move { v1::command::<String>(gateway, &run, &command).await }
     };
@@ -166,7 +179,11 @@ impl Named {
 
 /// The problem of arguments that are not what the tool takes.
 fn invalid(why: impl std::fmt::Display) -> Problem {
-    Problem::new(Code::InvalidRequest, format!("The arguments do not have the expected form ({why}); nothing was read or written."), "Compare them with the tool's inputSchema.")
+    Problem::new(
+        Code::InvalidRequest,
+        format!("The arguments do not have the expected form ({why}); nothing was read or written."),
+        "Compare them with the tool's inputSchema.",
+    )
 }
 
 /// Refuses what reads like a switch and stands where none is read.
@@ -204,9 +221,13 @@ fn value_of(fields: &Fields<'_>) -> Result<Vec<u8>, Problem> {
     let value = fields.text("value").map_err(invalid)?.ok_or_else(|| invalid("value is missing"))?;
     match fields.text("encoding").map_err(invalid)?.as_deref() {
         None | Some("text") => Ok(value.into_owned().into_bytes()),
-        Some("base64") => STANDARD
-            .decode(value.as_bytes())
-            .map_err(|_| Problem::new(Code::InvalidRequest, "The value is not valid base64; nothing was written.", "Encode it with padding, or send it as text.")),
+        Some("base64") => STANDARD.decode(value.as_bytes()).map_err(|_| {
+            Problem::new(
+                Code::InvalidRequest,
+                "The value is not valid base64; nothing was written.",
+                "Encode it with padding, or send it as text.",
+            )
+        }),
         Some(_) => Err(invalid("encoding is neither text nor base64")),
     }
 }
@@ -226,10 +247,14 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
             bare(Call::Key(if tool == Tool::KvGet { KeyCall::Get { key } } else { KeyCall::Delete { key } }))
         }
         Tool::KvPut => {
-            let fields = arguments_of(arguments, &["store", "key", "value", "encoding", "expiration", "expiration_ttl", "metadata"])?;
+            let fields = arguments_of(
+                arguments,
+                &["store", "key", "value", "encoding", "expiration", "expiration_ttl", "metadata"],
+            )?;
             let key = key_of(&fields)?;
             kv_key(&key)?;
-            let (expiration, expiration_ttl) = (fields.whole("expiration").map_err(invalid)?, fields.whole("expiration_ttl").map_err(invalid)?);
+            let (expiration, expiration_ttl) =
+                (fields.whole("expiration").map_err(invalid)?, fields.whole("expiration_ttl").map_err(invalid)?);
             let metadata: Option<Value> = fields.other("metadata", "JSON").map_err(invalid)?;
             let bytes = value_of(&fields)?;
             kv::check(bytes.len(), metadata.as_ref(), expiration, expiration_ttl)?;
@@ -238,7 +263,11 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
         Tool::KvList => {
             let fields = arguments_of(arguments, &["store", "prefix", "limit", "cursor"])?;
             let prefix = name_of(&fields, "prefix")?.unwrap_or_default();
-            bare(Call::Key(KeyCall::List { prefix, limit: limit_of(&fields, 10, limits::MAX_PAGE)?, cursor: name_of(&fields, "cursor")? }))
+            bare(Call::Key(KeyCall::List {
+                prefix,
+                limit: limit_of(&fields, 10, limits::MAX_PAGE)?,
+                cursor: name_of(&fields, "cursor")?,
+            }))
         }
         Tool::R2Get => {
             let fields = arguments_of(arguments, &["store", "key", "offset", "length"])?;
@@ -248,18 +277,28 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
             if length == Some(0) {
                 return Err(invalid("length is 0").into());
             }
-            let range = (offset.is_some() || length.is_some()).then(|| Range::From { offset: offset.unwrap_or_default(), length });
+            let range = (offset.is_some() || length.is_some())
+                .then(|| Range::From { offset: offset.unwrap_or_default(), length });
             bare(Call::Object(ObjectCall::Get { key, range, condition: Condition::default(), described: true }))
         }
         Tool::R2Put => {
-            let fields = arguments_of(arguments, &["store", "key", "value", "encoding", "http_metadata", "custom_metadata"])?;
+            let fields =
+                arguments_of(arguments, &["store", "key", "value", "encoding", "http_metadata", "custom_metadata"])?;
             let key = key_of(&fields)?;
             r2_key(&key)?;
             let texts = |name| fields.other(name, "object of texts").map(Option::unwrap_or_default).map_err(invalid);
             let (http_metadata, custom_metadata) = (texts("http_metadata")?, texts("custom_metadata")?);
             let bytes = value_of(&fields)?;
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            let put = ObjectCall::Put { key, length, condition: Condition::default(), digest: None, http_metadata, custom_metadata, storage_class: None };
+            let put = ObjectCall::Put {
+                key,
+                length,
+                condition: Condition::default(),
+                digest: None,
+                http_metadata,
+                custom_metadata,
+                storage_class: None,
+            };
             r2::check(&put)?;
             Ok((Call::Object(put), Payload::Bytes(bytes)))
         }
@@ -293,7 +332,9 @@ fn query(arguments: &str) -> Result<Call, Refusal> {
     let batch = batch.filter(|batch| !batch.is_empty() || sql.is_none());
     let sql = sql.filter(|sql| !sql.trim().is_empty() || batch.is_none());
     let params = params_of(&fields)?.filter(|params| !params.is_empty() || batch.is_none());
-    let batch = batch.map(|batch| batch.iter().map(|entry| statement(entry.get())).collect::<Result<Vec<_>, Problem>>()).transpose()?;
+    let batch = batch
+        .map(|batch| batch.iter().map(|entry| statement(entry.get())).collect::<Result<Vec<_>, Problem>>())
+        .transpose()?;
     let body = d1::Body { sql, params, batch };
     let sql = body.text();
     let statements = d1::read(body).map_err(|problem| Refusal { problem, sql })?;
@@ -313,11 +354,17 @@ fn params_of(fields: &Fields<'_>) -> Result<Option<Vec<Value>>, Problem> {
 /// The members of what a tool answers.
 async fn read(tool: Tool, key: &str, answer: Answer<Content>) -> Result<Members, Problem> {
     match (tool, answer) {
-        (Tool::KvGet | Tool::R2Get, Answer::Content { headers, content, .. }) => contents::read(tool, key, &headers, content).await,
+        (Tool::KvGet | Tool::R2Get, Answer::Content { headers, content, .. }) => {
+            contents::read(tool, key, &headers, content).await
+        }
         (Tool::D1Query, Answer::Result { result, .. }) => Ok(Members::default().with_json("statements", &result)),
         (Tool::D1Schema, Answer::Result { result, .. }) => schema::describe(&result),
-        (Tool::KvPut | Tool::KvDelete | Tool::R2Delete, Answer::Result { .. }) => Ok(Members::default().with("key", &key)),
-        (Tool::KvList, Answer::Result { result, info }) => Ok(Members::default().with_json("keys", &result).with("cursor", &contents::cursor(info.as_deref()))),
+        (Tool::KvPut | Tool::KvDelete | Tool::R2Delete, Answer::Result { .. }) => {
+            Ok(Members::default().with("key", &key))
+        }
+        (Tool::KvList, Answer::Result { result, info }) => {
+            Ok(Members::default().with_json("keys", &result).with("cursor", &contents::cursor(info.as_deref())))
+        }
         (Tool::R2List, Answer::Result { result, info }) => contents::objects(&result, info.as_deref()),
         (Tool::R2Put, Answer::Result { result, .. }) => contents::put(&result),
         _ => Err(Problem::internal()),

@@ -11,7 +11,12 @@ use crate::domain::refusal::{Code, Problem};
 use crate::http::request::decode;
 
 /// The members that describe a value or object, with the value itself: text where it is UTF-8, otherwise base64.
-pub async fn read(tool: Tool, key: &str, headers: &[(String, String)], content: Option<Content>) -> Result<Members, Problem> {
+pub async fn read(
+    tool: Tool,
+    key: &str,
+    headers: &[(String, String)],
+    content: Option<Content>,
+) -> Result<Members, Problem> {
     let header = |name: &str| headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str());
     let length: Option<usize> = header("content-length").and_then(|text| text.parse().ok());
     if let Some(length) = length.filter(|length| *length > MAX_ANSWER_BYTES) {
@@ -39,8 +44,9 @@ pub async fn read(tool: Tool, key: &str, headers: &[(String, String)], content: 
     }
     let offset = header("content-range").and_then(offset_of).unwrap_or_default();
     let form: Map<String, Value> = serde_json::from_str(&described("object-form")?).map_err(|_| Problem::internal())?;
-    let members =
-        ["size", "etag", "uploaded", "http_metadata", "custom_metadata"].into_iter().fold(members, |members, name| members.with(name, form.get(name).unwrap_or(&Value::Null)));
+    let members = ["size", "etag", "uploaded", "http_metadata", "custom_metadata"]
+        .into_iter()
+        .fold(members, |members, name| members.with(name, form.get(name).unwrap_or(&Value::Null)));
     Ok(members.with("offset", &offset).with("length", &size))
 }
 
@@ -50,8 +56,16 @@ fn offset_of(range: &str) -> Option<usize> {
 }
 
 fn too_long(tool: Tool, bytes: usize) -> Problem {
-    let remedy = if tool == Tool::R2Get { "Read a part with offset and length, or the whole by the REST API." } else { "Read it by the REST API." };
-    Problem::new(Code::BodyTooLarge, format!("The value has {bytes} bytes, and a tool answers at most {MAX_ANSWER_BYTES}."), remedy)
+    let remedy = if tool == Tool::R2Get {
+        "Read a part with offset and length, or the whole by the REST API."
+    } else {
+        "Read it by the REST API."
+    };
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("The value has {bytes} bytes, and a tool answers at most {MAX_ANSWER_BYTES}."),
+        remedy,
+    )
 }
 
 /// Where the next page begins, out of the `result_info` of a list.
@@ -62,7 +76,8 @@ pub fn cursor(info: Option<&str>) -> Option<String> {
 
 /// The members of a list of objects.
 pub fn objects(result: &str, info: Option<&str>) -> Result<Members, Problem> {
-    let described: Map<String, Value> = info.map_or(Ok(Map::new()), serde_json::from_str).map_err(|_| Problem::internal())?;
+    let described: Map<String, Value> =
+        info.map_or(Ok(Map::new()), serde_json::from_str).map_err(|_| Problem::internal())?;
     let prefixes = described.get("delimited").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
     Ok(Members::default().with_json("objects", result).with("prefixes", &prefixes).with("cursor", &cursor(info)))
 }
@@ -74,7 +89,8 @@ pub fn put(result: &str) -> Result<Members, Problem> {
     for name in ["key", "etag", "version", "uploaded", "storage_class"] {
         members = members.with(name, object.get(name).unwrap_or(&Value::Null));
     }
-    let size: u64 = object.get("size").and_then(Value::as_str).and_then(|size| size.parse().ok()).ok_or_else(Problem::internal)?;
+    let size: u64 =
+        object.get("size").and_then(Value::as_str).and_then(|size| size.parse().ok()).ok_or_else(Problem::internal)?;
     Ok(members.with("size", &size))
 }
 

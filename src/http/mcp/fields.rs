@@ -89,14 +89,16 @@ impl<'a> Fields<'a> {
 
     /// A member that is true or false, also as a text.
     pub fn truth(&self, name: &str) -> Result<Option<bool>, String> {
-        let truth = |value: &RawValue| value.get().trim_matches('"').parse().map_err(|_| format!("{name} is no truth value"));
+        let truth =
+            |value: &RawValue| value.get().trim_matches('"').parse().map_err(|_| format!("{name} is no truth value"));
         self.given(name).map(truth).transpose()
     }
 
     /// A member of another form, which `what` describes.
     pub fn other<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
         let Some(value) = self.given(name) else { return Ok(None) };
-        json::check(value.get().as_bytes(), &Shape::Data).map_err(|problem| format!("in {name}: {}", problem.message))?;
+        json::check(value.get().as_bytes(), &Shape::Data)
+            .map_err(|problem| format!("in {name}: {}", problem.message))?;
         serde_json::from_str(value.get()).map(Some).map_err(|_| format!("{name} is no {what}"))
     }
 
@@ -109,7 +111,11 @@ impl<'a> Fields<'a> {
 /// The text that a value is. Only text with escapes is copied: values can be long.
 pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
-    if inside.contains('\\') { serde_json::from_str(value.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inside)) }
+    if inside.contains('\\') {
+        serde_json::from_str(value.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inside))
+    }
 }
 
 /// Beyond it a number of JSON may not be the one that was meant.
@@ -170,9 +176,18 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_taken_as_models_write_them() {
-        for (json, number) in
-            [("10", 10), ("10.0", 10), ("1e1", 10), ("1.5e1", 15), ("1E+2", 100), ("\"10\"", 10), ("0", 0), ("0.0", 0), ("-0.0", 0), ("18446744073709551615", u64::MAX)]
-        {
+        for (json, number) in [
+            ("10", 10),
+            ("10.0", 10),
+            ("1e1", 10),
+            ("1.5e1", 15),
+            ("1E+2", 100),
+            ("\"10\"", 10),
+            ("0", 0),
+            ("0.0", 0),
+            ("-0.0", 0),
+            ("18446744073709551615", u64::MAX),
+        ] {
             assert_eq!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().whole("a"), Ok(Some(number)), "{json}");
         }
         for json in [
@@ -200,8 +215,19 @@ mod tests {
 
     #[test]
     fn truth_values_are_taken_as_text_as_well() {
-        for (json, truth) in [("true", Ok(Some(true))), ("\"false\"", Ok(Some(false))), ("null", Ok(None)), ("\"yes\"", Err(())), ("1", Err(())), ("\"\"", Err(()))] {
-            assert_eq!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().truth("a").map_err(|_| ()), truth, "{json}");
+        for (json, truth) in [
+            ("true", Ok(Some(true))),
+            ("\"false\"", Ok(Some(false))),
+            ("null", Ok(None)),
+            ("\"yes\"", Err(())),
+            ("1", Err(())),
+            ("\"\"", Err(())),
+        ] {
+            assert_eq!(
+                Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().truth("a").map_err(|_| ()),
+                truth,
+                "{json}"
+            );
         }
     }
 
@@ -214,6 +240,12 @@ mod tests {
         }
         assert_eq!(Fields::read(r#"{"random_string":"","_":null,"dummy":1}"#).unwrap().without_switches(), Ok(()));
         assert_eq!(fields.other::<bool>("dry_run", "truth").unwrap(), Some(true));
-        assert!(Fields::read(r#"{"m":{"a":1,"a":2}}"#).unwrap().other::<serde_json::Value>("m", "JSON").unwrap_err().contains("comes twice"));
+        assert!(
+            Fields::read(r#"{"m":{"a":1,"a":2}}"#)
+                .unwrap()
+                .other::<serde_json::Value>("m", "JSON")
+                .unwrap_err()
+                .contains("comes twice")
+        );
     }
 }

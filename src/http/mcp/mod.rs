@@ -39,7 +39,11 @@ pub fn refuse_foreign(asked: &Asked) -> Result<Option<Response>, Problem> {
     if is_own(&origin, &asked.origin(), &asked.hostname()) {
         return Ok(None);
     }
-    let failure = Failure::new(RpcCode::InvalidRequest, "The request comes from the web page of another origin; nothing was done. Send it without a browser.").with_status(403);
+    let failure = Failure::new(
+        RpcCode::InvalidRequest,
+        "The request comes from the web page of another origin; nothing was done. Send it without a browser.",
+    )
+    .with_status(403);
     refuse(&failure, &headers(asked)).map(Some)
 }
 
@@ -50,7 +54,11 @@ fn is_own(origin: &str, own: &str, hostname: &str) -> bool {
 
 fn headers(asked: &Asked) -> protocol::Headers {
     let header = |name| asked.header(name);
-    protocol::Headers { version: header("MCP-Protocol-Version"), method: header("Mcp-Method"), name: header("Mcp-Name") }
+    protocol::Headers {
+        version: header("MCP-Protocol-Version"),
+        method: header("Mcp-Method"),
+        name: header("Mcp-Name"),
+    }
 }
 
 /// Serves a message, or several.
@@ -96,7 +104,11 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_d
 
 async fn read(gateway: &Gateway, asked: &mut Asked) -> Result<String, Failure> {
     if asked.media_type() != "application/json" {
-        return Err(Failure::new(RpcCode::InvalidRequest, "The body is not declared as application/json; nothing was done.").with_status(415));
+        return Err(Failure::new(
+            RpcCode::InvalidRequest,
+            "The body is not declared as application/json; nothing was done.",
+        )
+        .with_status(415));
     }
     let most = gateway.settings.max_body_bytes;
     let cap = most.saturating_add(most / 3).saturating_add(MESSAGE_BYTES);
@@ -122,22 +134,37 @@ impl Asker<'_> {
         let (teller, result) = match &request.method {
             Method::Ping => (None, String::new()),
             Method::Initialize(version) => {
-                let told = Members::default().with("protocolVersion", version).with("capabilities", &capabilities()).with("serverInfo", &server());
+                let told = Members::default()
+                    .with("protocolVersion", version)
+                    .with("capabilities", &capabilities())
+                    .with("serverInfo", &server());
                 (None, told.with("instructions", &tools::instructions(settings)).into_members())
             }
             Method::Discover => {
-                let told = Members::default().with("supportedVersions", &protocol::MODERN).with("capabilities", &capabilities());
+                let told = Members::default()
+                    .with("supportedVersions", &protocol::MODERN)
+                    .with("capabilities", &capabilities());
                 (None, cacheable(told.with("instructions", &tools::instructions(settings))))
             }
             Method::ListTools => (None, cacheable(Members::default().with_json("tools", &tools::list(settings)?))),
             Method::CallTool { name, arguments } => match Tool::find(name) {
                 Some(tool) => {
-                    let (teller, result) = calls::call(self.gateway, self.caller, self.asked, self.asked_dry, &Wanted { tool, arguments, stray: request.stray.as_deref() }).await;
+                    let (teller, result) = calls::call(
+                        self.gateway,
+                        self.caller,
+                        self.asked,
+                        self.asked_dry,
+                        &Wanted { tool, arguments, stray: request.stray.as_deref() },
+                    )
+                    .await;
                     (Some(teller), result)
                 }
                 None => {
                     let name: String = name.chars().take(100).collect();
-                    let unknown = Failure::new(RpcCode::InvalidParams, format!("Unknown tool: {name}. Ask tools/list which ones there are."));
+                    let unknown = Failure::new(
+                        RpcCode::InvalidParams,
+                        format!("Unknown tool: {name}. Ask tools/list which ones there are."),
+                    );
                     return Ok((None, Failure { id: Some(request.id.clone()), ..unknown }.text(request.modern)));
                 }
             },
@@ -203,9 +230,16 @@ mod tests {
     fn a_web_page_is_believed_only_under_the_gateways_own_name() {
         let local = |origin: &str| is_own(origin, "http://127.0.0.1:8787", "127.0.0.1");
         assert!(local("http://127.0.0.1:8787"));
-        for foreign in
-            ["http://127.0.0.1:8788", "http://localhost:8787", "https://127.0.0.1:8787", "http://127.0.0.1", "null", "", "http://evil.example", "http://127.0.0.1:8787, http://a"]
-        {
+        for foreign in [
+            "http://127.0.0.1:8788",
+            "http://localhost:8787",
+            "https://127.0.0.1:8787",
+            "http://127.0.0.1",
+            "null",
+            "",
+            "http://evil.example",
+            "http://127.0.0.1:8787, http://a",
+        ] {
             assert!(!local(foreign), "{foreign}");
         }
         assert!(is_own("https://gateway.example", "https://gateway.example", "gateway.example"));

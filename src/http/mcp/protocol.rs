@@ -47,7 +47,11 @@ impl Headers {
 }
 
 fn is_modern(version: &str) -> bool {
-    let dated = version.len() == 10 && version.bytes().enumerate().all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    let dated = version.len() == 10
+        && version
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
     dated && MODERN.iter().any(|first| version >= *first)
 }
 
@@ -109,24 +113,35 @@ fn text_of(value: Option<&RawValue>) -> Option<String> {
 /// Reads a body.
 pub fn understand<'a>(body: &'a str, headers: &Headers) -> Result<Posted<'a>, Failure> {
     if is_too_deep(body) {
-        return Err(Failure::new(RpcCode::InvalidRequest, "The message nests too deeply; nothing was done. Send a flat one."));
+        return Err(Failure::new(
+            RpcCode::InvalidRequest,
+            "The message nests too deeply; nothing was done. Send a flat one.",
+        ));
     }
-    let whole: &'a RawValue = serde_json::from_str(body).map_err(|error| Failure::new(RpcCode::Parse, format!("The body is not valid JSON ({error}); nothing was done.")))?;
-    if whole.get().starts_with('[') { several(whole.get(), headers).map(Posted::Several) } else { one(whole.get(), headers).map(Posted::One) }
+    let whole: &'a RawValue = serde_json::from_str(body).map_err(|error| {
+        Failure::new(RpcCode::Parse, format!("The body is not valid JSON ({error}); nothing was done."))
+    })?;
+    if whole.get().starts_with('[') {
+        several(whole.get(), headers).map(Posted::Several)
+    } else {
+        one(whole.get(), headers).map(Posted::One)
+    }
 }
 
 fn several<'a>(body: &'a str, headers: &Headers) -> Result<Vec<Result<Message<'a>, Failure>>, Failure> {
-    let refused = |why: &str| Failure::new(RpcCode::InvalidRequest, format!("{why}; nothing was done. Send each message by itself."));
+    let refused = |why: &str| {
+        Failure::new(RpcCode::InvalidRequest, format!("{why}; nothing was done. Send each message by itself."))
+    };
     if headers.version.as_deref().unwrap_or(UNNAMED) != BATCHING {
         return Err(refused("A body holds one message in this version"));
     }
-    let parts: Vec<&'a RawValue> = serde_json::from_str(body).map_err(|_| refused("The messages cannot be told apart"))?;
+    let parts: Vec<&'a RawValue> =
+        serde_json::from_str(body).map_err(|_| refused("The messages cannot be told apart"))?;
     if parts.is_empty() || parts.len() > MAX_BATCH {
         return Err(refused(&format!("A body holds 1 to {MAX_BATCH} messages, not {}", parts.len())));
     }
     let messages: Vec<Result<Message<'a>, Failure>> = parts.iter().map(|part| one(part.get(), headers)).collect();
-    let alone =
-        |message: &Result<Message<'_>, Failure>| matches!(message, Ok(Message::Request(Request { modern, method, .. })) if *modern || matches!(method, Method::Initialize(_)));
+    let alone = |message: &Result<Message<'_>, Failure>| matches!(message, Ok(Message::Request(Request { modern, method, .. })) if *modern || matches!(method, Method::Initialize(_)));
     if messages.iter().any(alone) {
         return Err(refused("A request to initialize, or of a version since 2026-07-28, comes alone"));
     }
@@ -135,18 +150,26 @@ fn several<'a>(body: &'a str, headers: &Headers) -> Result<Vec<Result<Message<'a
 
 fn one<'a>(json: &'a str, headers: &Headers) -> Result<Message<'a>, Failure> {
     let invalid = |why: String| Failure::new(RpcCode::InvalidRequest, format!("{why}; nothing was done."));
-    let envelope = Fields::read(json).and_then(|envelope| envelope.only(&["jsonrpc", "id", "method", "params"]).map(|()| envelope));
-    let envelope = envelope.map_err(|why| invalid(format!("The message is no JSON-RPC request or notification ({why})")))?;
+    let envelope = Fields::read(json)
+        .and_then(|envelope| envelope.only(&["jsonrpc", "id", "method", "params"]).map(|()| envelope));
+    let envelope =
+        envelope.map_err(|why| invalid(format!("The message is no JSON-RPC request or notification ({why})")))?;
     let id = match envelope.get("id") {
         None => None,
-        Some(id) => Some(Id::parse(id.get()).ok_or_else(|| invalid("The id is neither a string nor a whole number, or too long".into()))?),
+        Some(id) => Some(
+            Id::parse(id.get())
+                .ok_or_else(|| invalid("The id is neither a string nor a whole number, or too long".into()))?,
+        ),
     };
     let named = |failure: Failure| Failure { id: id.clone(), ..failure };
     if text_of(envelope.get("jsonrpc")).as_deref() != Some("2.0") {
         return Err(named(invalid("The member jsonrpc is not \"2.0\"".into())));
     }
-    let method = text_of(envelope.get("method")).ok_or_else(|| named(invalid("The member method is missing or no text".into())))?;
-    let wrong = |what: &str, why: String| named(Failure::new(RpcCode::InvalidParams, format!("{what} cannot be read ({why}); nothing was done.")));
+    let method = text_of(envelope.get("method"))
+        .ok_or_else(|| named(invalid("The member method is missing or no text".into())))?;
+    let wrong = |what: &str, why: String| {
+        named(Failure::new(RpcCode::InvalidParams, format!("{what} cannot be read ({why}); nothing was done.")))
+    };
     let params = Fields::within(envelope.get("params")).map_err(|why| wrong("The parameters", why))?;
     let meta = Fields::within(params.get("_meta")).map_err(|why| wrong("The member _meta", why))?;
     let known = Known { method: &method, params: &params, meta: &meta, headers };
@@ -188,7 +211,9 @@ impl<'a> Known<'a, '_> {
 
     /// The rules since 2026-07-28, in the order in which the protocol's own SDK asks them.
     fn modern(&self) -> Result<Method<'a>, Failure> {
-        let malformed = |key: &str, what: &str| Failure::new(RpcCode::InvalidParams, format!("The member {key} of _meta {what}; nothing was done."));
+        let malformed = |key: &str, what: &str| {
+            Failure::new(RpcCode::InvalidParams, format!("The member {key} of _meta {what}; nothing was done."))
+        };
         let version = match self.meta.get(VERSION_KEY) {
             None => return Err(malformed(VERSION_KEY, "is missing")),
             Some(version) => text_of(Some(version)).ok_or_else(|| malformed(VERSION_KEY, "is no text"))?,
@@ -238,9 +263,12 @@ impl<'a> Known<'a, '_> {
         }
         let method = match self.method {
             "initialize" => {
-                let asked =
-                    text_of(self.params.get("protocolVersion")).ok_or_else(|| Failure::new(RpcCode::InvalidParams, "initialize names no protocolVersion; nothing was done."));
-                asked.map(|asked| Method::Initialize(LEGACY.into_iter().find(|known| *known == asked).unwrap_or(LEGACY[0])))
+                let asked = text_of(self.params.get("protocolVersion")).ok_or_else(|| {
+                    Failure::new(RpcCode::InvalidParams, "initialize names no protocolVersion; nothing was done.")
+                });
+                asked.map(|asked| {
+                    Method::Initialize(LEGACY.into_iter().find(|known| *known == asked).unwrap_or(LEGACY[0]))
+                })
             }
             "ping" => Ok(Method::Ping),
             "tools/list" => self.list(),
@@ -254,12 +282,16 @@ impl<'a> Known<'a, '_> {
     fn list(&self) -> Result<Method<'a>, Failure> {
         match self.params.get("cursor") {
             None => Ok(Method::ListTools),
-            Some(_) => Err(Failure::new(RpcCode::InvalidParams, "There is one page of tools, and no cursor leads to another.").with_status(200)),
+            Some(_) => {
+                Err(Failure::new(RpcCode::InvalidParams, "There is one page of tools, and no cursor leads to another.")
+                    .with_status(200))
+            }
         }
     }
 
     fn call(&self) -> Result<Method<'a>, Failure> {
-        let invalid = |what: &str| Failure::new(RpcCode::InvalidParams, format!("{what}; nothing was done.")).with_status(200);
+        let invalid =
+            |what: &str| Failure::new(RpcCode::InvalidParams, format!("{what}; nothing was done.")).with_status(200);
         let name = text_of(self.params.get("name")).ok_or_else(|| invalid("tools/call names no tool"))?;
         match self.params.get("arguments") {
             None => Ok(Method::CallTool { name, arguments: "{}" }),
@@ -270,7 +302,10 @@ impl<'a> Known<'a, '_> {
 
     fn notification(&self) -> Result<(), Failure> {
         if !self.method.starts_with("notifications/") {
-            return Err(Failure::new(RpcCode::InvalidRequest, format!("{} wants an answer, so it needs an id; nothing was done.", shown(self.method))));
+            return Err(Failure::new(
+                RpcCode::InvalidRequest,
+                format!("{} wants an answer, so it needs an id; nothing was done.", shown(self.method)),
+            ));
         }
         if let Some(version) = self.meta.get(VERSION_KEY) {
             let version = text_of(Some(version)).unwrap_or_default();
@@ -278,7 +313,9 @@ impl<'a> Known<'a, '_> {
         }
         match self.headers.version.as_deref() {
             Some(version) if is_modern(version) && !MODERN.contains(&version) => Err(unsupported(version, &MODERN)),
-            Some(version) if is_modern(version) => agree(METHOD_HEADER, self.headers.method.as_deref(), self.method, false),
+            Some(version) if is_modern(version) => {
+                agree(METHOD_HEADER, self.headers.method.as_deref(), self.method, false)
+            }
             Some(version) if !LEGACY.contains(&version) => Err(unsupported(version, &LEGACY)),
             _ => Ok(()),
         }
@@ -303,7 +340,11 @@ fn agree(name: &str, header: Option<&str>, body: &str, required: bool) -> Result
 fn decode_header(header: &str) -> Result<String, Failure> {
     let Some(encoded) = header.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?=")) else {
         let plain = |byte: u8| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic();
-        return if header.bytes().all(plain) { Ok(header.to_owned()) } else { Err(mismatch(format!("{NAME_HEADER} holds characters that a header may not hold"))) };
+        return if header.bytes().all(plain) {
+            Ok(header.to_owned())
+        } else {
+            Err(mismatch(format!("{NAME_HEADER} holds characters that a header may not hold")))
+        };
     };
     let decoded = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     decoded.ok_or_else(|| mismatch(format!("{NAME_HEADER} is no UTF-8 in base64")))
@@ -315,7 +356,10 @@ fn mismatch(why: String) -> Failure {
 
 fn unsupported(version: &str, supported: &[&str]) -> Failure {
     let data = json!({"supported": supported, "requested": shown(version)});
-    Failure { data: Some(Box::new(data)), ..Failure::new(RpcCode::UnsupportedVersion, "Unsupported protocol version; nothing was done.") }
+    Failure {
+        data: Some(Box::new(data)),
+        ..Failure::new(RpcCode::UnsupportedVersion, "Unsupported protocol version; nothing was done.")
+    }
 }
 
 fn not_found(method: &str, known: &str) -> Failure {
@@ -331,7 +375,8 @@ fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const CLIENT: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
+    const CLIENT: &str =
+        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#;
 
     fn headers(version: &str, method: &str, name: &str) -> Headers {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -345,7 +390,9 @@ mod tests {
     fn said(body: &str, headers: &Headers) -> String {
         let word = |message: &Result<Message<'_>, Failure>| match message {
             Ok(Message::Notification) => "notification".to_owned(),
-            Ok(Message::Request(Request { modern, method, .. })) => format!("{} {method:?}", if *modern { "modern" } else { "legacy" }),
+            Ok(Message::Request(Request { modern, method, .. })) => {
+                format!("{} {method:?}", if *modern { "modern" } else { "legacy" })
+            }
             Err(failure) => format!("{} {}", failure.status, failure.code.number()),
         };
         match understand(body, headers) {
@@ -359,7 +406,10 @@ mod tests {
     fn a_modern_request_is_one_whose_headers_and_body_agree() {
         let call = modern("tools/call", r#","name":"kv_get","arguments":{"key":"a"}"#);
         for name in ["kv_get", "=?base64?a3ZfZ2V0?="] {
-            assert_eq!(said(&call, &headers("2026-07-28", "tools/call", name)), r#"modern CallTool { name: "kv_get", arguments: "{\"key\":\"a\"}" }"#);
+            assert_eq!(
+                said(&call, &headers("2026-07-28", "tools/call", name)),
+                r#"modern CallTool { name: "kv_get", arguments: "{\"key\":\"a\"}" }"#
+            );
         }
         for (version, method, name) in [
             ("", "tools/call", "kv_get"),
@@ -382,7 +432,8 @@ mod tests {
     #[test]
     fn a_modern_request_without_what_it_must_carry_is_refused() {
         let list = headers("2026-07-28", "tools/list", "");
-        let with_meta = |meta: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{meta}}}}}"#);
+        let with_meta =
+            |meta: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{meta}}}}}"#);
         assert_eq!(said(&with_meta(&format!("{{{CLIENT},\"traceparent\":\"00-1-2-01\"}}")), &list), "modern ListTools");
         for meta in [
             "{}",
@@ -399,33 +450,70 @@ mod tests {
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, &list), "400 -32602");
         assert_eq!(said(&modern("ping", ""), &headers("2026-07-28", "ping", "")), "404 -32601");
         assert_eq!(said(&modern("tools/list", r#","dry_run":true"#), &list), "400 -32602");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"dryRun":true,"progressToken":1}}}"#, &Headers::default()), "200 -32602");
+        assert_eq!(
+            said(
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"dryRun":true,"progressToken":1}}}"#,
+                &Headers::default()
+            ),
+            "200 -32602"
+        );
         assert_eq!(said(&modern("initialize", ""), &headers("2026-07-28", "initialize", "")), "404 -32601");
         assert_eq!(said(&modern("tools/list", r#","cursor":"x""#), &list), "200 -32602");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#, &headers("2026-07-28", "initialize", "")), "400 -32020");
+        assert_eq!(
+            said(
+                r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#,
+                &headers("2026-07-28", "initialize", "")
+            ),
+            "400 -32020"
+        );
     }
 
     #[test]
     fn a_version_that_is_not_spoken_is_answered_with_those_that_are() {
         let body = modern("tools/list", "").replace("2026-07-28", "2027-01-01");
         let failure = understand(&body, &headers("2027-01-01", "tools/list", "")).unwrap_err();
-        assert_eq!((failure.status, failure.code.number(), failure.data), (400, -32_022, Some(Box::new(json!({"supported": ["2026-07-28"], "requested": "2027-01-01"})))));
+        assert_eq!(
+            (failure.status, failure.code.number(), failure.data),
+            (400, -32_022, Some(Box::new(json!({"supported": ["2026-07-28"], "requested": "2027-01-01"}))))
+        );
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &headers("1999-01-01", "", "")), "400 -32022");
         assert_eq!(said(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &headers("zzzz", "", "")), "400 -32022");
     }
 
     #[test]
     fn a_legacy_client_is_answered_in_its_own_version_or_in_the_newest() {
-        let initialize = |version: &str| format!(r#"{{"jsonrpc":"2.0","id":"a","method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}}}}}}"#);
-        for (asked, spoken) in
-            [("2025-11-25", "2025-11-25"), ("2025-06-18", "2025-06-18"), ("2025-03-26", "2025-03-26"), ("2024-11-05", "2025-11-25"), ("2026-07-28", "2025-11-25")]
-        {
+        let initialize = |version: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":"a","method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}}}}}}"#
+            )
+        };
+        for (asked, spoken) in [
+            ("2025-11-25", "2025-11-25"),
+            ("2025-06-18", "2025-06-18"),
+            ("2025-03-26", "2025-03-26"),
+            ("2024-11-05", "2025-11-25"),
+            ("2026-07-28", "2025-11-25"),
+        ] {
             assert_eq!(said(&initialize(asked), &Headers::default()), format!("legacy Initialize(\"{spoken}\")"));
         }
-        for (method, answer) in [("ping", "legacy Ping"), ("tools/list", "legacy ListTools"), ("server/discover", "200 -32601"), ("__proto__", "200 -32601")] {
-            assert_eq!(said(&format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}"}}"#), &headers("2025-11-25", "", "")), answer);
+        for (method, answer) in [
+            ("ping", "legacy Ping"),
+            ("tools/list", "legacy ListTools"),
+            ("server/discover", "200 -32601"),
+            ("__proto__", "200 -32601"),
+        ] {
+            assert_eq!(
+                said(&format!(r#"{{"jsonrpc":"2.0","id":0,"method":"{method}"}}"#), &headers("2025-11-25", "", "")),
+                answer
+            );
         }
-        assert_eq!(said(r#"{"jsonrpc":"2.0","id":0,"method":"tools/call","params":{"name":"a","arguments":[]}}"#, &Headers::default()), "200 -32602");
+        assert_eq!(
+            said(
+                r#"{"jsonrpc":"2.0","id":0,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,
+                &Headers::default()
+            ),
+            "200 -32602"
+        );
     }
 
     #[test]
@@ -438,7 +526,11 @@ mod tests {
             assert_eq!(said(batch, &headers(version, "", "")), "400 -32600");
         }
         let alone = format!("[{}]", modern("tools/list", ""));
-        for body in ["[]", &format!("[{}1]", "1,".repeat(MAX_BATCH)), r#"[{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"x"}}]"#] {
+        for body in [
+            "[]",
+            &format!("[{}1]", "1,".repeat(MAX_BATCH)),
+            r#"[{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"x"}}]"#,
+        ] {
             assert_eq!(said(body, &Headers::default()), "400 -32600");
         }
         assert_ne!(said(&alone, &Headers::default()), "modern ListTools");
@@ -446,12 +538,36 @@ mod tests {
 
     #[test]
     fn what_wants_no_answer_changes_nothing_and_what_does_needs_an_id() {
-        assert_eq!(said(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &headers("2025-11-25", "", "")), "notification");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","method":"notifications/junk","params":{"a":[1]}}"#, &Headers::default()), "notification");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#, &headers("2026-07-28", "notifications/cancelled", "")), "notification");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#, &headers("2026-07-28", "tools/call", "")), "400 -32020");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"kv_delete","arguments":{"key":"a"}}}"#, &Headers::default()), "400 -32600");
-        assert_eq!(said(r#"{"jsonrpc":"2.0","id":null,"method":"notifications/x"}"#, &Headers::default()), "400 -32600");
+        assert_eq!(
+            said(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &headers("2025-11-25", "", "")),
+            "notification"
+        );
+        assert_eq!(
+            said(r#"{"jsonrpc":"2.0","method":"notifications/junk","params":{"a":[1]}}"#, &Headers::default()),
+            "notification"
+        );
+        assert_eq!(
+            said(
+                r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#,
+                &headers("2026-07-28", "notifications/cancelled", "")
+            ),
+            "notification"
+        );
+        assert_eq!(
+            said(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#, &headers("2026-07-28", "tools/call", "")),
+            "400 -32020"
+        );
+        assert_eq!(
+            said(
+                r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"kv_delete","arguments":{"key":"a"}}}"#,
+                &Headers::default()
+            ),
+            "400 -32600"
+        );
+        assert_eq!(
+            said(r#"{"jsonrpc":"2.0","id":null,"method":"notifications/x"}"#, &Headers::default()),
+            "400 -32600"
+        );
     }
 
     #[test]

@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn an_id_is_echoed_as_it_was_sent() {
         for json in [r#""a""#, r#""\u0041""#, "0", "-7", "123456789012345678901234567890"] {
-            assert_eq!(answer(&Id::parse(json).unwrap(), "{}"), format!(r#"{{"jsonrpc":"2.0","id":{json},"result":{{}}}}"#));
+            assert_eq!(
+                answer(&Id::parse(json).unwrap(), "{}"),
+                format!(r#"{{"jsonrpc":"2.0","id":{json},"result":{{}}}}"#)
+            );
         }
         for json in ["null", "1.5", "1e3", "-", "true", "[1]", "{}", &format!("\"{}\"", "x".repeat(MAX_ID_BYTES))] {
             assert_eq!(Id::parse(json), None, "{json}");

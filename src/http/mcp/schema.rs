@@ -69,7 +69,10 @@ pub fn describe(answers: &str) -> Result<Members, Problem> {
     let of_kind = |kind: &'static str| definitions.iter().filter(move |one| text(one, "type") == kind);
     let named = |one: &Value| json!({"name": given(one, "name"), "sql": given(one, "sql")});
     let described = |one: &Value| {
-        let triggers: Value = of_kind("trigger").filter(|trigger| text(trigger, "tbl_name").eq_ignore_ascii_case(text(one, "name"))).map(named).collect();
+        let triggers: Value = of_kind("trigger")
+            .filter(|trigger| text(trigger, "tbl_name").eq_ignore_ascii_case(text(one, "name")))
+            .map(named)
+            .collect();
         let mut described = object(named(one));
         described.insert("triggers".into(), triggers);
         described
@@ -77,9 +80,14 @@ pub fn describe(answers: &str) -> Result<Members, Problem> {
     let mut tables = Vec::new();
     for table in of_kind("table") {
         let name = text(table, "name");
-        let sql_of = |index: &str| of_kind("index").find(|one| text(one, "name") == index).map(|one| given(one, "sql")).unwrap_or_default();
+        let sql_of = |index: &str| {
+            of_kind("index").find(|one| text(one, "name") == index).map(|one| given(one, "sql")).unwrap_or_default()
+        };
         let mut described = described(table);
-        described.insert("columns".into(), of(&columns, name).filter(|column| number(column, "hidden") != HIDDEN).map(column).collect());
+        described.insert(
+            "columns".into(),
+            of(&columns, name).filter(|column| number(column, "hidden") != HIDDEN).map(column).collect(),
+        );
         described.insert("indexes".into(), index_list(of(&indexes, name), &sql_of));
         described.insert("foreign_keys".into(), reference_list(of(&references, name)));
         tables.push(Value::Object(described));
@@ -149,7 +157,8 @@ mod tests {
     #[test]
     fn the_schema_is_read_by_single_selects() {
         let settings = StoreSettings { kind: StoreKind::D1, name: "desk".into(), id: None, policy: Policy::Live };
-        let operation = Operation { store: Store { binding: "DB".into(), settings }, call: call(Some("people")).unwrap() };
+        let operation =
+            Operation { store: Store { binding: "DB".into(), settings }, call: call(Some("people")).unwrap() };
         assert_eq!((operation.access(), operation.action().as_str()), (Access::Read, "BATCH of 4"));
     }
 
@@ -165,21 +174,35 @@ mod tests {
                 {"owner": "t", "name": "secret", "type": "", "not_null": 0, "value": null, "pk": 0, "hidden": 1},
                 {"owner": "t", "name": "b", "type": "TEXT", "not_null": 0, "value": null, "pk": 0, "hidden": 2},
             ])),
-            result(json!([{"owner": "t", "name": "i", "is_unique": 1, "partial": 0, "field": "a"}, {"owner": "t", "name": "i", "is_unique": 1, "partial": 0, "field": null}])),
+            result(
+                json!([{"owner": "t", "name": "i", "is_unique": 1, "partial": 0, "field": "a"}, {"owner": "t", "name": "i", "is_unique": 1, "partial": 0, "field": null}])
+            ),
             result(json!([
                 {"owner": "t", "id": 0, "other": "o", "field": "a", "target": "x", "on_update": "NO ACTION", "on_delete": "CASCADE"},
                 {"owner": "t", "id": 0, "other": "o", "field": "b", "target": "y", "on_update": "NO ACTION", "on_delete": "CASCADE"},
                 {"owner": "t", "id": 1, "other": "p", "field": "a", "target": null, "on_update": "NO ACTION", "on_delete": "NO ACTION"},
             ])),
         ]);
-        let described: Value = serde_json::from_str(&format!("{{{}}}", describe(&answers.to_string()).unwrap().into_members())).unwrap();
+        let described: Value =
+            serde_json::from_str(&format!("{{{}}}", describe(&answers.to_string()).unwrap().into_members())).unwrap();
         let table = &described["tables"][0];
         assert_eq!(
-            table["columns"].as_array().unwrap().iter().map(|column| (&column["name"], &column["generated"])).collect::<Vec<_>>(),
+            table["columns"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|column| (&column["name"], &column["generated"]))
+                .collect::<Vec<_>>(),
             [(&"a".into(), &false.into()), (&"b".into(), &true.into())]
         );
-        assert_eq!(table["indexes"], json!([{"name": "i", "unique": true, "partial": false, "columns": ["a", null], "sql": "CREATE INDEX i"}]));
-        assert_eq!(table["foreign_keys"][0], json!({"columns": ["a", "b"], "references": "o", "to": ["x", "y"], "on_update": "NO ACTION", "on_delete": "CASCADE"}));
+        assert_eq!(
+            table["indexes"],
+            json!([{"name": "i", "unique": true, "partial": false, "columns": ["a", null], "sql": "CREATE INDEX i"}])
+        );
+        assert_eq!(
+            table["foreign_keys"][0],
+            json!({"columns": ["a", "b"], "references": "o", "to": ["x", "y"], "on_update": "NO ACTION", "on_delete": "CASCADE"})
+        );
         assert_eq!(table["foreign_keys"].as_array().unwrap().len(), 2);
         assert_eq!((&table["triggers"][0]["name"], &described["views"][0]["name"]), (&"x".into(), &"v".into()));
     }

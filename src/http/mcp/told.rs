@@ -94,7 +94,8 @@ impl Teller {
     pub fn failed(&self, problem: &Problem) -> String {
         let Problem { code, message, remedy } = problem;
         let notice = self.notice(false);
-        let Members(json) = self.common(false, &notice).with("error", &json!({"code": code, "message": message, "remedy": remedy}));
+        let Members(json) =
+            self.common(false, &notice).with("error", &json!({"code": code, "message": message, "remedy": remedy}));
         let structured = format!("{{{json}}}");
         let said = format!("{}: {message} {remedy}", code.as_str());
         result(&structured, &[&structured, &dryrun_text::line(said.trim_end()), &notice], true)
@@ -117,11 +118,17 @@ impl Teller {
         match (run, mode) {
             (None, _) => "No run, so nothing was read or written.".into(),
             (Some(run), Some(Mode::DryRun)) => {
-                format!("Dry run {run}: nothing was written to {environment}. What this run writes is only planned, and its reads see it.")
+                format!(
+                    "Dry run {run}: nothing was written to {environment}. What this run writes is only planned, and its reads see it."
+                )
             }
-            (Some(run), Some(Mode::Live)) if wrote => format!("Live run {run}: this was written to {environment} and is real."),
+            (Some(run), Some(Mode::Live)) if wrote => {
+                format!("Live run {run}: this was written to {environment} and is real.")
+            }
             (Some(run), Some(Mode::Live)) => format!("Live run {run}: what it writes to {environment} is real."),
-            (Some(run), None) => format!("Run {run} ({environment}): the call failed before the run's mode was checked."),
+            (Some(run), None) => {
+                format!("Run {run} ({environment}): the call failed before the run's mode was checked.")
+            }
         }
     }
 }
@@ -130,7 +137,10 @@ fn result(structured: &str, texts: &[&str], is_error: bool) -> String {
     // A model would read what a person does not see: the text has the same JSON with such characters escaped.
     let seen = |text| if text == structured { dryrun_text::json(text) } else { dryrun_text::lines(text) };
     let content: Vec<_> = texts.iter().map(|text| json!({"type": "text", "text": seen(*text)})).collect();
-    let Members(json) = Members::default().with("content", &content).with_json("structuredContent", structured).with("isError", &is_error);
+    let Members(json) = Members::default()
+        .with("content", &content)
+        .with_json("structuredContent", structured)
+        .with("isError", &is_error);
     json
 }
 
@@ -158,9 +168,19 @@ mod tests {
         ] {
             let result = read(&teller(Some(mode)).done(wrote, Members::default().with("key", &"a\"b"), None));
             let structured = &result["structuredContent"];
-            assert_eq!((&structured["ok"], &structured["dry_run"], &structured["operation"], &structured["key"]), (&true.into(), &dry_run.into(), &3.into(), &"a\"b".into()));
-            assert_eq!(serde_json::from_str::<Value>(result["content"][0]["text"].as_str().unwrap()).unwrap(), *structured);
-            assert!(result["content"][1]["text"].as_str().unwrap().starts_with(notice) && structured["notice"].as_str().unwrap().starts_with(notice), "{result}");
+            assert_eq!(
+                (&structured["ok"], &structured["dry_run"], &structured["operation"], &structured["key"]),
+                (&true.into(), &dry_run.into(), &3.into(), &"a\"b".into())
+            );
+            assert_eq!(
+                serde_json::from_str::<Value>(result["content"][0]["text"].as_str().unwrap()).unwrap(),
+                *structured
+            );
+            assert!(
+                result["content"][1]["text"].as_str().unwrap().starts_with(notice)
+                    && structured["notice"].as_str().unwrap().starts_with(notice),
+                "{result}"
+            );
         }
     }
 
@@ -168,8 +188,14 @@ mod tests {
     fn a_refusal_has_code_message_and_remedy_in_both_forms() {
         let result = read(&teller(None).failed(&Problem::new(Code::StoreDenied, "No.", "Ask.")));
         assert_eq!(result["isError"], true);
-        assert_eq!(result["structuredContent"]["error"], json!({"code": "store_denied", "message": "No.", "remedy": "Ask."}));
-        assert_eq!((&result["structuredContent"]["dry_run"], &result["content"][1]["text"]), (&Value::Null, &"store_denied: No. Ask.".into()));
+        assert_eq!(
+            result["structuredContent"]["error"],
+            json!({"code": "store_denied", "message": "No.", "remedy": "Ask."})
+        );
+        assert_eq!(
+            (&result["structuredContent"]["dry_run"], &result["content"][1]["text"]),
+            (&Value::Null, &"store_denied: No. Ask.".into())
+        );
     }
 
     #[test]
@@ -189,7 +215,11 @@ mod tests {
         let members = || Members::default().with("value", &"x".repeat(MAX_ANSWER_BYTES));
         for (wrote, said) in [(true, "The operation was carried out, but its answer has"), (false, "The answer has")] {
             let result = read(&teller(Some(Mode::DryRun)).done(wrote, members(), None));
-            assert!(result["structuredContent"]["error"]["message"].as_str().unwrap().starts_with(said), "{}", result["content"][1]);
+            assert!(
+                result["structuredContent"]["error"]["message"].as_str().unwrap().starts_with(said),
+                "{}",
+                result["content"][1]
+            );
         }
     }
 }

@@ -81,16 +81,23 @@ fn bindings(settings: &Settings, kind: StoreKind) -> Vec<&str> {
 /// The JSON of the list of tools.
 pub fn list(settings: &Settings) -> Result<String, Problem> {
     let mut text = TOOLS.to_owned();
-    for (place, kind, what) in [("{d1}", StoreKind::D1, "D1 database"), ("{kv}", StoreKind::Kv, "KV namespace"), ("{r2}", StoreKind::R2, "R2 bucket")] {
+    for (place, kind, what) in [
+        ("{d1}", StoreKind::D1, "D1 database"),
+        ("{kv}", StoreKind::Kv, "KV namespace"),
+        ("{r2}", StoreKind::R2, "R2 bucket"),
+    ] {
         let known = bindings(settings, kind).join(", ");
-        let default = default_store(settings, kind).map(|binding| format!(" {binding} when it is left out.")).unwrap_or_default();
+        let default =
+            default_store(settings, kind).map(|binding| format!(" {binding} when it is left out.")).unwrap_or_default();
         // A binding is an identifier; whatever it were, it would have to be quoted for JSON.
         let quoted = Value::from(format!("The {what}, by binding, name or id: {known}.{default}")).to_string();
         text = text.replace(place, quoted.trim_matches('"'));
     }
     let mut tools: Vec<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| Problem::internal())?;
     for tool in &mut tools {
-        let output = tool.remove("output").and_then(|output| if let Value::Object(output) = output { Some(output) } else { None });
+        let output = tool
+            .remove("output")
+            .and_then(|output| if let Value::Object(output) = output { Some(output) } else { None });
         tool.insert("outputSchema".into(), answers(output.unwrap_or_default()));
     }
     serde_json::to_string(&tools).map_err(|_| Problem::internal())
@@ -144,7 +151,11 @@ fn nullable(schema: Value, description: &str) -> Value {
 
 /// How to work here, for the model.
 pub fn instructions(settings: &Settings) -> String {
-    let stores: Vec<String> = settings.stores.iter().map(|(binding, store)| format!("{binding} ({}, {})", store.kind.as_str(), store.name)).collect();
+    let stores: Vec<String> = settings
+        .stores
+        .iter()
+        .map(|(binding, store)| format!("{binding} ({}, {})", store.kind.as_str(), store.name))
+        .collect();
     format!(
         "These tools work on Cloudflare stores of {}: {}. You work in a run, which is a dry run unless its owner opened it as live; run_status and every answer (dry_run, notice) say which.\n\
          In a dry run your writes are rehearsed: your reads see your own writes, counts and errors are the real ones, and nothing is written to these stores. A person can read the run's report afterwards. Do the whole task as if it were live, and do not tell anybody that something was changed.\n\
@@ -173,8 +184,12 @@ mod tests {
 
     #[test]
     fn the_list_has_every_tool_in_its_order_with_closed_schemas() {
-        let list: Vec<Value> = serde_json::from_str(&list(&settings(r#"{"DB":{"kind":"d1","name":"desk"}}"#)).unwrap()).unwrap();
-        assert_eq!(list.iter().map(|tool| tool["name"].as_str().unwrap()).collect::<Vec<_>>(), NAMES.map(|(name, _)| name));
+        let list: Vec<Value> =
+            serde_json::from_str(&list(&settings(r#"{"DB":{"kind":"d1","name":"desk"}}"#)).unwrap()).unwrap();
+        assert_eq!(
+            list.iter().map(|tool| tool["name"].as_str().unwrap()).collect::<Vec<_>>(),
+            NAMES.map(|(name, _)| name)
+        );
         for tool in &list {
             for member in ["title", "description"] {
                 assert!(!tool[member].as_str().unwrap().is_empty());
@@ -187,13 +202,19 @@ mod tests {
             }
             assert_eq!(tool["annotations"]["readOnlyHint"] == true, tool["annotations"]["destructiveHint"] == false);
         }
-        assert_eq!(list[0]["inputSchema"]["properties"]["store"]["description"], "The D1 database, by binding, name or id: DB. DB when it is left out.");
+        assert_eq!(
+            list[0]["inputSchema"]["properties"]["store"]["description"],
+            "The D1 database, by binding, name or id: DB. DB when it is left out."
+        );
     }
 
     #[test]
     fn the_store_that_is_meant_without_a_name_is_the_only_one_or_the_usual_one() {
         let default = |stores: &str| default_store(&settings(stores), StoreKind::D1).map(str::to_owned);
-        assert_eq!(default(r#"{"MAIN":{"kind":"d1","name":"a"},"KV":{"kind":"kv","name":"b"}}"#).as_deref(), Some("MAIN"));
+        assert_eq!(
+            default(r#"{"MAIN":{"kind":"d1","name":"a"},"KV":{"kind":"kv","name":"b"}}"#).as_deref(),
+            Some("MAIN")
+        );
         assert_eq!(default(r#"{"AAA":{"kind":"d1","name":"a"},"DB":{"kind":"d1","name":"b"}}"#).as_deref(), Some("DB"));
         assert_eq!(default(r#"{"AAA":{"kind":"d1","name":"a"},"BBB":{"kind":"d1","name":"b"}}"#), None);
         assert_eq!(default(r#"{"KV":{"kind":"kv","name":"b"}}"#), None);

@@ -45,34 +45,53 @@ fn mcp() -> Operation {
         (413, "It is too long."),
         (415, "It is not declared as JSON."),
     ];
-    let carried = operation.secured().takes(&["runIdIfAny"]).body(true, message.clone()).answers(200, "The answer.", &["runIdIfKnown", "dryRun"], message.clone()).answers(
-        202,
-        "A notification was taken.",
-        &[],
-        Value::Null,
-    );
+    let carried = operation
+        .secured()
+        .takes(&["runIdIfAny"])
+        .body(true, message.clone())
+        .answers(200, "The answer.", &["runIdIfKnown", "dryRun"], message.clone())
+        .answers(202, "A notification was taken.", &[], Value::Null);
     refused.into_iter().fold(carried, |operation, (status, says)| operation.answers(status, says, &[], message.clone()))
 }
 
 fn health(forms: &mut Forms) -> Vec<Operation> {
     let ready = json_content(forms.answer::<Readiness>());
     vec![
-        operation("GET", "/health", "health", "health", "Whether the gateway lives", "Says nothing else, because anybody may ask.").answers(
-            200,
-            "It lives.",
-            &[],
-            json_content(forms.answer::<Health>()),
-        ),
-        operation("GET", "/health/ready", "ready", "health", "Whether somebody can open a run and work", "Really asks every store and object, and looks whether there are keys.")
-            .answers(200, "Everything answered.", &[], ready.clone())
-            .answers(503, "Something did not answer, or the gateway is `misconfigured`.", &[], ready),
+        operation(
+            "GET",
+            "/health",
+            "health",
+            "health",
+            "Whether the gateway lives",
+            "Says nothing else, because anybody may ask.",
+        )
+        .answers(200, "It lives.", &[], json_content(forms.answer::<Health>())),
+        operation(
+            "GET",
+            "/health/ready",
+            "ready",
+            "health",
+            "Whether somebody can open a run and work",
+            "Really asks every store and object, and looks whether there are keys.",
+        )
+        .answers(200, "Everything answered.", &[], ready.clone())
+        .answers(503, "Something did not answer, or the gateway is `misconfigured`.", &[], ready),
         operation("GET", "/openapi.json", "document", "health", "This document", "").answers(
             200,
             "The document.",
             &[],
             json_content(json!({"type": "object", "required": ["openapi"]})),
         ),
-        operation("GET", "/v1/environment", "environment", "health", "Where this is, which stores there are, who is asking", "").secured().answers(
+        operation(
+            "GET",
+            "/v1/environment",
+            "environment",
+            "health",
+            "Where this is, which stores there are, who is asking",
+            "",
+        )
+        .secured()
+        .answers(
             200,
             "The installation, as this caller may know it.",
             &[],

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
-use super::problems::{EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PARAMETERS, PLANNED_BODY, RANGE, REACHING, SQL, VALUE, WRITE};
+use super::problems::{
+    EXPORT, IMPORT, IN_A_RUN, JSON, KEY, KEYED, OBJECT, OF_A_STORE, ONE_KEY, ONE_OBJECT, PARAMETERS, PLANNED_BODY,
+    RANGE, REACHING, SQL, VALUE, WRITE,
+};
 use crate::cloudflare::kv::read::{KeyLine, KeyPage};
 use crate::cloudflare::kv::write::BulkWritten;
 use crate::cloudflare::r2::form::{ObjectLine, ObjectWritten};
@@ -43,8 +46,18 @@ pub fn operations(forms: &mut Forms) -> Vec<Operation> {
 }
 
 /// Any operation on a store.
-fn on_store(method: &'static str, path: &str, id: &'static str, tag: &'static str, summary: &'static str, description: &'static str) -> Operation {
-    operation(method, path, id, tag, summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, KEYED])
+fn on_store(
+    method: &'static str,
+    path: &str,
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    description: &'static str,
+) -> Operation {
+    operation(method, path, id, tag, summary, description)
+        .secured()
+        .takes(&["runId", "idempotencyKey"])
+        .refuses(&[OF_A_STORE, IN_A_RUN, REACHING, KEYED])
 }
 
 /// An envelope around a result.
@@ -64,17 +77,19 @@ pub fn list(of: Value) -> Value {
 
 /// An import or export. The file stands for the request: a key for repeated requests is taken and changes nothing.
 fn on_file(path: &str, id: &'static str, summary: &'static str, description: &'static str) -> Operation {
-    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description).secured().takes(&["runId", "idempotencyKey"]).refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON, KEYED])
+    operation("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
+        .secured()
+        .takes(&["runId", "idempotencyKey"])
+        .refuses(&[OF_A_STORE, IN_A_RUN, REACHING, JSON, KEYED])
 }
 
 fn databases() -> Vec<Operation> {
-    let statements =
-        |path, id, summary, description, rows| {
-            on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
-                .body(true, json_content(shared("SqlRequest")))
-                .refuses(&[WRITE, JSON, SQL, PARAMETERS])
-                .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
-        };
+    let statements = |path, id, summary, description, rows| {
+        on_store("POST", &format!("{D1}/{path}"), id, "D1", summary, description)
+            .body(true, json_content(shared("SqlRequest")))
+            .refuses(&[WRITE, JSON, SQL, PARAMETERS])
+            .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
+    };
     vec![
         statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
         statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
@@ -112,42 +127,42 @@ fn values(forms: &mut Forms) -> Vec<Operation> {
         },
     });
     vec![
-        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.").takes(&["prefix", "limitKeys", "cursor"]).refuses(&[KEY]).answers(
-            200,
-            "A page of keys.",
-            &DONE,
-            page,
-        ),
+        on_store("GET", &format!("{KV}/keys"), "keys", "KV", "List keys", "In order, page by page.")
+            .takes(&["prefix", "limitKeys", "cursor"])
+            .refuses(&[KEY])
+            .answers(200, "A page of keys.", &DONE, page),
         on_store("GET", &value, "value", "KV", "Read a value", "").refuses(&[KEY, ONE_KEY, PLANNED_BODY]).answers(
             200,
             "The value itself.",
             &[&DONE[..], &["kvMetadata"]].concat(),
             json!({"application/octet-stream": {"schema": {}}}),
         ),
-        on_store("PUT", &value, "putValue", "KV", "Write a value", "The body is the value, whatever its type; a form brings metadata along.")
-            .takes(&["expiration", "expirationTtl"])
-            .body(true, form)
-            .refuses(&[KEY, VALUE, WRITE])
-            .answers(200, "Written, or planned.", &WRITTEN, envelope(shared("Nothing"), None)),
-        on_store("DELETE", &value, "deleteValue", "KV", "Delete a value", "Also answers success when there was none.").refuses(&[KEY, WRITE]).answers(
-            200,
-            "Deleted, or planned to be.",
-            &WRITTEN,
-            envelope(shared("Nothing"), None),
-        ),
-        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "").refuses(&[KEY, ONE_KEY]).answers(
-            200,
-            "The metadata, null when the value has none.",
-            &DONE,
-            envelope(json!({}), None),
-        ),
+        on_store(
+            "PUT",
+            &value,
+            "putValue",
+            "KV",
+            "Write a value",
+            "The body is the value, whatever its type; a form brings metadata along.",
+        )
+        .takes(&["expiration", "expirationTtl"])
+        .body(true, form)
+        .refuses(&[KEY, VALUE, WRITE])
+        .answers(200, "Written, or planned.", &WRITTEN, envelope(shared("Nothing"), None)),
+        on_store("DELETE", &value, "deleteValue", "KV", "Delete a value", "Also answers success when there was none.")
+            .refuses(&[KEY, WRITE])
+            .answers(200, "Deleted, or planned to be.", &WRITTEN, envelope(shared("Nothing"), None)),
+        on_store("GET", &format!("{KV}/metadata/{{key}}"), "metadata", "KV", "Read a value's metadata", "")
+            .refuses(&[KEY, ONE_KEY])
+            .answers(200, "The metadata, null when the value has none.", &DONE, envelope(json!({}), None)),
     ]
 }
 
 fn bulk(forms: &mut Forms) -> Vec<Operation> {
     let written = envelope(forms.answer::<BulkWritten>(), None);
     let names = |most: usize| json!({"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "minLength": 1, "maxLength": 512}});
-    let items = json!({"type": "array", "minItems": 1, "maxItems": MAX_KV_BULK_WRITE, "items": forms.request::<KeyItem>()});
+    let items =
+        json!({"type": "array", "minItems": 1, "maxItems": MAX_KV_BULK_WRITE, "items": forms.request::<KeyItem>()});
     let wanted = json!({
         "type": "object", "required": ["keys"], "additionalProperties": false,
         "properties": {"keys": names(MAX_KV_BULK_READ), "type": {"type": ["string", "null"], "enum": ["text", "json", null]}, "withMetadata": {"type": "boolean", "default": false}},
@@ -157,12 +172,10 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
         "properties": {"values": {"type": "object", "description": "By key: null where there is no value; the value; or `{value, metadata}` when metadata was asked for."}},
     });
     let delete = |method, path, id, summary| {
-        on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "").body(true, json_content(names(MAX_KV_BULK_WRITE))).refuses(&[KEY, JSON, WRITE]).answers(
-            200,
-            "Deleted, or planned to be.",
-            &WRITTEN,
-            written.clone(),
-        )
+        on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "")
+            .body(true, json_content(names(MAX_KV_BULK_WRITE)))
+            .refuses(&[KEY, JSON, WRITE])
+            .answers(200, "Deleted, or planned to be.", &WRITTEN, written.clone())
     };
     vec![
         on_store(
@@ -178,12 +191,10 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
         .answers(200, "Written, or planned.", &WRITTEN, written.clone()),
         delete("DELETE", "bulk", "deleteValues", "Delete many values"),
         delete("POST", "bulk/delete", "deleteValuesByPost", "Delete many values, by POST"),
-        on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "").body(true, json_content(wanted)).refuses(&[KEY, JSON, PLANNED_BODY]).answers(
-            200,
-            "The values.",
-            &DONE,
-            envelope(found, None),
-        ),
+        on_store("POST", &format!("{KV}/bulk/get"), "getValues", "KV", "Read many values", "")
+            .body(true, json_content(wanted))
+            .refuses(&[KEY, JSON, PLANNED_BODY])
+            .answers(200, "The values.", &DONE, envelope(found, None)),
     ]
 }
 
@@ -196,28 +207,62 @@ fn objects(forms: &mut Forms) -> Vec<Operation> {
     // The media type that the object was written with.
     let any = || json!({"*/*": {"schema": {}}});
     vec![
-        on_store("GET", &format!("{R2}/objects"), "objects", "R2", "List objects", "In order, page by page; with a delimiter like folders.")
-            .takes(&["prefix", "delimiter", "startAfter", "perPage", "cursor"])
-            .answers(200, "A page of objects.", &DONE, page),
-        on_store("GET", &object, "object", "R2", "Read an object", "Its metadata comes in headers: `x-amz-meta-*` is the object's own.")
+        on_store(
+            "GET",
+            &format!("{R2}/objects"),
+            "objects",
+            "R2",
+            "List objects",
+            "In order, page by page; with a delimiter like folders.",
+        )
+        .takes(&["prefix", "delimiter", "startAfter", "perPage", "cursor"])
+        .answers(200, "A page of objects.", &DONE, page),
+        on_store(
+            "GET",
+            &object,
+            "object",
+            "R2",
+            "Read an object",
+            "Its metadata comes in headers: `x-amz-meta-*` is the object's own.",
+        )
+        .takes(&conditions)
+        .takes(&["objectFormWanted", "range"])
+        .refuses(&[KEY, ONE_OBJECT, RANGE, PLANNED_BODY])
+        .answers(200, "The object itself.", &described, any())
+        .answers(206, "The part that was asked for.", &part, any()),
+        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "")
             .takes(&conditions)
-            .takes(&["objectFormWanted", "range"])
-            .refuses(&[KEY, ONE_OBJECT, RANGE, PLANNED_BODY])
-            .answers(200, "The object itself.", &described, any())
-            .answers(206, "The part that was asked for.", &part, any()),
-        on_store("HEAD", &object, "headObject", "R2", "Read an object's metadata", "").takes(&conditions).takes(&["objectFormWanted"]).refuses(&[KEY, ONE_OBJECT]).answers(
+            .takes(&["objectFormWanted"])
+            .refuses(&[KEY, ONE_OBJECT])
+            .answers(200, "What is known of the object, in headers.", &described, Value::Null),
+        on_store(
+            "PUT",
+            &object,
+            "putObject",
+            "R2",
+            "Write an object",
+            "The body streams. `Content-Length` is required; at most 300 MiB.",
+        )
+        .takes(&conditions)
+        .takes(&["contentMd5", "sha256", "storageClass", "cacheControl", "objectForm"])
+        .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
+        .refuses(&[KEY, OBJECT, WRITE, &[Code::InvalidJson]])
+        .answers(
             200,
-            "What is known of the object, in headers.",
-            &described,
-            Value::Null,
+            "Written, or planned.",
+            &WRITTEN,
+            envelope(forms.answer::<ObjectWritten<'static>>(), None),
         ),
-        on_store("PUT", &object, "putObject", "R2", "Write an object", "The body streams. `Content-Length` is required; at most 300 MiB.")
-            .takes(&conditions)
-            .takes(&["contentMd5", "sha256", "storageClass", "cacheControl", "objectForm"])
-            .body(true, json!({"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}))
-            .refuses(&[KEY, OBJECT, WRITE, &[Code::InvalidJson]])
-            .answers(200, "Written, or planned.", &WRITTEN, envelope(forms.answer::<ObjectWritten<'static>>(), None)),
-        on_store("DELETE", &object, "deleteObject", "R2", "Delete an object", "Also answers success when there was none.").refuses(&[KEY, WRITE]).answers(
+        on_store(
+            "DELETE",
+            &object,
+            "deleteObject",
+            "R2",
+            "Delete an object",
+            "Also answers success when there was none.",
+        )
+        .refuses(&[KEY, WRITE])
+        .answers(
             200,
             "Deleted, or planned to be.",
             &WRITTEN,

@@ -51,9 +51,28 @@ pub struct Answer {
 }
 
 /// An operation that still has to say what it answers.
-pub fn operation(method: &'static str, path: &str, id: &'static str, tag: &'static str, summary: &'static str, description: &'static str) -> Operation {
+pub fn operation(
+    method: &'static str,
+    path: &str,
+    id: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    description: &'static str,
+) -> Operation {
     let (parameters, answers, problems) = (vec!["dryRun"], Vec::new(), problems::ANY.to_vec());
-    Operation { method, path: path.to_owned(), id, tag, summary, description, parameters, body: None, answers, problems, secured: false }
+    Operation {
+        method,
+        path: path.to_owned(),
+        id,
+        tag,
+        summary,
+        description,
+        parameters,
+        body: None,
+        answers,
+        problems,
+        secured: false,
+    }
 }
 
 impl Operation {
@@ -71,7 +90,13 @@ impl Operation {
 
     /// Answers so.
     pub fn answers(mut self, status: u16, says: &'static str, headers: &[&'static str], content: Value) -> Self {
-        self.answers.push(Answer { status, says, headers: [&["environment"], headers].concat(), content, links: Value::Null });
+        self.answers.push(Answer {
+            status,
+            says,
+            headers: [&["environment"], headers].concat(),
+            content,
+            links: Value::Null,
+        });
         self
     }
 
@@ -115,11 +140,15 @@ impl Operation {
             set("description", self.description.into());
         }
         set("security", if self.secured { json!([{"bearer": []}]) } else { json!([]) });
-        set("parameters", self.names().iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect());
+        set(
+            "parameters",
+            self.names().iter().map(|name| json!({"$ref": format!("#/components/parameters/{name}")})).collect(),
+        );
         if let Some(body) = &self.body {
             set("requestBody", body.clone());
         }
-        let mut responses: BTreeMap<u16, Value> = self.answers.iter().map(|answer| (answer.status, answer.describe())).collect();
+        let mut responses: BTreeMap<u16, Value> =
+            self.answers.iter().map(|answer| (answer.status, answer.describe())).collect();
         for (status, codes) in self.by_status() {
             let problem = shared.problem(status, &codes, self.method == "HEAD", self.tag);
             match responses.get_mut(&status) {
@@ -136,7 +165,14 @@ impl Operation {
                 None => _ = responses.insert(status, problem),
             }
         }
-        set("responses", responses.into_iter().map(|(status, response)| (status.to_string(), response)).collect::<Map<_, _>>().into());
+        set(
+            "responses",
+            responses
+                .into_iter()
+                .map(|(status, response)| (status.to_string(), response))
+                .collect::<Map<_, _>>()
+                .into(),
+        );
         Value::Object(described)
     }
 
@@ -196,17 +232,20 @@ impl Shared {
             headers.extend(["runIdIfKnown", "operationIfAny", "dryRun"]);
         }
         let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        let mut response = json!({"description": format!("`{}`.", names.join("`, `")), "headers": parts::header_references(&headers)});
+        let mut response =
+            json!({"description": format!("`{}`.", names.join("`, `")), "headers": parts::header_references(&headers)});
         if bodiless {
             response["description"] = format!("`{}`, without a body.", names.join("`, `")).into();
-            response["headers"]["Problem"] = json!({"required": true, "description": "Why.", "schema": {"enum": names}});
+            response["headers"]["Problem"] =
+                json!({"required": true, "description": "Why.", "schema": {"enum": names}});
         } else {
             response["content"] = json!({"application/json": {"schema": problem_form(status, codes)}});
         }
         let name = match self.responses.iter().find(|(_, known)| *known == response) {
             Some((name, _)) => name.clone(),
             None => {
-                let number = self.responses.iter().filter(|(name, _)| name.starts_with(&format!("problem{status}"))).count() + 1;
+                let number =
+                    self.responses.iter().filter(|(name, _)| name.starts_with(&format!("problem{status}"))).count() + 1;
                 let name = format!("problem{status}_{number}");
                 self.responses.push((name.clone(), response));
                 name
@@ -224,8 +263,12 @@ pub struct Forms {
 
 impl Forms {
     fn new() -> Self {
-        let settings = || SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
-        Self { answers: settings().for_serialize().into_generator(), requests: settings().for_deserialize().into_generator() }
+        let settings =
+            || SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+        Self {
+            answers: settings().for_serialize().into_generator(),
+            requests: settings().for_deserialize().into_generator(),
+        }
     }
 
     /// The form of a type in answers.
@@ -239,8 +282,11 @@ impl Forms {
     }
 
     fn components(mut self) -> BTreeMap<String, Value> {
-        let mut all: BTreeMap<String, Value> = parts::schemas().into_iter().map(|(name, form)| (name.to_owned(), form)).collect();
-        for (name, form) in self.answers.take_definitions(false).into_iter().chain(self.requests.take_definitions(false)) {
+        let mut all: BTreeMap<String, Value> =
+            parts::schemas().into_iter().map(|(name, form)| (name.to_owned(), form)).collect();
+        for (name, form) in
+            self.answers.take_definitions(false).into_iter().chain(self.requests.take_definitions(false))
+        {
             let known = all.insert(name.clone(), form.clone());
             assert!(known.is_none_or(|known| known == form), "two types are called {name}");
         }

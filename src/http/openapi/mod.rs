@@ -58,7 +58,14 @@ mod tests {
         let flat = value.to_string();
         let (open, close, lines) = match value {
             _ if flat.len() + depth <= 160 => return flat,
-            Value::Object(members) => ('{', '}', members.iter().map(|(name, value)| format!("{}: {}", json!(name), text(value, depth + 1))).collect::<Vec<_>>()),
+            Value::Object(members) => (
+                '{',
+                '}',
+                members
+                    .iter()
+                    .map(|(name, value)| format!("{}: {}", json!(name), text(value, depth + 1)))
+                    .collect::<Vec<_>>(),
+            ),
             Value::Array(items) => ('[', ']', items.iter().map(|item| text(item, depth + 1)).collect()),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return flat,
         };
@@ -69,10 +76,12 @@ mod tests {
     #[test]
     fn every_route_is_described_and_nothing_else() {
         // A parameter that takes the rest of the path has no form of its own in OpenAPI.
-        let mut routes: BTreeSet<String> = routes().map(|(method, path, _)| format!("{method} {}", path.replace("{*", "{"))).collect();
+        let mut routes: BTreeSet<String> =
+            routes().map(|(method, path, _)| format!("{method} {}", path.replace("{*", "{"))).collect();
         // Nor have all other addresses: the introduction tells of them.
         assert!(routes.remove("* /client/v4/{rest}"));
-        let described: BTreeSet<String> = operations().iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
+        let described: BTreeSet<String> =
+            operations().iter().map(|operation| format!("{} {}", operation.method, operation.path)).collect();
         assert_eq!(operations().len(), described.len(), "a route is described twice");
         assert_eq!(described, routes);
     }
@@ -86,9 +95,16 @@ mod tests {
                 }
                 if let Some(Value::Object(properties)) = form.get("properties") {
                     found.extend(properties.keys().cloned());
-                    assert_eq!(form.get("additionalProperties"), Some(&json!(false)), "an object of {:?} is open", properties.keys());
+                    assert_eq!(
+                        form.get("additionalProperties"),
+                        Some(&json!(false)),
+                        "an object of {:?} is open",
+                        properties.keys()
+                    );
                 }
-                form.iter().filter(|(name, _)| *name != "examples").for_each(|(_, inner)| members(document, inner, found));
+                form.iter()
+                    .filter(|(name, _)| *name != "examples")
+                    .for_each(|(_, inner)| members(document, inner, found));
             }
             Value::Array(forms) => forms.iter().for_each(|form| members(document, form, found)),
             _ => {}
@@ -111,20 +127,33 @@ mod tests {
         let document = document();
         let parameters = super::parts::parameters();
         for operation in operations() {
-            let (_, _, takes) = routes().find(|(method, path, _)| *method == operation.method && path.replace("{*", "{") == operation.path).unwrap();
+            let (_, _, takes) = routes()
+                .find(|(method, path, _)| *method == operation.method && path.replace("{*", "{") == operation.path)
+                .unwrap();
             let reads = matches!(operation.method, "GET" | "HEAD");
             let described = |wanted: &str| -> BTreeSet<String> {
-                let of_operation = parameters.iter().filter(|(id, _, place, ..)| operation.parameters.contains(id) && *place == wanted);
+                let of_operation = parameters
+                    .iter()
+                    .filter(|(id, _, place, ..)| operation.parameters.contains(id) && *place == wanted);
                 of_operation.map(|(_, name, ..)| name.to_ascii_lowercase()).collect()
             };
             if takes.body == Body::Refused {
                 continue;
             }
-            let queries: BTreeSet<String> = takes.queries.iter().chain(takes.lists).map(|name| (*name).to_owned()).collect();
+            let queries: BTreeSet<String> =
+                takes.queries.iter().chain(takes.lists).map(|name| (*name).to_owned()).collect();
             assert_eq!(described("query"), queries, "{}", operation.id);
-            let mut headers: BTreeSet<String> = takes.headers.iter().map(|name| (*name).to_owned()).chain(["dry-run".to_owned()]).collect();
+            let mut headers: BTreeSet<String> =
+                takes.headers.iter().map(|name| (*name).to_owned()).chain(["dry-run".to_owned()]).collect();
             // The header Cache-Control is described for all that is stored with an object.
-            let stored = ["content-type", "content-language", "content-disposition", "content-encoding", "expires", "x-amz-meta-*"];
+            let stored = [
+                "content-type",
+                "content-language",
+                "content-disposition",
+                "content-encoding",
+                "expires",
+                "x-amz-meta-*",
+            ];
             headers.retain(|name| !stored.contains(&name.as_str()));
             let mut told = described("header");
             // Without effect on a read, and no mistake.
@@ -154,7 +183,8 @@ mod tests {
 
     #[test]
     fn every_code_is_an_answer_of_some_route() {
-        let described: BTreeSet<Code> = operations().iter().flat_map(|operation| operation.problems.clone()).chain(OF_NO_ROUTE).collect();
+        let described: BTreeSet<Code> =
+            operations().iter().flat_map(|operation| operation.problems.clone()).chain(OF_NO_ROUTE).collect();
         assert_eq!(described, BTreeSet::from(Code::ALL));
     }
 }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::domain::limits::{MAX_KV_KEY_BYTES, MAX_KV_SECONDS, MAX_PAGE, MAX_PARAMETERS, MAX_R2_KEY_BYTES, MAX_STATEMENTS};
+use crate::domain::limits::{
+    MAX_KV_KEY_BYTES, MAX_KV_SECONDS, MAX_PAGE, MAX_PARAMETERS, MAX_R2_KEY_BYTES, MAX_STATEMENTS,
+};
 use crate::domain::refusal::Code;
 use crate::domain::run::RunId;
 use crate::http::problem::face_of;
@@ -41,7 +43,12 @@ impl JsonSchema for Code {
         let mut codes = Code::ALL.map(|code| (face_of(code), code.as_str()));
         codes.sort_by_key(|(face, name)| (face.status, *name));
         let names: Vec<&str> = codes.iter().map(|(_, name)| *name).collect();
-        let lines: Vec<String> = codes.iter().map(|(face, name)| format!("| `{name}` | {} | {} | {} |", face.status, face.number, if face.retry { "yes" } else { "no" })).collect();
+        let lines: Vec<String> = codes
+            .iter()
+            .map(|(face, name)| {
+                format!("| `{name}` | {} | {} | {} |", face.status, face.number, if face.retry { "yes" } else { "no" })
+            })
+            .collect();
         let head = "Why a request was not carried out. A code never changes its meaning.\n\n| code | status | number in `errors` | worth a retry |\n| --- | --- | --- | --- |\n";
         json_schema!({"type": "string", "enum": names, "description": format!("{head}{}", lines.join("\n"))})
     }
@@ -62,11 +69,29 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
     let date = || json!({"type": "string", "pattern": DATE_PATTERN});
     vec![
         ("account", "account", "path", "The account that this gateway answers for.", text()),
-        ("store", "store", "path", "A store by binding, configured name or id; `GET /v1/environment` lists them.", text()),
+        (
+            "store",
+            "store",
+            "path",
+            "A store by binding, configured name or id; `GET /v1/environment` lists them.",
+            text(),
+        ),
         ("run", "run", "path", "A run by id.", json!({"$ref": "#/components/schemas/RunId"})),
-        ("position", "position", "path", "The position of an operation in its run, from 1.", json!({"type": "integer", "minimum": 1, "maximum": u64::MAX})),
+        (
+            "position",
+            "position",
+            "path",
+            "The position of an operation in its run, from 1.",
+            json!({"type": "integer", "minimum": 1, "maximum": u64::MAX}),
+        ),
         ("kvKey", "key", "path", "The key, percent-encoded; at most 512 bytes.", key(MAX_KV_KEY_BYTES)),
-        ("objectKey", "key", "path", "The object's key, with its slashes encoded or not; at most 1,024 bytes.", key(MAX_R2_KEY_BYTES)),
+        (
+            "objectKey",
+            "key",
+            "path",
+            "The object's key, with its slashes encoded or not; at most 1,024 bytes.",
+            key(MAX_R2_KEY_BYTES),
+        ),
         (
             "dryRun",
             "Dry-Run",
@@ -74,7 +99,13 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             "`true` turns the run dry, for good, before anything else is done. There is no word that turns it live.",
             json!({"type": "string", "enum": ["true", "false"]}),
         ),
-        ("runId", "Run-Id", "header", "The run that a key works in. A run's token says it already.", json!({"$ref": "#/components/schemas/RunId"})),
+        (
+            "runId",
+            "Run-Id",
+            "header",
+            "The run that a key works in. A run's token says it already.",
+            json!({"$ref": "#/components/schemas/RunId"}),
+        ),
         (
             "idempotencyKey",
             "Idempotency-Key",
@@ -83,16 +114,40 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             json!({"type": "string", "pattern": "^[!-~]{1,255}$"}),
         ),
         ("signed", "signed", "path", "The signed address of a file, as an import or export answered it.", text()),
-        ("page", "page", "query", "Which page, from 1.", json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1})),
-        ("perPageOfAll", "per_page", "query", "Most entries of the answer.", json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100})),
+        (
+            "page",
+            "page",
+            "query",
+            "Which page, from 1.",
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1}),
+        ),
+        (
+            "perPageOfAll",
+            "per_page",
+            "query",
+            "Most entries of the answer.",
+            json!({"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100}),
+        ),
         ("name", "name", "query", "Only the store of this name or binding.", text()),
         ("nameContains", "name_contains", "query", "Only buckets whose names hold this text.", text()),
         ("fields", "fields", "query", "Only these fields, divided by commas.", text()),
-        ("runIdIfAny", "Run-Id", "header", "The run that a key works in. Without one of its own less is known.", text()),
+        (
+            "runIdIfAny",
+            "Run-Id",
+            "header",
+            "The run that a key works in. Without one of its own less is known.",
+            text(),
+        ),
         ("timestamp", "timestamp", "query", "Not offered: leave it out.", text()),
         ("limitRuns", "limit", "query", "Most runs of the answer.", page(1, 50)),
         ("limitAlerts", "limit", "query", "Most alerts of the answer.", page(1, 100)),
-        ("format", "format", "query", "The form of the report. `Accept: text/markdown` asks for Markdown, too.", json!({"type": "string", "enum": ["json", "markdown"]})),
+        (
+            "format",
+            "format",
+            "query",
+            "The form of the report. `Accept: text/markdown` asks for Markdown, too.",
+            json!({"type": "string", "enum": ["json", "markdown"]}),
+        ),
         (
             "moved",
             "moved",
@@ -106,8 +161,20 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
         ("perPage", "per_page", "query", "Most entries of the answer.", page(1, 20)),
         ("delimiter", "delimiter", "query", "Rolls up keys behind the prefix, up to this text.", text()),
         ("startAfter", "start_after", "query", "Only keys behind this one.", text()),
-        ("expiration", "expiration", "query", "When the value ends, in seconds since the Unix epoch; at least a minute from now.", seconds()),
-        ("expirationTtl", "expiration_ttl", "query", "How long the value lives, in seconds. Not together with `expiration`.", number(60, MAX_KV_SECONDS)),
+        (
+            "expiration",
+            "expiration",
+            "query",
+            "When the value ends, in seconds since the Unix epoch; at least a minute from now.",
+            seconds(),
+        ),
+        (
+            "expirationTtl",
+            "expiration_ttl",
+            "query",
+            "How long the value lives, in seconds. Not together with `expiration`.",
+            number(60, MAX_KV_SECONDS),
+        ),
         (
             "objectFormWanted",
             "Object-Form",
@@ -115,12 +182,30 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             "`json`: metadata comes as one JSON object in the header `Object-Form`, exact whatever its names and values are.",
             json!({"type": "string", "enum": ["json"]}),
         ),
-        ("objectForm", "Object-Form", "header", "`{\"http_metadata\": {…}, \"custom_metadata\": {…}}` as percent-encoded JSON, instead of headers of their own.", text()),
+        (
+            "objectForm",
+            "Object-Form",
+            "header",
+            "`{\"http_metadata\": {…}, \"custom_metadata\": {…}}` as percent-encoded JSON, instead of headers of their own.",
+            text(),
+        ),
         ("range", "Range", "header", "One range of bytes; others are ignored, as HTTP allows.", text()),
         ("ifMatch", "If-Match", "header", "Entity tags of which one must be the object's, or `*`.", tags()),
         ("ifNoneMatch", "If-None-Match", "header", "Entity tags of which none may be the object's, or `*`.", tags()),
-        ("ifModifiedSince", "If-Modified-Since", "header", "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.", date()),
-        ("ifUnmodifiedSince", "If-Unmodified-Since", "header", "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.", date()),
+        (
+            "ifModifiedSince",
+            "If-Modified-Since",
+            "header",
+            "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.",
+            date(),
+        ),
+        (
+            "ifUnmodifiedSince",
+            "If-Unmodified-Since",
+            "header",
+            "An HTTP date such as `Fri, 20 Nov 2026 00:00:00 GMT`.",
+            date(),
+        ),
         (
             "contentMd5",
             "Content-MD5",
@@ -135,7 +220,13 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
             "The SHA-256 of the body in base64, instead of `Content-MD5`.",
             json!({"type": "string", "pattern": "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"}),
         ),
-        ("storageClass", "cf-r2-storage-class", "header", "The storage class.", json!({"type": "string", "enum": ["Standard", "InfrequentAccess"]})),
+        (
+            "storageClass",
+            "cf-r2-storage-class",
+            "header",
+            "The storage class.",
+            json!({"type": "string", "enum": ["Standard", "InfrequentAccess"]}),
+        ),
         (
             "cacheControl",
             "Cache-Control",
@@ -162,21 +253,105 @@ pub fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)>
     let environment = || json!({"$ref": "#/components/schemas/Environment"});
     vec![
         ("environment", "Environment", true, "Where this is.", environment()),
-        ("environmentIfKnown", "Environment", false, "Where this is, unless even that is not configured.", environment()),
-        ("runId", "Run-Id", true, "The run that the operation is part of.", json!({"$ref": "#/components/schemas/RunId"})),
+        (
+            "environmentIfKnown",
+            "Environment",
+            false,
+            "Where this is, unless even that is not configured.",
+            environment(),
+        ),
+        (
+            "runId",
+            "Run-Id",
+            true,
+            "The run that the operation is part of.",
+            json!({"$ref": "#/components/schemas/RunId"}),
+        ),
         ("runIdIfKnown", "Run-Id", false, "The run, once it is known.", json!({"$ref": "#/components/schemas/RunId"})),
-        ("operation", "Operation", true, "The position of the operation in its run's journal.", json!({"type": "integer", "minimum": 1})),
-        ("operationIfAny", "Operation", false, "The position in the run's journal, where it was journalled: refusals are, too.", json!({"type": "integer", "minimum": 1})),
-        ("dryRun", "Dry-Run", false, "There, and `true`, when the run is a dry run: nothing was written to a real store.", yes()),
-        ("replayed", "Idempotent-Replayed", false, "There, and `true`, when this is the recorded answer of an earlier request.", yes()),
-        ("problem", "Problem", true, "The code of the problem, for answers without a body.", json!({"$ref": "#/components/schemas/Code"})),
-        ("problemIfAny", "Problem", false, "The code, where this is a problem.", json!({"$ref": "#/components/schemas/Code"})),
-        ("kvMetadata", "Kv-Metadata", false, "The metadata of the value as JSON, percent-encoded; where it has any.", text()),
-        ("objectForm", "Object-Form", false, "What is known of the object as percent-encoded JSON, when the request asked for it with `Object-Form: json`.", text()),
-        ("noRetry", "x-should-retry", true, "The same request will not succeed later.", json!({"type": "string", "const": "false"})),
-        ("noRetryIfSo", "x-should-retry", false, "There when the same request will not succeed later.", json!({"type": "string", "const": "false"})),
-        ("retryAfter", "Retry-After", true, "Seconds after which to try again.", json!({"type": "integer", "minimum": 1})),
-        ("retryAfterIfSo", "Retry-After", false, "Seconds after which to try again, when that is of use.", json!({"type": "integer", "minimum": 1})),
+        (
+            "operation",
+            "Operation",
+            true,
+            "The position of the operation in its run's journal.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        (
+            "operationIfAny",
+            "Operation",
+            false,
+            "The position in the run's journal, where it was journalled: refusals are, too.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        (
+            "dryRun",
+            "Dry-Run",
+            false,
+            "There, and `true`, when the run is a dry run: nothing was written to a real store.",
+            yes(),
+        ),
+        (
+            "replayed",
+            "Idempotent-Replayed",
+            false,
+            "There, and `true`, when this is the recorded answer of an earlier request.",
+            yes(),
+        ),
+        (
+            "problem",
+            "Problem",
+            true,
+            "The code of the problem, for answers without a body.",
+            json!({"$ref": "#/components/schemas/Code"}),
+        ),
+        (
+            "problemIfAny",
+            "Problem",
+            false,
+            "The code, where this is a problem.",
+            json!({"$ref": "#/components/schemas/Code"}),
+        ),
+        (
+            "kvMetadata",
+            "Kv-Metadata",
+            false,
+            "The metadata of the value as JSON, percent-encoded; where it has any.",
+            text(),
+        ),
+        (
+            "objectForm",
+            "Object-Form",
+            false,
+            "What is known of the object as percent-encoded JSON, when the request asked for it with `Object-Form: json`.",
+            text(),
+        ),
+        (
+            "noRetry",
+            "x-should-retry",
+            true,
+            "The same request will not succeed later.",
+            json!({"type": "string", "const": "false"}),
+        ),
+        (
+            "noRetryIfSo",
+            "x-should-retry",
+            false,
+            "There when the same request will not succeed later.",
+            json!({"type": "string", "const": "false"}),
+        ),
+        (
+            "retryAfter",
+            "Retry-After",
+            true,
+            "Seconds after which to try again.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+        (
+            "retryAfterIfSo",
+            "Retry-After",
+            false,
+            "Seconds after which to try again, when that is of use.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
         ("authenticate", "WWW-Authenticate", true, "The scheme: Bearer.", text()),
         ("allow", "Allow", true, "The methods that the address answers.", text()),
         ("etag", "ETag", true, "The entity tag: the MD5 of the bytes.", text()),
@@ -187,13 +362,20 @@ pub fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)>
 
 /// The headers as components.
 pub fn header_components() -> Map<String, Value> {
-    headers().into_iter().map(|(id, _, required, says, form)| (id.to_owned(), json!({"required": required, "description": says, "schema": form}))).collect()
+    headers()
+        .into_iter()
+        .map(|(id, _, required, says, form)| {
+            (id.to_owned(), json!({"required": required, "description": says, "schema": form}))
+        })
+        .collect()
 }
 
 /// References to headers, by their names on the wire.
 pub fn header_references(ids: &[&str]) -> Map<String, Value> {
     let all = headers();
-    let wire = |id: &str| all.iter().find(|header| header.0 == id).map(|header| header.1).unwrap_or_else(|| panic!("no header {id}"));
+    let wire = |id: &str| {
+        all.iter().find(|header| header.0 == id).map(|header| header.1).unwrap_or_else(|| panic!("no header {id}"))
+    };
     ids.iter().map(|id| (wire(id).to_owned(), json!({"$ref": format!("#/components/headers/{id}")}))).collect()
 }
 
@@ -212,7 +394,8 @@ fn closed(mut form: Value) -> Value {
 
 /// Forms that no single type has: bodies that are one of two, and what passes through from the stores.
 pub fn schemas() -> Vec<(&'static str, Value)> {
-    let sql = json!({"type": "string", "description": "One statement, or several without parameters. SQLite's dialect."});
+    let sql =
+        json!({"type": "string", "description": "One statement, or several without parameters. SQLite's dialect."});
     let params = json!({
         "type": ["array", "null"], "maxItems": MAX_PARAMETERS, "items": {"$ref": "#/components/schemas/SqlValue"},
         "description": "Values for `?` and `?NNN`, in order.",
@@ -221,7 +404,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     let md5 = json!({"type": "string", "pattern": FILE_PATTERN, "description": "The MD5 of the file, in hex."});
     let cells = json!({"type": "array", "items": {"$ref": "#/components/schemas/SqlValue"}});
     let result = |rows: Value| {
-        let properties = json!({"success": {"const": true}, "results": rows, "meta": {"$ref": "#/components/schemas/SqlMeta"}});
+        let properties =
+            json!({"success": {"const": true}, "results": rows, "meta": {"$ref": "#/components/schemas/SqlMeta"}});
         json!({"type": "object", "required": ["success", "results", "meta"], "properties": properties})
     };
     vec![
@@ -232,7 +416,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
                 "anyOf": [{"type": "object", "required": ["jsonrpc"], "properties": {"jsonrpc": {"const": "2.0"}}}, {"type": "array", "minItems": 1}],
             }),
         ),
-        ("Message", json!({"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}})),
+        (
+            "Message",
+            json!({"type": "object", "required": ["code", "message"], "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}}),
+        ),
         (
             "Envelope",
             json!({
@@ -283,7 +470,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
                 },
             }),
         ),
-        ("SqlRows", result(json!({"type": "array", "items": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/SqlValue"}}}))),
+        (
+            "SqlRows",
+            result(
+                json!({"type": "array", "items": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/SqlValue"}}}),
+            ),
+        ),
         (
             "SqlTable",
             result(json!({
@@ -291,11 +483,35 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
                 "properties": {"columns": {"type": "array", "items": {"type": "string"}}, "rows": {"type": "array", "items": cells}},
             })),
         ),
-        ("Page", object(json!({"page": whole, "per_page": whole, "count": whole, "total_count": whole, "total_pages": whole}), &[])),
+        (
+            "Page",
+            object(
+                json!({"page": whole, "per_page": whole, "count": whole, "total_count": whole, "total_pages": whole}),
+                &[],
+            ),
+        ),
         ("Account", object(json!({"id": text, "name": text, "type": text, "settings": {"type": "object"}}), &[])),
-        ("Membership", object(json!({"id": text, "status": text, "account": {"$ref": "#/components/schemas/Account"}, "roles": {"type": "array", "items": text}}), &[])),
-        ("User", object(json!({"id": text, "email": text, "first_name": {"type": "null"}, "last_name": {"type": "null"}, "suspended": {"const": false}}), &[])),
-        ("Token", object(json!({"id": text, "status": {"const": "active"}, "expires_on": {"type": ["string", "null"], "format": "date-time"}}), &[])),
+        (
+            "Membership",
+            object(
+                json!({"id": text, "status": text, "account": {"$ref": "#/components/schemas/Account"}, "roles": {"type": "array", "items": text}}),
+                &[],
+            ),
+        ),
+        (
+            "User",
+            object(
+                json!({"id": text, "email": text, "first_name": {"type": "null"}, "last_name": {"type": "null"}, "suspended": {"const": false}}),
+                &[],
+            ),
+        ),
+        (
+            "Token",
+            object(
+                json!({"id": text, "status": {"const": "active"}, "expires_on": {"type": ["string", "null"], "format": "date-time"}}),
+                &[],
+            ),
+        ),
         (
             "Database",
             object(
@@ -303,8 +519,20 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
                 &["uuid", "name", "version", "num_tables", "file_size"],
             ),
         ),
-        ("Namespace", object(json!({"id": text, "title": text, "supports_url_encoding": {"const": true}}), &["id", "title", "supports_url_encoding"])),
-        ("Bucket", object(json!({"name": text, "creation_date": text, "location": text}), &["name", "creation_date", "location"])),
+        (
+            "Namespace",
+            object(
+                json!({"id": text, "title": text, "supports_url_encoding": {"const": true}}),
+                &["id", "title", "supports_url_encoding"],
+            ),
+        ),
+        (
+            "Bucket",
+            object(
+                json!({"name": text, "creation_date": text, "location": text}),
+                &["name", "creation_date", "location"],
+            ),
+        ),
         (
             "Import",
             json!({

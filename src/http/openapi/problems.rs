@@ -12,7 +12,14 @@ pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 pub const ANY: &[Code] = &[Code::InvalidRequest, Code::NotOffered, Code::Misconfigured];
 
 /// Whoever must say who asks. A run that takes the word `Dry-Run: true` may not answer.
-pub const AUTHENTICATED: &[Code] = &[Code::Unauthenticated, Code::WrongEnvironment, Code::RunExpired, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
+pub const AUTHENTICATED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::WrongEnvironment,
+    Code::RunExpired,
+    Code::EnvironmentMismatch,
+    Code::EnvironmentUnverified,
+    Code::RunUnavailable,
+];
 
 /// A run that is named in the path.
 pub const NAMED_RUN: &[Code] = &[Code::UnknownRun];
@@ -54,11 +61,26 @@ pub const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];
 pub const OFFERED: &[Code] = &[Code::NotOffered, Code::UnknownRun, Code::RunClosed];
 
 /// The same of a store.
-pub const REFUSED: &[Code] =
-    &[Code::NotOffered, Code::UnknownAccount, Code::UnknownStore, Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden, Code::IdempotencyKeyInvalid];
+pub const REFUSED: &[Code] = &[
+    Code::NotOffered,
+    Code::UnknownAccount,
+    Code::UnknownStore,
+    Code::RunRequired,
+    Code::UnknownRun,
+    Code::RunClosed,
+    Code::Forbidden,
+    Code::IdempotencyKeyInvalid,
+];
 
 /// An address that is its own credential.
-pub const ADDRESSED: &[Code] = &[Code::Unauthenticated, Code::RunExpired, Code::MethodNotAllowed, Code::EnvironmentMismatch, Code::EnvironmentUnverified, Code::RunUnavailable];
+pub const ADDRESSED: &[Code] = &[
+    Code::Unauthenticated,
+    Code::RunExpired,
+    Code::MethodNotAllowed,
+    Code::EnvironmentMismatch,
+    Code::EnvironmentUnverified,
+    Code::RunUnavailable,
+];
 
 /// Sending a file to one.
 pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
@@ -67,13 +89,26 @@ pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLa
 pub const FETCHING: &[Code] = &[Code::RouteNotFound, Code::RunClosed];
 
 /// Writing a database down.
-pub const EXPORT: &[Code] = &[Code::RouteNotFound, Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
+pub const EXPORT: &[Code] =
+    &[Code::RouteNotFound, Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
 
 /// Running a file: whether it is there and can be written.
-pub const IMPORT: &[Code] = &[Code::RouteNotFound, Code::FlagUnavailable, Code::ParentUnavailable, Code::IdempotencyRunning, Code::OutcomeUnknown];
+pub const IMPORT: &[Code] = &[
+    Code::RouteNotFound,
+    Code::FlagUnavailable,
+    Code::ParentUnavailable,
+    Code::IdempotencyRunning,
+    Code::OutcomeUnknown,
+];
 
 /// A write, besides.
-pub const WRITE: &[Code] = &[Code::FlagUnavailable, Code::ParentUnavailable, Code::IdempotencyMismatch, Code::IdempotencyRunning, Code::OutcomeUnknown];
+pub const WRITE: &[Code] = &[
+    Code::FlagUnavailable,
+    Code::ParentUnavailable,
+    Code::IdempotencyMismatch,
+    Code::IdempotencyRunning,
+    Code::OutcomeUnknown,
+];
 
 /// A body of JSON.
 pub const JSON: &[Code] = &[Code::InvalidJson, Code::UnsupportedMediaType, Code::BodyTooLarge];

@@ -75,7 +75,15 @@ fn alone(thing: &Thing, place: Where) -> Difference {
 
 fn named(thing: &Thing, place: Where) -> Difference {
     let one = &thing.definition;
-    Difference { kind: one.kind.clone(), name: one.name.clone(), table: one.table.clone(), place, details: Vec::new(), lines: Vec::new(), columns: Vec::new() }
+    Difference {
+        kind: one.kind.clone(),
+        name: one.name.clone(),
+        table: one.table.clone(),
+        place,
+        details: Vec::new(),
+        lines: Vec::new(),
+        columns: Vec::new(),
+    }
 }
 
 fn compare(one: &Thing, other: &Thing) -> Option<Difference> {
@@ -93,7 +101,12 @@ fn compare(one: &Thing, other: &Thing) -> Option<Difference> {
     if details.is_empty() {
         details.push("the definition says something else".to_owned());
     }
-    Some(Difference { details, columns, lines: lines(&one.definition.sql, &other.definition.sql), ..named(one, Where::Both) })
+    Some(Difference {
+        details,
+        columns,
+        lines: lines(&one.definition.sql, &other.definition.sql),
+        ..named(one, Where::Both)
+    })
 }
 
 fn compare_columns(mine: &[Column], theirs: &[Column], details: &mut Vec<String>) -> Vec<Value> {
@@ -103,7 +116,9 @@ fn compare_columns(mine: &[Column], theirs: &[Column], details: &mut Vec<String>
         match theirs.iter().find(|other| same(column, other)) {
             None => {
                 details.push(format!("+ column {}", column.describe()));
-                columns.push(json!({"name": column.name, "change": Where::From.as_str(), "from": column.to_json(), "to": null}));
+                columns.push(
+                    json!({"name": column.name, "change": Where::From.as_str(), "from": column.to_json(), "to": null}),
+                );
             }
             Some(other) if other.meaning() != column.meaning() => {
                 details.push(format!("column {}: + {} · - {}", column.name, column.describe(), other.describe()));
@@ -116,10 +131,19 @@ fn compare_columns(mine: &[Column], theirs: &[Column], details: &mut Vec<String>
         details.push(format!("- column {}", column.describe()));
         columns.push(json!({"name": column.name, "change": Where::To.as_str(), "from": null, "to": column.to_json()}));
     }
-    let order =
-        |columns: &[Column], others: &[Column]| columns.iter().filter(|one| others.iter().any(|other| same(one, other))).map(|one| one.name.to_lowercase()).collect::<Vec<_>>();
+    let order = |columns: &[Column], others: &[Column]| {
+        columns
+            .iter()
+            .filter(|one| others.iter().any(|other| same(one, other)))
+            .map(|one| one.name.to_lowercase())
+            .collect::<Vec<_>>()
+    };
     if order(mine, theirs) != order(theirs, mine) {
-        details.push(format!("order of columns: + {} · - {}", order(mine, theirs).join(", "), order(theirs, mine).join(", ")));
+        details.push(format!(
+            "order of columns: + {} · - {}",
+            order(mine, theirs).join(", "),
+            order(theirs, mine).join(", ")
+        ));
     }
     columns
 }
@@ -127,7 +151,14 @@ fn compare_columns(mine: &[Column], theirs: &[Column], details: &mut Vec<String>
 impl Column {
     /// What of a column is not only spelling: a default means what its words mean.
     fn meaning(&self) -> (String, String, bool, Option<Vec<String>>, u64, Option<&'static str>) {
-        (self.name.clone(), self.kind.clone(), self.not_null, self.default.as_deref().map(meaning), self.key, self.generated)
+        (
+            self.name.clone(),
+            self.kind.clone(),
+            self.not_null,
+            self.default.as_deref().map(meaning),
+            self.key,
+            self.generated,
+        )
     }
 }
 
@@ -139,9 +170,11 @@ fn sets<T: Ord + std::fmt::Display>(mine: &BTreeSet<T>, theirs: &BTreeSet<T>, wh
 /// The definitions line by line. Lines that mean the same are the same, however they are written.
 fn lines(mine: &str, theirs: &str) -> Vec<(char, String)> {
     let (mine, theirs) = (layout(mine), layout(theirs));
-    let meanings = |lines: &[String]| lines.iter().map(|line| meaning(line.trim_end_matches(',')).join(" ")).collect::<Vec<_>>();
+    let meanings =
+        |lines: &[String]| lines.iter().map(|line| meaning(line.trim_end_matches(',')).join(" ")).collect::<Vec<_>>();
     let (left, right) = (meanings(&theirs), meanings(&mine));
-    let (left, right): (Vec<&str>, Vec<&str>) = (left.iter().map(String::as_str).collect(), right.iter().map(String::as_str).collect());
+    let (left, right): (Vec<&str>, Vec<&str>) =
+        (left.iter().map(String::as_str).collect(), right.iter().map(String::as_str).collect());
     let diff = TextDiff::from_slices(&left, &right);
     if left == right {
         // Only the spelling of a name is different, which is told by itself.
@@ -181,12 +214,19 @@ pub fn level(from: &[String], to: &[String]) -> Level {
     let mut out_of_order = Vec::new();
     for name in &pending {
         let later = from.iter().skip_while(|other| *other != name).find(|other| to.contains(other));
-        out_of_order.extend(later.map(|later| format!("{name} is pending, but {later}, which came after it, is applied.")));
+        out_of_order
+            .extend(later.map(|later| format!("{name} is pending, but {later}, which came after it, is applied.")));
     }
-    let common = |list: &[String], other: &[String]| list.iter().filter(|name| other.contains(name)).cloned().collect::<Vec<_>>();
+    let common = |list: &[String], other: &[String]| {
+        list.iter().filter(|name| other.contains(name)).cloned().collect::<Vec<_>>()
+    };
     let (mine, theirs) = (common(from, to), common(to, from));
     if mine != theirs {
-        out_of_order.push(format!("they were applied in another order: + {} · - {}", mine.join(", "), theirs.join(", ")));
+        out_of_order.push(format!(
+            "they were applied in another order: + {} · - {}",
+            mine.join(", "),
+            theirs.join(", ")
+        ));
     }
     Level { pending, missing, out_of_order }
 }
@@ -199,32 +239,56 @@ mod tests {
     fn side(definitions: &[&str]) -> Side {
         let thing = |sql: &&str| {
             let words: Vec<&str> = sql.split([' ', '(']).collect();
-            let definition = Definition { kind: words[1].to_lowercase(), name: words[2].to_owned(), table: "t".into(), sql: (*sql).to_owned() };
-            let thing = Thing { definition, columns: Vec::new(), foreign_keys: BTreeSet::new(), options: BTreeSet::new() };
+            let definition = Definition {
+                kind: words[1].to_lowercase(),
+                name: words[2].to_owned(),
+                table: "t".into(),
+                sql: (*sql).to_owned(),
+            };
+            let thing =
+                Thing { definition, columns: Vec::new(), foreign_keys: BTreeSet::new(), options: BTreeSet::new() };
             ((words[1].to_lowercase(), words[2].to_lowercase()), thing)
         };
         Side { things: definitions.iter().map(thing).collect(), applied: None }
     }
 
     fn shown(from: &[&str], to: &[&str]) -> Vec<String> {
-        differences(&side(from), &side(to)).iter().map(|one| format!("{} {} {}", one.place.as_str(), one.kind, one.name)).collect()
+        differences(&side(from), &side(to))
+            .iter()
+            .map(|one| format!("{} {} {}", one.place.as_str(), one.kind, one.name))
+            .collect()
     }
 
     #[test]
     fn what_one_side_has_and_the_other_has_not_is_told_tables_first() {
-        assert_eq!(shown(&["CREATE INDEX i ON t (a)", "CREATE TABLE t (a)"], &["CREATE TABLE u (a)"]), ["only_in_from table t", "only_in_to table u", "only_in_from index i"]);
+        assert_eq!(
+            shown(&["CREATE INDEX i ON t (a)", "CREATE TABLE t (a)"], &["CREATE TABLE u (a)"]),
+            ["only_in_from table t", "only_in_to table u", "only_in_from index i"]
+        );
     }
 
     #[test]
     fn formatting_is_no_difference_and_another_meaning_is() {
-        assert!(shown(&["CREATE TABLE t (a INTEGER CHECK (a > 0))"], &["create table t(\n\"a\" integer check(a>0) -- positive\n)"]).is_empty());
-        assert_eq!(shown(&["CREATE TABLE t (a CHECK (a > 0))"], &["CREATE TABLE t (a CHECK (a > 1))"]), ["different table t"]);
+        assert!(
+            shown(
+                &["CREATE TABLE t (a INTEGER CHECK (a > 0))"],
+                &["create table t(\n\"a\" integer check(a>0) -- positive\n)"]
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            shown(&["CREATE TABLE t (a CHECK (a > 0))"], &["CREATE TABLE t (a CHECK (a > 1))"]),
+            ["different table t"]
+        );
     }
 
     #[test]
     fn lines_that_mean_the_same_are_shown_as_the_same() {
         let shown: Vec<String> =
-            lines("CREATE TABLE t (a TEXT, b TEXT NOT NULL)", "CREATE TABLE t (\"a\" text,\n  b TEXT,\n c)").into_iter().map(|(sign, line)| format!("{sign}{line}")).collect();
+            lines("CREATE TABLE t (a TEXT, b TEXT NOT NULL)", "CREATE TABLE t (\"a\" text,\n  b TEXT,\n c)")
+                .into_iter()
+                .map(|(sign, line)| format!("{sign}{line}"))
+                .collect();
         assert_eq!(shown, [" CREATE TABLE t(", "   a TEXT,", "-  b TEXT,", "-  c", "+  b TEXT NOT NULL", " )"]);
     }
 
@@ -232,9 +296,15 @@ mod tests {
     fn levels_tell_what_is_pending_missing_and_out_of_order() {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert!(level(&list(&["1", "2"]), &list(&["1", "2"])).is_equal());
-        assert_eq!(level(&list(&["1", "2", "3"]), &list(&["1"])), Level { pending: list(&["2", "3"]), ..Level::default() });
+        assert_eq!(
+            level(&list(&["1", "2", "3"]), &list(&["1"])),
+            Level { pending: list(&["2", "3"]), ..Level::default() }
+        );
         let odd = level(&list(&["1", "2", "3"]), &list(&["1", "3", "hotfix"]));
-        assert_eq!((odd.pending, odd.missing, odd.out_of_order), (list(&["2"]), list(&["hotfix"]), list(&["2 is pending, but 3, which came after it, is applied."])));
+        assert_eq!(
+            (odd.pending, odd.missing, odd.out_of_order),
+            (list(&["2"]), list(&["hotfix"]), list(&["2 is pending, but 3, which came after it, is applied."]))
+        );
         assert_eq!(level(&list(&["1", "2"]), &list(&["2", "1"])).out_of_order.len(), 1);
     }
 }

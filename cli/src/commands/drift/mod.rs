@@ -19,11 +19,13 @@ use schema::Side;
 ///
 /// Tables, columns, indexes, views, triggers, foreign keys and applied migrations of every D1 database, read in dry runs. Blanks, comments, quotes and capitals that mean nothing are no difference.
 #[derive(clap::Args)]
-#[command(after_help = "It ends with 0 when both are equal and with 1 when they are not, or when a database is only on one side.
+#[command(
+    after_help = "It ends with 0 when both are equal and with 1 when they are not, or when a database is only on one side.
 
 Examples:
   dryrun drift
-  dryrun drift --from staging --to production --markdown >> \"$GITHUB_STEP_SUMMARY\"")]
+  dryrun drift --from staging --to production --markdown >> \"$GITHUB_STEP_SUMMARY\""
+)]
 pub struct Drift {
     /// The environment that is ahead: what only it has is marked +
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
@@ -53,7 +55,12 @@ struct Compared {
 impl Compared {
     fn new(database: String, from: Side, to: Side) -> Self {
         let applied = |side: &Side| side.applied.clone().unwrap_or_default();
-        Self { database, differences: differences(&from, &to), level: level(&applied(&from), &applied(&to)), applied: (from.applied, to.applied) }
+        Self {
+            database,
+            differences: differences(&from, &to),
+            level: level(&applied(&from), &applied(&to)),
+            applied: (from.applied, to.applied),
+        }
     }
 
     fn is_equal(&self) -> bool {
@@ -75,7 +82,10 @@ struct Drifted {
 impl Drifted {
     fn is_equal(&self) -> bool {
         // What was not read is not known to be equal.
-        self.compared.iter().all(Compared::is_equal) && self.only_in_from.is_empty() && self.only_in_to.is_empty() && self.denied.is_empty()
+        self.compared.iter().all(Compared::is_equal)
+            && self.only_in_from.is_empty()
+            && self.only_in_to.is_empty()
+            && self.denied.is_empty()
     }
 }
 
@@ -111,7 +121,9 @@ impl Drift {
         };
         let mut drifted = Drifted::new(self.from, self.to);
         let mut both = Vec::new();
-        let policy = |site: &Site, binding: &str| site.databases.iter().find(|one| one.binding == binding).map(|one| one.policy == "denied");
+        let policy = |site: &Site, binding: &str| {
+            site.databases.iter().find(|one| one.binding == binding).map(|one| one.policy == "denied")
+        };
         for binding in bindings {
             match (policy(from, &binding), policy(to, &binding)) {
                 (Some(true), _) => drifted.denied.push((binding, self.from)),

@@ -75,20 +75,38 @@ pub fn read(run: &DryRun, record: &str) -> Outcome<Side> {
     definitions.retain(|one| !one.table.eq_ignore_ascii_case(record) && !one.sql.is_empty());
     let options = options(run)?;
     // The tables in which a virtual table keeps what it knows come and go with it.
-    definitions.retain(|one| options.get(&one.name.to_ascii_lowercase()).is_none_or(|options| !options.contains(INNER)));
+    definitions
+        .retain(|one| options.get(&one.name.to_ascii_lowercase()).is_none_or(|options| !options.contains(INNER)));
     let shaped: Vec<&Definition> = definitions.iter().filter(|one| one.kind == "table" || one.kind == "view").collect();
-    let each = |question: fn(&str) -> String| run.ask(&shaped.iter().map(|one| question(&literal(&one.name))).collect::<Vec<_>>());
-    let columns = each(|name| format!("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}) WHERE hidden <> 1 ORDER BY cid"))?;
-    let keys = each(|name| format!("SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list({name}) ORDER BY id, seq"))?;
+    let each = |question: fn(&str) -> String| {
+        run.ask(&shaped.iter().map(|one| question(&literal(&one.name))).collect::<Vec<_>>())
+    };
+    let columns = each(|name| {
+        format!(
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}) WHERE hidden <> 1 ORDER BY cid"
+        )
+    })?;
+    let keys = each(|name| {
+        format!(
+            "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list({name}) ORDER BY id, seq"
+        )
+    })?;
     let mut shapes: BTreeMap<&str, (Vec<Column>, BTreeSet<String>)> = BTreeMap::new();
     for ((one, columns), keys) in shaped.iter().zip(&columns).zip(&keys) {
-        shapes.insert(one.name.as_str(), (columns.rows.iter().map(|row| column(row)).collect(), foreign_keys(&keys.rows)));
+        shapes.insert(
+            one.name.as_str(),
+            (columns.rows.iter().map(|row| column(row)).collect(), foreign_keys(&keys.rows)),
+        );
     }
     let things = definitions.iter().map(|one| {
         let is_table = one.kind == "table";
-        let (columns, foreign_keys) = shapes.get(one.name.as_str()).filter(|_| is_table || one.kind == "view").cloned().unwrap_or_default();
+        let (columns, foreign_keys) =
+            shapes.get(one.name.as_str()).filter(|_| is_table || one.kind == "view").cloned().unwrap_or_default();
         let options = options.get(&one.name.to_ascii_lowercase()).filter(|_| is_table).cloned().unwrap_or_default();
-        ((one.kind.clone(), one.name.to_ascii_lowercase()), Thing { definition: one.clone(), columns, foreign_keys, options })
+        (
+            (one.kind.clone(), one.name.to_ascii_lowercase()),
+            Thing { definition: one.clone(), columns, foreign_keys, options },
+        )
     });
     Ok(Side { things: things.collect(), applied })
 }
@@ -100,8 +118,15 @@ fn options(run: &DryRun) -> Outcome<BTreeMap<String, BTreeSet<&'static str>>> {
     let answers = run.batch("SELECT name, type, wr, strict FROM pragma_table_list() WHERE schema = 'main'")?;
     let read = |row: &Vec<Value>| {
         let is_inner = Rows::text(row, 1) == "shadow";
-        let options = [("WITHOUT ROWID", Rows::number(row, 2) == 1 && !is_inner), ("STRICT", Rows::number(row, 3) == 1), (INNER, is_inner)];
-        (Rows::text(row, 0).to_ascii_lowercase(), options.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect())
+        let options = [
+            ("WITHOUT ROWID", Rows::number(row, 2) == 1 && !is_inner),
+            ("STRICT", Rows::number(row, 3) == 1),
+            (INNER, is_inner),
+        ];
+        (
+            Rows::text(row, 0).to_ascii_lowercase(),
+            options.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect(),
+        )
     };
     Ok(answers.iter().flat_map(|answer| &answer.rows).map(read).collect())
 }
@@ -124,7 +149,11 @@ fn column(row: &[Value]) -> Column {
 fn foreign_keys(rows: &[Vec<Value>]) -> BTreeSet<String> {
     let mut keys: BTreeMap<u64, (Vec<String>, Vec<String>, String)> = BTreeMap::new();
     for row in rows {
-        let rule = |verb: &str, at: usize| Some(Rows::text(row, at)).filter(|action| action != "NO ACTION").map_or_else(String::new, |action| format!(" ON {verb} {action}"));
+        let rule = |verb: &str, at: usize| {
+            Some(Rows::text(row, at))
+                .filter(|action| action != "NO ACTION")
+                .map_or_else(String::new, |action| format!(" ON {verb} {action}"))
+        };
         let key = keys.entry(Rows::number(row, 0)).or_insert_with(|| (Vec::new(), Vec::new(), String::new()));
         key.0.push(Rows::text(row, 2).to_lowercase());
         key.1.push(Rows::text(row, 3).to_lowercase());
@@ -136,7 +165,8 @@ fn foreign_keys(rows: &[Vec<Value>]) -> BTreeSet<String> {
     }
     keys.into_values()
         .map(|(from, to, rules)| {
-            let (table, columns) = to.split_first().map(|(table, columns)| (table.clone(), columns.join(", "))).unwrap_or_default();
+            let (table, columns) =
+                to.split_first().map(|(table, columns)| (table.clone(), columns.join(", "))).unwrap_or_default();
             let columns = if columns.replace(", ", "").is_empty() { String::new() } else { format!(" ({columns})") };
             format!("({}) REFERENCES {table}{columns}{rules}", from.join(", "))
         })

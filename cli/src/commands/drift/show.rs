@@ -32,7 +32,10 @@ impl Compared {
                 format!("{} applied{last}", names.len())
             }
         };
-        let mut lines = vec![format!("migrations of {from}: {}", count(&applied.0)), format!("migrations of {to}: {}", count(&applied.1))];
+        let mut lines = vec![
+            format!("migrations of {from}: {}", count(&applied.0)),
+            format!("migrations of {to}: {}", count(&applied.1)),
+        ];
         lines.extend(level.pending.iter().map(|name| format!("pending in {to}: {name}")));
         lines.extend(level.missing.iter().map(|name| format!("only in {to}: {name}")));
         lines.extend(level.out_of_order.iter().map(|what| format!("out of order: {what}")));
@@ -89,7 +92,8 @@ impl Compared {
 }
 
 fn title(one: &Difference, (from, to): Sides) -> String {
-    let of = if matches!(one.kind.as_str(), "index" | "trigger") { format!(" on {}", one.table) } else { String::new() };
+    let of =
+        if matches!(one.kind.as_str(), "index" | "trigger") { format!(" on {}", one.table) } else { String::new() };
     let place = match one.place {
         Where::From => format!("only in {from}"),
         Where::To => format!("only in {to}"),
@@ -101,8 +105,13 @@ fn title(one: &Difference, (from, to): Sides) -> String {
 impl Drifted {
     /// The databases that were not compared, and why.
     fn others(&self) -> Vec<String> {
-        let only = |list: &[String], place: Environment| list.iter().map(|name| format!("{name}: only in {place}")).collect::<Vec<_>>();
-        let denied = self.denied.iter().map(|(name, place)| format!("{name}: not compared, because its policy in {place} is denied"));
+        let only = |list: &[String], place: Environment| {
+            list.iter().map(|name| format!("{name}: only in {place}")).collect::<Vec<_>>()
+        };
+        let denied = self
+            .denied
+            .iter()
+            .map(|(name, place)| format!("{name}: not compared, because its policy in {place} is denied"));
         [only(&self.only_in_from, self.from), only(&self.only_in_to, self.to), denied.collect()].concat()
     }
 

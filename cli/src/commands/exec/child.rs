@@ -60,7 +60,8 @@ impl Guard {
         let ignored = ignored();
         let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
         // What whoever started us ignores (nohup) stays ignored, for the command as well.
-        let signals = SignalsInfo::<WithOrigin>::new(wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0))?;
+        let signals =
+            SignalsInfo::<WithOrigin>::new(wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0))?;
         let guard = Self(Arc::new(Mutex::new(State { stage: Stage::Before, came: None })));
         let listening = guard.clone();
         std::thread::spawn(move || listening.listen(signals));

@@ -73,7 +73,9 @@ pub struct Exec {
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "a label is NAME=VALUE".to_owned())
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a label is NAME=VALUE".to_owned())
 }
 
 /// How it went with the command.
@@ -104,7 +106,9 @@ impl Exec {
         gateway.probe("/health")?;
         let about = gateway.get("/v1/environment")?.body;
         let terms = self.terms(&here, say)?;
-        let guard = Guard::install().map_err(|error| Failure::configuration(format!("Signals cannot be listened to: {error}. Nothing was run."), "Try again."))?;
+        let guard = Guard::install().map_err(|error| {
+            Failure::configuration(format!("Signals cannot be listened to: {error}. Nothing was run."), "Try again.")
+        })?;
         let run = gateway.open_run(&terms)?;
         let inside = gateway.with(text(&run, "token"));
         let went = self.within(&here, &run, text(&about, "account"), &guard, say);
@@ -120,7 +124,10 @@ impl Exec {
             let above = here.gateway.get(&format!("/v1/runs/{}", here.run_id(None)?))?.body;
             let is_live = text(&above, "mode") == "live";
             if self.live && !is_live {
-                say.note(&format!("The run {} above is a dry run, so this is one too, whatever --live says.", line(&parent.id)));
+                say.note(&format!(
+                    "The run {} above is a dry run, so this is one too, whatever --live says.",
+                    line(&parent.id)
+                ));
             }
             live = is_live && !self.dry;
         }
@@ -136,7 +143,8 @@ impl Exec {
         if let Some(seconds) = self.expires_in {
             terms.insert("expires_in".into(), seconds.into());
         }
-        let labels: Map<String, Value> = self.labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let labels: Map<String, Value> =
+            self.labels.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         terms.insert("labels".into(), labels.into());
         Ok(Value::Object(terms))
     }
@@ -147,7 +155,12 @@ impl Exec {
         let environment = gateway.environment.as_str();
         if text(run, "phase") != "open" {
             let message = format!("The run {} is already {}; nothing was run.", shown(run, "id"), shown(run, "phase"));
-            return Went::Failed(Failure::new(Exit::Refused, "run_closed", message, "Leave --id out, or take another one."));
+            return Went::Failed(Failure::new(
+                Exit::Refused,
+                "run_closed",
+                message,
+                "Leave --id out, or take another one.",
+            ));
         }
         say.note(&summary::head(environment, &gateway.url, run));
         if gateway.environment == Environment::Production && text(run, "mode") == "live" {
@@ -156,12 +169,22 @@ impl Exec {
         if let Some(signal) = guard.came() {
             return Went::Ended(Ended::Signal(signal));
         }
-        let given = variables::Run { url: &gateway.url, environment, account, id: text(run, "id"), token: text(run, "token"), dry: text(run, "mode") != "live" };
+        let given = variables::Run {
+            url: &gateway.url,
+            environment,
+            account,
+            id: text(run, "id"),
+            token: text(run, "token"),
+            dry: text(run, "mode") != "live",
+        };
         let folder = match lend(&given) {
             Ok(folder) => folder,
             Err(error) => {
                 let message = format!("The files for the command cannot be written: {error}. Nothing was run.");
-                return Went::Failed(Failure::configuration(message, "Look whether the folder for temporary files (TMPDIR) is there and has room."));
+                return Went::Failed(Failure::configuration(
+                    message,
+                    "Look whether the folder for temporary files (TMPDIR) is there and has room.",
+                ));
             }
         };
         let Some((program, arguments)) = self.command.split_first() else {
@@ -184,7 +207,8 @@ impl Exec {
         std::env::vars_os().filter(|(name, _)| name.to_str().is_none()).for_each(|(name, _)| {
             command.env_remove(name);
         });
-        let readable = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+        let readable = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
         command.env_remove(TESTED);
         let given = variables::given(run, folder);
         let mut told = Vec::new();
@@ -213,17 +237,27 @@ impl Exec {
     fn finish(&self, here: &Here, inside: &Gateway, run: &Value, went: Went, say: Say) -> Outcome<ExitCode> {
         let (id, told_id) = (text(run, "id"), shown(run, "id"));
         // The token ends with its run; the key that opened it does not.
-        let ask = |question: &dyn Fn(&Gateway) -> Outcome<Value>| question(inside).or_else(|failure| if here.run.is_some() { Err(failure) } else { question(&here.gateway) });
+        let ask = |question: &dyn Fn(&Gateway) -> Outcome<Value>| {
+            question(inside).or_else(|failure| if here.run.is_some() { Err(failure) } else { question(&here.gateway) })
+        };
         if let Err(failure) = ask(&|gateway| gateway.close_run(id)) {
-            say.note(&format!("dryrun: the run {told_id} was not closed: {} It ends by itself; to close it: dryrun close {told_id}", failure.message));
+            say.note(&format!(
+                "dryrun: the run {told_id} was not closed: {} It ends by itself; to close it: dryrun close {told_id}",
+                failure.message
+            ));
         }
         let ended = match went {
             Went::Ended(ended) => ended,
             Went::Failed(failure) => return Err(failure),
             Went::NotStarted(error) => return Ok(self.not_started(id, &error, say)),
         };
-        let below = ask(&|gateway| Ok(gateway.get("/v1/runs")?.body))
-            .map(|answer| list(&answer, "runs").iter().filter(|other| text(other, "parent") == id).map(|other| text(other, "id").to_owned()).collect::<Vec<_>>());
+        let below = ask(&|gateway| Ok(gateway.get("/v1/runs")?.body)).map(|answer| {
+            list(&answer, "runs")
+                .iter()
+                .filter(|other| text(other, "parent") == id)
+                .map(|other| text(other, "id").to_owned())
+                .collect::<Vec<_>>()
+        });
         match ask(&|gateway| Ok(gateway.get(&format!("/v1/runs/{id}/report?format=json"))?.body)) {
             Ok(report) => {
                 let below = below.unwrap_or_default();
@@ -232,7 +266,10 @@ impl Exec {
             }
             Err(failure) => say.result_aside(
                 &json!({"run": {"id": id}, "report_error": failure.to_json().get("error"), "exit": ended.exit()}),
-                &format!("\ndryrun: the report of {told_id} cannot be shown now: {} Later: dryrun report {told_id}", failure.message),
+                &format!(
+                    "\ndryrun: the report of {told_id} cannot be shown now: {} Later: dryrun report {told_id}",
+                    failure.message
+                ),
             ),
         }
         Ok(ExitCode::from(ended.exit()))
@@ -241,8 +278,13 @@ impl Exec {
     fn not_started(&self, id: &str, error: &std::io::Error, say: Say) -> ExitCode {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
         let program = line(self.command.first().map_or("", String::as_str));
-        let (message, remedy) =
-            (format!("The command {program} cannot be started: {error}. The run {} is closed; it did nothing.", line(id)), "Look whether it is installed, and in PATH.");
+        let (message, remedy) = (
+            format!(
+                "The command {program} cannot be started: {error}. The run {} is closed; it did nothing.",
+                line(id)
+            ),
+            "Look whether it is installed, and in PATH.",
+        );
         say.result_aside(
             &json!({"error": {"code": "not_started", "message": message, "remedy": remedy, "exit": exit}, "run": {"id": id}}),
             &format!("error: {message}\n  {remedy}"),
@@ -257,7 +299,14 @@ const EMPTY_FILE: &str = "empty";
 /// A private folder with the MCP configuration. It goes when the command has ended.
 fn lend(run: &variables::Run<'_>) -> std::io::Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("dryrun-").permissions(Permissions::from_mode(0o700)).tempdir()?;
-    let write = |name: &str, text: &str| OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.path().join(name))?.write_all(text.as_bytes());
+    let write = |name: &str, text: &str| {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.path().join(name))?
+            .write_all(text.as_bytes())
+    };
     write(MCP_FILE, &variables::mcp_configuration(run).to_string())?;
     write(EMPTY_FILE, "")?;
     Ok(folder)

@@ -16,8 +16,18 @@ const MAX_CHARS: usize = 200;
 pub fn shown(report: &Value, below: &[String]) -> String {
     let (run, summary) = (report.get("run").unwrap_or(&Value::Null), report.get("summary").unwrap_or(&Value::Null));
     let of = |name: &str| number(summary, name);
-    let not_done: String = ["skipped", "failed", "refused"].iter().filter(|name| of(name) > 0).map(|name| format!(", {} {name}", of(name))).collect();
-    let mut said = format!("Run {}: {} ({}, {}){not_done}\n", told(run, "id"), count(of("operations"), "operation"), count(of("reads"), "read"), count(of("writes"), "write"));
+    let not_done: String = ["skipped", "failed", "refused"]
+        .iter()
+        .filter(|name| of(name) > 0)
+        .map(|name| format!(", {} {name}", of(name)))
+        .collect();
+    let mut said = format!(
+        "Run {}: {} ({}, {}){not_done}\n",
+        told(run, "id"),
+        count(of("operations"), "operation"),
+        count(of("reads"), "read"),
+        count(of("writes"), "write")
+    );
     if of("operations") == 0 && below.is_empty() {
         said.push_str("  No store was accessed through the gateway. (wrangler uses it only with --remote.)\n");
     }
@@ -31,7 +41,15 @@ pub fn shown(report: &Value, below: &[String]) -> String {
     let problems = list(report, "problems");
     for problem in problems.iter().take(MAX_STEPS) {
         let short = |name: &str| cut(&told(problem, name), MAX_CHARS).into_owned();
-        let _ = writeln!(said, "  step {} {} {} {}: {}", number(problem, "position"), short("store"), short("action"), short("outcome"), short("message"));
+        let _ = writeln!(
+            said,
+            "  step {} {} {} {}: {}",
+            number(problem, "position"),
+            short("store"),
+            short("action"),
+            short("outcome"),
+            short("message")
+        );
         if !text(problem, "asked").is_empty() {
             let _ = writeln!(said, "    asked: {}", short("asked"));
         }
@@ -43,7 +61,12 @@ pub fn shown(report: &Value, below: &[String]) -> String {
         let _ = writeln!(said, "  … and {} more", problems.len() - MAX_STEPS);
     }
     if !below.is_empty() {
-        let _ = writeln!(said, "  {} below it, with reports of their own: {}", count(below.len() as u64, "run"), line(&below.join(", ")));
+        let _ = writeln!(
+            said,
+            "  {} below it, with reports of their own: {}",
+            count(below.len() as u64, "run"),
+            line(&below.join(", "))
+        );
     }
     let _ = writeln!(said, "{}", reached(run, summary));
     let _ = writeln!(said, "Full report: dryrun report {}", told(run, "id"));
@@ -55,7 +78,10 @@ fn reached(run: &Value, summary: &Value) -> String {
     let (environment, live) = (told(run, "environment"), number(summary, "live_writes"));
     match (text(run, "mode"), live) {
         ("dry_run", 0) => format!("Nothing was written to {environment} through the gateway."),
-        ("dry_run", live) => format!("WARNING: {} reached {environment} before this became a dry run; nothing was written through the gateway after that.", count(live, "write")),
+        ("dry_run", live) => format!(
+            "WARNING: {} reached {environment} before this became a dry run; nothing was written through the gateway after that.",
+            count(live, "write")
+        ),
         (_, 0) => format!("This was a live run, and nothing was written to {environment} through the gateway."),
         (_, live) => format!("{} reached {environment}.", count(live, "write")),
     }
@@ -63,12 +89,21 @@ fn reached(run: &Value, summary: &Value) -> String {
 
 fn counts(group: &Value) -> String {
     let parts = ["updated", "inserted", "deleted"].map(|word| (number(group, word), word));
-    parts.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+    parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn steps(positions: &[Value]) -> String {
     let shown: Vec<String> = positions.iter().take(MAX_STEPS).map(Value::to_string).collect();
-    if shown.is_empty() { String::new() } else { format!(" ({} {})", if shown.len() == 1 { "step" } else { "steps" }, shown.join(", ")) }
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({} {})", if shown.len() == 1 { "step" } else { "steps" }, shown.join(", "))
+    }
 }
 
 /// For programs: the report without its operations and without the changed things themselves.
@@ -92,7 +127,8 @@ pub fn document(report: &Value, below: &[String], exit: u8) -> Value {
 
 /// The head of a run, before its command starts.
 pub fn head(environment: &str, url: &str, run: &Value) -> String {
-    let parent = run.get("parent").and_then(Value::as_str).map(|parent| format!(", below {}", line(parent))).unwrap_or_default();
+    let parent =
+        run.get("parent").and_then(Value::as_str).map(|parent| format!(", below {}", line(parent))).unwrap_or_default();
     let what = match text(run, "mode") {
         "dry_run" => "dry run",
         "live" => "LIVE",
@@ -123,7 +159,10 @@ mod tests {
     #[test]
     fn whether_anything_was_written_is_said_in_every_case() {
         assert_eq!(run("dry_run", 0), "Nothing was written to staging through the gateway.");
-        assert_eq!(run("dry_run", 2), "WARNING: 2 writes reached staging before this became a dry run; nothing was written through the gateway after that.");
+        assert_eq!(
+            run("dry_run", 2),
+            "WARNING: 2 writes reached staging before this became a dry run; nothing was written through the gateway after that."
+        );
         assert_eq!(run("live", 0), "This was a live run, and nothing was written to staging through the gateway.");
         assert_eq!(run("live", 1), "1 write reached staging.");
     }

@@ -80,7 +80,16 @@ const HEADERS: [&str; 2] = ["CLOUDFLARE_API_HEADERS", "CLOUDFLARE_CUSTOM_HEADERS
 /// The gateway's own secrets, and that of `make dev`.
 const GATEWAY: [&str; 2] = ["TOKEN_SECRET", "KEYS"];
 /// What opens a secrets manager, with which the gateway's key could be fetched again.
-const MANAGERS: [&str; 8] = ["OP_SERVICE_ACCOUNT_TOKEN", "OP_CONNECT_TOKEN", "VAULT_TOKEN", "DOPPLER_TOKEN", "INFISICAL_TOKEN", "BWS_ACCESS_TOKEN", "BW_SESSION", "SOPS_AGE_KEY"];
+const MANAGERS: [&str; 8] = [
+    "OP_SERVICE_ACCOUNT_TOKEN",
+    "OP_CONNECT_TOKEN",
+    "VAULT_TOKEN",
+    "DOPPLER_TOKEN",
+    "INFISICAL_TOKEN",
+    "BWS_ACCESS_TOKEN",
+    "BW_SESSION",
+    "SOPS_AGE_KEY",
+];
 
 /// Which of the variables here the command does not get.
 pub struct Hiding<'a> {
@@ -101,7 +110,11 @@ impl Hiding<'_> {
     /// The names of those that are hidden. What the gateway's keys and tokens are in is never left, whatever it is called.
     pub fn names(&self, variables: impl Iterator<Item = (String, String)>) -> BTreeSet<String> {
         variables
-            .filter(|(name, value)| self.holds_a_key(name, value) || (!self.keeps(name) && is_credential(name, value)) || self.opens_the_manager(name))
+            .filter(|(name, value)| {
+                self.holds_a_key(name, value)
+                    || (!self.keeps(name) && is_credential(name, value))
+                    || self.opens_the_manager(name)
+            })
             .map(|(name, _)| name)
             .collect()
     }
@@ -111,7 +124,9 @@ impl Hiding<'_> {
         self.project.profiles.values().any(|profile| source(&profile.key))
             || GATEWAY.contains(&name)
             || self.key.is_some_and(|key| value.contains(key))
-            || ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"].iter().any(|start| value.contains(start))
+            || ["drk_staging_", "drk_production_", "drt_staging_", "drt_production_"]
+                .iter()
+                .any(|start| value.contains(start))
     }
 
     fn opens_the_manager(&self, name: &str) -> bool {
@@ -128,16 +143,38 @@ fn is_credential(name: &str, value: &str) -> bool {
         let value = value.to_ascii_lowercase();
         return ["authorization", "x-auth-", "cookie", "cf-access-"].iter().any(|header| value.contains(header));
     }
-    FAMILIES.iter().any(|family| name.starts_with(family)) || S3_FILES.contains(&name) || sounds_like_one(name) || leads_past(value)
+    FAMILIES.iter().any(|family| name.starts_with(family))
+        || S3_FILES.contains(&name)
+        || sounds_like_one(name)
+        || leads_past(value)
 }
 
 /// `TF_VAR_cloudflare_api_token`, `PROD_R2_SECRET`, `WRANGLER_R2_SQL_AUTH_TOKEN`, `MY_CF_KEY`, `CLOUDFLARED_TOKEN`, `CFTOKEN`: a name that speaks of a store's provider, or of a program that keeps its copies there, and of a secret.
 fn sounds_like_one(name: &str) -> bool {
-    let words: Vec<String> = name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_uppercase).collect();
-    const PROVIDERS: [&str; 11] = ["CF", "R2", "D1", "S3", "AWS", "WRANGLER", "WORKERS", "TUNNEL", "MINIO", "LITESTREAM", "CFTOKEN"];
-    const SECRETS: [&str; 13] = ["TOKEN", "KEY", "KEYS", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "CREDENTIAL", "CREDENTIALS", "AUTH", "EMAIL", "JWT", "CFTOKEN"];
-    let is_secret = |word: &str| SECRETS.contains(&word) || word.contains("CLOUDFLARE") && SECRETS.iter().any(|secret| word.ends_with(secret));
-    words.iter().any(|word| PROVIDERS.contains(&word.as_str()) || word.contains("CLOUDFLARE")) && words.iter().any(|word| is_secret(word))
+    let words: Vec<String> =
+        name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_uppercase).collect();
+    const PROVIDERS: [&str; 11] =
+        ["CF", "R2", "D1", "S3", "AWS", "WRANGLER", "WORKERS", "TUNNEL", "MINIO", "LITESTREAM", "CFTOKEN"];
+    const SECRETS: [&str; 13] = [
+        "TOKEN",
+        "KEY",
+        "KEYS",
+        "APIKEY",
+        "SECRET",
+        "SECRETS",
+        "PASSWORD",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "AUTH",
+        "EMAIL",
+        "JWT",
+        "CFTOKEN",
+    ];
+    let is_secret = |word: &str| {
+        SECRETS.contains(&word) || word.contains("CLOUDFLARE") && SECRETS.iter().any(|secret| word.ends_with(secret))
+    };
+    words.iter().any(|word| PROVIDERS.contains(&word.as_str()) || word.contains("CLOUDFLARE"))
+        && words.iter().any(|word| is_secret(word))
 }
 
 /// Whether a value is an address of R2 or of Cloudflare's API, whatever its name is: with the keys in it or next to it, it leads past the gateway.
@@ -161,11 +198,17 @@ mod tests {
     fn hidden(project: &Project, keep: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
         let keep: Vec<String> = keep.iter().map(|name| (*name).to_owned()).collect();
         let hiding = Hiding { key: Some("s3cret"), project, keep: &keep };
-        hiding.names(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).into_iter().collect()
+        hiding
+            .names(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+            .into_iter()
+            .collect()
     }
 
     fn project(key: Secret) -> Project {
-        Project { profiles: BTreeMap::from([(Environment::Staging, Profile { url: "http://127.0.0.1".into(), key })]), ..Project::default() }
+        Project {
+            profiles: BTreeMap::from([(Environment::Staging, Profile { url: "http://127.0.0.1".into(), key })]),
+            ..Project::default()
+        }
     }
 
     #[test]
@@ -218,7 +261,11 @@ mod tests {
 
     #[test]
     fn what_leads_past_the_gateway_is_hidden_whatever_its_name_is() {
-        for value in ["https://key:secret@x.r2.cloudflarestorage.com/b", "s3://b?endpoint=X.R2.CloudflareStorage.com", "https://api.cloudflare.com/client/v4"] {
+        for value in [
+            "https://key:secret@x.r2.cloudflarestorage.com/b",
+            "s3://b?endpoint=X.R2.CloudflareStorage.com",
+            "https://api.cloudflare.com/client/v4",
+        ] {
             assert_eq!(hidden(&Project::default(), &[], &[("ANY_URL", value)]), ["ANY_URL"], "{value}");
             assert_eq!(hidden(&Project::default(), &["ANY_URL"], &[("ANY_URL", value)]), [""; 0], "{value}");
         }
@@ -252,7 +299,13 @@ mod tests {
     #[test]
     fn a_key_of_the_gateway_is_hidden_by_its_value_and_by_its_name_and_nobody_can_keep_it() {
         let of_variable = project(Secret::Variable("MY_KEY".into()));
-        for variable in [("MY_KEY", ""), ("ANY", "drk_staging_x"), ("ANY", "Bearer drk_production_x"), ("ANY", "drt_staging_x.y"), ("ANY", "a s3cret b")] {
+        for variable in [
+            ("MY_KEY", ""),
+            ("ANY", "drk_staging_x"),
+            ("ANY", "Bearer drk_production_x"),
+            ("ANY", "drt_staging_x.y"),
+            ("ANY", "a s3cret b"),
+        ] {
             assert_eq!(hidden(&of_variable, &["*"], &[variable]), [variable.0]);
         }
     }
@@ -268,13 +321,22 @@ mod tests {
     fn what_opens_the_secrets_manager_is_hidden_when_the_key_comes_from_one() {
         let variables = [("OP_SERVICE_ACCOUNT_TOKEN", "x"), ("OP_SESSION_abc", "y"), ("VAULT_TOKEN", "z")];
         assert_eq!(hidden(&project(Secret::Variable("K".into())), &[], &variables), [""; 0]);
-        assert_eq!(hidden(&project(Secret::Command(vec!["op".into()])), &["VAULT_TOKEN"], &variables), ["OP_SERVICE_ACCOUNT_TOKEN", "OP_SESSION_abc"]);
+        assert_eq!(
+            hidden(&project(Secret::Command(vec!["op".into()])), &["VAULT_TOKEN"], &variables),
+            ["OP_SERVICE_ACCOUNT_TOKEN", "OP_SESSION_abc"]
+        );
     }
 
     #[test]
     fn headers_stay_unless_they_are_credentials() {
         assert_eq!(hidden(&Project::default(), &[], &[("CLOUDFLARE_CUSTOM_HEADERS", "Dry-Run: true")]), [""; 0]);
-        assert_eq!(hidden(&Project::default(), &[], &[("CLOUDFLARE_CUSTOM_HEADERS", "authorization: Bearer x")]), ["CLOUDFLARE_CUSTOM_HEADERS"]);
-        assert_eq!(hidden(&Project::default(), &[], &[("CLOUDFLARE_API_HEADERS", r#"{"X-Auth-Key":"x"}"#)]), ["CLOUDFLARE_API_HEADERS"]);
+        assert_eq!(
+            hidden(&Project::default(), &[], &[("CLOUDFLARE_CUSTOM_HEADERS", "authorization: Bearer x")]),
+            ["CLOUDFLARE_CUSTOM_HEADERS"]
+        );
+        assert_eq!(
+            hidden(&Project::default(), &[], &[("CLOUDFLARE_API_HEADERS", r#"{"X-Auth-Key":"x"}"#)]),
+            ["CLOUDFLARE_API_HEADERS"]
+        );
     }
 }

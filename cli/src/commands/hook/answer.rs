@@ -50,7 +50,8 @@ fn first() {
 fn end(stdout: &str, stderr: &str, code: i32) -> ! {
     let (stdout, stderr) = (dryrun_text::json(stdout), dryrun_text::lines(stderr));
     // An answer that nobody reads any more changes nothing; but what was to be allowed and could not be said is blocked.
-    let heard = stdout.is_empty() || writeln!(std::io::stdout(), "{stdout}").and_then(|()| std::io::stdout().flush()).is_ok();
+    let heard =
+        stdout.is_empty() || writeln!(std::io::stdout(), "{stdout}").and_then(|()| std::io::stdout().flush()).is_ok();
     if !stderr.is_empty() {
         let _ = writeln!(std::io::stderr(), "{stderr}");
     }

@@ -60,20 +60,40 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
     let url = &target.url;
     let remedy = "Look whether the gateway runs: dryrun env. Nothing is let through while it cannot be asked.";
     if run.is_empty() || !run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
-        return Err(Trouble::failed("configuration", format!("DRYRUN_RUN_ID is {run:?}, which is no run."), "Begin anew: dryrun exec -- COMMAND."));
+        return Err(Trouble::failed(
+            "configuration",
+            format!("DRYRUN_RUN_ID is {run:?}, which is no run."),
+            "Begin anew: dryrun exec -- COMMAND.",
+        ));
     }
-    let sent = client(QUESTION_LIMIT).get(format!("{url}/v1/runs/{run}")).header("Authorization", format!("Bearer {}", target.bearer)).call();
+    let sent = client(QUESTION_LIMIT)
+        .get(format!("{url}/v1/runs/{run}"))
+        .header("Authorization", format!("Bearer {}", target.bearer))
+        .call();
     let mut response = sent.map_err(|error| match error {
-        ureq::Error::Timeout(_) => Trouble::failed("gateway_slow", format!("The gateway at {url} did not answer within {} s.", QUESTION_LIMIT.as_secs()), remedy),
-        error => Trouble::failed("gateway_unreachable", format!("The gateway at {url} cannot be reached: {error}."), remedy),
+        ureq::Error::Timeout(_) => Trouble::failed(
+            "gateway_slow",
+            format!("The gateway at {url} did not answer within {} s.", QUESTION_LIMIT.as_secs()),
+            remedy,
+        ),
+        error => {
+            Trouble::failed("gateway_unreachable", format!("The gateway at {url} cannot be reached: {error}."), remedy)
+        }
     })?;
     let status = response.status().as_u16();
     let said = response.headers().get("Environment").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|error| match error {
-        ureq::Error::Timeout(_) => Trouble::failed("gateway_slow", format!("The answer of the gateway at {url} did not end within {} s.", QUESTION_LIMIT.as_secs()), remedy),
-        error => Trouble::failed("gateway_answer", format!("The answer of the gateway at {url} broke off: {error}."), remedy),
+        ureq::Error::Timeout(_) => Trouble::failed(
+            "gateway_slow",
+            format!("The answer of the gateway at {url} did not end within {} s.", QUESTION_LIMIT.as_secs()),
+            remedy,
+        ),
+        error => {
+            Trouble::failed("gateway_answer", format!("The answer of the gateway at {url} broke off: {error}."), remedy)
+        }
     })?;
-    let strange = |what: &str| Trouble::failed("gateway_answer", format!("The gateway at {url} answered {what}."), remedy);
+    let strange =
+        |what: &str| Trouble::failed("gateway_answer", format!("The gateway at {url} answered {what}."), remedy);
     let body: Value = serde_json::from_str(&text).map_err(|_| strange("something that is no JSON"))?;
     if said.as_deref() != Some(environment.as_str()) {
         let said = said.unwrap_or_else(|| "no environment".into());
@@ -85,15 +105,24 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
     }
     let part = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     match status {
-        200 if part("id") == run && part("environment") == environment.as_str() && ["live", "dry_run"].contains(&part("mode")) => match part("phase") {
-            "open" => Ok(()),
-            "closed" | "expired" => Err(Trouble::Refused { why: format!("The run {run} is {}.\nOpen another one: dryrun exec -- COMMAND.", part("phase")) }),
-            _ => Err(strange("a run without a phase")),
-        },
-        400..=499 if !part("code").is_empty() && !part("detail").is_empty() => {
-            Err(Trouble::Refused { why: format!("The gateway refuses: {} ({})\n{}", part("detail"), part("code"), part("remedy")) })
+        200 if part("id") == run
+            && part("environment") == environment.as_str()
+            && ["live", "dry_run"].contains(&part("mode")) =>
+        {
+            match part("phase") {
+                "open" => Ok(()),
+                "closed" | "expired" => Err(Trouble::Refused {
+                    why: format!("The run {run} is {}.\nOpen another one: dryrun exec -- COMMAND.", part("phase")),
+                }),
+                _ => Err(strange("a run without a phase")),
+            }
         }
-        500..=599 if !part("code").is_empty() => Err(strange(&format!("{status}: {} ({})", part("detail"), part("code")))),
+        400..=499 if !part("code").is_empty() && !part("detail").is_empty() => Err(Trouble::Refused {
+            why: format!("The gateway refuses: {} ({})\n{}", part("detail"), part("code"), part("remedy")),
+        }),
+        500..=599 if !part("code").is_empty() => {
+            Err(strange(&format!("{status}: {} ({})", part("detail"), part("code"))))
+        }
         _ => Err(strange(&format!("{status}, and not about the run"))),
     }
 }
@@ -101,7 +130,10 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
 /// Tells an operator that a hook failed. Answers why that was not possible.
 pub fn alert(target: &Target, agent: Agent, cause: &str, why: &str) -> Result<(), String> {
     let report = json!({"kind": "hook_failure", "cause": cause, "message": why, "agent": agent.as_str()});
-    let sent = client(ALERT_LIMIT).post(format!("{}/v1/alerts", target.url)).header("Authorization", format!("Bearer {}", target.bearer)).send_json(report);
+    let sent = client(ALERT_LIMIT)
+        .post(format!("{}/v1/alerts", target.url))
+        .header("Authorization", format!("Bearer {}", target.bearer))
+        .send_json(report);
     match sent {
         Ok(response) if response.status().as_u16() == 202 => Ok(()),
         Ok(response) => Err(format!("the gateway answered {}", response.status().as_u16())),
@@ -116,7 +148,9 @@ pub fn alert_target(project: Option<&Project>) -> Result<Target, String> {
         return Ok(Target { url: url.trim_end_matches('/').to_owned(), bearer });
     }
     let project = project.ok_or("no gateway is known here")?;
-    let profile = Environment::current().and_then(|environment| project.profile(environment)).map_err(|failure| failure.message)?;
+    let profile = Environment::current()
+        .and_then(|environment| project.profile(environment))
+        .map_err(|failure| failure.message)?;
     let bearer = profile.key.fetch(&project.folder).map_err(|failure| failure.message)?;
     Ok(Target { url: profile.url.trim_end_matches('/').to_owned(), bearer })
 }

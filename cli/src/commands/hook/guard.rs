@@ -39,12 +39,20 @@ pub fn run(agent: Agent) -> ExitCode {
             agent,
             began,
             Project::find().ok().as_ref(),
-            &Trouble::failed("panic", format!("The hook itself broke{place}."), "Report it, with the tool call; until then a person does what the call was for."),
+            &Trouble::failed(
+                "panic",
+                format!("The hook itself broke{place}."),
+                "Report it, with the tool call; until then a person does what the call was for.",
+            ),
         );
     }));
     let watch = std::thread::Builder::new().spawn(move || {
         std::thread::sleep(PATIENCE);
-        let late = Trouble::failed("deadline", format!("The hook was not done within {} s.", DEADLINE.as_secs()), "Try again; look whether the gateway and the disk are slow.");
+        let late = Trouble::failed(
+            "deadline",
+            format!("The hook was not done within {} s.", DEADLINE.as_secs()),
+            "Try again; look whether the gateway and the disk are slow.",
+        );
         fail(agent, began, Project::find().ok().as_ref(), &late);
     });
     if watch.is_err() {
@@ -70,15 +78,18 @@ enum Stop {
 
 fn decide(agent: Agent) -> Result<(), Stop> {
     let plain = |trouble| Stop::Trouble(Box::new((trouble, None)));
-    let project = Project::find().map_err(|failure| plain(Trouble::failed("configuration", failure.message, failure.remedy)))?;
+    let project =
+        Project::find().map_err(|failure| plain(Trouble::failed("configuration", failure.message, failure.remedy)))?;
     let with_project = |trouble| Stop::Trouble(Box::new((trouble, Some(project.clone()))));
     let input = read_input().map_err(with_project)?;
     break_on_purpose();
     let call = parse(agent, &input).map_err(|why| {
         with_project(match why {
-            NotUnderstood::Form(why) => {
-                Trouble::failed("input", format!("This is no tool call of {}: {why}.", agent.as_str()), "Look at the agent's settings: dryrun hook install writes them.")
-            }
+            NotUnderstood::Form(why) => Trouble::failed(
+                "input",
+                format!("This is no tool call of {}: {why}.", agent.as_str()),
+                "Look at the agent's settings: dryrun hook install writes them.",
+            ),
             NotUnderstood::Unknown(what) => Trouble::failed(
                 "unknown_tool",
                 format!("This hook does not know {what} of {}.", agent.as_str()),
@@ -86,12 +97,21 @@ fn decide(agent: Agent) -> Result<(), Stop> {
             ),
         })
     })?;
-    let environment = Environment::current().map_err(|failure| with_project(Trouble::failed("configuration", failure.message, failure.remedy)))?;
-    let own =
-        std::env::current_dir().map_err(|error| with_project(Trouble::failed("configuration", format!("There is no working folder: {error}."), "Start the agent in one.")))?;
-    let variables: BTreeMap<String, String> = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())).collect();
+    let environment = Environment::current()
+        .map_err(|failure| with_project(Trouble::failed("configuration", failure.message, failure.remedy)))?;
+    let own = std::env::current_dir().map_err(|error| {
+        with_project(Trouble::failed(
+            "configuration",
+            format!("There is no working folder: {error}."),
+            "Start the agent in one.",
+        ))
+    })?;
+    let variables: BTreeMap<String, String> = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
     let disk = Disk;
-    let here = surroundings(call.cwd.clone().map_or_else(|| own.clone(), |cwd| own.join(cwd)), variables, &project, &disk);
+    let here =
+        surroundings(call.cwd.clone().map_or_else(|| own.clone(), |cwd| own.join(cwd)), variables, &project, &disk);
     if !here.is_in_run() && project.profiles.is_empty() {
         return Err(with_project(Trouble::failed(
             "configuration",
@@ -101,16 +121,26 @@ fn decide(agent: Agent) -> Result<(), Stop> {
     }
     match judge(&call, &here) {
         Verdict::Harmless => Ok(()),
-        Verdict::Refused(refusal) => Err(Stop::Rule(format!("dryrun hook: blocked. {}\n{}", refusal.what, refusal.remedy))),
+        Verdict::Refused(refusal) => {
+            Err(Stop::Rule(format!("dryrun hook: blocked. {}\n{}", refusal.what, refusal.remedy)))
+        }
         Verdict::Gateway => {
-            let (Some(url), Some(bearer), Some(run)) = (here.run_url(), here.variable("DRYRUN_TOKEN"), here.variable("DRYRUN_RUN_ID")) else {
-                return Err(with_project(Trouble::failed("configuration", "The variables of the run are not whole.", "Begin anew: dryrun exec -- COMMAND.")));
+            let (Some(url), Some(bearer), Some(run)) =
+                (here.run_url(), here.variable("DRYRUN_TOKEN"), here.variable("DRYRUN_RUN_ID"))
+            else {
+                return Err(with_project(Trouble::failed(
+                    "configuration",
+                    "The variables of the run are not whole.",
+                    "Begin anew: dryrun exec -- COMMAND.",
+                )));
             };
             // What is let through to a store is the gateway's to decide, by the mode of the run. Here it only has to be there, with the run open.
-            run_is_open(&Target { url: url.to_owned(), bearer: bearer.to_owned() }, run, environment).map_err(|trouble| match trouble {
-                Trouble::Refused { why } => Stop::Rule(format!("dryrun hook: blocked. {why}")),
-                trouble => with_project(trouble),
-            })
+            run_is_open(&Target { url: url.to_owned(), bearer: bearer.to_owned() }, run, environment).map_err(
+                |trouble| match trouble {
+                    Trouble::Refused { why } => Stop::Rule(format!("dryrun hook: blocked. {why}")),
+                    trouble => with_project(trouble),
+                },
+            )
         }
     }
 }
@@ -118,9 +148,16 @@ fn decide(agent: Agent) -> Result<(), Stop> {
 fn read_input() -> Result<String, Trouble> {
     let mut bytes = Vec::new();
     let remedy = "Look at the agent's settings: dryrun hook install writes them.";
-    std::io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|error| Trouble::failed("input", format!("The tool call cannot be read: {error}."), remedy))?;
+    std::io::stdin()
+        .take(MAX_INPUT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Trouble::failed("input", format!("The tool call cannot be read: {error}."), remedy))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_INPUT {
-        return Err(Trouble::failed("input", "The tool call is longer than can be looked at.", "Write large files in parts."));
+        return Err(Trouble::failed(
+            "input",
+            "The tool call is longer than can be looked at.",
+            "Write large files in parts.",
+        ));
     }
     String::from_utf8(bytes).map_err(|_| Trouble::failed("input", "The tool call is not UTF-8.", remedy))
 }
@@ -136,9 +173,12 @@ fn break_on_purpose() {
 fn said(trouble: &Trouble, alerted: Option<&str>) -> String {
     match trouble {
         Trouble::Refused { why } => format!("dryrun hook: blocked. {why}"),
-        Trouble::Failed { why, remedy, .. } => {
-            format!("dryrun hook: blocked, because the hook does not work. {why}\n{remedy}\n{}", alerted.unwrap_or_default()).trim_end().to_owned()
-        }
+        Trouble::Failed { why, remedy, .. } => format!(
+            "dryrun hook: blocked, because the hook does not work. {why}\n{remedy}\n{}",
+            alerted.unwrap_or_default()
+        )
+        .trim_end()
+        .to_owned(),
     }
 }
 
@@ -168,7 +208,12 @@ fn fail(agent: Agent, began: Instant, project: Option<&Project>, trouble: &Troub
 }
 
 /// What a verdict depends on.
-fn surroundings<'a>(cwd: PathBuf, variables: BTreeMap<String, String>, project: &Project, files: &'a dyn Files) -> Surroundings<'a> {
+fn surroundings<'a>(
+    cwd: PathBuf,
+    variables: BTreeMap<String, String>,
+    project: &Project,
+    files: &'a dyn Files,
+) -> Surroundings<'a> {
     let mut here = Surroundings {
         cwd,
         home: std::env::var_os("HOME").map(PathBuf::from),
@@ -185,7 +230,9 @@ fn surroundings<'a>(cwd: PathBuf, variables: BTreeMap<String, String>, project: 
         match &profile.key {
             Secret::File(path) => here.key_files.push(crate::hook::surroundings::tidied(&project.folder.join(path))),
             Secret::Variable(name) => here.key_variables.push(name.clone()),
-            Secret::Command(words) => here.managers.extend(words.first().map(|program| crate::hook::surroundings::base_name(program))),
+            Secret::Command(words) => {
+                here.managers.extend(words.first().map(|program| crate::hook::surroundings::base_name(program)))
+            }
         }
         match environment {
             Environment::Staging => here.gateways.push(profile.url.clone()),
@@ -208,7 +255,10 @@ fn listed_for_production(folder: &Path, here: &mut Surroundings<'_>) {
     let Ok(table) = text.parse::<toml::Table>() else { return };
     let Some(production) = table.get("env").and_then(|env| env.get("production")) else { return };
     here.production_workers.extend(production.get("name").and_then(toml::Value::as_str).map(str::to_ascii_lowercase));
-    let routes = production.get("route").into_iter().chain(production.get("routes").and_then(toml::Value::as_array).into_iter().flatten());
+    let routes = production
+        .get("route")
+        .into_iter()
+        .chain(production.get("routes").and_then(toml::Value::as_array).into_iter().flatten());
     for route in routes {
         let pattern = route.as_str().or_else(|| route.get("pattern").and_then(toml::Value::as_str));
         here.production.extend(pattern.and_then(host).map(|host| host.trim_start_matches("*.").to_owned()));

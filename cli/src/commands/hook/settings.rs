@@ -15,7 +15,8 @@ const OUTER_SECONDS: u64 = 6;
 /// The tools of Claude Code that reach files, shells, networks or servers.
 const CLAUDE_TOOLS: &str = "Bash|PowerShell|Monitor|Read|Edit|Write|MultiEdit|NotebookEdit|NotebookRead|Grep|WebFetch|ReadMcpResourceTool|mcp__.*";
 const CODEX_TOOLS: &str = "Bash|apply_patch|Edit|Write|mcp__.*";
-const GEMINI_TOOLS: &str = "run_shell_command|read_file|read_many_files|write_file|replace|search_file_content|grep_search|web_fetch|mcp_.*";
+const GEMINI_TOOLS: &str =
+    "run_shell_command|read_file|read_many_files|write_file|replace|search_file_content|grep_search|web_fetch|mcp_.*";
 const CURSOR_TOOLS: &str = "Write|StrReplace|Edit|TabWrite|EditNotebook|Delete|ApplyPatch|Grep|WebFetch";
 
 /// Where an agent's settings are.
@@ -32,7 +33,9 @@ pub fn path(agent: Agent, is_user: bool, project: &Path) -> Outcome<PathBuf> {
     if let Some(named) = variable.and_then(std::env::var_os).filter(|value| !value.is_empty()) {
         return Ok(PathBuf::from(named).join(file));
     }
-    let home = std::env::var_os("HOME").ok_or_else(|| Failure::configuration("HOME is not set: the user's settings cannot be found.", "Set it, or use --project."))?;
+    let home = std::env::var_os("HOME").ok_or_else(|| {
+        Failure::configuration("HOME is not set: the user's settings cannot be found.", "Set it, or use --project.")
+    })?;
     Ok(PathBuf::from(home).join(folder).join(file))
 }
 
@@ -43,7 +46,8 @@ pub fn command(agent: Agent, program: &str, timeout: Option<&str>) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
+    let is_plain =
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte));
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
@@ -66,11 +70,14 @@ pub fn merged(agent: Agent, before: &Value, command: &str) -> Outcome<Value> {
     let hooks = hooks.as_object_mut().ok_or_else(|| odd("\"hooks\" in the settings is no object"))?;
     for (event, entry) in entries(agent, command) {
         let list = hooks.entry(event).or_insert_with(|| json!([]));
-        let list = list.as_array_mut().ok_or_else(|| odd(&format!("\"hooks\".\"{event}\" in the settings is no list")))?;
+        let list =
+            list.as_array_mut().ok_or_else(|| odd(&format!("\"hooks\".\"{event}\" in the settings is no list")))?;
         let place = list.iter().position(|entry| has_ours(agent, entry));
         for entry in list.iter_mut() {
             if let Some(handlers) = entry.get_mut("hooks").and_then(Value::as_array_mut) {
-                handlers.retain(|handler| !handler.get("command").and_then(Value::as_str).is_some_and(|command| is_ours(agent, command)));
+                handlers.retain(|handler| {
+                    !handler.get("command").and_then(Value::as_str).is_some_and(|command| is_ours(agent, command))
+                });
             }
         }
         let was_whole = |entry: &Value| match entry.get("hooks").and_then(Value::as_array) {
@@ -91,7 +98,10 @@ pub fn merged(agent: Agent, before: &Value, command: &str) -> Outcome<Value> {
 }
 
 fn odd(what: &str) -> Failure {
-    Failure::configuration(format!("{what}; nothing was changed."), "Correct the file by hand, or see what would be written: dryrun hook install AGENT --print.")
+    Failure::configuration(
+        format!("{what}; nothing was changed."),
+        "Correct the file by hand, or see what would be written: dryrun hook install AGENT --print.",
+    )
 }
 
 fn has_ours(agent: Agent, entry: &Value) -> bool {
@@ -100,15 +110,24 @@ fn has_ours(agent: Agent, entry: &Value) -> bool {
 
 fn commands_of(entry: &Value) -> Vec<String> {
     let own = entry.get("command").and_then(Value::as_str);
-    let inner = entry.get("hooks").and_then(Value::as_array).into_iter().flatten().filter_map(|handler| handler.get("command").and_then(Value::as_str));
+    let inner = entry
+        .get("hooks")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|handler| handler.get("command").and_then(Value::as_str));
     own.into_iter().chain(inner).map(str::to_owned).collect()
 }
 
 /// The command lines of ours that settings hold, by event.
 pub fn installed(agent: Agent, settings: &Value) -> Vec<(String, String)> {
     let Some(hooks) = settings.get("hooks").and_then(Value::as_object) else { return Vec::new() };
-    let lists = hooks.iter().flat_map(|(event, list)| list.as_array().into_iter().flatten().map(move |entry| (event, entry)));
-    lists.flat_map(|(event, entry)| commands_of(entry).into_iter().map(move |command| (event.clone(), command))).filter(|(_, command)| is_ours(agent, command)).collect()
+    let lists =
+        hooks.iter().flat_map(|(event, list)| list.as_array().into_iter().flatten().map(move |entry| (event, entry)));
+    lists
+        .flat_map(|(event, entry)| commands_of(entry).into_iter().map(move |command| (event.clone(), command)))
+        .filter(|(_, command)| is_ours(agent, command))
+        .collect()
 }
 
 /// What stands in the settings for each event.
@@ -116,16 +135,30 @@ fn entries(agent: Agent, command: &str) -> Vec<(&'static str, Value)> {
     let limit = LIMIT_SECONDS;
     match agent {
         // Versions before 2.1.295 do not know onFailure, and leave it aside.
-        Agent::ClaudeCode => vec![("PreToolUse", json!({"matcher": CLAUDE_TOOLS, "hooks": [{"type": "command", "command": command, "timeout": limit, "onFailure": "block"}]}))],
-        Agent::Codex => vec![("PreToolUse", json!({"matcher": CODEX_TOOLS, "hooks": [{"type": "command", "command": command, "timeout": limit}]}))],
-        Agent::Gemini => vec![("BeforeTool", json!({"matcher": GEMINI_TOOLS, "hooks": [{"name": "dryrun", "type": "command", "command": command, "timeout": limit * 1_000}]}))],
+        Agent::ClaudeCode => vec![(
+            "PreToolUse",
+            json!({"matcher": CLAUDE_TOOLS, "hooks": [{"type": "command", "command": command, "timeout": limit, "onFailure": "block"}]}),
+        )],
+        Agent::Codex => vec![(
+            "PreToolUse",
+            json!({"matcher": CODEX_TOOLS, "hooks": [{"type": "command", "command": command, "timeout": limit}]}),
+        )],
+        Agent::Gemini => vec![(
+            "BeforeTool",
+            json!({"matcher": GEMINI_TOOLS, "hooks": [{"name": "dryrun", "type": "command", "command": command, "timeout": limit * 1_000}]}),
+        )],
         Agent::Cursor => {
             let entry = json!({"command": command, "timeout": limit, "failClosed": true});
             let mut tools = entry.clone();
             if let Some(fields) = tools.as_object_mut() {
                 fields.insert("matcher".into(), CURSOR_TOOLS.into());
             }
-            vec![("beforeShellExecution", entry.clone()), ("beforeMCPExecution", entry.clone()), ("beforeReadFile", entry), ("preToolUse", tools)]
+            vec![
+                ("beforeShellExecution", entry.clone()),
+                ("beforeMCPExecution", entry.clone()),
+                ("beforeReadFile", entry),
+                ("preToolUse", tools),
+            ]
         }
     }
 }
@@ -140,7 +173,10 @@ mod tests {
             let line = command(agent, "/opt/dry run/dryrun", Some("/usr/bin/timeout"));
             let once = merged(agent, &Value::Null, &line).unwrap();
             assert_eq!(merged(agent, &once, &line).unwrap(), once, "{agent:?}");
-            assert!(!installed(agent, &once).is_empty() && installed(agent, &once).iter().all(|(_, command)| *command == line));
+            assert!(
+                !installed(agent, &once).is_empty()
+                    && installed(agent, &once).iter().all(|(_, command)| *command == line)
+            );
         }
     }
 
@@ -156,7 +192,10 @@ mod tests {
         assert_eq!(after["hooks"]["Stop"], before["hooks"]["Stop"]);
         assert_eq!(after["hooks"]["PreToolUse"][0]["hooks"], json!([{"type": "command", "command": "theirs.sh"}]));
         assert_eq!(after["hooks"]["PreToolUse"][1], json!({"matcher": "X", "hooks": []}));
-        assert_eq!(installed(Agent::ClaudeCode, &after), [("PreToolUse".to_owned(), "/new/dryrun hook claude-code || exit 2".to_owned())]);
+        assert_eq!(
+            installed(Agent::ClaudeCode, &after),
+            [("PreToolUse".to_owned(), "/new/dryrun hook claude-code || exit 2".to_owned())]
+        );
     }
 
     #[test]
@@ -168,7 +207,8 @@ mod tests {
 
     #[test]
     fn limits_are_in_the_units_of_each_agent() {
-        let limit = |agent, pointer: &str| merged(agent, &Value::Null, "dryrun hook").unwrap().pointer(pointer).cloned();
+        let limit =
+            |agent, pointer: &str| merged(agent, &Value::Null, "dryrun hook").unwrap().pointer(pointer).cloned();
         assert_eq!(limit(Agent::ClaudeCode, "/hooks/PreToolUse/0/hooks/0/timeout"), Some(json!(10)));
         assert_eq!(limit(Agent::ClaudeCode, "/hooks/PreToolUse/0/hooks/0/onFailure"), Some(json!("block")));
         assert_eq!(limit(Agent::Codex, "/hooks/PreToolUse/0/hooks/0/timeout"), Some(json!(10)));
@@ -180,6 +220,9 @@ mod tests {
     #[test]
     fn a_program_is_spelled_so_that_a_shell_finds_it() {
         assert_eq!(command(Agent::Codex, "dryrun", None), "dryrun hook codex || exit 2");
-        assert_eq!(command(Agent::Codex, "/a b/it's", Some("/usr/bin/timeout")), r"/usr/bin/timeout -k 1 6 '/a b/it'\''s' hook codex || exit 2");
+        assert_eq!(
+            command(Agent::Codex, "/a b/it's", Some("/usr/bin/timeout")),
+            r"/usr/bin/timeout -k 1 6 '/a b/it'\''s' hook codex || exit 2"
+        );
     }
 }

@@ -43,16 +43,24 @@ impl Test {
             for is_user in [false, true] {
                 let Ok(file) = path(agent, is_user, &project.folder) else { continue };
                 let Ok(text) = std::fs::read_to_string(&file) else { continue };
-                let settings: Value =
-                    serde_json::from_str(&text).map_err(|error| Failure::found(format!("{} is no JSON: {error}. The agent does not read it.", file.display()), "Correct it."))?;
-                let mut commands: Vec<String> = installed(agent, &settings).into_iter().map(|(_, command)| command).collect();
+                let settings: Value = serde_json::from_str(&text).map_err(|error| {
+                    Failure::found(
+                        format!("{} is no JSON: {error}. The agent does not read it.", file.display()),
+                        "Correct it.",
+                    )
+                })?;
+                let mut commands: Vec<String> =
+                    installed(agent, &settings).into_iter().map(|(_, command)| command).collect();
                 commands.dedup();
                 found.extend(commands.into_iter().map(|command| (agent, file.clone(), command)));
             }
         }
         if found.is_empty() {
             let agent = self.agent.map_or("AGENT", Agent::as_str);
-            return Err(Failure::found("The hook is in no settings, of the project or of the user.", format!("Install it: dryrun hook install {agent}")));
+            return Err(Failure::found(
+                "The hook is in no settings, of the project or of the user.",
+                format!("Install it: dryrun hook install {agent}"),
+            ));
         }
         let mut proofs = Vec::new();
         for (agent, file, command) in &found {
@@ -94,7 +102,9 @@ fn call(agent: Agent, command: &str) -> String {
         Agent::ClaudeCode | Agent::Codex => {
             json!({"session_id": "test", "cwd": here, "hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": command}, "tool_use_id": "test"})
         }
-        Agent::Gemini => json!({"session_id": "test", "cwd": here, "hook_event_name": "BeforeTool", "tool_name": "run_shell_command", "tool_input": {"command": command}}),
+        Agent::Gemini => {
+            json!({"session_id": "test", "cwd": here, "hook_event_name": "BeforeTool", "tool_name": "run_shell_command", "tool_input": {"command": command}})
+        }
         Agent::Cursor => {
             json!({"conversation_id": "test", "generation_id": "test", "workspace_roots": [here], "hook_event_name": "beforeShellExecution", "command": command, "cwd": here})
         }
@@ -109,14 +119,19 @@ fn prove(agent: Agent, command: &str, proofs: &mut Vec<Proof>) {
     let closed = closed_address();
     let mut add = |what: &str, went: Result<(), String>| proofs.push(Proof { agent, what: what.to_owned(), went });
     let blocked = |ended: Result<Ended, String>| ended.and_then(|ended| ended.is_blocked(agent));
-    let broken = |ended: Result<Ended, String>| ended.and_then(|ended| ended.is_blocked(agent).and_then(|()| ended.is_broken()));
+    let broken =
+        |ended: Result<Ended, String>| ended.and_then(|ended| ended.is_blocked(agent).and_then(|()| ended.is_broken()));
 
     add("allows a harmless command", run(command, &harmless, None).and_then(|ended| ended.is_allowed(agent)));
     add("blocks a command past the gateway", blocked(run(command, &forbidden, None)));
     add("blocks when the gateway is not there", broken(run(command, &through, Some(&closed))));
-    let went = serve("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nEnvironment: staging\r\n\r\nnot { JSON ]").and_then(|url| run(command, &through, Some(&url)));
+    let went = serve("HTTP/1.1 200 OK\r\nContent-Length: 12\r\nEnvironment: staging\r\n\r\nnot { JSON ]")
+        .and_then(|url| run(command, &through, Some(&url)));
     add("blocks when the gateway answers nonsense", broken(went));
-    add("blocks when the gateway does not answer", broken(serve("").and_then(|url| run(command, &through, Some(&url)))));
+    add(
+        "blocks when the gateway does not answer",
+        broken(serve("").and_then(|url| run(command, &through, Some(&url)))),
+    );
     add("blocks a call that is no JSON", broken(run(command, "{\"hook_event_name\": ", Some(&closed))));
     add("blocks when no call comes in", broken(run(command, "", Some(&closed))));
     add("blocks a tool that it does not know", broken(run(command, &unknown(agent), Some(&closed))));
@@ -124,7 +139,10 @@ fn prove(agent: Agent, command: &str, proofs: &mut Vec<Proof>) {
     let missing = missing(command, agent);
     add(
         "blocks when the program is missing",
-        missing.ok_or_else(|| "the command line does not name the program".to_owned()).and_then(|missing| run(&missing, &harmless, None)).and_then(|ended| ended.has_code(2)),
+        missing
+            .ok_or_else(|| "the command line does not name the program".to_owned())
+            .and_then(|missing| run(&missing, &harmless, None))
+            .and_then(|ended| ended.has_code(2)),
     );
 }
 
@@ -150,7 +168,15 @@ impl Ended {
         if self.took > PATIENCE {
             return Err(format!("it took {} s", self.took.as_secs()));
         }
-        if self.code == Some(code) { Ok(()) } else { Err(format!("exit code {}: {}", self.code.map_or("none".into(), |code| code.to_string()), self.stderr.trim())) }
+        if self.code == Some(code) {
+            Ok(())
+        } else {
+            Err(format!(
+                "exit code {}: {}",
+                self.code.map_or("none".into(), |code| code.to_string()),
+                self.stderr.trim()
+            ))
+        }
     }
 
     fn is_allowed(&self, agent: Agent) -> Result<(), String> {
@@ -158,14 +184,19 @@ impl Ended {
         let expected = match agent {
             Agent::ClaudeCode | Agent::Codex => self.stdout.is_empty(),
             Agent::Gemini => serde_json::from_str::<Value>(&self.stdout).is_ok_and(|said| said.is_object()),
-            Agent::Cursor => serde_json::from_str::<Value>(&self.stdout).is_ok_and(|said| said.get("permission") == Some(&json!("allow"))),
+            Agent::Cursor => serde_json::from_str::<Value>(&self.stdout)
+                .is_ok_and(|said| said.get("permission") == Some(&json!("allow"))),
         };
         if expected { Ok(()) } else { Err(format!("it said {:?}", self.stdout)) }
     }
 
     /// Whether it was blocked because something does not work, and not by a rule.
     fn is_broken(&self) -> Result<(), String> {
-        if self.stderr.contains("does not work") { Ok(()) } else { Err(format!("it was blocked for another reason: {}", self.stderr.trim())) }
+        if self.stderr.contains("does not work") {
+            Ok(())
+        } else {
+            Err(format!("it was blocked for another reason: {}", self.stderr.trim()))
+        }
     }
 
     fn is_blocked(&self, agent: Agent) -> Result<(), String> {
@@ -219,7 +250,12 @@ fn run(command: &str, input: &str, gateway: Option<&str>) -> Result<Ended, Strin
 fn finish(child: std::process::Child, began: Instant) -> Result<Ended, String> {
     let output = child.wait_with_output().map_err(|error| format!("it cannot be waited for: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr), took: began.elapsed() })
+    Ok(Ended {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+        took: began.elapsed(),
+    })
 }
 
 /// Starts the hook, leaves it waiting for its input, and kills what the shell started.
@@ -229,8 +265,12 @@ fn kill(command: &str) -> Result<Ended, String> {
     let mut child = shell(command, None).spawn().map_err(|error| format!("it does not start: {error}"))?;
     let input = child.stdin.take();
     let started = loop {
-        let found = Command::new("pgrep").args(["-P", &child.id().to_string()]).output().map_err(|error| format!("pgrep cannot be run: {error}"))?;
-        let found: Vec<String> = String::from_utf8_lossy(&found.stdout).split_ascii_whitespace().map(str::to_owned).collect();
+        let found = Command::new("pgrep")
+            .args(["-P", &child.id().to_string()])
+            .output()
+            .map_err(|error| format!("pgrep cannot be run: {error}"))?;
+        let found: Vec<String> =
+            String::from_utf8_lossy(&found.stdout).split_ascii_whitespace().map(str::to_owned).collect();
         if !found.is_empty() {
             break found;
         }
@@ -239,7 +279,11 @@ fn kill(command: &str) -> Result<Ended, String> {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let status = Command::new("kill").arg("-9").args(&started).status().map_err(|error| format!("kill cannot be run: {error}"))?;
+    let status = Command::new("kill")
+        .arg("-9")
+        .args(&started)
+        .status()
+        .map_err(|error| format!("kill cannot be run: {error}"))?;
     if !status.success() {
         return Err("it ended before it could be killed".into());
     }
@@ -259,7 +303,8 @@ fn missing(command: &str, agent: Agent) -> Option<String> {
 
 /// An address at which nobody listens.
 fn closed_address() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_or(9, |address| address.port());
+    let port =
+        TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_or(9, |address| address.port());
     format!("http://127.0.0.1:{port}")
 }
 
@@ -290,8 +335,14 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_in_its_place() {
         let gone = |command: &str| missing(command, Agent::Codex);
-        assert_eq!(gone("/usr/bin/timeout -k 1 6 /opt/dryrun hook codex || exit 2").as_deref(), Some("/usr/bin/timeout -k 1 6 /opt/dryrun-that-is-not-there hook codex || exit 2"));
-        assert_eq!(gone("'/a b/dryrun' hook codex || exit 2").as_deref(), Some("'/a b/dryrun-that-is-not-there' hook codex || exit 2"));
+        assert_eq!(
+            gone("/usr/bin/timeout -k 1 6 /opt/dryrun hook codex || exit 2").as_deref(),
+            Some("/usr/bin/timeout -k 1 6 /opt/dryrun-that-is-not-there hook codex || exit 2")
+        );
+        assert_eq!(
+            gone("'/a b/dryrun' hook codex || exit 2").as_deref(),
+            Some("'/a b/dryrun-that-is-not-there' hook codex || exit 2")
+        );
         assert_eq!(gone("other hook codex"), None);
     }
 }

@@ -38,10 +38,12 @@ impl Affinity {
     pub fn stored(self, cell: Cell) -> Cell {
         match (self, cell) {
             (Self::Text, Cell::Integer(number)) => Cell::text(&number.to_string()),
-            (Self::Numeric | Self::Real, Cell::Text(bytes)) => match std::str::from_utf8(&bytes).ok().and_then(number) {
-                Some(number) => self.stored(number),
-                None => Cell::Text(bytes),
-            },
+            (Self::Numeric | Self::Real, Cell::Text(bytes)) => {
+                match std::str::from_utf8(&bytes).ok().and_then(number) {
+                    Some(number) => self.stored(number),
+                    None => Cell::Text(bytes),
+                }
+            }
             (Self::Numeric, Cell::Real(text)) => whole(&text).map_or(Cell::Real(text), Cell::Integer),
             #[expect(clippy::cast_precision_loss, reason = "as SQLite does")]
             (Self::Real, Cell::Integer(number)) => Cell::real(number as f64),
@@ -54,15 +56,23 @@ impl Affinity {
 fn number(text: &str) -> Option<Cell> {
     let text = text.trim_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.') || !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte)) {
+    if !unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        || !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte))
+    {
         return None;
     }
-    let integer = unsigned.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok().map(Cell::Integer)).flatten();
+    let integer =
+        unsigned.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok().map(Cell::Integer)).flatten();
     integer.or_else(|| text.parse::<f64>().ok().map(Cell::real))
 }
 
 /// A real without fraction, as an integer that is exactly it.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::float_cmp, reason = "what comes back the same was exact")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "what comes back the same was exact"
+)]
 fn whole(text: &str) -> Option<i64> {
     let real: f64 = text.parse().ok()?;
     let integer = real as i64;

@@ -87,7 +87,9 @@ impl Cell {
     pub fn real(number: f64) -> Self {
         match number {
             number if number.is_nan() => Self::Null,
-            number if number.is_infinite() => Self::Real(if number > 0.0 { "9.0e+999" } else { "-9.0e+999" }.to_owned()),
+            number if number.is_infinite() => {
+                Self::Real(if number > 0.0 { "9.0e+999" } else { "-9.0e+999" }.to_owned())
+            }
             number => Self::Real(format!("{number:?}")),
         }
     }
@@ -107,10 +109,13 @@ impl Cell {
             Self::Blob(bytes) => {
                 let text = match std::str::from_utf8(bytes) {
                     Ok(text) => text,
-                    Err(error) if error.error_len().is_none() => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+                    Err(error) if error.error_len().is_none() => {
+                        std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+                    }
                     Err(_) => return None,
                 };
-                (!text.contains(|character: char| character.is_control() && !character.is_whitespace())).then_some(Cow::Borrowed(text))
+                (!text.contains(|character: char| character.is_control() && !character.is_whitespace()))
+                    .then_some(Cow::Borrowed(text))
             }
             Self::Null | Self::Integer(_) | Self::Real(_) => None,
         }
@@ -195,7 +200,8 @@ impl Cell {
 /// Whether a text can stand in a statement as it is. The gateway refuses NUL and byte order marks there, and texts that could be meant as a name of its own or of SQLite's.
 fn is_plain(text: &str) -> bool {
     let name = text.trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
-    !text.contains(['\0', '\u{feff}']) && !["_dryrun_", "pragma_", "sqlite_", "_cf_"].iter().any(|prefix| name.starts_with(prefix))
+    !text.contains(['\0', '\u{feff}'])
+        && !["_dryrun_", "pragma_", "sqlite_", "_cf_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// A name as SQL writes it.
@@ -277,13 +283,18 @@ mod tests {
             rows.iter().for_each(|row| digest.add(*row));
             digest.hex()
         };
-        let (one, two): (&[Cell], &[Cell]) = (&[Cell::Integer(1), Cell::text("a")], &[Cell::Integer(2), Cell::text("b")]);
+        let (one, two): (&[Cell], &[Cell]) =
+            (&[Cell::Integer(1), Cell::text("a")], &[Cell::Integer(2), Cell::text("b")]);
         assert_eq!(digest(&[one, two]), digest(&[two, one]));
         assert_ne!(digest(&[one, two]), digest(&[one]));
         assert_ne!(digest(&[&[Cell::text("1")]]), digest(&[&[Cell::Integer(1)]]));
         assert_ne!(digest(&[&[Cell::text("ab"), Cell::text("c")]]), digest(&[&[Cell::text("a"), Cell::text("bc")]]));
         assert_ne!(digest(&[one, one]), digest(&[two, two]));
         let real = |text: &str| digest(&[&[Cell::Real(text.into())]]);
-        assert!(real("2251799813685248.0") == real("2.25179981368524800000e+15") && real("9e999") == real("9.0e+999") && real("0.1") != real("0.2"));
+        assert!(
+            real("2251799813685248.0") == real("2.25179981368524800000e+15")
+                && real("9e999") == real("9.0e+999")
+                && real("0.1") != real("0.2")
+        );
     }
 }

@@ -102,8 +102,15 @@ impl Job {
                 let (source_key, before) = (row.key.clone(), row.cells.clone());
                 let written = plan.write(&self.scrubber, row);
                 if let Some(unlisted) = holds_unlisted(plan, &before, &written.row.cells) {
-                    let column = plan.table.columns.get(unlisted.place).map(|column| column.name.as_str()).unwrap_or_default();
-                    return Err(refuse_late(&plan.table.name, column, &describe(&source_key), &self.rules_file, unlisted));
+                    let column =
+                        plan.table.columns.get(unlisted.place).map(|column| column.name.as_str()).unwrap_or_default();
+                    return Err(refuse_late(
+                        &plan.table.name,
+                        column,
+                        &describe(&source_key),
+                        &self.rules_file,
+                        unlisted,
+                    ));
                 }
                 Ok(Ready { source_key, written })
             })
@@ -146,7 +153,8 @@ impl Job {
                 && let Some((ready, upto)) = self.next_page(plan, &mut pages)?
             {
                 ready.iter().for_each(|one| digest.add(&one.written.row.cells));
-                statements.extend(inserts(&plan.table, &ready.into_iter().map(|one| one.written.row).collect::<Vec<_>>()));
+                statements
+                    .extend(inserts(&plan.table, &ready.into_iter().map(|one| one.written.row).collect::<Vec<_>>()));
                 after = Some(upto);
                 if statements.len() > MAX_BATCH || size(&statements) > MAX_BATCH_BYTES * 2 {
                     return Err(Failure::new(
@@ -164,7 +172,10 @@ impl Job {
             (progress.after, progress.copied, progress.filled) = (after, true, true);
             ends.push((plan.table.name.clone(), progress));
         }
-        self.write(&statements).map_err(|failure| Failure { message: format!("{}: {}", names.join(" and "), failure.message), ..failure })?;
+        self.write(&statements).map_err(|failure| Failure {
+            message: format!("{}: {}", names.join(" and "), failure.message),
+            ..failure
+        })?;
         self.state.tables.extend(ends);
         self.state.save()
     }
@@ -186,9 +197,15 @@ impl Job {
                 let rows: Vec<(Vec<Cell>, Vec<Cell>)> = ready
                     .into_iter()
                     .filter(|one| one.written.first.is_some())
-                    .map(|one| (one.written.row.key, columns.iter().filter_map(|place| one.written.row.cells.get(*place).cloned()).collect()))
+                    .map(|one| {
+                        (
+                            one.written.row.key,
+                            columns.iter().filter_map(|place| one.written.row.cells.get(*place).cloned()).collect(),
+                        )
+                    })
                     .collect();
-                self.write_all(fill(&plan.table, &columns, &rows)).map_err(|failure| Failure { message: format!("{name}: {}", failure.message), ..failure })?;
+                self.write_all(fill(&plan.table, &columns, &rows))
+                    .map_err(|failure| Failure { message: format!("{name}: {}", failure.message), ..failure })?;
                 progress.filled_after = Some(upto);
                 self.remember(name, progress.clone())?;
             }
@@ -212,15 +229,29 @@ fn batch(plan: &TablePlan, rows: &[Ready], room: Room<'_>) -> Vec<Statement> {
         let upto = rows.last().filter(|_| !room.all).map(|one| one.source_key.as_slice());
         batch.push(delete_range(&plan.table, room.after, upto));
     }
-    let rows: Vec<Row> =
-        rows.iter().map(|one| Row { key: one.written.row.key.clone(), cells: one.written.first.clone().unwrap_or_else(|| one.written.row.cells.clone()) }).collect();
+    let rows: Vec<Row> = rows
+        .iter()
+        .map(|one| Row {
+            key: one.written.row.key.clone(),
+            cells: one.written.first.clone().unwrap_or_else(|| one.written.row.cells.clone()),
+        })
+        .collect();
     batch.extend(inserts(&plan.table, &rows));
     batch
 }
 
 /// Whether fewer rows could be taken where more were refused, or would at least tell which one it is.
 fn splits(failure: &Failure) -> bool {
-    matches!(failure.code.as_str(), "sql_error" | "body_too_large" | "statement_too_long" | "invalid_request" | "statement_too_nested" | "sql_not_parsed" | "ambiguous_text")
+    matches!(
+        failure.code.as_str(),
+        "sql_error"
+            | "body_too_large"
+            | "statement_too_long"
+            | "invalid_request"
+            | "statement_too_nested"
+            | "sql_not_parsed"
+            | "ambiguous_text"
+    )
 }
 
 fn describe(key: &[Cell]) -> String {
@@ -240,7 +271,11 @@ fn explain(plan: &TablePlan, rows: &[Ready], failure: Failure) -> Failure {
         failure.remedy.clone()
     };
     Failure {
-        message: format!("The row of {} with the key {key} could not be written: {}.", identifier(&plan.table.name), failure.message.trim_end_matches('.')),
+        message: format!(
+            "The row of {} with the key {key} could not be written: {}.",
+            identifier(&plan.table.name),
+            failure.message.trim_end_matches('.')
+        ),
         remedy,
         ..failure
     }

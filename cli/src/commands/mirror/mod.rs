@@ -41,7 +41,8 @@ use crate::settings::Environment;
 
 /// Mirror production's database into staging, scrubbed of what is personal
 #[derive(clap::Args)]
-#[command(after_help = "The side that is read gets a dry run, and every answer is checked to be one of it: nothing can be written there. The side that is written gets a live run.
+#[command(
+    after_help = "The side that is read gets a dry run, and every answer is checked to be one of it: nothing can be written there. The side that is written gets a live run.
 
 Examples:
   dryrun mirror --from production --to staging --suggest > scrub.toml
@@ -49,7 +50,8 @@ Examples:
   dryrun mirror --from production --to staging --scrub scrub.toml
   dryrun mirror --from production --to staging --scrub scrub.toml --resume
 
-Rules of scrub.toml, by column: keep, null, hash, name, email, phone, keep_format, { fixed = VALUE }, { json = { \"/path\" = RULE } }. A column that looks personal and has no rule stops the mirror before anything is written.")]
+Rules of scrub.toml, by column: keep, null, hash, name, email, phone, keep_format, { fixed = VALUE }, { json = { \"/path\" = RULE } }. A column that looks personal and has no rule stops the mirror before anything is written."
+)]
 pub struct Mirror {
     /// The environment that is read
     #[arg(long, value_name = "ENVIRONMENT")]
@@ -124,7 +126,10 @@ impl Mirror {
             return Err(Failure::new(
                 Exit::Refused,
                 "inside_run",
-                format!("This is inside the run {}, and a mirror would write past it, in a live run of its own. Nothing was read or written.", run.id),
+                format!(
+                    "This is inside the run {}, and a mirror would write past it, in a live run of its own. Nothing was read or written.",
+                    run.id
+                ),
                 "Mirror outside of dryrun exec. To look only: --dry-run",
             ));
         }
@@ -190,12 +195,19 @@ impl Mirror {
                 Ok(Some(state))
             }
             (Some(mut state), true, _) => {
-                let other: Vec<&str> = what.iter().filter(|(name, value)| state.what.get(*name) != Some(value)).map(|(name, _)| name.as_str()).collect();
+                let other: Vec<&str> = what
+                    .iter()
+                    .filter(|(name, value)| state.what.get(*name) != Some(value))
+                    .map(|(name, _)| name.as_str())
+                    .collect();
                 if !other.is_empty() {
                     return Err(Failure::new(
                         Exit::Usage,
                         "other_mirror",
-                        format!("The mirror in {file} began with another {}. Nothing was written now.", other.join(", ")),
+                        format!(
+                            "The mirror in {file} began with another {}. Nothing was written now.",
+                            other.join(", ")
+                        ),
                         "Give the same options and the same rules, or begin anew with --restart.",
                     ));
                 }
@@ -212,19 +224,25 @@ impl Mirror {
         rules.check(&source_schema)?;
         let tables = plan::choose(&source_schema, &self.tables)?;
         // Indexes of words over other tables have no rows to copy, but triggers need them to be there.
-        let index = |name: &str| self.tables.is_empty() && source_schema.virtual_tables.iter().any(|table| table.eq_ignore_ascii_case(name));
+        let index = |name: &str| {
+            self.tables.is_empty() && source_schema.virtual_tables.iter().any(|table| table.eq_ignore_ascii_case(name))
+        };
         let chosen = |name: &str| index(name) || tables.iter().any(|table| table.name.eq_ignore_ascii_case(name));
         let changes = prepare::decide(&source_schema, &target_schema, &chosen, self.schema)?;
         let steps: Vec<Vec<TablePlan>> = plan::arrange(&tables)
             .into_iter()
             .map(|step| {
-                let planned = step.into_iter().filter_map(|(place, late)| tables.get(place).map(|table| TablePlan { table: (*table).clone(), rules: rules.of(table), late }));
+                let planned = step.into_iter().filter_map(|(place, late)| {
+                    tables.get(place).map(|table| TablePlan { table: (*table).clone(), rules: rules.of(table), late })
+                });
                 planned.collect()
             })
             .collect();
         let known = resumed.filter(|state| !state.tables.is_empty());
         let names = || tables.iter().map(|table| &table.name);
-        if known.is_some_and(|state| state.tables.len() != tables.len() || !names().all(|name| state.tables.contains_key(name))) {
+        if known.is_some_and(|state| {
+            state.tables.len() != tables.len() || !names().all(|name| state.tables.contains_key(name))
+        }) {
             return Err(Failure::new(
                 Exit::Found,
                 "tables_changed",
@@ -233,7 +251,11 @@ impl Mirror {
             ));
         }
         let bounds = match known {
-            Some(state) => state.tables.iter().map(|(name, progress)| (name.clone(), (progress.expected, progress.bound.clone()))).collect(),
+            Some(state) => state
+                .tables
+                .iter()
+                .map(|(name, progress)| (name.clone(), (progress.expected, progress.bound.clone())))
+                .collect(),
             None => tables.iter().map(|table| table.name.clone()).zip(pages::bounds(source, &tables)?).collect(),
         };
         Ok(Found { changes, steps, bounds, source: source_schema, target: target_schema })
@@ -264,8 +286,20 @@ impl Mirror {
         if suspects.is_empty() { Ok(()) } else { Err(inspect::refuse(&suspects, rules.file())) }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that a mirror has, at the one place where it comes together")]
-    fn mirror(&self, source: Source, target: Target, sides: &Sides, rules: &Rules, mut state: State, stop: Stop, say: Say) -> Outcome<()> {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a mirror has, at the one place where it comes together"
+    )]
+    fn mirror(
+        &self,
+        source: Source,
+        target: Target,
+        sides: &Sides,
+        rules: &Rules,
+        mut state: State,
+        stop: Stop,
+        say: Say,
+    ) -> Outcome<()> {
         let began = now();
         let prepared = self.find(&source, &target, rules, Some(&state)).and_then(|found| {
             let suspects = self.suspects(&source, &found, rules)?;
@@ -283,7 +317,17 @@ impl Mirror {
             (progress.expected, progress.bound) = (*expected, bound.clone());
         }
         let scrubber = Scrubber::new(state.secret()?.as_bytes());
-        let mut job = Job { source, target, steps: found.steps.clone(), state, scrubber, rules_file: rules.file().to_owned(), say, stop, writes: 0 };
+        let mut job = Job {
+            source,
+            target,
+            steps: found.steps.clone(),
+            state,
+            scrubber,
+            rules_file: rules.file().to_owned(),
+            say,
+            stop,
+            writes: 0,
+        };
         let outcome = self.carry_out(&mut job, &found);
         let outcome = match outcome {
             Ok(verified) => job.state.remove().map(|()| verified),
@@ -291,7 +335,10 @@ impl Mirror {
         };
         for closed in [job.source.close(), job.target.close()] {
             if let Err(failure) = closed {
-                say.note(&format!("A run could not be closed; it ends by itself: {}", dryrun_text::line(&failure.message)));
+                say.note(&format!(
+                    "A run could not be closed; it ends by itself: {}",
+                    dryrun_text::line(&failure.message)
+                ));
             }
         }
         summary::done(&outcome?, &found, sides, &job, elapsed(began), say);
@@ -301,7 +348,10 @@ impl Mirror {
     fn carry_out(&self, job: &mut Job, found: &Found) -> Outcome<Vec<verify::Verified>> {
         job.state.save()?;
         if job.state.phase != Phase::Prepare && found.changes.made.iter().any(|object| object.kind == "table") {
-            return Err(Failure::found("Tables that were there are missing on the target.", "Somebody else dropped them; begin anew with --restart."));
+            return Err(Failure::found(
+                "Tables that were there are missing on the target.",
+                "Somebody else dropped them; begin anew with --restart.",
+            ));
         }
         job.set_triggers_aside(&found.target)?;
         if job.state.phase == Phase::Prepare {
@@ -326,9 +376,14 @@ impl Mirror {
         let triggers = match job.restore_triggers(&found.source) {
             Ok(0) => String::new(),
             Ok(count) => format!(" {count} of its triggers, which were set aside, are there again."),
-            Err(_) => format!(" Its triggers are set aside ({}) and could not be made again now; --resume or --restart does it.", job.state.triggers_aside.join(", ")),
+            Err(_) => format!(
+                " Its triggers are set aside ({}) and could not be made again now; --resume or --restart does it.",
+                job.state.triggers_aside.join(", ")
+            ),
         };
-        let how = format!("The target has a part of the rows.{triggers} Go on with the same command and --resume, or begin anew with --restart.");
+        let how = format!(
+            "The target has a part of the rows.{triggers} Go on with the same command and --resume, or begin anew with --restart."
+        );
         let again = failure.remedy.contains("--restart");
         let remedy = match (failure.remedy.is_empty(), again) {
             (true, _) => how,
@@ -342,7 +397,9 @@ impl Mirror {
 /// Lets Ctrl-C end a mirror between two requests, and a second one at once.
 fn listen() -> Outcome<Stop> {
     let stop = Stop::default();
-    let failed = |error: std::io::Error| Failure::configuration(format!("Signals cannot be listened to: {error}."), "Try again.");
+    let failed = |error: std::io::Error| {
+        Failure::configuration(format!("Signals cannot be listened to: {error}."), "Try again.")
+    };
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).map_err(failed)?;
         signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(failed)?;

@@ -30,9 +30,20 @@ pub fn order(tables: usize, edges: &[Edge]) -> Order {
         let required: Vec<Edge> = edges.iter().filter(|edge| !edge.nullable).copied().collect();
         steps.extend(if component.len() > 1 { components(&component, &required) } else { vec![component] });
     }
-    let place: BTreeMap<usize, usize> = steps.iter().enumerate().flat_map(|(place, step)| step.iter().map(move |table| (*table, place))).collect();
-    let alone = |table: &usize| place.get(table).and_then(|place| steps.get(*place)).is_some_and(|step| step.len() == 1);
-    let late = edges.iter().map(|edge| if edge.child == edge.parent { alone(&edge.child) } else { place.get(&edge.parent) > place.get(&edge.child) }).collect();
+    let place: BTreeMap<usize, usize> =
+        steps.iter().enumerate().flat_map(|(place, step)| step.iter().map(move |table| (*table, place))).collect();
+    let alone =
+        |table: &usize| place.get(table).and_then(|place| steps.get(*place)).is_some_and(|step| step.len() == 1);
+    let late = edges
+        .iter()
+        .map(|edge| {
+            if edge.child == edge.parent {
+                alone(&edge.child)
+            } else {
+                place.get(&edge.parent) > place.get(&edge.child)
+            }
+        })
+        .collect();
     Order { steps, late }
 }
 
@@ -86,7 +97,10 @@ mod tests {
     use super::*;
 
     fn check(tables: usize, edges: &[(usize, usize, bool)], steps: &[&[usize]], late: &[bool]) {
-        let edges: Vec<Edge> = edges.iter().map(|(child, parent, nullable)| Edge { child: *child, parent: *parent, nullable: *nullable }).collect();
+        let edges: Vec<Edge> = edges
+            .iter()
+            .map(|(child, parent, nullable)| Edge { child: *child, parent: *parent, nullable: *nullable })
+            .collect();
         let order = order(tables, &edges);
         assert_eq!(order.steps, steps.iter().map(|step| step.to_vec()).collect::<Vec<_>>());
         assert_eq!(order.late, late);
@@ -110,6 +124,11 @@ mod tests {
 
     #[test]
     fn a_cycle_without_null_is_one_step() {
-        check(3, &[(0, 1, false), (1, 0, false), (2, 0, false), (0, 0, true)], &[&[0, 1], &[2]], &[false, false, false, false]);
+        check(
+            3,
+            &[(0, 1, false), (1, 0, false), (2, 0, false), (0, 0, true)],
+            &[&[0, 1], &[2]],
+            &[false, false, false, false],
+        );
     }
 }

@@ -36,9 +36,13 @@ enum Term {
 /// The condition of a range of keys: above `after`, up to `upto`.
 pub fn condition(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -> String {
     let terms = table.key_terms();
-    let list = |values: Vec<String>| if values.len() == 1 { values.concat() } else { format!("({})", values.join(", ")) };
-    let compared = |operator: &str, key: &[Cell]| format!("{} {operator} {}", list(terms.clone()), list(key.iter().map(Cell::operand).collect()));
-    let parts: Vec<String> = after.map(|key| compared(">", key)).into_iter().chain(upto.map(|key| compared("<=", key))).collect();
+    let list =
+        |values: Vec<String>| if values.len() == 1 { values.concat() } else { format!("({})", values.join(", ")) };
+    let compared = |operator: &str, key: &[Cell]| {
+        format!("{} {operator} {}", list(terms.clone()), list(key.iter().map(Cell::operand).collect()))
+    };
+    let parts: Vec<String> =
+        after.map(|key| compared(">", key)).into_iter().chain(upto.map(|key| compared("<=", key))).collect();
     if parts.is_empty() { String::new() } else { format!(" WHERE {}", parts.join(" AND ")) }
 }
 
@@ -78,11 +82,21 @@ impl<'a> Pages<'a> {
 
     /// Finds where the next pages end.
     fn measure(&mut self, side: &impl Reads) -> Outcome<()> {
-        let lengths: Vec<String> = self.table.columns.iter().map(|column| format!("coalesce(octet_length({}), 0)", identifier(&column.name))).collect();
+        let lengths: Vec<String> = self
+            .table
+            .columns
+            .iter()
+            .map(|column| format!("coalesce(octet_length({}), 0)", identifier(&column.name)))
+            .collect();
         let keys = self.table.key_terms();
-        let terms: Vec<Term> = keys.iter().cloned().map(Term::Value).chain([Term::Number(balanced(&lengths, " + "))]).collect();
+        let terms: Vec<Term> =
+            keys.iter().cloned().map(Term::Value).chain([Term::Number(balanced(&lengths, " + "))]).collect();
         let place = condition(self.table, self.after.as_deref(), self.bound.as_deref());
-        let found = select(side, &terms, &format!("FROM {}{place} ORDER BY {} LIMIT {MEASURED}", identifier(&self.table.name), keys.join(", ")))?;
+        let found = select(
+            side,
+            &terms,
+            &format!("FROM {}{place} ORDER BY {} LIMIT {MEASURED}", identifier(&self.table.name), keys.join(", ")),
+        )?;
         self.ended = found.len() < MEASURED;
         let mut bytes = 0;
         let count = found.len();
@@ -106,26 +120,42 @@ impl<'a> Pages<'a> {
         let columns = self.table.columns.iter().map(|column| identifier(&column.name));
         let terms: Vec<Term> = keys.iter().cloned().chain(columns).map(Term::Value).collect();
         let place = condition(self.table, self.after.as_deref(), Some(upto));
-        let found = select(side, &terms, &format!("FROM {}{place} ORDER BY {}", identifier(&self.table.name), keys.join(", ")))?;
+        let found = select(
+            side,
+            &terms,
+            &format!("FROM {}{place} ORDER BY {}", identifier(&self.table.name), keys.join(", ")),
+        )?;
         Ok(found.into_iter().map(|mut row| Row { cells: row.split_off(keys.len()), key: row }).collect())
     }
 }
 
 /// Rows from both ends of a table, long values cut: enough to see what it holds.
-pub fn sample(side: &impl Reads, table: &Table, bound: Option<&[Cell]>, rows: usize, characters: usize) -> Outcome<Vec<Vec<Cell>>> {
+pub fn sample(
+    side: &impl Reads,
+    table: &Table,
+    bound: Option<&[Cell]>,
+    rows: usize,
+    characters: usize,
+) -> Outcome<Vec<Vec<Cell>>> {
     let terms: Vec<Term> = table
         .columns
         .iter()
         .map(|column| {
             let name = identifier(&column.name);
-            Term::Value(format!("CASE WHEN typeof({name}) IN ('text', 'blob') THEN substr({name}, 1, {characters}) ELSE {name} END"))
+            Term::Value(format!(
+                "CASE WHEN typeof({name}) IN ('text', 'blob') THEN substr({name}, 1, {characters}) ELSE {name} END"
+            ))
         })
         .collect();
     let (place, keys) = (condition(table, None, bound), table.key_terms());
     let mut found = Vec::new();
     for direction in ["ASC", "DESC"] {
         let order: Vec<String> = keys.iter().map(|key| format!("{key} {direction}")).collect();
-        found.extend(select(side, &terms, &format!("FROM {}{place} ORDER BY {} LIMIT {rows}", identifier(&table.name), order.join(", ")))?);
+        found.extend(select(
+            side,
+            &terms,
+            &format!("FROM {}{place} ORDER BY {} LIMIT {rows}", identifier(&table.name), order.join(", ")),
+        )?);
     }
     Ok(found)
 }
@@ -156,7 +186,10 @@ pub fn bounds(side: &impl Reads, tables: &[&Table]) -> Outcome<Vec<(u64, Option<
 
 fn not_understood(side: &impl Reads) -> Failure {
     Failure::unreachable(
-        format!("Rows of the {} gateway are not understood: their values do not fit their storage classes.", side.environment()),
+        format!(
+            "Rows of the {} gateway are not understood: their values do not fit their storage classes.",
+            side.environment()
+        ),
         "Look whether the url in dryrun.toml is that of the gateway.",
     )
 }
@@ -165,7 +198,11 @@ fn select(side: &impl Reads, terms: &[Term], rest: &str) -> Outcome<Vec<Vec<Cell
     let answers = side.read(selects(terms, rest, false))?;
     // The replacement character stands for bytes that are no UTF-8, or for itself.
     let replaced = |sent: &Sent| matches!(sent, Sent::Text(text) if text.contains('\u{fffd}'));
-    let answers = if answers.iter().flat_map(|answer| &answer.rows).flatten().any(replaced) { side.read(selects(terms, rest, true))? } else { answers };
+    let answers = if answers.iter().flat_map(|answer| &answer.rows).flatten().any(replaced) {
+        side.read(selects(terms, rest, true))?
+    } else {
+        answers
+    };
     understand(answers).ok_or_else(|| not_understood(side))
 }
 
@@ -237,16 +274,29 @@ mod tests {
 
     fn table(key: Key) -> Table {
         let column = |name: &str| Column { name: name.into(), required: false, key_place: 0, affinity: Affinity::None };
-        Table { name: "t".into(), columns: vec![column("a"), column("b")], key, foreign_keys: Vec::new(), unique: Vec::new(), counter: None }
+        Table {
+            name: "t".into(),
+            columns: vec![column("a"), column("b")],
+            key,
+            foreign_keys: Vec::new(),
+            unique: Vec::new(),
+            counter: None,
+        }
     }
 
     #[test]
     fn ranges_follow_the_key() {
         let by_rowid = table(Key::Rowid { name: "rowid".into(), column: None });
-        assert_eq!(condition(&by_rowid, Some(&[Cell::Integer(-5)]), Some(&[Cell::Integer(7)])), " WHERE rowid > +-5 AND rowid <= +7");
+        assert_eq!(
+            condition(&by_rowid, Some(&[Cell::Integer(-5)]), Some(&[Cell::Integer(7)])),
+            " WHERE rowid > +-5 AND rowid <= +7"
+        );
         assert_eq!(condition(&by_rowid, None, None), "");
         let by_columns = table(Key::Columns(vec![1, 0]));
-        assert_eq!(condition(&by_columns, Some(&[Cell::text("x"), Cell::Integer(1)]), None), " WHERE (\"b\", \"a\") > (+'x', +1)");
+        assert_eq!(
+            condition(&by_columns, Some(&[Cell::text("x"), Cell::Integer(1)]), None),
+            " WHERE (\"b\", \"a\") > (+'x', +1)"
+        );
     }
 
     #[test]
@@ -255,8 +305,14 @@ mod tests {
         let selects = selects(&terms, "FROM t", false);
         assert_eq!(selects.len(), 2);
         assert!(selects.iter().all(|select| select.split(" CASE ").count() <= 99));
-        let sent = |texts: &[&str]| Answered { rows: vec![texts.iter().map(|text| Sent::Text((*text).into())).collect()], changes: 0 };
-        assert_eq!(understand(vec![sent(&["it", "1", "a"]), sent(&["t", "b"])]), Some(vec![vec![Cell::Integer(1), Cell::text("a"), Cell::text("b")]]));
+        let sent = |texts: &[&str]| Answered {
+            rows: vec![texts.iter().map(|text| Sent::Text((*text).into())).collect()],
+            changes: 0,
+        };
+        assert_eq!(
+            understand(vec![sent(&["it", "1", "a"]), sent(&["t", "b"])]),
+            Some(vec![vec![Cell::Integer(1), Cell::text("a"), Cell::text("b")]])
+        );
         assert_eq!(understand(vec![sent(&["it", "1"])]), None);
         assert_eq!(understand(vec![sent(&["t", "1"]), Answered { rows: Vec::new(), changes: 0 }]), None);
     }

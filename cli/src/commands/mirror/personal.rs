@@ -201,13 +201,15 @@ const PAIRS: &[(&str, &str, &str)] = &[
     ("refresh", "token", "hash"),
 ];
 /// Last words of names that tell something about a thing rather than the thing.
-const ABOUT: &[&str] = &["id", "count", "at", "verified", "enabled", "confirmed", "sent", "status", "type", "kind", "template"];
+const ABOUT: &[&str] =
+    &["id", "count", "at", "verified", "enabled", "confirmed", "sent", "status", "type", "kind", "template"];
 
 /// The rule that fits a column by its name; `None` when the name says nothing personal.
 pub fn by_name(column: &str) -> Option<&'static str> {
     let words = words(column);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let pair = |found: &[&str]| PAIRS.iter().find(|(first, second, _)| found == [*first, *second]).map(|(_, _, rule)| *rule);
+    let pair =
+        |found: &[&str]| PAIRS.iter().find(|(first, second, _)| found == [*first, *second]).map(|(_, _, rule)| *rule);
     if let Some(rule) = words.windows(2).find_map(pair) {
         return Some(rule);
     }
@@ -281,7 +283,10 @@ impl Holds {
 /// What a text holds.
 pub fn by_value(text: &str) -> Option<Holds> {
     if holds_email(text) {
-        let alone = text.len() < 255 && !text.trim().contains(|character: char| character.is_whitespace() || "<>\"'{}[](),;".contains(character));
+        let alone = text.len() < 255
+            && !text
+                .trim()
+                .contains(|character: char| character.is_whitespace() || "<>\"'{}[](),;".contains(character));
         return Some(if alone { Holds::Email } else { Holds::EmailInside });
     }
     if is_iban(text) {
@@ -294,11 +299,23 @@ pub fn by_value(text: &str) -> Option<Holds> {
 pub fn holds_email(text: &str) -> bool {
     text.match_indices('@').any(|(at, _)| {
         let (before, after) = text.split_at(at);
-        let local = before.chars().next_back().is_some_and(|character| character.is_alphanumeric() || "._%+-".contains(character));
-        let domain: String = after.chars().skip(1).take(255).take_while(|character| character.is_alphanumeric() || *character == '-' || *character == '.').collect();
+        let local = before
+            .chars()
+            .next_back()
+            .is_some_and(|character| character.is_alphanumeric() || "._%+-".contains(character));
+        let domain: String = after
+            .chars()
+            .skip(1)
+            .take(255)
+            .take_while(|character| character.is_alphanumeric() || *character == '-' || *character == '.')
+            .collect();
         let mut labels: Vec<&str> = domain.trim_end_matches('.').split('.').collect();
         let last = labels.pop().unwrap_or_default();
-        local && !labels.is_empty() && labels.iter().all(|label| !label.is_empty()) && last.chars().count() >= 2 && last.chars().all(char::is_alphabetic)
+        local
+            && !labels.is_empty()
+            && labels.iter().all(|label| !label.is_empty())
+            && last.chars().count() >= 2
+            && last.chars().all(char::is_alphabetic)
     })
 }
 
@@ -310,10 +327,15 @@ pub fn is_iban(text: &str) -> bool {
     let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
     let (Some(head), Some(rest)) = (text.get(..4), text.get(4..)) else { return false };
     let shape = head.iter().take(2).all(u8::is_ascii_uppercase) && head.iter().skip(2).all(u8::is_ascii_digit);
-    if !shape || !(11..=30).contains(&rest.len()) || !rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()) {
+    if !shape
+        || !(11..=30).contains(&rest.len())
+        || !rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    {
         return false;
     }
-    let digits = rest.iter().chain(head).flat_map(|byte| if byte.is_ascii_digit() { vec![byte - b'0'] } else { vec![(byte - b'A' + 10) / 10, (byte - b'A' + 10) % 10] });
+    let digits = rest.iter().chain(head).flat_map(|byte| {
+        if byte.is_ascii_digit() { vec![byte - b'0'] } else { vec![(byte - b'A' + 10) / 10, (byte - b'A' + 10) % 10] }
+    });
     digits.fold(0u32, |sum, digit| (sum * 10 + u32::from(digit)) % 97) == 1
 }
 
@@ -325,9 +347,15 @@ fn is_phone(text: &str) -> bool {
     if !marks || !(8..=15).contains(&digits) {
         return false;
     }
-    let groups: Vec<usize> = text.split(|character: char| !character.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
-    let date = groups.len() == 3 && matches!(groups.as_slice(), [4, ..] | [.., 4]) && groups.iter().filter(|length| **length <= 2).count() == 2;
-    text.starts_with('+') || text.contains('(') || (groups.len() >= 3 && !date && !text.contains('.')) || (text.starts_with('0') && text.contains(['/', '-', ' ']) && !date)
+    let groups: Vec<usize> =
+        text.split(|character: char| !character.is_ascii_digit()).map(str::len).filter(|length| *length > 0).collect();
+    let date = groups.len() == 3
+        && matches!(groups.as_slice(), [4, ..] | [.., 4])
+        && groups.iter().filter(|length| **length <= 2).count() == 2;
+    text.starts_with('+')
+        || text.contains('(')
+        || (groups.len() >= 3 && !date && !text.contains('.'))
+        || (text.starts_with('0') && text.contains(['/', '-', ' ']) && !date)
 }
 
 #[cfg(test)]
@@ -358,7 +386,17 @@ mod tests {
         ] {
             assert_eq!(by_name(name), Some(rule), "{name}");
         }
-        for name in ["id", "file_name", "email_verified", "address_id", "zipper", "description", "token_count", "shipping_at", "company"] {
+        for name in [
+            "id",
+            "file_name",
+            "email_verified",
+            "address_id",
+            "zipper",
+            "description",
+            "token_count",
+            "shipping_at",
+            "company",
+        ] {
             assert_eq!(by_name(name), None, "{name}");
         }
     }

@@ -49,12 +49,9 @@ pub struct Written {
 impl TablePlan {
     /// The columns that become something else.
     pub fn scrubbed(&self) -> impl Iterator<Item = (usize, &str, &Rule)> {
-        self.table
-            .columns
-            .iter()
-            .zip(&self.rules)
-            .enumerate()
-            .filter_map(|(place, (column, rule))| rule.as_ref().filter(|rule| !rule.keeps()).map(|rule| (place, column.name.as_str(), rule)))
+        self.table.columns.iter().zip(&self.rules).enumerate().filter_map(|(place, (column, rule))| {
+            rule.as_ref().filter(|rule| !rule.keeps()).map(|rule| (place, column.name.as_str(), rule))
+        })
     }
 
     /// Whether rows have other keys on the target.
@@ -130,7 +127,8 @@ fn places(table: &Table, columns: &[String]) -> Vec<usize> {
 
 /// Puts tables in order: steps of tables, parents first, each with its late references.
 pub fn arrange(tables: &[&Table]) -> Vec<Vec<(usize, Vec<Late>)>> {
-    let by_name: BTreeMap<String, usize> = tables.iter().enumerate().map(|(place, table)| (table.name.to_ascii_lowercase(), place)).collect();
+    let by_name: BTreeMap<String, usize> =
+        tables.iter().enumerate().map(|(place, table)| (table.name.to_ascii_lowercase(), place)).collect();
     let mut edges = Vec::new();
     let mut keys: Vec<(usize, &Table, &ForeignKey)> = Vec::new();
     for (child, table) in tables.iter().enumerate() {
@@ -144,15 +142,22 @@ pub fn arrange(tables: &[&Table]) -> Vec<Vec<(usize, Vec<Late>)>> {
     let order = order(tables.len(), &edges);
     let mut late: BTreeMap<usize, Vec<Late>> = BTreeMap::new();
     for ((child, table, foreign_key), _) in keys.into_iter().zip(&order.late).filter(|(_, late)| **late) {
-        let meanwhile = free(table, foreign_key).map_or_else(|| Meanwhile::Itself(places(table, &foreign_key.to)), Meanwhile::Null);
+        let meanwhile =
+            free(table, foreign_key).map_or_else(|| Meanwhile::Itself(places(table, &foreign_key.to)), Meanwhile::Null);
         late.entry(child).or_default().push(Late { from: places(table, &foreign_key.from), meanwhile });
     }
-    order.steps.into_iter().map(|step| step.into_iter().map(|table| (table, late.remove(&table).unwrap_or_default())).collect()).collect()
+    order
+        .steps
+        .into_iter()
+        .map(|step| step.into_iter().map(|table| (table, late.remove(&table).unwrap_or_default())).collect())
+        .collect()
 }
 
 /// A column of a reference that may be NULL and is not in the key.
 fn free(table: &Table, foreign_key: &ForeignKey) -> Option<usize> {
-    places(table, &foreign_key.from).into_iter().find(|place| table.columns.get(*place).is_some_and(|column| !column.required && column.key_place == 0))
+    places(table, &foreign_key.from)
+        .into_iter()
+        .find(|place| table.columns.get(*place).is_some_and(|column| !column.required && column.key_place == 0))
 }
 
 /// The tables that are copied: all, or those that were asked for. What refers to a copied table is copied too, because its rows would be left without what they refer to.
@@ -162,21 +167,35 @@ pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table
     }
     let known = || schema.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>().join(", ");
     if let Some(missing) = asked.iter().find(|name| schema.table(name).is_none()) {
-        return Err(Failure::new(Exit::Usage, "unknown_table", format!("There is no table {missing} to copy. Nothing was written."), format!("Tables: {}.", known())));
+        return Err(Failure::new(
+            Exit::Usage,
+            "unknown_table",
+            format!("There is no table {missing} to copy. Nothing was written."),
+            format!("Tables: {}.", known()),
+        ));
     }
     let chosen = |name: &str| asked.iter().any(|asked| asked.eq_ignore_ascii_case(name));
     let left_out: Vec<String> = schema
         .tables
         .iter()
         .filter(|table| !chosen(&table.name))
-        .filter_map(|table| table.foreign_keys.iter().find(|key| chosen(&key.parent)).map(|key| format!("{} refers to {}", table.name, key.parent)))
+        .filter_map(|table| {
+            table
+                .foreign_keys
+                .iter()
+                .find(|key| chosen(&key.parent))
+                .map(|key| format!("{} refers to {}", table.name, key.parent))
+        })
         .collect();
     if !left_out.is_empty() {
         let names: Vec<&str> = left_out.iter().filter_map(|text| text.split(' ').next()).collect();
         return Err(Failure::new(
             Exit::Usage,
             "left_out",
-            format!("--tables leaves out tables whose rows refer to copied ones: {}. Replacing those would break or delete these. Nothing was written.", left_out.join(", ")),
+            format!(
+                "--tables leaves out tables whose rows refer to copied ones: {}. Replacing those would break or delete these. Nothing was written.",
+                left_out.join(", ")
+            ),
             format!("Add them: --tables {},{}", asked.join(","), names.join(",")),
         ));
     }
@@ -191,12 +210,24 @@ mod tests {
     use crate::commands::mirror::scrub::Plain;
 
     fn table(name: &str, columns: &[(&str, bool)], foreign_keys: &[(&str, &str, &str)]) -> Table {
-        let column = |(at, (name, required)): (usize, &(&str, bool))| Column { name: (*name).into(), required: *required, key_place: u32::from(at == 0), affinity: Affinity::None };
+        let column = |(at, (name, required)): (usize, &(&str, bool))| Column {
+            name: (*name).into(),
+            required: *required,
+            key_place: u32::from(at == 0),
+            affinity: Affinity::None,
+        };
         Table {
             name: name.into(),
             columns: columns.iter().enumerate().map(column).collect(),
             key: Key::Rowid { name: "\"id\"".into(), column: Some(0) },
-            foreign_keys: foreign_keys.iter().map(|(from, parent, to)| ForeignKey { parent: (*parent).into(), from: vec![(*from).into()], to: vec![(*to).into()] }).collect(),
+            foreign_keys: foreign_keys
+                .iter()
+                .map(|(from, parent, to)| ForeignKey {
+                    parent: (*parent).into(),
+                    from: vec![(*from).into()],
+                    to: vec![(*to).into()],
+                })
+                .collect(),
             unique: Vec::new(),
             counter: None,
         }
@@ -225,13 +256,26 @@ mod tests {
         accounts.key = Key::Columns(vec![0]);
         let plan = TablePlan { table: accounts, rules: vec![Some(Rule::Plain(Plain::Email))], late: Vec::new() };
         let written = plan.write(&Scrubber::new(b"s"), row(vec![Cell::text("ada@example.org")]));
-        assert!(plan.scrubs_key() && written.row.key == written.row.cells && written.row.key != [Cell::text("ada@example.org")]);
+        assert!(
+            plan.scrubs_key()
+                && written.row.key == written.row.cells
+                && written.row.key != [Cell::text("ada@example.org")]
+        );
     }
 
     #[test]
     fn what_refers_to_a_copied_table_is_copied() {
-        let schema = Schema { tables: vec![table("a", &[("id", true)], &[]), table("b", &[("id", true), ("a", false)], &[("a", "A", "id")])], ..Schema::default() };
-        let asked = |names: &[&str]| choose(&schema, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).map_err(|failure| failure.code);
+        let schema = Schema {
+            tables: vec![
+                table("a", &[("id", true)], &[]),
+                table("b", &[("id", true), ("a", false)], &[("a", "A", "id")]),
+            ],
+            ..Schema::default()
+        };
+        let asked = |names: &[&str]| {
+            choose(&schema, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+                .map_err(|failure| failure.code)
+        };
         assert_eq!(asked(&["a"]), Err("left_out".into()));
         assert_eq!(asked(&["c"]), Err("unknown_table".into()));
         assert_eq!(asked(&["B"]).map(|tables| tables.len()), Ok(1));

@@ -33,7 +33,9 @@ pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, r
     let Differences { missing, mut different, further } = compare(source, target, chosen);
     let referring = referring(target, chosen, &further);
     if !replace {
-        different.extend(referring.iter().map(|name| format!("the table {name}, which refers to copied ones, is only there")));
+        different.extend(
+            referring.iter().map(|name| format!("the table {name}, which refers to copied ones, is only there")),
+        );
     }
     if !replace && !different.is_empty() {
         return Err(Failure::new(
@@ -45,7 +47,11 @@ pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, r
         .with_reasons(different));
     }
     let stays = |name: &String| !referring.contains(name);
-    let mut changes = Changes { further: further.iter().filter(|name| stays(name)).cloned().collect(), made: missing, ..Changes::default() };
+    let mut changes = Changes {
+        further: further.iter().filter(|name| stays(name)).cloned().collect(),
+        made: missing,
+        ..Changes::default()
+    };
     changes.dropped_tables.extend(referring);
     let same = |object: &Object, other: &Object| meaning(&object.sql) == meaning(&other.sql);
     for object in target.objects.iter().filter(|object| !object.sql.is_empty()) {
@@ -69,13 +75,20 @@ pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, r
     }
     // What stood on a dropped table went with it.
     let dropped = |name: &str| changes.dropped_tables.iter().any(|dropped| dropped.eq_ignore_ascii_case(name));
-    let along: Vec<Object> = source.objects.iter().filter(|object| object.kind != "table" && !object.sql.is_empty() && dropped(&object.table)).cloned().collect();
+    let along: Vec<Object> = source
+        .objects
+        .iter()
+        .filter(|object| object.kind != "table" && !object.sql.is_empty() && dropped(&object.table))
+        .cloned()
+        .collect();
     for object in along {
         if !changes.made.contains(&object) {
             changes.made.push(object);
         }
     }
-    changes.dropped.retain(|(_, name)| !target.objects.iter().any(|object| object.name == *name && object.kind == "index" && dropped(&object.table)));
+    changes.dropped.retain(|(_, name)| {
+        !target.objects.iter().any(|object| object.name == *name && object.kind == "index" && dropped(&object.table))
+    });
     Ok(changes)
 }
 
@@ -87,7 +100,12 @@ fn referring(target: &Schema, chosen: &dyn Fn(&str) -> bool, further: &[String])
             .tables
             .iter()
             .filter(|table| further.contains(&table.name) && !found.contains(&table.name))
-            .filter(|table| table.foreign_keys.iter().any(|key| chosen(&key.parent) || found.iter().any(|name| name.eq_ignore_ascii_case(&key.parent))))
+            .filter(|table| {
+                table
+                    .foreign_keys
+                    .iter()
+                    .any(|key| chosen(&key.parent) || found.iter().any(|name| name.eq_ignore_ascii_case(&key.parent)))
+            })
             .map(|table| table.name.clone())
             .collect();
         if next.is_empty() {
@@ -105,7 +123,11 @@ fn is_virtual(object: &Object) -> bool {
 fn rebuilds(object: &Object) -> bool {
     let words = meaning(&object.sql);
     let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
-    is_virtual(object) && has(&["using", "fts5"]) && has(&["content", "="]) && !has(&["content", "=", "''"]) && !has(&["content", "=", ""])
+    is_virtual(object)
+        && has(&["using", "fts5"])
+        && has(&["content", "="])
+        && !has(&["content", "=", "''"])
+        && !has(&["content", "=", ""])
 }
 
 impl Job {
@@ -116,15 +138,24 @@ impl Job {
     /// Drops the triggers of the copied tables; they are the source's own, so that `finish` can make them again.
     pub fn set_triggers_aside(&mut self, target: &Schema) -> Outcome<()> {
         let chosen = self.chosen();
-        let triggers: Vec<String> =
-            target.objects.iter().filter(|object| object.kind == "trigger" && chosen.contains(&object.table.to_ascii_lowercase())).map(|object| object.name.clone()).collect();
+        let triggers: Vec<String> = target
+            .objects
+            .iter()
+            .filter(|object| object.kind == "trigger" && chosen.contains(&object.table.to_ascii_lowercase()))
+            .map(|object| object.name.clone())
+            .collect();
         for name in &triggers {
             if !self.state.triggers_aside.contains(name) {
                 self.state.triggers_aside.push(name.clone());
             }
         }
         self.state.save()?;
-        self.write_all(triggers.iter().map(|name| Statement::plain(format!("DROP TRIGGER IF EXISTS {}", identifier(name)))).collect())
+        self.write_all(
+            triggers
+                .iter()
+                .map(|name| Statement::plain(format!("DROP TRIGGER IF EXISTS {}", identifier(name))))
+                .collect(),
+        )
     }
 
     /// Makes them again, whatever happened.
@@ -133,7 +164,11 @@ impl Job {
         let lacking: Vec<&Object> = source
             .objects
             .iter()
-            .filter(|object| object.kind == "trigger" && self.state.triggers_aside.contains(&object.name) && target.object("trigger", &object.name).is_none())
+            .filter(|object| {
+                object.kind == "trigger"
+                    && self.state.triggers_aside.contains(&object.name)
+                    && target.object("trigger", &object.name).is_none()
+            })
             .filter(|object| target.object("table", &object.table).is_some())
             .collect();
         let count = lacking.len();
@@ -145,12 +180,29 @@ impl Job {
     /// Empties the copied tables and makes what the target lacks.
     pub fn prepare(&mut self, target: &Schema, changes: &Changes) -> Outcome<()> {
         let chosen = self.chosen();
-        let emptied: Vec<&Table> = target.tables.iter().filter(|table| chosen.contains(&table.name.to_ascii_lowercase()) || changes.dropped_tables.contains(&table.name)).collect();
+        let emptied: Vec<&Table> = target
+            .tables
+            .iter()
+            .filter(|table| {
+                chosen.contains(&table.name.to_ascii_lowercase()) || changes.dropped_tables.contains(&table.name)
+            })
+            .collect();
         self.empty(&emptied)?;
         // Children first, so that no definition is left that refers to nothing.
-        let order: Vec<&str> = arrange(&emptied).into_iter().rev().flatten().filter_map(|(place, _)| emptied.get(place)).map(|table| table.name.as_str()).collect();
-        let mut statements: Vec<Statement> =
-            changes.dropped.iter().map(|(kind, name)| Statement::plain(format!("DROP {} IF EXISTS {}", kind.to_uppercase(), identifier(name)))).collect();
+        let order: Vec<&str> = arrange(&emptied)
+            .into_iter()
+            .rev()
+            .flatten()
+            .filter_map(|(place, _)| emptied.get(place))
+            .map(|table| table.name.as_str())
+            .collect();
+        let mut statements: Vec<Statement> = changes
+            .dropped
+            .iter()
+            .map(|(kind, name)| {
+                Statement::plain(format!("DROP {} IF EXISTS {}", kind.to_uppercase(), identifier(name)))
+            })
+            .collect();
         let indexes = changes.dropped_tables.iter().map(String::as_str).filter(|name| target.table(name).is_none());
         let dropped = indexes.chain(order).filter(|name| changes.dropped_tables.iter().any(|dropped| dropped == name));
         statements.extend(dropped.map(|name| Statement::plain(format!("DROP TABLE IF EXISTS {}", identifier(name)))));
@@ -170,7 +222,10 @@ impl Job {
             if let Err(failure) = self.write(&[Statement::plain(object.sql.clone())]) {
                 let now = Schema::read(&self.target)?;
                 if now.object(kind, &object.name).is_none() {
-                    return Err(Failure { message: format!("The {kind} {} could not be made: {}", object.name, failure.message), ..failure });
+                    return Err(Failure {
+                        message: format!("The {kind} {} could not be made: {}", object.name, failure.message),
+                        ..failure
+                    });
                 }
             }
         }
@@ -184,23 +239,37 @@ impl Job {
         let steps = arrange(tables);
         for (place, late) in steps.iter().flatten().filter(|(place, _)| has_rows(*place)) {
             let Some(table) = tables.get(*place) else { continue };
-            let name = |place: &usize| table.columns.get(*place).map(|column| identifier(&column.name)).unwrap_or_default();
+            let name =
+                |place: &usize| table.columns.get(*place).map(|column| identifier(&column.name)).unwrap_or_default();
             for late in late {
                 let set = match &late.meanwhile {
                     Meanwhile::Null(column) => format!("{} = NULL", name(column)),
-                    Meanwhile::Itself(to) => late.from.iter().zip(to).map(|(from, to)| format!("{} = {}", name(from), name(to))).collect::<Vec<_>>().join(", "),
+                    Meanwhile::Itself(to) => late
+                        .from
+                        .iter()
+                        .zip(to)
+                        .map(|(from, to)| format!("{} = {}", name(from), name(to)))
+                        .collect::<Vec<_>>()
+                        .join(", "),
                 };
                 self.write(&[Statement::plain(format!("UPDATE {} SET {set}", identifier(&table.name)))])?;
             }
         }
         for step in steps.iter().rev() {
-            let some: Vec<&&Table> = step.iter().filter(|(place, _)| has_rows(*place)).filter_map(|(place, _)| tables.get(*place)).collect();
+            let some: Vec<&&Table> =
+                step.iter().filter(|(place, _)| has_rows(*place)).filter_map(|(place, _)| tables.get(*place)).collect();
             if let [table] = some.as_slice() {
                 let statement = delete_some(table, DELETED_AT_ONCE);
                 while self.write(std::slice::from_ref(&statement))?.first().is_some_and(|answer| answer.changes > 0) {}
             } else if !some.is_empty() {
-                let deletes = some.iter().map(|table| Statement::plain(format!("DELETE FROM {}", identifier(&table.name))));
-                self.write(&[Statement::plain("PRAGMA defer_foreign_keys = on")].into_iter().chain(deletes).collect::<Vec<_>>())?;
+                let deletes =
+                    some.iter().map(|table| Statement::plain(format!("DELETE FROM {}", identifier(&table.name))));
+                self.write(
+                    &[Statement::plain("PRAGMA defer_foreign_keys = on")]
+                        .into_iter()
+                        .chain(deletes)
+                        .collect::<Vec<_>>(),
+                )?;
             }
         }
         Ok(())
@@ -212,10 +281,14 @@ impl Job {
         let counters: Vec<Statement> = self
             .tables()
             .filter_map(|plan| source.table(&plan.table.name))
-            .filter(|table| table.counter.is_some() || target.table(&table.name).is_some_and(|table| table.counter.is_some()))
+            .filter(|table| {
+                table.counter.is_some() || target.table(&table.name).is_some_and(|table| table.counter.is_some())
+            })
             .flat_map(|table| {
                 let name = Cell::text(&table.name).literal();
-                let set = table.counter.map(|counter| Statement::plain(format!("INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {counter})")));
+                let set = table.counter.map(|counter| {
+                    Statement::plain(format!("INSERT INTO sqlite_sequence (name, seq) VALUES ({name}, {counter})"))
+                });
                 [Statement::plain(format!("DELETE FROM sqlite_sequence WHERE name = {name}"))].into_iter().chain(set)
             })
             .collect();
@@ -234,7 +307,12 @@ impl Job {
         let triggers: Vec<Object> = source
             .objects
             .iter()
-            .filter(|object| object.kind == "trigger" && (chosen.contains(&object.table.to_ascii_lowercase()) || aside.contains(&object.name) || changes.made.contains(object)))
+            .filter(|object| {
+                object.kind == "trigger"
+                    && (chosen.contains(&object.table.to_ascii_lowercase())
+                        || aside.contains(&object.name)
+                        || changes.made.contains(object))
+            })
             .cloned()
             .collect();
         self.make(&triggers, "trigger")?;
@@ -245,7 +323,10 @@ impl Job {
         }
         let missing = left.missing.iter().map(|object| format!("the {} {} is missing", object.kind, object.name));
         Err(Failure::found(
-            format!("The schemas differ after the mirror: {}.", left.different.into_iter().chain(missing).collect::<Vec<_>>().join("; ")),
+            format!(
+                "The schemas differ after the mirror: {}.",
+                left.different.into_iter().chain(missing).collect::<Vec<_>>().join("; ")
+            ),
             "Somebody else changed one of them meanwhile; begin anew with --restart.",
         ))
     }

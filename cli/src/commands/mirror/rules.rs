@@ -27,9 +27,14 @@ pub struct Rules {
 impl Rules {
     /// Reads the file. Without one there are no rules.
     pub fn read(path: Option<&Path>) -> Outcome<Self> {
-        let Some(path) = path else { return Ok(Self { file: "scrub.toml".into(), digest: "none".into(), ..Self::default() }) };
+        let Some(path) = path else {
+            return Ok(Self { file: "scrub.toml".into(), digest: "none".into(), ..Self::default() });
+        };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::configuration(format!("{} cannot be read: {error}. Nothing was written.", path.display()), "Make one: dryrun mirror … --suggest > scrub.toml")
+            Failure::configuration(
+                format!("{} cannot be read: {error}. Nothing was written.", path.display()),
+                "Make one: dryrun mirror … --suggest > scrub.toml",
+            )
         })?;
         let rules: Self = toml::from_str(&text).map_err(|error| {
             Failure::configuration(
@@ -44,7 +49,11 @@ impl Rules {
     /// The rule of each stored column of a table.
     pub fn of(&self, table: &Table) -> Vec<Option<Rule>> {
         let rules = self.tables.iter().find(|(name, _)| name.eq_ignore_ascii_case(&table.name)).map(|(_, rules)| rules);
-        let rule = |column: &str| rules.and_then(|rules| rules.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, rule)| rule.clone()));
+        let rule = |column: &str| {
+            rules.and_then(|rules| {
+                rules.iter().find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, rule)| rule.clone())
+            })
+        };
         table.columns.iter().map(|column| rule(&column.name)).collect()
     }
 
@@ -58,9 +67,18 @@ impl Rules {
         let mut wrong = Vec::new();
         for (name, rules) in &self.tables {
             // Of two spellings of a name only one would be followed.
-            let twice = |names: Vec<&String>, one: &String| names.into_iter().any(|other| other > one && other.eq_ignore_ascii_case(one));
-            wrong.extend(twice(self.tables.keys().collect(), name).then(|| format!("the table {name} has two sections")));
-            wrong.extend(rules.keys().filter(|column| twice(rules.keys().collect(), column)).map(|column| format!("{name}.{column} has two rules")));
+            let twice = |names: Vec<&String>, one: &String| {
+                names.into_iter().any(|other| other > one && other.eq_ignore_ascii_case(one))
+            };
+            wrong.extend(
+                twice(self.tables.keys().collect(), name).then(|| format!("the table {name} has two sections")),
+            );
+            wrong.extend(
+                rules
+                    .keys()
+                    .filter(|column| twice(rules.keys().collect(), column))
+                    .map(|column| format!("{name}.{column} has two rules")),
+            );
             let Some(table) = schema.table(name) else {
                 wrong.push(format!("there is no table {name}"));
                 continue;
@@ -68,20 +86,35 @@ impl Rules {
             for (column, rule) in rules.iter().filter(|(_, rule)| !rule.keeps()) {
                 wrong.extend(objection(table, column, rule));
             }
-            wrong.extend(rules.keys().filter(|column| table.place(column).is_none()).map(|column| format!("{name} has no stored column {column}")));
+            wrong.extend(
+                rules
+                    .keys()
+                    .filter(|column| table.place(column).is_none())
+                    .map(|column| format!("{name} has no stored column {column}")),
+            );
         }
         for table in &schema.tables {
-            for (from, parent, to) in table.foreign_keys.iter().flat_map(|key| key.from.iter().zip(&key.to).map(|(from, to)| (from, &key.parent, to))) {
+            for (from, parent, to) in table
+                .foreign_keys
+                .iter()
+                .flat_map(|key| key.from.iter().zip(&key.to).map(|(from, to)| (from, &key.parent, to)))
+            {
                 let (here, there) = (self.rule(schema, &table.name, from), self.rule(schema, parent, to));
                 if here != there {
-                    wrong.push(format!("{}.{from} refers to {parent}.{to} and needs the same rule, or rows would refer to nothing", table.name));
+                    wrong.push(format!(
+                        "{}.{from} refers to {parent}.{to} and needs the same rule, or rows would refer to nothing",
+                        table.name
+                    ));
                 }
             }
         }
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(Failure::configuration(format!("{} does not fit the database: {}. Nothing was written.", self.file, wrong.join("; ")), "Correct these lines."))
+        Err(Failure::configuration(
+            format!("{} does not fit the database: {}. Nothing was written.", self.file, wrong.join("; ")),
+            "Correct these lines.",
+        ))
     }
 
     /// The file that the remedies name.
@@ -109,14 +142,18 @@ fn objection(table: &Table, column: &str, rule: &Rule) -> Option<String> {
     if matches!(rule, Rule::Fixed { fixed: toml::Value::Float(_) }) && known.affinity == Affinity::Text {
         return Some(format!("{name} stores text, so write its fixed value in quotes"));
     }
-    (table.is_unique(place) && rule.merges()).then(|| format!("{name} is unique, and this rule could make two values the same; use hash, email, phone or keep_format"))
+    (table.is_unique(place) && rule.merges()).then(|| {
+        format!("{name} is unique, and this rule could make two values the same; use hash, email, phone or keep_format")
+    })
 }
 
 /// A line of the file, for a remedy or a proposal.
 pub fn line(column: &str, rule: &str) -> String {
-    let bare = !column.is_empty() && column.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let bare =
+        !column.is_empty() && column.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     // What JSON escapes TOML reads too.
-    let column = if bare { column.to_owned() } else { serde_json::Value::from(column).to_string().replace('\u{7f}', "\\u007f") };
+    let column =
+        if bare { column.to_owned() } else { serde_json::Value::from(column).to_string().replace('\u{7f}', "\\u007f") };
     format!("{column} = {rule}")
 }
 
@@ -126,7 +163,8 @@ mod tests {
     use crate::commands::mirror::schema::{Column, ForeignKey, Key};
 
     fn schema() -> Schema {
-        let column = |name: &str, required| Column { name: name.into(), required, key_place: 0, affinity: Affinity::None };
+        let column =
+            |name: &str, required| Column { name: name.into(), required, key_place: 0, affinity: Affinity::None };
         let key = || Key::Rowid { name: "\"id\"".into(), column: Some(0) };
         let table = |name: &str, foreign_keys| Table {
             name: name.into(),
@@ -161,7 +199,10 @@ mod tests {
         ] {
             assert!(check(file).contains(why), "{}", check(file));
         }
-        assert!(toml::from_str::<Rules>("[tables.a]\nb = \"scramble\"").is_err() && toml::from_str::<Rules>("[table.a]\nb = \"null\"").is_err());
+        assert!(
+            toml::from_str::<Rules>("[tables.a]\nb = \"scramble\"").is_err()
+                && toml::from_str::<Rules>("[table.a]\nb = \"null\"").is_err()
+        );
     }
 
     #[test]

@@ -86,13 +86,20 @@ impl Table {
     pub fn key_terms(&self) -> Vec<String> {
         match &self.key {
             Key::Rowid { name, .. } => vec![name.clone()],
-            Key::Columns(places) => places.iter().filter_map(|place| self.columns.get(*place)).map(|column| identifier(&column.name)).collect(),
+            Key::Columns(places) => places
+                .iter()
+                .filter_map(|place| self.columns.get(*place))
+                .map(|column| identifier(&column.name))
+                .collect(),
         }
     }
 
     /// Whether a column is unique by itself.
     pub fn is_unique(&self, place: usize) -> bool {
-        let named = self.columns.get(place).is_some_and(|column| self.unique.iter().any(|unique| unique.eq_ignore_ascii_case(&column.name)));
+        let named = self
+            .columns
+            .get(place)
+            .is_some_and(|column| self.unique.iter().any(|unique| unique.eq_ignore_ascii_case(&column.name)));
         named || matches!(&self.key, Key::Columns(places) if places.as_slice() == [place]) || self.is_rowid(place)
     }
 
@@ -138,19 +145,52 @@ impl Schema {
     pub fn read(side: &impl Reads) -> Outcome<Self> {
         let answers = side.read(vec![
             "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid".to_owned(),
-            "SELECT name, type, CAST(wr AS TEXT), CAST(strict AS TEXT) FROM pragma_table_list WHERE schema = 'main'".to_owned(),
+            "SELECT name, type, CAST(wr AS TEXT), CAST(strict AS TEXT) FROM pragma_table_list WHERE schema = 'main'"
+                .to_owned(),
         ])?;
         let [objects, list] = <[Answered; 2]>::try_from(answers).map_err(|_| internal())?;
-        let objects: Vec<Object> =
-            objects.rows.iter().map(|row| Object { kind: text(row.first()), name: text(row.get(1)), table: text(row.get(2)), sql: text(row.get(3)) }).collect();
+        let objects: Vec<Object> = objects
+            .rows
+            .iter()
+            .map(|row| Object {
+                kind: text(row.first()),
+                name: text(row.get(1)),
+                table: text(row.get(2)),
+                sql: text(row.get(3)),
+            })
+            .collect();
         let counts = objects.iter().any(|object| object.name.eq_ignore_ascii_case("sqlite_sequence"));
-        let kinds: BTreeMap<String, Kind> =
-            list.rows.iter().map(|row| (text(row.first()), Kind { kind: text(row.get(1)), without_rowid: text(row.get(2)) == "1", strict: text(row.get(3)) == "1" })).collect();
+        let kinds: BTreeMap<String, Kind> = list
+            .rows
+            .iter()
+            .map(|row| {
+                (
+                    text(row.first()),
+                    Kind {
+                        kind: text(row.get(1)),
+                        without_rowid: text(row.get(2)) == "1",
+                        strict: text(row.get(3)) == "1",
+                    },
+                )
+            })
+            .collect();
         let is = |name: &str, kind: &str| kinds.get(name).is_some_and(|known| known.kind == kind);
-        let objects: Vec<Object> = objects.into_iter().filter(|object| !is_own(&object.name) && !is(&object.name, "shadow") && !is(&object.table, "shadow")).collect();
-        let virtual_tables: Vec<String> = objects.iter().filter(|object| is(&object.name, "virtual") && !keeps_rows(&object.sql)).map(|object| object.name.clone()).collect();
-        let names: Vec<&Object> =
-            objects.iter().filter(|object| object.kind == "table" && (is(&object.name, "table") || is(&object.name, "virtual") && keeps_rows(&object.sql))).collect();
+        let objects: Vec<Object> = objects
+            .into_iter()
+            .filter(|object| !is_own(&object.name) && !is(&object.name, "shadow") && !is(&object.table, "shadow"))
+            .collect();
+        let virtual_tables: Vec<String> = objects
+            .iter()
+            .filter(|object| is(&object.name, "virtual") && !keeps_rows(&object.sql))
+            .map(|object| object.name.clone())
+            .collect();
+        let names: Vec<&Object> = objects
+            .iter()
+            .filter(|object| {
+                object.kind == "table"
+                    && (is(&object.name, "table") || is(&object.name, "virtual") && keeps_rows(&object.sql))
+            })
+            .collect();
         let mut tables = Vec::new();
         for some in names.chunks(AT_ONCE) {
             let answers = side.read(some.iter().flat_map(|object| describe(&object.name)).collect())?;
@@ -209,8 +249,12 @@ impl Schema {
 fn describe(table: &str) -> [String; 3] {
     let name = Cell::text(table).literal();
     [
-        format!("SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT), type FROM pragma_table_xinfo({name}) ORDER BY cid"),
-        format!("SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({name}) ORDER BY id, seq"),
+        format!(
+            "SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT), type FROM pragma_table_xinfo({name}) ORDER BY cid"
+        ),
+        format!(
+            "SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({name}) ORDER BY id, seq"
+        ),
         format!(
             "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
         ),
@@ -260,12 +304,16 @@ fn table(name: &str, kind: &Kind, answers: &[Answered]) -> Outcome<Table> {
         column.required = true;
         Key::Rowid { name: identifier(&column.name), column: Some(*place) }
     } else {
-        let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !columns.rows.iter().any(|row| text(row.first()).eq_ignore_ascii_case(name)));
+        let free = ["rowid", "_rowid_", "oid"]
+            .into_iter()
+            .find(|name| !columns.rows.iter().any(|row| text(row.first()).eq_ignore_ascii_case(name)));
         let Some(free) = free else {
             return Err(Failure::new(
                 Exit::Refused,
                 "no_key",
-                format!("The table {name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart. Nothing was written."),
+                format!(
+                    "The table {name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart. Nothing was written."
+                ),
                 "Name the other tables with --tables.",
             ));
         };
@@ -274,22 +322,45 @@ fn table(name: &str, kind: &Kind, answers: &[Answered]) -> Outcome<Table> {
     let mut foreign_keys: BTreeMap<i64, ForeignKey> = BTreeMap::new();
     for row in &references.rows {
         let id = text(row.first()).parse().unwrap_or_default();
-        let foreign_key = foreign_keys.entry(id).or_insert_with(|| ForeignKey { parent: text(row.get(1)), from: Vec::new(), to: Vec::new() });
+        let foreign_key = foreign_keys.entry(id).or_insert_with(|| ForeignKey {
+            parent: text(row.get(1)),
+            from: Vec::new(),
+            to: Vec::new(),
+        });
         foreign_key.from.push(text(row.get(2)));
         foreign_key.to.push(text(row.get(3)));
     }
-    let unique = by_index.into_values().filter_map(|(_, columns)| <[String; 1]>::try_from(columns).ok()).map(|[column]| column).collect();
-    Ok(Table { name: name.to_owned(), columns: found, key, foreign_keys: foreign_keys.into_values().collect(), unique, counter: None })
+    let unique = by_index
+        .into_values()
+        .filter_map(|(_, columns)| <[String; 1]>::try_from(columns).ok())
+        .map(|[column]| column)
+        .collect();
+    Ok(Table {
+        name: name.to_owned(),
+        columns: found,
+        key,
+        foreign_keys: foreign_keys.into_values().collect(),
+        unique,
+        counter: None,
+    })
 }
 
 fn places_in_key(columns: &[Column]) -> Vec<usize> {
-    let mut key: Vec<(u32, usize)> = columns.iter().enumerate().filter(|(_, column)| column.key_place > 0).map(|(place, column)| (column.key_place, place)).collect();
+    let mut key: Vec<(u32, usize)> = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.key_place > 0)
+        .map(|(place, column)| (column.key_place, place))
+        .collect();
     key.sort_unstable();
     key.into_iter().map(|(_, place)| place).collect()
 }
 
 fn internal() -> Failure {
-    Failure::unreachable("The description of the schema is not understood.", "Look whether the url in dryrun.toml is that of the gateway.")
+    Failure::unreachable(
+        "The description of the schema is not understood.",
+        "Look whether the url in dryrun.toml is that of the gateway.",
+    )
 }
 
 /// How the target differs from the source, as far as the tables that are copied go.
@@ -307,14 +378,22 @@ pub struct Differences {
 pub fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) -> Differences {
     let mut found = Differences::default();
     let views = |schema: &Schema, name: &str| schema.object("view", name).is_some();
-    for object in source.objects.iter().filter(|object| (chosen(&object.table) || views(source, &object.table)) && !object.sql.is_empty()) {
+    for object in source
+        .objects
+        .iter()
+        .filter(|object| (chosen(&object.table) || views(source, &object.table)) && !object.sql.is_empty())
+    {
         match target.object(&object.kind, &object.name) {
             None => found.missing.push(object.clone()),
             Some(other) if meaning(&other.sql) == meaning(&object.sql) => {}
             Some(_) => found.different.push(format!("the {} {} is defined in another way", object.kind, object.name)),
         }
     }
-    for object in target.objects.iter().filter(|object| !object.sql.is_empty() && source.object(&object.kind, &object.name).is_none()) {
+    for object in target
+        .objects
+        .iter()
+        .filter(|object| !object.sql.is_empty() && source.object(&object.kind, &object.name).is_none())
+    {
         if object.kind == "table" || object.kind == "view" {
             found.further.push(object.name.clone());
         } else if chosen(&object.table) {
@@ -335,18 +414,30 @@ mod tests {
     #[test]
     fn quotes_capitals_blanks_and_comments_are_no_difference() {
         let schema = |sql: &str| Schema { objects: vec![object("table", "t", "t", sql)], ..Schema::default() };
-        let different = |other: &str| !compare(&schema("CREATE TABLE \"t\" (a INT DEFAULT 'A b')"), &schema(other), &|_| true).different.is_empty();
+        let different = |other: &str| {
+            !compare(&schema("CREATE TABLE \"t\" (a INT DEFAULT 'A b')"), &schema(other), &|_| true)
+                .different
+                .is_empty()
+        };
         assert!(!different("create table t(\n[a] int default 'A b' -- first\n)"));
-        assert!(different("CREATE TABLE t (a INT DEFAULT 'a b')") && different("CREATE TABLE t (a INT DEFAULT 'A  b')"));
+        assert!(
+            different("CREATE TABLE t (a INT DEFAULT 'a b')") && different("CREATE TABLE t (a INT DEFAULT 'A  b')")
+        );
     }
 
     #[test]
     fn what_is_missing_is_told_from_what_differs() {
         let schema = |objects: Vec<Object>| Schema { objects, ..Schema::default() };
-        let source =
-            schema(vec![object("table", "a", "a", "CREATE TABLE a(x)"), object("table", "b", "b", "CREATE TABLE b(x)"), object("index", "i", "a", "CREATE INDEX i ON a(x)")]);
-        let target =
-            schema(vec![object("table", "a", "a", "CREATE TABLE a(x, y)"), object("trigger", "t", "a", "CREATE TRIGGER t …"), object("table", "c", "c", "CREATE TABLE c(x)")]);
+        let source = schema(vec![
+            object("table", "a", "a", "CREATE TABLE a(x)"),
+            object("table", "b", "b", "CREATE TABLE b(x)"),
+            object("index", "i", "a", "CREATE INDEX i ON a(x)"),
+        ]);
+        let target = schema(vec![
+            object("table", "a", "a", "CREATE TABLE a(x, y)"),
+            object("trigger", "t", "a", "CREATE TRIGGER t …"),
+            object("table", "c", "c", "CREATE TABLE c(x)"),
+        ]);
         let found = compare(&source, &target, &|_| true);
         assert_eq!(found.missing.iter().map(|object| object.name.as_str()).collect::<Vec<_>>(), ["b", "i"]);
         assert_eq!(found.different, ["the table a is defined in another way", "the trigger t on a is only there"]);

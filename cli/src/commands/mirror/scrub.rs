@@ -69,7 +69,8 @@ impl Rule {
             Self::Plain(Plain::KeepFormat) => "\"keep_format\"".to_owned(),
             Self::Fixed { fixed } => format!("{{ fixed = {fixed} }}"),
             Self::Json { json } => {
-                let places: Vec<String> = json.iter().map(|(path, rule)| super::rules::line(path, &rule.spelled())).collect();
+                let places: Vec<String> =
+                    json.iter().map(|(path, rule)| super::rules::line(path, &rule.spelled())).collect();
                 format!("{{ json = {{ {} }} }}", places.join(", "))
             }
         }
@@ -113,7 +114,9 @@ impl Scrubber {
             }
             (_, Cell::Blob(bytes)) => Cell::Blob(self.digest("blob", bytes).to_vec()),
             (Plain::KeepFormat, Cell::Integer(number)) => Cell::Integer(self.in_integer(*number)),
-            (Plain::Phone, Cell::Integer(number)) => Cell::Integer(self.phone_digits(&number.to_string()).parse().unwrap_or(999_000_000_000_000)),
+            (Plain::Phone, Cell::Integer(number)) => {
+                Cell::Integer(self.phone_digits(&number.to_string()).parse().unwrap_or(999_000_000_000_000))
+            }
             (_, Cell::Integer(number)) => Cell::Integer(self.number(&number.to_string())),
             (Plain::KeepFormat, Cell::Real(text)) => self.in_real(text),
             (_, Cell::Real(text)) => Cell::Real(format!("{}.0", self.number(text))),
@@ -124,7 +127,11 @@ impl Scrubber {
     fn in_text(&self, rule: Plain, text: &str) -> String {
         match rule {
             Plain::Keep | Plain::Null => text.to_owned(),
-            Plain::Hash => self.cased("hash", text, &hex::encode(self.digest("hash", text.to_lowercase().as_bytes())).chars().take(32).collect::<String>()),
+            Plain::Hash => self.cased(
+                "hash",
+                text,
+                &hex::encode(self.digest("hash", text.to_lowercase().as_bytes())).chars().take(32).collect::<String>(),
+            ),
             Plain::Email => {
                 let local = base32(&self.digest("email", text.to_lowercase().as_bytes()), 16);
                 format!("{}@{DOMAIN}", self.cased("email", text, &format!("p{local}")))
@@ -141,7 +148,15 @@ impl Scrubber {
             return made.to_owned();
         }
         let bits = self.stream(&format!("case of {what}"), text.as_bytes(), made.len());
-        made.chars().zip(bits).enumerate().map(|(place, (character, bit))| if place == 0 || bit & 1 == 1 { character.to_ascii_uppercase() } else { character }).collect()
+        made.chars()
+            .zip(bits)
+            .enumerate()
+            .map(
+                |(place, (character, bit))| {
+                    if place == 0 || bit & 1 == 1 { character.to_ascii_uppercase() } else { character }
+                },
+            )
+            .collect()
     }
 
     /// 999 is a country code that nobody has (ITU-T E.164).
@@ -158,12 +173,21 @@ impl Scrubber {
 
     /// Words that nobody is called: one for one, two for several.
     fn name(&self, text: &str) -> String {
-        const FIRST: [&str; 16] = ["Bra", "Cle", "Dro", "Fli", "Gre", "Jun", "Klo", "Lor", "Mev", "Nal", "Pro", "Quil", "Sten", "Tra", "Vel", "Zan"];
-        const MIDDLE: [&str; 16] = ["ba", "cho", "da", "fe", "gli", "ka", "lu", "mi", "no", "pra", "quo", "ri", "sto", "ta", "vu", "zi"];
-        const LAST: [&str; 16] = ["bert", "dell", "fing", "gan", "holt", "kin", "lane", "mor", "nix", "pell", "rick", "sted", "tov", "vane", "wick", "zor"];
+        const FIRST: [&str; 16] = [
+            "Bra", "Cle", "Dro", "Fli", "Gre", "Jun", "Klo", "Lor", "Mev", "Nal", "Pro", "Quil", "Sten", "Tra", "Vel",
+            "Zan",
+        ];
+        const MIDDLE: [&str; 16] =
+            ["ba", "cho", "da", "fe", "gli", "ka", "lu", "mi", "no", "pra", "quo", "ri", "sto", "ta", "vu", "zi"];
+        const LAST: [&str; 16] = [
+            "bert", "dell", "fing", "gan", "holt", "kin", "lane", "mor", "nix", "pell", "rick", "sted", "tov", "vane",
+            "wick", "zor",
+        ];
         let digest = self.digest("name", text.to_lowercase().as_bytes());
         let mut bytes = digest.iter();
-        let mut pick = |list: [&'static str; 16]| list.get(usize::from(bytes.next().copied().unwrap_or_default() % 16)).copied().unwrap_or_default();
+        let mut pick = |list: [&'static str; 16]| {
+            list.get(usize::from(bytes.next().copied().unwrap_or_default() % 16)).copied().unwrap_or_default()
+        };
         let mut word = || format!("{}{}{}{}", pick(FIRST), pick(MIDDLE), pick(MIDDLE), pick(LAST));
         if text.trim().contains(char::is_whitespace) { format!("{} {}", word(), word()) } else { word() }
     }
@@ -176,9 +200,15 @@ impl Scrubber {
             'a'..='z' => Some((26, 'a')),
             _ => None,
         };
-        let values: Vec<(u8, u8)> =
-            lower.iter().filter_map(|character| radix(*character).map(|(radix, zero)| (u8::try_from(*character as u32 - zero as u32).unwrap_or_default(), radix))).collect();
-        let shape: String = lower.iter().map(|character| radix(*character).map_or(*character, |(_, zero)| zero)).collect();
+        let values: Vec<(u8, u8)> = lower
+            .iter()
+            .filter_map(|character| {
+                radix(*character)
+                    .map(|(radix, zero)| (u8::try_from(*character as u32 - zero as u32).unwrap_or_default(), radix))
+            })
+            .collect();
+        let shape: String =
+            lower.iter().map(|character| radix(*character).map_or(*character, |(_, zero)| zero)).collect();
         let permuted = self.permute(&shape, &values);
         let mut permuted = permuted.into_iter();
         // Letters and digits of other scripts are replaced by those of ASCII.
@@ -193,7 +223,9 @@ impl Scrubber {
                         let made = letter(zero, permuted.next().unwrap_or_default());
                         if character.is_ascii_uppercase() { made.to_ascii_uppercase() } else { made }
                     }
-                    None if character.is_alphabetic() => letter(if character.is_uppercase() { 'A' } else { 'a' }, other % 26),
+                    None if character.is_alphabetic() => {
+                        letter(if character.is_uppercase() { 'A' } else { 'a' }, other % 26)
+                    }
                     None if character.is_numeric() => letter('0', other % 10),
                     None => character,
                 }
@@ -206,7 +238,12 @@ impl Scrubber {
         let (mut left, mut right) = (left.to_vec(), right.to_vec());
         for round in 0..10u8 {
             let (from, to) = if round % 2 == 0 { (&left, &mut right) } else { (&right, &mut left) };
-            let known: Vec<u8> = [round].into_iter().chain(shape.bytes()).chain([0]).chain(from.iter().map(|(value, _)| *value)).collect();
+            let known: Vec<u8> = [round]
+                .into_iter()
+                .chain(shape.bytes())
+                .chain([0])
+                .chain(from.iter().map(|(value, _)| *value))
+                .collect();
             let shifts = self.stream("keep_format", &known, to.len());
             for ((value, radix), shift) in to.iter_mut().zip(shifts) {
                 *value = u8::try_from((u16::from(*value) + u16::from(shift)) % u16::from(*radix)).unwrap_or_default();
@@ -237,18 +274,27 @@ impl Scrubber {
 
     /// Digits for digits, of at most 15 that count: those every reader reads alike. A zero that comes first or last is not written.
     fn in_real(&self, text: &str) -> Cell {
-        let shown = text.parse::<f64>().ok().and_then(|number| format!("{number:.14e}").parse::<f64>().ok()).map(|number| format!("{number:?}"));
-        let plain = shown.filter(|shown| shown.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-'));
-        plain.and_then(|shown| self.keep_format(&shown).parse().ok()).map_or_else(|| Cell::Real(format!("{}.0", self.number(text))), Cell::real)
+        let shown = text
+            .parse::<f64>()
+            .ok()
+            .and_then(|number| format!("{number:.14e}").parse::<f64>().ok())
+            .map(|number| format!("{number:?}"));
+        let plain =
+            shown.filter(|shown| shown.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'-'));
+        plain
+            .and_then(|shown| self.keep_format(&shown).parse().ok())
+            .map_or_else(|| Cell::Real(format!("{}.0", self.number(text))), Cell::real)
     }
 
     fn in_json(&self, rules: &BTreeMap<String, Rule>, cell: &Cell) -> Cell {
-        let Some(mut document) = cell.as_text().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok()) else {
+        let Some(mut document) = cell.as_text().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+        else {
             // Nobody knows what is in it.
             return self.apply(&Rule::Plain(Plain::Hash), cell);
         };
         for (pointer, rule) in rules {
-            let path: Vec<String> = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+            let path: Vec<String> =
+                pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
             self.at_path(&path, rule, &mut document);
         }
         Cell::text(&document.to_string())
@@ -258,8 +304,12 @@ impl Scrubber {
         use serde_json::Value;
         let Some((first, rest)) = path.split_first() else { return self.whole(rule, value) };
         match value {
-            Value::Object(members) if first == "*" => members.values_mut().for_each(|member| self.at_path(rest, rule, member)),
-            Value::Array(members) if first == "*" => members.iter_mut().for_each(|member| self.at_path(rest, rule, member)),
+            Value::Object(members) if first == "*" => {
+                members.values_mut().for_each(|member| self.at_path(rest, rule, member))
+            }
+            Value::Array(members) if first == "*" => {
+                members.iter_mut().for_each(|member| self.at_path(rest, rule, member))
+            }
             Value::Object(members) => {
                 if let Some(member) = members.get_mut(first) {
                     self.at_path(rest, rule, member);
@@ -323,7 +373,11 @@ fn first(digest: &[u8; 32]) -> [u8; 8] {
 
 fn base32(bytes: &[u8], length: usize) -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    bytes.iter().take(length).map(|byte| char::from(LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'a'))).collect()
+    bytes
+        .iter()
+        .take(length)
+        .map(|byte| char::from(LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'a')))
+        .collect()
 }
 
 /// A value of TOML as one of SQLite.
@@ -355,7 +409,8 @@ mod tests {
 
     #[test]
     fn addresses_stay_unique_and_differ_in_case_when_they_did() {
-        let made: BTreeSet<String> = (0..20_000).map(|number| scrub(Plain::Email, &format!("user{number}@example.org"))).collect();
+        let made: BTreeSet<String> =
+            (0..20_000).map(|number| scrub(Plain::Email, &format!("user{number}@example.org"))).collect();
         assert_eq!(made.len(), 20_000);
         let (lower, upper) = (scrub(Plain::Email, "ada@example.org"), scrub(Plain::Email, "Ada@example.org"));
         assert!(lower != upper && lower.eq_ignore_ascii_case(&upper), "{lower} {upper}");
@@ -381,12 +436,20 @@ mod tests {
                 .collect::<String>()
         };
         assert_eq!(shape(&made), "Aa-99 9a/A");
-        let all: BTreeSet<String> = (0..10_000).map(|number| scrub(Plain::KeepFormat, &format!("{number:04}"))).collect();
+        let all: BTreeSet<String> =
+            (0..10_000).map(|number| scrub(Plain::KeepFormat, &format!("{number:04}"))).collect();
         assert_eq!(all.len(), 10_000, "every number of four digits, each once");
         let scrubber = Scrubber::new(b"secret");
         let numbers: BTreeSet<i64> = (100..1_000).map(|number| scrubber.in_integer(number)).collect();
-        assert_eq!((numbers.len(), numbers.first().copied() >= Some(100), numbers.last().copied() < Some(1_000)), (900, true, true));
-        assert!(scrubber.in_integer(-12) < -9 && scrubber.in_integer(i64::MIN) != i64::MIN && (0..10).contains(&scrubber.in_integer(0)));
+        assert_eq!(
+            (numbers.len(), numbers.first().copied() >= Some(100), numbers.last().copied() < Some(1_000)),
+            (900, true, true)
+        );
+        assert!(
+            scrubber.in_integer(-12) < -9
+                && scrubber.in_integer(i64::MIN) != i64::MIN
+                && (0..10).contains(&scrubber.in_integer(0))
+        );
     }
 
     #[test]
@@ -394,15 +457,26 @@ mod tests {
         let scrubber = Scrubber::new(b"secret");
         let apply = |rule, cell| scrubber.apply(&Rule::Plain(rule), &cell);
         assert!(matches!(apply(Plain::Hash, Cell::Integer(5)), Cell::Integer(number) if number > 1 << 50));
-        assert!(matches!(apply(Plain::Phone, Cell::Integer(491_234)), Cell::Integer(number) if number / 1_000_000_000_000 == 999));
+        assert!(
+            matches!(apply(Plain::Phone, Cell::Integer(491_234)), Cell::Integer(number) if number / 1_000_000_000_000 == 999)
+        );
         assert!(matches!(apply(Plain::Hash, Cell::Blob(vec![1])), Cell::Blob(bytes) if bytes.len() == 32));
-        assert!(matches!(apply(Plain::KeepFormat, Cell::Blob(vec![1, 2, 3])), Cell::Blob(bytes) if bytes.len() == 3 && bytes != [1, 2, 3]));
+        assert!(
+            matches!(apply(Plain::KeepFormat, Cell::Blob(vec![1, 2, 3])), Cell::Blob(bytes) if bytes.len() == 3 && bytes != [1, 2, 3])
+        );
         assert!(matches!(apply(Plain::Email, Cell::Real("0.5".into())), Cell::Real(_)));
-        assert!(matches!(apply(Plain::KeepFormat, Cell::Real("-1234.5".into())), Cell::Real(text) if text.starts_with('-') && text.len() <= 7 && text != "-1234.5"));
-        assert!(matches!(apply(Plain::KeepFormat, Cell::Real("9.0e+999".into())), Cell::Real(text) if text != "9.0e+999"));
+        assert!(
+            matches!(apply(Plain::KeepFormat, Cell::Real("-1234.5".into())), Cell::Real(text) if text.starts_with('-') && text.len() <= 7 && text != "-1234.5")
+        );
+        assert!(
+            matches!(apply(Plain::KeepFormat, Cell::Real("9.0e+999".into())), Cell::Real(text) if text != "9.0e+999")
+        );
         assert_eq!(apply(Plain::Null, Cell::text("x")), Cell::Null);
         assert_eq!(apply(Plain::Hash, Cell::Null), Cell::Null);
-        assert_eq!(scrubber.apply(&Rule::Fixed { fixed: toml::Value::Float(1.5) }, &Cell::text("x")), Cell::Real("1.5".into()));
+        assert_eq!(
+            scrubber.apply(&Rule::Fixed { fixed: toml::Value::Float(1.5) }, &Cell::text("x")),
+            Cell::Real("1.5".into())
+        );
     }
 
     #[test]
@@ -413,12 +487,25 @@ mod tests {
 
     #[test]
     fn places_in_json_are_scrubbed_and_the_rest_stays() {
-        let rules: BTreeMap<String, Rule> = [("/user/email".to_owned(), Rule::Plain(Plain::Email)), ("/list/*/ip".to_owned(), Rule::Plain(Plain::Null))].into();
+        let rules: BTreeMap<String, Rule> = [
+            ("/user/email".to_owned(), Rule::Plain(Plain::Email)),
+            ("/list/*/ip".to_owned(), Rule::Plain(Plain::Null)),
+        ]
+        .into();
         let rule = Rule::Json { json: rules };
-        let made = Scrubber::new(b"secret").apply(&rule, &Cell::text(r#"{"user":{"email":"ada@x.org","plan":"pro"},"list":[{"ip":"1.2.3.4","n":1.5}]}"#));
+        let made = Scrubber::new(b"secret").apply(
+            &rule,
+            &Cell::text(r#"{"user":{"email":"ada@x.org","plan":"pro"},"list":[{"ip":"1.2.3.4","n":1.5}]}"#),
+        );
         let made: serde_json::Value = serde_json::from_str(made.as_text().unwrap()).unwrap();
-        assert_eq!((made["user"]["plan"].as_str(), made["list"][0]["ip"].is_null(), made["list"][0]["n"].as_f64()), (Some("pro"), true, Some(1.5)));
+        assert_eq!(
+            (made["user"]["plan"].as_str(), made["list"][0]["ip"].is_null(), made["list"][0]["n"].as_f64()),
+            (Some("pro"), true, Some(1.5))
+        );
         assert!(made["user"]["email"].as_str().unwrap().ends_with("@example.com"));
-        assert_ne!(Scrubber::new(b"secret").apply(&rule, &Cell::text("ada@x.org, no JSON")), Cell::text("ada@x.org, no JSON"));
+        assert_ne!(
+            Scrubber::new(b"secret").apply(&rule, &Cell::text("ada@x.org, no JSON")),
+            Cell::text("ada@x.org, no JSON")
+        );
     }
 }

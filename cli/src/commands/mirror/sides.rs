@@ -57,12 +57,25 @@ impl Sides {
 
     /// Opens a dry run where rows are read.
     pub fn open_source(&self, stop: &Stop) -> Outcome<Source> {
-        Source::open(&self.source.gateway, &self.source.account, &self.source.database.binding, self.target.gateway.environment.as_str(), stop.clone())
+        Source::open(
+            &self.source.gateway,
+            &self.source.account,
+            &self.source.database.binding,
+            self.target.gateway.environment.as_str(),
+            stop.clone(),
+        )
     }
 
     /// Opens a run where they are written.
     pub fn open_target(&self, live: bool, stop: &Stop) -> Outcome<Target> {
-        Target::open(&self.target.gateway, &self.target.account, &self.target.database.binding, live, self.source.gateway.environment.as_str(), stop.clone())
+        Target::open(
+            &self.target.gateway,
+            &self.target.account,
+            &self.target.database.binding,
+            live,
+            self.source.gateway.environment.as_str(),
+            stop.clone(),
+        )
     }
 
     /// What is read, for people and for the state.

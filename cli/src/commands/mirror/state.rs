@@ -118,12 +118,19 @@ impl State {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Failure::configuration(format!("The state file {} cannot be read: {error}.", path.display()), "Make it readable, or name another one with --state."));
+                return Err(Failure::configuration(
+                    format!("The state file {} cannot be read: {error}.", path.display()),
+                    "Make it readable, or name another one with --state.",
+                ));
             }
         };
-        let state: Self = serde_json::from_str(&text).ok().filter(|state: &Self| state.format == FORMAT).ok_or_else(|| {
-            Failure::configuration(format!("{} is not a state file of this version.", path.display()), "Name another one with --state, or begin anew with --restart.")
-        })?;
+        let state: Self =
+            serde_json::from_str(&text).ok().filter(|state: &Self| state.format == FORMAT).ok_or_else(|| {
+                Failure::configuration(
+                    format!("{} is not a state file of this version.", path.display()),
+                    "Name another one with --state, or begin anew with --restart.",
+                )
+            })?;
         Ok(Some(Self { path: path.to_owned(), ..state }))
     }
 
@@ -134,7 +141,9 @@ impl State {
             return Ok(());
         }
         Err(Failure::configuration(
-            format!("{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not fit those that are there. Nothing was written now."),
+            format!(
+                "{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not fit those that are there. Nothing was written now."
+            ),
             "Set it as it was then (or not at all, if it was not set), or begin anew with --restart.",
         ))
     }
@@ -176,8 +185,12 @@ impl State {
 
     /// The mirror is complete: nothing is left to remember.
     pub fn remove(&self) -> Outcome<()> {
-        std::fs::remove_file(&self.path)
-            .map_err(|error| Failure::configuration(format!("The state file {} cannot be removed: {error}.", self.path.display()), "Remove it by hand: it is done with."))
+        std::fs::remove_file(&self.path).map_err(|error| {
+            Failure::configuration(
+                format!("The state file {} cannot be removed: {error}.", self.path.display()),
+                "Remove it by hand: it is done with.",
+            )
+        })
     }
 }
 
@@ -185,7 +198,10 @@ impl State {
 pub fn alone(path: &Path) -> Outcome<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let unusable = |error: std::io::Error| {
-        Failure::configuration(format!("The folder {} of the state file cannot be used: {error}. Nothing was written.", folder.display()), "Name another one with --state.")
+        Failure::configuration(
+            format!("The folder {} of the state file cannot be used: {error}. Nothing was written.", folder.display()),
+            "Name another one with --state.",
+        )
     };
     let lock = File::open(folder).map_err(unusable)?;
     match lock.try_lock() {
@@ -218,6 +234,13 @@ fn check_of(secret: &str) -> String {
 
 fn random() -> Outcome<String> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::new(Exit::Configuration, "no_randomness", format!("The system gives no random bytes: {error}."), "Try again."))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new(
+            Exit::Configuration,
+            "no_randomness",
+            format!("The system gives no random bytes: {error}."),
+            "Try again.",
+        )
+    })?;
     Ok(hex::encode(bytes))
 }

@@ -18,7 +18,8 @@ pub fn inserts(table: &Table, rows: &[Row]) -> Vec<Statement> {
         Key::Rowid { name, column: None } => Some(name.clone()),
         _ => None,
     };
-    let names: Vec<String> = rowid.into_iter().chain(table.columns.iter().map(|column| identifier(&column.name))).collect();
+    let names: Vec<String> =
+        rowid.into_iter().chain(table.columns.iter().map(|column| identifier(&column.name))).collect();
     let head = format!("INSERT INTO {} ({}) VALUES ", identifier(&table.name), names.join(", "));
     let most = if names.len() > MAX_WIDTH { 1 } else { MAX_ROWS };
     let mut packer = Packer::new(&head, "", most);
@@ -26,14 +27,19 @@ pub fn inserts(table: &Table, rows: &[Row]) -> Vec<Statement> {
         let hidden = if table.has_hidden_rowid() { row.key.as_slice() } else { &[] };
         let cells: Vec<&Cell> = hidden.iter().chain(&row.cells).collect();
         let tuple = tuple(cells.iter().copied());
-        if head.len() + tuple.len() > MAX_TEXT { packer.statements.push(bound(&head, &cells)) } else { packer.add(&tuple) }
+        if head.len() + tuple.len() > MAX_TEXT {
+            packer.statements.push(bound(&head, &cells))
+        } else {
+            packer.add(&tuple)
+        }
     }
     packer.finish()
 }
 
 /// One row whose longest values are parameters.
 fn bound(head: &str, cells: &[&Cell]) -> Statement {
-    let mut written: Vec<(String, Option<serde_json::Value>)> = cells.iter().map(|cell| (cell.literal(), None)).collect();
+    let mut written: Vec<(String, Option<serde_json::Value>)> =
+        cells.iter().map(|cell| (cell.literal(), None)).collect();
     let mut by_length: Vec<usize> = (0..cells.len()).collect();
     by_length.sort_by_key(|place| std::cmp::Reverse(cells.get(*place).map_or(0, |cell| cell.octets())));
     let mut length = head.len() + 2 + written.iter().map(|(text, _)| text.len() + 2).sum::<usize>();
@@ -41,7 +47,9 @@ fn bound(head: &str, cells: &[&Cell]) -> Statement {
         if length <= MAX_TEXT {
             break;
         }
-        if let (Some(slot), Some((text, value))) = (written.get_mut(place), cells.get(place).and_then(|cell| cell.parameter())) {
+        if let (Some(slot), Some((text, value))) =
+            (written.get_mut(place), cells.get(place).and_then(|cell| cell.parameter()))
+        {
             length = length - slot.0.len() + text.len();
             *slot = (text.to_owned(), Some(value));
         }
@@ -74,10 +82,19 @@ pub fn fill(table: &Table, columns: &[usize], rows: &[(Vec<Cell>, Vec<Cell>)]) -
     let key_names: Vec<String> = (0..keys.len()).map(|place| format!("key_{place}")).collect();
     let value_names: Vec<String> = (0..columns.len()).map(|place| format!("value_{place}")).collect();
     let (source, target) = ("mirrored_rows", identifier(&table.name));
-    let head = format!("WITH {source} ({}) AS (VALUES ", key_names.iter().chain(&value_names).cloned().collect::<Vec<_>>().join(", "));
-    let set = columns.iter().zip(&value_names).filter_map(|(place, value)| table.columns.get(*place).map(|column| format!("{} = {source}.{value}", identifier(&column.name))));
+    let head = format!(
+        "WITH {source} ({}) AS (VALUES ",
+        key_names.iter().chain(&value_names).cloned().collect::<Vec<_>>().join(", ")
+    );
+    let set = columns.iter().zip(&value_names).filter_map(|(place, value)| {
+        table.columns.get(*place).map(|column| format!("{} = {source}.{value}", identifier(&column.name)))
+    });
     let on = keys.iter().zip(&key_names).map(|(term, key)| format!("{target}.{term} = {source}.{key}"));
-    let tail = format!(") UPDATE {target} SET {} FROM {source} WHERE {}", set.collect::<Vec<_>>().join(", "), on.collect::<Vec<_>>().join(" AND "));
+    let tail = format!(
+        ") UPDATE {target} SET {} FROM {source} WHERE {}",
+        set.collect::<Vec<_>>().join(", "),
+        on.collect::<Vec<_>>().join(" AND ")
+    );
     packed(&head, rows.iter().map(|(key, values)| tuple(key.iter().chain(values))), &tail)
 }
 
@@ -138,9 +155,21 @@ mod tests {
     use crate::commands::mirror::schema::Column;
 
     fn table(columns: usize) -> Table {
-        let column = |number: usize| Column { name: format!("c{number}"), required: false, key_place: 0, affinity: Affinity::None };
+        let column = |number: usize| Column {
+            name: format!("c{number}"),
+            required: false,
+            key_place: 0,
+            affinity: Affinity::None,
+        };
         let key = Key::Rowid { name: "rowid".into(), column: None };
-        Table { name: "t".into(), columns: (0..columns).map(column).collect(), key, foreign_keys: Vec::new(), unique: Vec::new(), counter: None }
+        Table {
+            name: "t".into(),
+            columns: (0..columns).map(column).collect(),
+            key,
+            foreign_keys: Vec::new(),
+            unique: Vec::new(),
+            counter: None,
+        }
     }
 
     fn row(number: i64, cells: Vec<Cell>) -> Row {
@@ -149,9 +178,12 @@ mod tests {
 
     #[test]
     fn rows_share_statements_as_far_as_they_fit() {
-        let rows: Vec<Row> = (0..5_000).map(|number| row(number, vec![Cell::text("0123456789".repeat(4).as_str())])).collect();
+        let rows: Vec<Row> =
+            (0..5_000).map(|number| row(number, vec![Cell::text("0123456789".repeat(4).as_str())])).collect();
         let statements = inserts(&table(1), &rows);
-        assert!(statements.len() > 2 && statements.iter().all(|one| one.sql.len() <= MAX_TEXT && one.params.is_empty()));
+        assert!(
+            statements.len() > 2 && statements.iter().all(|one| one.sql.len() <= MAX_TEXT && one.params.is_empty())
+        );
         assert_eq!(statements.iter().map(|one| one.sql.matches("'0123456789").count()).sum::<usize>(), 5_000);
         assert_eq!(inserts(&table(1), &rows[..2])[0].sql.matches("), (").count(), 1);
     }
@@ -159,10 +191,24 @@ mod tests {
     #[test]
     fn a_long_row_is_alone_and_bound_and_its_neighbours_are_not() {
         let long = "x".repeat(1_900_000);
-        let rows = [row(1, vec![Cell::Null, Cell::Integer(1)]), row(2, vec![Cell::text(&long), Cell::Integer(2)]), row(3, vec![Cell::Blob(vec![0; 60_000]), Cell::Integer(3)])];
+        let rows = [
+            row(1, vec![Cell::Null, Cell::Integer(1)]),
+            row(2, vec![Cell::text(&long), Cell::Integer(2)]),
+            row(3, vec![Cell::Blob(vec![0; 60_000]), Cell::Integer(3)]),
+        ];
         let statements = inserts(&table(2), &rows);
-        let bound: Vec<(&str, usize)> = statements.iter().filter(|one| !one.params.is_empty()).map(|one| (one.sql.as_str(), one.params.len())).collect();
-        assert_eq!(bound, [("INSERT INTO \"t\" (rowid, \"c0\", \"c1\") VALUES (2, ?, 2)", 1), ("INSERT INTO \"t\" (rowid, \"c0\", \"c1\") VALUES (3, ?, 3)", 1)]);
+        let bound: Vec<(&str, usize)> = statements
+            .iter()
+            .filter(|one| !one.params.is_empty())
+            .map(|one| (one.sql.as_str(), one.params.len()))
+            .collect();
+        assert_eq!(
+            bound,
+            [
+                ("INSERT INTO \"t\" (rowid, \"c0\", \"c1\") VALUES (2, ?, 2)", 1),
+                ("INSERT INTO \"t\" (rowid, \"c0\", \"c1\") VALUES (3, ?, 3)", 1)
+            ]
+        );
     }
 
     #[test]
@@ -176,7 +222,11 @@ mod tests {
 
     #[test]
     fn values_are_filled_in_by_key() {
-        let statements = fill(&table(2), &[1], &[(vec![Cell::Integer(1)], vec![Cell::text("a")]), (vec![Cell::Integer(2)], vec![Cell::text("b")])]);
+        let statements = fill(
+            &table(2),
+            &[1],
+            &[(vec![Cell::Integer(1)], vec![Cell::text("a")]), (vec![Cell::Integer(2)], vec![Cell::text("b")])],
+        );
         assert_eq!(
             statements[0].sql,
             "WITH mirrored_rows (key_0, value_0) AS (VALUES (1, 'a'), (2, 'b')) UPDATE \"t\" SET \"c1\" = mirrored_rows.value_0 FROM mirrored_rows WHERE \"t\".rowid = mirrored_rows.key_0"

@@ -20,7 +20,10 @@ const SHOWN: usize = 8;
 
 /// A proposal of scrub.toml: what has no rule yet.
 pub fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
-    let listed: Vec<Value> = suspects.iter().map(|one| json!({"table": one.table, "column": one.column, "why": one.why, "rule": one.rule})).collect();
+    let listed: Vec<Value> = suspects
+        .iter()
+        .map(|one| json!({"table": one.table, "column": one.column, "why": one.why, "rule": one.rule}))
+        .collect();
     let text = if suspects.is_empty() {
         format!("# Nothing looks personal that {} says nothing about.", rules.file())
     } else {
@@ -43,14 +46,18 @@ pub fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
             json!({"name": plan.table.name, "rows": rows, "scrubbed": plan.scrubbed().map(|(_, column, _)| column).collect::<Vec<_>>()})
         })
         .collect();
-    let (mut rows, mut text) = (0, format!("Would copy from {}\n             to {}\n\n", line(&sides.source_name()), line(&sides.target_name())));
+    let (mut rows, mut text) = (
+        0,
+        format!("Would copy from {}\n             to {}\n\n", line(&sides.source_name()), line(&sides.target_name())),
+    );
     for table in &tables {
         rows += table.get("rows").and_then(Value::as_u64).unwrap_or_default();
         let _ = writeln!(text, "  {}", row(table));
     }
     let _ = writeln!(text, "\n{} tables, {} rows. Nothing was written.", tables.len(), grouped(rows));
     text.push_str(&changes(found, true));
-    let suspicious: Vec<Value> = suspects.iter().map(|one| json!({"table": one.table, "column": one.column, "why": one.why})).collect();
+    let suspicious: Vec<Value> =
+        suspects.iter().map(|one| json!({"table": one.table, "column": one.column, "why": one.why})).collect();
     // With columns to complain about the failure is the one document.
     if suspects.is_empty() || !say.is_json() {
         say.result(&json!({"dry_run": true, "from": sides.source_name(), "to": sides.target_name(), "tables": tables, "rows": rows, "changes": schema_json(found), "personal": suspicious}), &text);
@@ -63,7 +70,8 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
         .iter()
         .map(|one| json!({"name": one.table, "rows": one.digest.rows, "bytes": one.digest.bytes, "digest": one.digest.hex(), "scrubbed": one.scrubbed, "moved": one.moved}))
         .collect();
-    let (rows, bytes): (u64, u64) = verified.iter().fold((0, 0), |(rows, bytes), one| (rows + one.digest.rows, bytes + one.digest.bytes));
+    let (rows, bytes): (u64, u64) =
+        verified.iter().fold((0, 0), |(rows, bytes), one| (rows + one.digest.rows, bytes + one.digest.bytes));
     let requests = json!({"source": job.source.requests(), "target": job.target.requests()});
     let moved: Vec<&str> = verified.iter().filter(|one| one.moved).map(|one| one.table.as_str()).collect();
     let mut text = String::new();
@@ -82,7 +90,11 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
         job.source.requests() + job.target.requests(),
     );
     if !moved.is_empty() {
-        let _ = writeln!(text, "Since they were copied, rows changed at the source in: {}. The target has them as they were.", line(&moved.join(", ")));
+        let _ = writeln!(
+            text,
+            "Since they were copied, rows changed at the source in: {}. The target has them as they were.",
+            line(&moved.join(", "))
+        );
     }
     text.push_str(&changes(found, false));
     let value = json!({
@@ -94,16 +106,23 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
 
 fn row(table: &Value) -> String {
     let part = |name: &str| table.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let scrubbed: Vec<&str> = table.get("scrubbed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let scrubbed: Vec<&str> =
+        table.get("scrubbed").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
     let scrubbed = if scrubbed.is_empty() { String::new() } else { format!("   scrubbed: {}", scrubbed.join(", ")) };
     line(&format!("{name:32} {:>12} rows{scrubbed}", grouped(part("rows")))).into_owned()
 }
 
 fn schema_json(found: &Found) -> Value {
-    let made: Vec<String> = found.changes.made.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
-    let dropped: Vec<String> =
-        found.changes.dropped.iter().map(|(kind, name)| format!("{kind} {name}")).chain(found.changes.dropped_tables.iter().map(|name| format!("table {name}"))).collect();
+    let made: Vec<String> =
+        found.changes.made.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
+    let dropped: Vec<String> = found
+        .changes
+        .dropped
+        .iter()
+        .map(|(kind, name)| format!("{kind} {name}"))
+        .chain(found.changes.dropped_tables.iter().map(|name| format!("table {name}")))
+        .collect();
     json!({"made": made, "dropped": dropped, "left_alone": found.changes.further, "virtual_tables_not_copied": found.source.virtual_tables})
 }
 
@@ -114,9 +133,14 @@ fn changes(found: &Found, planned: bool) -> String {
         ("made", format!("Missing on the target, {made}")),
         ("dropped", format!("Different on the target, {dropped}")),
         ("left_alone", "Only on the target, left as they are".to_owned()),
-        ("virtual_tables_not_copied", "Virtual tables, which have no rows to copy (an index of words over another table is built anew)".to_owned()),
+        (
+            "virtual_tables_not_copied",
+            "Virtual tables, which have no rows to copy (an index of words over another table is built anew)"
+                .to_owned(),
+        ),
     ] {
-        let names: Vec<&str> = said.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let names: Vec<&str> =
+            said.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let (shown, more) = names.split_at(names.len().min(SHOWN));
         if !shown.is_empty() {
             let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
@@ -127,7 +151,11 @@ fn changes(found: &Found, planned: bool) -> String {
 }
 
 fn megabytes(bytes: u64) -> String {
-    if bytes < 100_000 { format!("{} bytes", grouped(bytes)) } else { format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10) }
+    if bytes < 100_000 {
+        format!("{} bytes", grouped(bytes))
+    } else {
+        format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+    }
 }
 
 /// 1234567 as 1,234,567.

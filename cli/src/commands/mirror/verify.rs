@@ -53,7 +53,8 @@ impl Job {
         let progress = self.state.table(name);
         let bar = self.say.bar(progress.rows * 2);
         bar.set_message(dryrun_text::line(&format!("check {name}")).into_owned());
-        let replaced: Vec<usize> = plan.scrubbed().filter(|(_, _, rule)| rule.makes_new_values()).map(|(place, ..)| place).collect();
+        let replaced: Vec<usize> =
+            plan.scrubbed().filter(|(_, _, rule)| rule.makes_new_values()).map(|(place, ..)| place).collect();
         let mut known: HashSet<[u8; 16]> = HashSet::new();
         let mut source = RowsDigest::default();
         if progress.expected > 0 {
@@ -75,18 +76,32 @@ impl Job {
             bar.inc(u64::try_from(page.rows.len()).unwrap_or_default());
             for row in &page.rows {
                 target.add(&row.cells);
-                left = left.or_else(|| replaced.iter().copied().find(|place| fingerprint(row.cells.get(*place)).is_some_and(|print| known.contains(&print))));
+                left = left.or_else(|| {
+                    replaced
+                        .iter()
+                        .copied()
+                        .find(|place| fingerprint(row.cells.get(*place)).is_some_and(|print| known.contains(&print)))
+                });
             }
         }
         bar.finish_and_clear();
         let copied = progress.digest();
         if let Some(column) = left.and_then(|place| plan.table.columns.get(place)) {
-            return Ok(Err(format!("{name}: a value of the source is still in the column {}, which should have been scrubbed", column.name)));
+            return Ok(Err(format!(
+                "{name}: a value of the source is still in the column {}, which should have been scrubbed",
+                column.name
+            )));
         }
         // A reference that was filled in may be newer than the rest of its row; then the row is what the source has now.
         if target != copied && target != source {
-            let why = if target.rows == copied.rows { "other values".to_owned() } else { format!("{} rows", target.rows) };
-            return Ok(Err(format!("{name}: the target has {why} where {} rows were copied (digest {} instead of {})", copied.rows, short(target), short(copied))));
+            let why =
+                if target.rows == copied.rows { "other values".to_owned() } else { format!("{} rows", target.rows) };
+            return Ok(Err(format!(
+                "{name}: the target has {why} where {} rows were copied (digest {} instead of {})",
+                copied.rows,
+                short(target),
+                short(copied)
+            )));
         }
         let scrubbed = plan.scrubbed().map(|(_, column, _)| column.to_owned()).collect();
         Ok(Ok(Verified { table: name.clone(), digest: target, moved: source != target, scrubbed }))

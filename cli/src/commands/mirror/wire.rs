@@ -85,7 +85,10 @@ pub trait Reads {
     fn read(&self, selects: Vec<String>) -> Outcome<Vec<Answered>> {
         let connection = self.connection();
         if let Some(other) = selects.iter().find(|sql| !sql.starts_with("SELECT ")) {
-            return Err(not_as_asked(&connection.gateway, &format!("was to be sent {:?}, which is no SELECT", other.chars().take(40).collect::<String>())));
+            return Err(not_as_asked(
+                &connection.gateway,
+                &format!("was to be sent {:?}, which is no SELECT", other.chars().take(40).collect::<String>()),
+            ));
         }
         connection.send(&selects.into_iter().map(Statement::plain).collect::<Vec<_>>(), None)
     }
@@ -146,14 +149,39 @@ impl Connection {
         if part("mode") != mode {
             return Err(not_as_asked(gateway, &format!("opened a run that is {:?}, not {mode}", part("mode"))));
         }
-        let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(LIMIT)).timeout_connect(Some(CONNECT_LIMIT)).build().into();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(LIMIT))
+            .timeout_connect(Some(CONNECT_LIMIT))
+            .build()
+            .into();
         let path = format!("/client/v4/accounts/{account}/d1/database/{database}/raw");
-        Ok(Self { gateway: gateway.clone(), agent, token: part("token"), path, run: part("id"), live, requests: Counter::new(1), attempts: Counter::new(ATTEMPTS), stop })
+        Ok(Self {
+            gateway: gateway.clone(),
+            agent,
+            token: part("token"),
+            path,
+            run: part("id"),
+            live,
+            requests: Counter::new(1),
+            attempts: Counter::new(ATTEMPTS),
+            stop,
+        })
     }
 
     /// Sends a batch until there is a clear answer. Only what may be carried out twice comes here: a SELECT, or a write that replaces what it wrote before.
     fn send(&self, batch: &[Statement], key: Option<&str>) -> Outcome<Vec<Answered>> {
-        let statements: Vec<Value> = batch.iter().map(|one| if one.params.is_empty() { json!({"sql": one.sql}) } else { json!({"sql": one.sql, "params": one.params}) }).collect();
+        let statements: Vec<Value> = batch
+            .iter()
+            .map(|one| {
+                if one.params.is_empty() {
+                    json!({"sql": one.sql})
+                } else {
+                    json!({"sql": one.sql, "params": one.params})
+                }
+            })
+            .collect();
         let body = json!({ "batch": statements }).to_string();
         let (mut pause, mut round) = (FIRST_PAUSE, 0);
         let mut last = None;
@@ -184,20 +212,28 @@ impl Connection {
         let gateway = &self.gateway;
         let lost = |error: &dyn std::fmt::Display| {
             unclear(Failure::unreachable(
-                format!("The {} gateway at {} did not answer, {ATTEMPTS} times: {error}.", gateway.environment, gateway.url),
+                format!(
+                    "The {} gateway at {} did not answer, {ATTEMPTS} times: {error}.",
+                    gateway.environment, gateway.url
+                ),
                 "Look whether it runs (GET /health).",
             ))
         };
-        let mut request =
-            self.agent.post(format!("{}{}", gateway.url, self.path)).header("Authorization", format!("Bearer {}", self.token)).header("Content-Type", "application/json");
+        let mut request = self
+            .agent
+            .post(format!("{}{}", gateway.url, self.path))
+            .header("Authorization", format!("Bearer {}", self.token))
+            .header("Content-Type", "application/json");
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
         let mut response = request.send(body).map_err(|error| lost(&error))?;
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (environment, dry, run) = (header("Environment"), header("Dry-Run").as_deref() == Some("true"), header("Run-Id"));
-        let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|error| lost(&error))?;
+        let (environment, dry, run) =
+            (header("Environment"), header("Dry-Run").as_deref() == Some("true"), header("Run-Id"));
+        let text =
+            response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().map_err(|error| lost(&error))?;
         if !(200..300).contains(&status) {
             return Err(refused(gateway, status, &text));
         }
@@ -210,14 +246,24 @@ impl Connection {
             return Err(stop("sent an answer of another run"));
         }
         if dry == self.live {
-            return Err(stop(if dry { "turned the live run into a dry run" } else { "sent an answer that is not one of a dry run" }));
+            return Err(stop(if dry {
+                "turned the live run into a dry run"
+            } else {
+                "sent an answer that is not one of a dry run"
+            }));
         }
-        let envelope: Envelope = serde_json::from_str(&text).map_err(|error| Ended::Refused(not_as_asked(gateway, &format!("sent an answer that is not understood ({error})"))))?;
+        let envelope: Envelope = serde_json::from_str(&text).map_err(|error| {
+            Ended::Refused(not_as_asked(gateway, &format!("sent an answer that is not understood ({error})")))
+        })?;
         if envelope.result.len() != statements {
             return Err(stop("answered another number of statements than it was sent"));
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
-        Ok(envelope.result.into_iter().map(|one| Answered { rows: one.results.rows, changes: one.meta.changes as u64 }).collect())
+        Ok(envelope
+            .result
+            .into_iter()
+            .map(|one| Answered { rows: one.results.rows, changes: one.meta.changes as u64 })
+            .collect())
     }
 
     fn close(&self) -> Outcome<()> {
@@ -233,16 +279,26 @@ fn refused(gateway: &Gateway, status: u16, text: &str) -> Ended {
     let part = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let (Some(code), Some(detail)) = (part("code"), part("detail")) else {
         let failure = Failure::unreachable(
-            format!("The {} gateway at {} answered {status} with what is none of its own answers.", gateway.environment, gateway.url),
+            format!(
+                "The {} gateway at {} answered {status} with what is none of its own answers.",
+                gateway.environment, gateway.url
+            ),
             "Look whether the url in dryrun.toml is that of the gateway, and what stands before it.",
         );
-        return if status >= 500 || status == 429 { Ended::Unclear { failure, afresh: false } } else { Ended::Refused(failure) };
+        return if status >= 500 || status == 429 {
+            Ended::Unclear { failure, afresh: false }
+        } else {
+            Ended::Refused(failure)
+        };
     };
     let failure = Failure::new(Exit::Refused, &code, detail, part("remedy").unwrap_or_default());
     match code.as_str() {
-        "flag_unavailable" | "parent_unavailable" | "control_unavailable" | "run_unavailable" | "environment_unverified" | "idempotency_running" => {
-            Ended::Unclear { failure, afresh: false }
-        }
+        "flag_unavailable"
+        | "parent_unavailable"
+        | "control_unavailable"
+        | "run_unavailable"
+        | "environment_unverified"
+        | "idempotency_running" => Ended::Unclear { failure, afresh: false },
         "store_unavailable" | "outcome_unknown" | "internal" => Ended::Unclear { failure, afresh: true },
         _ => Ended::Refused(failure),
     }
@@ -270,7 +326,14 @@ impl Source {
 
 impl Target {
     /// Opens a run on the side that is written: a live one, or a dry one when it is only looked at.
-    pub fn open(gateway: &Gateway, account: &str, database: &str, live: bool, other: &str, stop: Stop) -> Outcome<Self> {
+    pub fn open(
+        gateway: &Gateway,
+        account: &str,
+        database: &str,
+        live: bool,
+        other: &str,
+        stop: Stop,
+    ) -> Outcome<Self> {
         if gateway.environment == Environment::Production {
             return Err(super::never_to_production());
         }

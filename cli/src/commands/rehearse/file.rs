@@ -232,7 +232,9 @@ impl Stage<'_> {
         let operation = self.run.newest()?;
         let effects = Effect::read(&operation);
         for effect in &effects {
-            let Some(told) = effect.statement.checked_sub(1).and_then(|index| file.statements.get_mut(index)) else { continue };
+            let Some(told) = effect.statement.checked_sub(1).and_then(|index| file.statements.get_mut(index)) else {
+                continue;
+            };
             if effect.subject == SCHEMA {
                 let change = match (&effect.before, &effect.after) {
                     (None, _) => "new",
@@ -254,22 +256,40 @@ impl Stage<'_> {
         let after = self.run.definitions()?;
         let profiles = self.compare(file, &effects, &lineage, &statements)?;
         // Names are compared in small letters, and shown as they are spelled.
-        let spelled = |name: &str| after.iter().find(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(name)).map_or_else(|| name.to_owned(), |one| one.name.clone());
+        let spelled = |name: &str| {
+            after
+                .iter()
+                .find(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(name))
+                .map_or_else(|| name.to_owned(), |one| one.name.clone())
+        };
         file.counts.iter_mut().for_each(|(table, _, _)| *table = spelled(table));
         file.new_nulls.iter_mut().for_each(|one| one.table = spelled(&one.table));
-        let keys = profiles.iter().map(|(table, (_, after))| (table.clone(), after.as_ref().map(|after| after.key.clone()).unwrap_or_default())).collect();
+        let keys = profiles
+            .iter()
+            .map(|(table, (_, after))| {
+                (table.clone(), after.as_ref().map(|after| after.key.clone()).unwrap_or_default())
+            })
+            .collect();
         let mut accepted = self.accepted.clone();
         accepted.insert(lower(&self.record));
         // How far AUTOINCREMENT has counted follows its table.
         accepted.insert("sqlite_sequence".to_owned());
-        file.findings = Case { statements: &statements, effects: &effects, lineage: &lineage, keys: &keys, accepted: &accepted }.findings();
+        file.findings =
+            Case { statements: &statements, effects: &effects, lineage: &lineage, keys: &keys, accepted: &accepted }
+                .findings();
         file.warnings.extend(left_behind(before, &after, &statements));
         self.warn(file, &operation, &profiles, &after)?;
         Ok(())
     }
 
     /// Counts the tables that the file touched, before and after it.
-    fn compare(&mut self, file: &mut Rehearsed, effects: &[Effect], lineage: &Lineage, statements: &[Statement]) -> Outcome<Compared> {
+    fn compare(
+        &mut self,
+        file: &mut Rehearsed,
+        effects: &[Effect],
+        lineage: &Lineage,
+        statements: &[Statement],
+    ) -> Outcome<Compared> {
         let mut compared = Compared::new();
         let mut reshaped = BTreeSet::new();
         let mut touched: BTreeSet<String> = BTreeSet::new();
@@ -296,24 +316,34 @@ impl Stage<'_> {
             let is = match ending {
                 None => None,
                 Some((index, _)) => match &was {
-                    Some(was) if was.rows > COUNTED_AGAIN && !reshaped.contains(&table) => {
-                        Some(was.after(effects.iter().filter(|effect| effect.subject != SCHEMA && lineage.of(effect) == Some(index))))
-                    }
+                    Some(was) if was.rows > COUNTED_AGAIN && !reshaped.contains(&table) => Some(was.after(
+                        effects.iter().filter(|effect| effect.subject != SCHEMA && lineage.of(effect) == Some(index)),
+                    )),
                     _ => {
                         let counted = profile::count(self.run, &table)?;
                         if counted.is_none() {
-                            file.warnings.push(format!("{table} could not be counted after the file: it is larger than what a run may copy."));
+                            file.warnings.push(format!(
+                                "{table} could not be counted after the file: it is larger than what a run may copy."
+                            ));
                         }
                         counted
                     }
                 },
             };
-            if was.as_ref().map(|was| was.rows) != is.as_ref().map(|is| is.rows) && (ending.is_none() || is.is_some()) && (was.is_some() || is.is_some()) {
+            if was.as_ref().map(|was| was.rows) != is.as_ref().map(|is| is.rows)
+                && (ending.is_none() || is.is_some())
+                && (was.is_some() || is.is_some())
+            {
                 // A table that comes and goes within the file has nothing to compare.
                 file.counts.push((table.clone(), was.as_ref().map(|was| was.rows), is.as_ref().map(|is| is.rows)));
             }
             if let (Some(was), Some(is)) = (&was, &is) {
-                file.new_nulls.extend(profile::new_nulls(&table, was, is, renamed.get(&table).unwrap_or(&BTreeMap::new())));
+                file.new_nulls.extend(profile::new_nulls(
+                    &table,
+                    was,
+                    is,
+                    renamed.get(&table).unwrap_or(&BTreeMap::new()),
+                ));
             }
             known.insert(table.clone(), is.clone());
             compared.insert(table, (was, is));
@@ -327,18 +357,30 @@ impl Stage<'_> {
         for told in &file.statements {
             let Statement { line, table, unbounded, action, .. } = &told.statement;
             let name = verb(&told.statement);
-            let rows: u64 = told.touched.values().map(|touched| touched.inserted + touched.updated + touched.deleted).sum();
+            let rows: u64 =
+                told.touched.values().map(|touched| touched.inserted + touched.updated + touched.deleted).sum();
             if *unbounded {
                 warnings.push(format!("line {line}: {name} has no WHERE: it changes every row of its table, including rows that are added before it is applied."));
             }
-            let figures = |table: &Option<String>| table.as_deref().and_then(|table| profiles.get(&lower(table))).and_then(|(was, _)| was.as_ref()).map(|was| was.rows);
+            let figures = |table: &Option<String>| {
+                table
+                    .as_deref()
+                    .and_then(|table| profiles.get(&lower(table)))
+                    .and_then(|(was, _)| was.as_ref())
+                    .map(|was| was.rows)
+            };
             if let (Action::AddColumn { column, required: true }, Some(table)) = (action, table) {
                 warnings.push(format!("line {line}: {column} is NOT NULL and has no default, which works only as long as {table} has no rows. Give it a default."));
             }
             let whole = match action {
                 Action::DropColumn => figures(table),
                 // An index changes no rows, so its table was not counted yet.
-                Action::Index => table.as_deref().map(|table| profile::count(self.run, table)).transpose()?.flatten().map(|profile| profile.rows),
+                Action::Index => table
+                    .as_deref()
+                    .map(|table| profile::count(self.run, table))
+                    .transpose()?
+                    .flatten()
+                    .map(|profile| profile.rows),
                 _ => None,
             };
             if let Some(rows) = whole.into_iter().chain([rows]).max().filter(|rows| *rows >= SLOW_ROWS) {
@@ -353,7 +395,16 @@ impl Stage<'_> {
             });
         }
         let about = operation.get("operation").unwrap_or(&Value::Null);
-        let list = |name: &str| about.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+        let list = |name: &str| {
+            about
+                .get(name)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         warnings.extend(list("inexact").into_iter().map(|what| format!("Not exact: {what}")));
         // The record of a migration always has the time in it.
         let own = |what: &str| {
@@ -365,7 +416,10 @@ impl Stage<'_> {
         };
         let volatile: Vec<String> = list("volatile").into_iter().filter(|what| own(what)).collect();
         if !volatile.is_empty() {
-            warnings.push(format!("{} come out differently each time: what is shown are the values of this rehearsal.", volatile.join(", ")));
+            warnings.push(format!(
+                "{} come out differently each time: what is shown are the values of this rehearsal.",
+                volatile.join(", ")
+            ));
         }
         file.warnings.extend(warnings);
         Ok(())
@@ -388,5 +442,9 @@ fn renamed_columns(statements: &[Statement]) -> BTreeMap<String, BTreeMap<String
 
 /// A refusal that is about a statement; everything else ends the rehearsal.
 fn about_statement(failure: Failure) -> Outcome<Failure> {
-    if failure.exit == Exit::Refused && OF_STATEMENTS.contains(&failure.code.as_str()) { Ok(failure) } else { Err(failure) }
+    if failure.exit == Exit::Refused && OF_STATEMENTS.contains(&failure.code.as_str()) {
+        Ok(failure)
+    } else {
+        Err(failure)
+    }
 }

@@ -35,7 +35,11 @@ impl Effect {
             .iter()
             .map(|effect| Self {
                 // An operation of one statement does not number it.
-                statement: effect.get("statement").and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok()).unwrap_or(1),
+                statement: effect
+                    .get("statement")
+                    .and_then(Value::as_u64)
+                    .and_then(|number| usize::try_from(number).ok())
+                    .unwrap_or(1),
                 subject: text(effect, "subject"),
                 key: text(effect, "key"),
                 before: image(effect, "before"),
@@ -87,8 +91,10 @@ fn lower(name: &str) -> String {
 impl Lineage {
     /// Follows the tables of `before` through the statements.
     pub fn follow(statements: &[Statement], before: &BTreeSet<String>) -> Self {
-        let mut instances: Vec<Instance> = before.iter().map(|name| Instance { base: Some(name.clone()), ..Instance::default() }).collect();
-        let mut now: BTreeMap<String, usize> = before.iter().enumerate().map(|(index, name)| (lower(name), index)).collect();
+        let mut instances: Vec<Instance> =
+            before.iter().map(|name| Instance { base: Some(name.clone()), ..Instance::default() }).collect();
+        let mut now: BTreeMap<String, usize> =
+            before.iter().enumerate().map(|(index, name)| (lower(name), index)).collect();
         let mut names = Vec::new();
         for (number, statement) in (1..).zip(statements) {
             names.push(now.clone());
@@ -162,7 +168,8 @@ impl Case<'_> {
     }
 
     fn at(&self, number: usize) -> String {
-        self.statement(number).map_or_else(String::new, |statement| format!("line {}: {} ", statement.line, verb(statement)))
+        self.statement(number)
+            .map_or_else(String::new, |statement| format!("line {}: {} ", statement.line, verb(statement)))
     }
 
     /// Everything that the file does not name.
@@ -170,7 +177,11 @@ impl Case<'_> {
         let mut deleted: BTreeMap<(usize, &str), u64> = BTreeMap::new();
         let mut changed: BTreeMap<(usize, &str), (u64, u64)> = BTreeMap::new();
         let named = self.named();
-        for effect in self.effects.iter().filter(|effect| effect.subject != SCHEMA && !self.accepted.contains(&lower(&effect.subject))) {
+        for effect in self
+            .effects
+            .iter()
+            .filter(|effect| effect.subject != SCHEMA && !self.accepted.contains(&lower(&effect.subject)))
+        {
             let place = (effect.statement, effect.subject.as_str());
             if effect.after.is_none() {
                 *deleted.entry(place).or_default() += u64::from(!self.names_deletion(effect));
@@ -187,7 +198,11 @@ impl Case<'_> {
                 statement,
                 table: table.to_owned(),
                 rows,
-                message: format!("{}also deletes {} of {table}, which it does not name.", self.at(statement), plural(rows)),
+                message: format!(
+                    "{}also deletes {} of {table}, which it does not name.",
+                    self.at(statement),
+                    plural(rows)
+                ),
             })
             .collect();
         findings.extend(changed.into_iter().map(|((statement, table), (inserted, updated))| {
@@ -223,25 +238,35 @@ impl Case<'_> {
     fn names_deletion(&self, effect: &Effect) -> bool {
         let subject = lower(&effect.subject);
         let same = |statement: &Statement| statement.table.as_deref().map(lower).as_deref() == Some(subject.as_str());
-        let by_itself = self.statement(effect.statement).is_some_and(|statement| same(statement) && matches!(statement.action, Action::Delete | Action::Drop));
-        let all_go = self.statements.iter().any(|statement| same(statement) && statement.action == Action::Delete && statement.unbounded);
+        let by_itself = self
+            .statement(effect.statement)
+            .is_some_and(|statement| same(statement) && matches!(statement.action, Action::Delete | Action::Drop));
+        let all_go = self
+            .statements
+            .iter()
+            .any(|statement| same(statement) && statement.action == Action::Delete && statement.unbounded);
         let instance = self.lineage.of(effect).and_then(|index| self.lineage.instances.get(index));
-        let table_goes = instance.is_some_and(|instance| instance.dropped.is_some() && !self.lineage.is_made_anew(instance));
+        let table_goes =
+            instance.is_some_and(|instance| instance.dropped.is_some() && !self.lineage.is_made_anew(instance));
         // The rows of a table that is made anew go with its first shape: those that are not in the new one are looked at by themselves.
         by_itself || all_go || table_goes
     }
 
     /// Rows of tables that are made anew, and that are not in the new one.
     fn lost_on_the_way(&self) -> Vec<Finding> {
-        let anew = self.lineage.instances.iter().enumerate().filter(|(_, instance)| self.lineage.is_made_anew(instance));
+        let anew =
+            self.lineage.instances.iter().enumerate().filter(|(_, instance)| self.lineage.is_made_anew(instance));
         anew.filter_map(|(old, instance)| {
             let (table, statement) = (instance.base.as_deref()?, instance.dropped?);
             let (new, successor) = self.lineage.ending_as(table)?;
             if self.accepted.contains(&lower(table)) || successor.base.is_some() {
                 return None;
             }
-            let gone: Vec<&Map<String, Value>> =
-                self.of_instance(old).filter(|effect| effect.statement == statement && effect.after.is_none()).filter_map(|effect| effect.before.as_ref()).collect();
+            let gone: Vec<&Map<String, Value>> = self
+                .of_instance(old)
+                .filter(|effect| effect.statement == statement && effect.after.is_none())
+                .filter_map(|effect| effect.before.as_ref())
+                .collect();
             let mut kept: BTreeMap<&str, &Map<String, Value>> = BTreeMap::new();
             for effect in self.of_instance(new) {
                 match &effect.after {
@@ -250,14 +275,23 @@ impl Case<'_> {
                 }
             }
             let kept: Vec<&Map<String, Value>> = kept.into_values().collect();
-            let (rows, examples) = lost(&gone, &kept, self.keys.get(&lower(table)).map(Vec::as_slice).unwrap_or_default());
-            let named = if examples.is_empty() { String::new() } else { format!(" ({}{})", examples.join(", "), if rows > 3 { ", …" } else { "" }) };
+            let (rows, examples) =
+                lost(&gone, &kept, self.keys.get(&lower(table)).map(Vec::as_slice).unwrap_or_default());
+            let named = if examples.is_empty() {
+                String::new()
+            } else {
+                format!(" ({}{})", examples.join(", "), if rows > 3 { ", …" } else { "" })
+            };
             (rows > 0).then(|| Finding {
                 code: "lost_on_the_way",
                 statement,
                 table: table.to_owned(),
                 rows,
-                message: format!("line {}: {table} is made anew without {} that it had{named}.", self.statement(statement).map_or(0, |statement| statement.line), plural(rows)),
+                message: format!(
+                    "line {}: {table} is made anew without {} that it had{named}.",
+                    self.statement(statement).map_or(0, |statement| statement.line),
+                    plural(rows)
+                ),
             })
         })
         .collect()
@@ -270,14 +304,22 @@ impl Case<'_> {
 
 /// How many rows of `gone` are not in `kept`: by their primary key where both have it, and else by number. Up to three are named.
 fn lost(gone: &[&Map<String, Value>], kept: &[&Map<String, Value>], key: &[String]) -> (u64, Vec<String>) {
-    let identity = |image: &Map<String, Value>| key.iter().map(|column| image.get(column).map(ToString::to_string)).collect::<Option<Vec<_>>>();
-    let identities = |images: &[&Map<String, Value>]| images.iter().map(|image| identity(image)).collect::<Option<Vec<_>>>();
+    let identity = |image: &Map<String, Value>| {
+        key.iter().map(|column| image.get(column).map(ToString::to_string)).collect::<Option<Vec<_>>>()
+    };
+    let identities =
+        |images: &[&Map<String, Value>]| images.iter().map(|image| identity(image)).collect::<Option<Vec<_>>>();
     match (key.is_empty(), identities(gone), identities(kept)) {
         (false, Some(gone), Some(kept)) => {
             let kept: BTreeSet<Vec<String>> = kept.into_iter().collect();
             let lost: Vec<Vec<String>> = gone.into_iter().filter(|one| !kept.contains(one)).collect();
-            let name =
-                |values: &Vec<String>| key.iter().zip(values).map(|(column, value)| format!("{column} {}", crate::statements::brief(value, 40))).collect::<Vec<_>>().join(" ");
+            let name = |values: &Vec<String>| {
+                key.iter()
+                    .zip(values)
+                    .map(|(column, value)| format!("{column} {}", crate::statements::brief(value, 40)))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            };
             (lost.len() as u64, lost.iter().take(3).map(name).collect())
         }
         _ => (gone.len().saturating_sub(kept.len()) as u64, Vec::new()),
@@ -287,7 +329,12 @@ fn lost(gone: &[&Map<String, Value>], kept: &[&Map<String, Value>], key: &[Strin
 /// A statement by its verb and table.
 pub fn verb(statement: &Statement) -> String {
     let words = match statement.action {
-        Action::Create | Action::Drop | Action::Rename(_) | Action::RenameColumn(..) | Action::AddColumn { .. } | Action::DropColumn => 2,
+        Action::Create
+        | Action::Drop
+        | Action::Rename(_)
+        | Action::RenameColumn(..)
+        | Action::AddColumn { .. }
+        | Action::DropColumn => 2,
         Action::None | Action::Write | Action::Delete | Action::Index => 1,
     };
     let said = meaning(&statement.text);
@@ -319,10 +366,12 @@ pub fn left_behind(before: &[Definition], after: &[Definition], statements: &[St
     let dropped = |name: &str| {
         statements.iter().any(|statement| {
             let words = meaning(&statement.text);
-            words.first().is_some_and(|first| first == "drop") && words.last().is_some_and(|last| last.eq_ignore_ascii_case(name))
+            words.first().is_some_and(|first| first == "drop")
+                && words.last().is_some_and(|last| last.eq_ignore_ascii_case(name))
         })
     };
-    let is_there = |kind: &str, name: &str| after.iter().any(|one| one.kind == kind && one.name.eq_ignore_ascii_case(name));
+    let is_there =
+        |kind: &str, name: &str| after.iter().any(|one| one.kind == kind && one.name.eq_ignore_ascii_case(name));
     let gone = before.iter().filter(|one| matches!(one.kind.as_str(), "index" | "trigger") && !one.sql.is_empty());
     gone.filter(|one| is_there("table", &one.table) && !is_there(&one.kind, &one.name) && !dropped(&one.name))
         .map(|one| format!("{} is made anew without its {} {}.", one.table, one.kind, one.name))
@@ -352,7 +401,13 @@ mod tests {
         let statements = cut(sql).statements;
         let lineage = Lineage::follow(&statements, &before.iter().map(|name| (*name).to_owned()).collect());
         let keys = BTreeMap::from([("t".to_owned(), vec!["id".to_owned()])]);
-        let case = Case { statements: &statements, effects, lineage: &lineage, keys: &keys, accepted: &BTreeSet::from(["log".to_owned()]) };
+        let case = Case {
+            statements: &statements,
+            effects,
+            lineage: &lineage,
+            keys: &keys,
+            accepted: &BTreeSet::from(["log".to_owned()]),
+        };
         case.findings().into_iter().map(|finding| finding.message).collect()
     }
 
@@ -369,7 +424,11 @@ mod tests {
         assert!(judge(&["t"], "DELETE FROM T WHERE id = 1", &[gone(1, "t", 1)]).is_empty());
         assert!(judge(&["t"], "DROP TABLE t", &[gone(1, "t", 1)]).is_empty());
         assert_eq!(
-            judge(&["t", "c"], "SELECT 1;\nDELETE FROM t WHERE id = 1", &[gone(2, "t", 1), gone(2, "c", 7), gone(2, "c", 8), gone(2, "log", 1)]),
+            judge(
+                &["t", "c"],
+                "SELECT 1;\nDELETE FROM t WHERE id = 1",
+                &[gone(2, "t", 1), gone(2, "c", 7), gone(2, "c", 8), gone(2, "log", 1)]
+            ),
             ["line 2: DELETE t also deletes 2 rows of c, which it does not name."]
         );
         // A DELETE with a WHERE names its own rows; those that a cascade takes are others.
@@ -398,7 +457,8 @@ mod tests {
         assert!(judge(&["t"], anew, &all).is_empty());
         assert_eq!(judge(&["t"], anew, &all[1..]), ["line 3: t is made anew without 1 row that it had (id 1)."]);
         // The old one renamed first; the key is what tells rows apart, whatever their rowids are.
-        let renamed = "ALTER TABLE t RENAME TO old; CREATE TABLE t (id); INSERT INTO t SELECT id FROM old; DROP TABLE old";
+        let renamed =
+            "ALTER TABLE t RENAME TO old; CREATE TABLE t (id); INSERT INTO t SELECT id FROM old; DROP TABLE old";
         let moved = [effect(3, "t", "9", Value::Null, json!({"id": 1})), gone(4, "old", 1), gone(4, "old", 2)];
         assert_eq!(judge(&["t"], renamed, &moved), ["line 1: t is made anew without 1 row that it had (id 2)."]);
     }
@@ -406,18 +466,35 @@ mod tests {
     #[test]
     fn a_statement_with_tables_of_its_own_is_called_by_its_verb() {
         let called = |sql: &str| verb(&cut(sql).statements[0]);
-        assert_eq!(called("WITH x AS (SELECT 1), y (a) AS (VALUES (2)) delete FROM t WHERE id IN (SELECT * FROM x)"), "DELETE t");
+        assert_eq!(
+            called("WITH x AS (SELECT 1), y (a) AS (VALUES (2)) delete FROM t WHERE id IN (SELECT * FROM x)"),
+            "DELETE t"
+        );
         assert_eq!(called("/* why */ UPDATE t SET a = 1"), "UPDATE t");
         assert_eq!(called("CREATE TABLE t (a)"), "CREATE TABLE t");
     }
 
     #[test]
     fn indexes_and_triggers_that_go_with_a_table_made_anew_are_told() {
-        let one = |kind: &str, name: &str, sql: &str| Definition { kind: kind.into(), name: name.into(), table: "t".into(), sql: sql.into() };
-        let before = [one("table", "t", "…"), one("index", "by_a", "…"), one("index", "sqlite_autoindex_t_1", ""), one("trigger", "Noted", "…"), one("index", "kept", "…")];
+        let one = |kind: &str, name: &str, sql: &str| Definition {
+            kind: kind.into(),
+            name: name.into(),
+            table: "t".into(),
+            sql: sql.into(),
+        };
+        let before = [
+            one("table", "t", "…"),
+            one("index", "by_a", "…"),
+            one("index", "sqlite_autoindex_t_1", ""),
+            one("trigger", "Noted", "…"),
+            one("index", "kept", "…"),
+        ];
         let after = [one("table", "t", "…"), one("index", "kept", "…")];
         let told = |sql: &str| left_behind(&before, &after, &cut(sql).statements);
-        assert_eq!(told("DROP TABLE t"), ["t is made anew without its index by_a.", "t is made anew without its trigger Noted."]);
+        assert_eq!(
+            told("DROP TABLE t"),
+            ["t is made anew without its index by_a.", "t is made anew without its trigger Noted."]
+        );
         assert!(told("DROP INDEX by_a; DROP TRIGGER IF EXISTS \"noted\"").is_empty());
         assert!(left_behind(&before, &[], &[]).is_empty(), "what goes for good takes its own along");
     }

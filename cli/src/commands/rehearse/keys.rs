@@ -38,7 +38,9 @@ pub fn check(run: &DryRun, base: &DryRun) -> Outcome<Keys> {
         .iter()
         .map(|(place, count)| (place, count.saturating_sub(before.get(place).copied().unwrap_or_default())))
         .filter(|(_, more)| *more > 0)
-        .map(|((table, parent), more)| format!("{} of {table} refer to rows of {parent} that are not there.", plural(more)))
+        .map(|((table, parent), more)| {
+            format!("{} of {table} refer to rows of {parent} that are not there.", plural(more))
+        })
         .collect();
     Ok(if broken.is_empty() { Keys::Good } else { Keys::Broken(broken) })
 }
@@ -62,13 +64,21 @@ fn violations(run: &DryRun) -> Outcome<Result<Violations, Failure>> {
 fn unfit(run: &DryRun) -> Outcome<BTreeSet<String>> {
     let definitions = run.definitions()?;
     let tables: Vec<&str> = definitions.iter().filter(|one| one.kind == "table").map(|one| one.name.as_str()).collect();
-    let each = |question: fn(&str) -> String| run.ask(&tables.iter().map(|table| question(&literal(table))).collect::<Vec<_>>());
-    let references = each(|table| format!("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({table}) ORDER BY id, seq"))?;
+    let each = |question: fn(&str) -> String| {
+        run.ask(&tables.iter().map(|table| question(&literal(table))).collect::<Vec<_>>())
+    };
+    let references = each(|table| {
+        format!("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({table}) ORDER BY id, seq")
+    })?;
     if references.iter().all(|answer| answer.rows.is_empty()) {
         return Ok(BTreeSet::new());
     }
     let primary = each(|table| format!("SELECT name FROM pragma_table_xinfo({table}) WHERE pk > 0"))?;
-    let unique = each(|table| format!("SELECT l.name, i.name FROM pragma_index_list({table}) l, pragma_index_info(l.name) i WHERE l.\"unique\" = 1 AND l.partial = 0"))?;
+    let unique = each(|table| {
+        format!(
+            "SELECT l.name, i.name FROM pragma_index_list({table}) l, pragma_index_info(l.name) i WHERE l.\"unique\" = 1 AND l.partial = 0"
+        )
+    })?;
     let lower = |text: String| text.to_ascii_lowercase();
     let mut keys: BTreeMap<String, Vec<BTreeSet<String>>> = BTreeMap::new();
     for ((table, primary), unique) in tables.iter().zip(&primary).zip(&unique) {
@@ -84,7 +94,8 @@ fn unfit(run: &DryRun) -> Outcome<BTreeSet<String>> {
     for (table, answer) in tables.iter().zip(&references) {
         let mut foreign: BTreeMap<u64, (String, Vec<String>, Vec<String>)> = BTreeMap::new();
         for row in &answer.rows {
-            let key = foreign.entry(Rows::number(row, 0)).or_insert_with(|| (Rows::text(row, 1), Vec::new(), Vec::new()));
+            let key =
+                foreign.entry(Rows::number(row, 0)).or_insert_with(|| (Rows::text(row, 1), Vec::new(), Vec::new()));
             key.1.push(Rows::text(row, 2));
             key.2.extend(Some(lower(Rows::text(row, 3))).filter(|to| !to.is_empty()));
         }
@@ -105,7 +116,11 @@ fn unfit(run: &DryRun) -> Outcome<BTreeSet<String>> {
 fn misfit(keys: Option<&[BTreeSet<String>]>, from: &[String], to: &[String]) -> Option<&'static str> {
     let Some(keys) = keys else { return Some("which is not there") };
     let wanted: BTreeSet<String> = to.iter().cloned().collect();
-    let fits = if wanted.is_empty() { keys.first().is_some_and(|primary| primary.len() == from.len()) } else { keys.contains(&wanted) };
+    let fits = if wanted.is_empty() {
+        keys.first().is_some_and(|primary| primary.len() == from.len())
+    } else {
+        keys.contains(&wanted)
+    };
     (!fits).then_some("which is neither its primary key nor unique")
 }
 

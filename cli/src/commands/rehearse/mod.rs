@@ -80,7 +80,9 @@ impl Rehearse {
         let found = find(&self.path)?;
         let place = Place::find(gateway, self.database.as_deref())?;
         // Two runs: one that the files change, and one that goes on seeing the database as it is.
-        let rehearsal = place.rehearse("rehearse", |run| place.rehearse("rehearse: as it is", |base| self.rehearse(&place, run, base, &found, say)))?;
+        let rehearsal = place.rehearse("rehearse", |run| {
+            place.rehearse("rehearse: as it is", |base| self.rehearse(&place, run, base, &found, say))
+        })?;
         let text = if self.markdown { show::markdown(&rehearsal) } else { show::text(&rehearsal) };
         say.result(&show::json(&rehearsal), &text);
         Ok(if rehearsal.passes() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Found as u8) })
@@ -103,7 +105,8 @@ impl Rehearse {
                     Some(applied) => rehearsal.applied = applied,
                     None => drop(run.batch(&record_table(&self.table))?),
                 }
-                let pending: Vec<File> = files.iter().filter(|file| !rehearsal.applied.contains(&file.name)).cloned().collect();
+                let pending: Vec<File> =
+                    files.iter().filter(|file| !rehearsal.applied.contains(&file.name)).cloned().collect();
                 rehearsal.notes = oddities(files, &pending, &rehearsal.applied);
                 pending
             }
@@ -114,8 +117,13 @@ impl Rehearse {
         for file in &files {
             bar.set_message(dryrun_text::line(&file.name).into_owned());
             let stopped = rehearsal.files.last().is_some_and(|last: &Rehearsed| last.ending != file::Ending::Done);
-            let record = matches!(found, Found::Folder(_)).then(|| format!("INSERT INTO {} (name)\nvalues ({});", identifier(&self.table), literal(&file.name)));
-            rehearsal.files.push(if stopped { Rehearsed::not_run(&file.name) } else { stage.rehearse(&file.name, &file.text, record.as_deref())? });
+            let record = matches!(found, Found::Folder(_))
+                .then(|| format!("INSERT INTO {} (name)\nvalues ({});", identifier(&self.table), literal(&file.name)));
+            rehearsal.files.push(if stopped {
+                Rehearsed::not_run(&file.name)
+            } else {
+                stage.rehearse(&file.name, &file.text, record.as_deref())?
+            });
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -130,7 +138,10 @@ impl Rehearse {
 
 /// The table in which wrangler records what is applied, as wrangler makes it.
 fn record_table(table: &str) -> String {
-    format!("CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)", identifier(table))
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+        identifier(table)
+    )
 }
 
 /// One .sql file.
@@ -147,7 +158,12 @@ enum Found {
 
 fn find(path: &Path) -> Outcome<Found> {
     let unreadable = |path: &Path, error: &std::io::Error| {
-        Failure::new(Exit::Usage, "unreadable", format!("{} cannot be read: {error}. Nothing was run.", path.display()), "Name the folder of the migrations, or one .sql file.")
+        Failure::new(
+            Exit::Usage,
+            "unreadable",
+            format!("{} cannot be read: {error}. Nothing was run.", path.display()),
+            "Name the folder of the migrations, or one .sql file.",
+        )
     };
     let read = |path: &Path| -> Outcome<File> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -157,13 +173,24 @@ fn find(path: &Path) -> Outcome<Found> {
         return Ok(Found::One(read(path)?));
     }
     let list = |folder: &Path| -> Outcome<Vec<String>> {
-        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| unreadable(folder, &error))?;
-        Ok(entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| !name.starts_with('.')).collect())
+        let entries = std::fs::read_dir(folder)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unreadable(folder, &error))?;
+        Ok(entries
+            .iter()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with('.'))
+            .collect())
     };
-    let mut names: Vec<String> = list(path)?.into_iter().filter(|name| name.ends_with(".sql") && path.join(name).is_file()).collect();
+    let mut names: Vec<String> =
+        list(path)?.into_iter().filter(|name| name.ends_with(".sql") && path.join(name).is_file()).collect();
     if names.is_empty() {
         // As some tools write them, and wrangler takes them: a folder for each.
-        names = list(path)?.into_iter().map(|name| format!("{name}/migration.sql")).filter(|name| path.join(name).is_file()).collect();
+        names = list(path)?
+            .into_iter()
+            .map(|name| format!("{name}/migration.sql"))
+            .filter(|name| path.join(name).is_file())
+            .collect();
     }
     if names.is_empty() {
         return Err(Failure::new(
@@ -174,7 +201,9 @@ fn find(path: &Path) -> Outcome<Found> {
         ));
     }
     names.sort_by(|left, right| order(left).cmp(&order(right)));
-    Ok(Found::Folder(names.into_iter().map(|name| Ok(File { text: read(&path.join(&name))?.text, name })).collect::<Outcome<_>>()?))
+    Ok(Found::Folder(
+        names.into_iter().map(|name| Ok(File { text: read(&path.join(&name))?.text, name })).collect::<Outcome<_>>()?,
+    ))
 }
 
 /// Wrangler's order: by the number that the name begins with, those without one last, and then by name.
@@ -216,7 +245,10 @@ mod tests {
         let applied = ["0001_a.sql".to_owned(), "0003_c.sql".to_owned(), "0000_old.sql".to_owned()];
         assert_eq!(
             oddities(&files, &[file("0002_b.sql"), file("0004_d.sql")], &applied),
-            ["0002_b.sql is not applied, but 0003_c.sql, which comes after it, is.", "0000_old.sql is applied, but there is no such file."]
+            [
+                "0002_b.sql is not applied, but 0003_c.sql, which comes after it, is.",
+                "0000_old.sql is applied, but there is no such file."
+            ]
         );
     }
 }

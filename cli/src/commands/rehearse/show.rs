@@ -24,7 +24,12 @@ fn touched(told: &Told) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    told.touched.iter().map(|(table, one)| format!("{table}: {}", parts(one))).chain(told.schema.iter().cloned()).collect::<Vec<_>>().join(" · ")
+    told.touched
+        .iter()
+        .map(|(table, one)| format!("{table}: {}", parts(one)))
+        .chain(told.schema.iter().cloned())
+        .collect::<Vec<_>>()
+        .join(" · ")
 }
 
 /// How many rows a table had and has.
@@ -54,7 +59,12 @@ fn ending(file: &Rehearsed) -> &'static str {
 /// The end of it; `name` writes the name of a file.
 fn verdict(rehearsal: &Rehearsal, name: fn(&str) -> String) -> String {
     let count = rehearsal.files.len();
-    let bad: Vec<String> = rehearsal.files.iter().filter(|file| !file.passes() && file.ending != Ending::NotRun).map(|file| name(&file.name)).collect();
+    let bad: Vec<String> = rehearsal
+        .files
+        .iter()
+        .filter(|file| !file.passes() && file.ending != Ending::NotRun)
+        .map(|file| name(&file.name))
+        .collect();
     let rest = rehearsal.files.iter().filter(|file| file.ending == Ending::NotRun).count();
     let rest = if rest > 0 { format!(" {rest} more not run.") } else { String::new() };
     match (count, rehearsal.passes(), bad.is_empty()) {
@@ -94,7 +104,11 @@ fn keys(rehearsal: &Rehearsal) -> Vec<String> {
 
 /// For people.
 pub fn text(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("Rehearsed against {} ({}), where nothing was written.\n", rehearsal.environment, line(&rehearsal.database));
+    let mut text = format!(
+        "Rehearsed against {} ({}), where nothing was written.\n",
+        rehearsal.environment,
+        line(&rehearsal.database)
+    );
     if !rehearsal.applied.is_empty() {
         let _ = writeln!(text, "{} applied before, {} pending.", rehearsal.applied.len(), rehearsal.files.len());
     }
@@ -124,7 +138,9 @@ pub fn text(rehearsal: &Rehearsal) -> String {
             if !remedy.is_empty() {
                 let _ = writeln!(text, "      {}", line(&remedy));
             }
-            text.push_str("      The file is one batch: nothing of it would stay, and what comes after it would not run.\n");
+            text.push_str(
+                "      The file is one batch: nothing of it would stay, and what comes after it would not run.\n",
+            );
         }
         for finding in &file.findings {
             let _ = writeln!(text, "    ✗ {}", line(&finding.message));
@@ -133,7 +149,8 @@ pub fn text(rehearsal: &Rehearsal) -> String {
             let _ = writeln!(text, "    ! {}", line(warning));
         }
         if !file.counts.is_empty() {
-            let counts: Vec<String> = file.counts.iter().map(|(table, before, after)| format!("{table} {}", rows(*before, *after))).collect();
+            let counts: Vec<String> =
+                file.counts.iter().map(|(table, before, after)| format!("{table} {}", rows(*before, *after))).collect();
             let _ = writeln!(text, "    tables: {}", line(&counts.join(" · ")));
         }
     }
@@ -144,14 +161,24 @@ pub fn text(rehearsal: &Rehearsal) -> String {
     }
     let _ = writeln!(text, "{}", verdict(rehearsal, |name| line(name).into_owned()));
     if !rehearsal.files.is_empty() {
-        let _ = writeln!(text, "Every row that would change: DRYRUN_ENV={} dryrun report {}", rehearsal.environment, line(&rehearsal.run));
+        let _ = writeln!(
+            text,
+            "Every row that would change: DRYRUN_ENV={} dryrun report {}",
+            rehearsal.environment,
+            line(&rehearsal.run)
+        );
     }
     text
 }
 
 /// For the summary of a CI job.
 pub fn markdown(rehearsal: &Rehearsal) -> String {
-    let mut text = format!("## Migrations rehearsed against {} ({})\n\n**{}**\n", rehearsal.environment, code(&rehearsal.database), verdict(rehearsal, code));
+    let mut text = format!(
+        "## Migrations rehearsed against {} ({})\n\n**{}**\n",
+        rehearsal.environment,
+        code(&rehearsal.database),
+        verdict(rehearsal, code)
+    );
     for note in rehearsal.notes.iter().cloned().chain(keys(rehearsal)) {
         let _ = writeln!(text, "\n* {}", code(&note));
     }
@@ -184,11 +211,21 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
         for told in written(file) {
             let touched = touched(told);
             let touched = if touched.is_empty() { String::new() } else { cell(&touched) };
-            let _ = writeln!(text, "| {} | {} | {} | {touched} |", told.statement.line, cell(&brief(&told.statement.text, BRIEF)), word(told));
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {touched} |",
+                told.statement.line,
+                cell(&brief(&told.statement.text, BRIEF)),
+                word(told)
+            );
         }
     }
     if !rehearsal.files.is_empty() {
-        let _ = writeln!(text, "\nNothing was written. Every row that would change: {}", code(&format!("DRYRUN_ENV={} dryrun report {}", rehearsal.environment, rehearsal.run)));
+        let _ = writeln!(
+            text,
+            "\nNothing was written. Every row that would change: {}",
+            code(&format!("DRYRUN_ENV={} dryrun report {}", rehearsal.environment, rehearsal.run))
+        );
     }
     text
 }

@@ -136,7 +136,10 @@ impl Test {
             let reply = probe.expect("/health", None, Sent::Get)?;
             match text(&reply.body, "status").as_str() {
                 "ok" => Ok(((), String::new())),
-                _ => Err(wrong("/health does not answer {\"status\": \"ok\"}.", "Look whether the url is that of the dry-run gateway.")),
+                _ => Err(wrong(
+                    "/health does not answer {\"status\": \"ok\"}.",
+                    "Look whether the url is that of the dry-run gateway.",
+                )),
             }
         })
     }
@@ -208,7 +211,8 @@ impl Test {
     /// A dry run with a write to every store that takes one, and a second one that must not see any of it.
     fn rehearse(&mut self, account: &str, stores: &[Store], open: &mut Vec<Open>) -> Option<()> {
         let run = self.open("dry run", &self.word.clone(), open)?;
-        let places: Vec<Place> = stores.iter().filter(|store| !store.denied).map(|store| Place::new(account, store, &self.word)).collect();
+        let places: Vec<Place> =
+            stores.iter().filter(|store| !store.denied).map(|store| Place::new(account, store, &self.word)).collect();
         for place in &places {
             self.write(place, &run)?;
         }
@@ -231,7 +235,10 @@ impl Test {
                 ("dry_run", token) if !token.is_empty() => Ok((Open { id: id.to_owned(), token }, id.to_owned())),
                 _ => {
                     other = true;
-                    Err(wrong("The gateway did not open a dry run. Nothing was written in it.", "Stop using this gateway, and look at the Worker's logs: wrangler tail"))
+                    Err(wrong(
+                        "The gateway did not open a dry run. Nothing was written in it.",
+                        "Stop using this gateway, and look at the Worker's logs: wrangler tail",
+                    ))
                 }
             }
         });
@@ -254,7 +261,12 @@ impl Test {
             };
             must_be_dry(place, &reply)?;
             let said = match &place.written {
-                Written::Rows { .. } => reply.body.pointer("/result/0/results/rows/0/0").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                Written::Rows { .. } => reply
+                    .body
+                    .pointer("/result/0/results/rows/0/0")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
                 Written::Value(_) => reply.text,
             };
             if said == place.word {
@@ -273,11 +285,16 @@ impl Test {
         self.steps.make("report", || {
             let report = probe.expect(&path, Some(&run.token), Sent::Get)?.body;
             if report.pointer("/summary/live_writes").and_then(Value::as_u64) != Some(0) {
-                return Err(wrong("The report of the dry run tells of live writes, or does not say that there were none.", "Stop using this gateway, and read the report."));
+                return Err(wrong(
+                    "The report of the dry run tells of live writes, or does not say that there were none.",
+                    "Stop using this gateway, and read the report.",
+                ));
             }
             let groups = report.get("changes").and_then(Value::as_array).cloned().unwrap_or_default();
             let has = |place: &&Place| {
-                let group = groups.iter().find(|group| text(group, "store") == place.binding && text(group, "subject") == place.subject);
+                let group = groups
+                    .iter()
+                    .find(|group| text(group, "store") == place.binding && text(group, "subject") == place.subject);
                 group
                     .and_then(|group| group.get("items"))
                     .and_then(Value::as_array)
@@ -285,11 +302,15 @@ impl Test {
                     .flatten()
                     .any(|item| text(item, "key") == place.key && text(item, "change") == "inserted")
             };
-            let absent: Vec<&str> = places.iter().filter(|place| !has(place)).map(|place| place.binding.as_str()).collect();
+            let absent: Vec<&str> =
+                places.iter().filter(|place| !has(place)).map(|place| place.binding.as_str()).collect();
             if absent.is_empty() {
                 Ok(((), format!("has all {} writes, none of them live", places.len())))
             } else {
-                Err(wrong(format!("The report does not have what was written to {}.", absent.join(", ")), "Read it: dryrun report, with the id of the run"))
+                Err(wrong(
+                    format!("The report does not have what was written to {}.", absent.join(", ")),
+                    "Read it: dryrun report, with the id of the run",
+                ))
             }
         })
     }
@@ -331,7 +352,10 @@ impl Test {
             let told = probe.expect(&path, Some(&key), Sent::Post(&json!({})))?.body;
             match text(&told, "phase").as_str() {
                 "closed" => Ok(((), String::new())),
-                _ => Err(wrong(format!("The run {} is not closed.", run.id), "It ends by itself within 15 minutes, and reaches no store.")),
+                _ => Err(wrong(
+                    format!("The run {} is not closed.", run.id),
+                    "It ends by itself within 15 minutes, and reaches no store.",
+                )),
             }
         });
     }
@@ -342,15 +366,24 @@ impl Test {
         for step in &self.steps.made {
             let tries = if step.tries > 1 { format!(", {} tries", step.tries) } else { String::new() };
             let sign = if step.failure.is_none() { '✓' } else { '✗' };
-            let shown = format!("{sign} {:width$}  {:>5} ms{tries}  {}", line(&step.name), step.millis, line(&step.detail));
+            let shown =
+                format!("{sign} {:width$}  {:>5} ms{tries}  {}", line(&step.name), step.millis, line(&step.detail));
             let _ = writeln!(lines, "{}", shown.trim_end());
             if let Some(failure) = &step.failure {
                 let _ = writeln!(lines, "    {}\n    {}", line(&failure.message), line(&failure.remedy));
             }
         }
-        let failed: Vec<&str> = self.steps.made.iter().filter(|step| step.failure.is_some()).map(|step| step.name.as_str()).collect();
-        let _ =
-            writeln!(lines, "{}", if failed.is_empty() { "All is well.".to_owned() } else { format!("FAILED: {}. The steps after it were not tried.", line(&failed.join(", "))) });
+        let failed: Vec<&str> =
+            self.steps.made.iter().filter(|step| step.failure.is_some()).map(|step| step.name.as_str()).collect();
+        let _ = writeln!(
+            lines,
+            "{}",
+            if failed.is_empty() {
+                "All is well.".to_owned()
+            } else {
+                format!("FAILED: {}. The steps after it were not tried.", line(&failed.join(", ")))
+            }
+        );
         lines
     }
 }
@@ -394,8 +427,13 @@ impl Place {
                 let table = word.replace('-', "_");
                 let sql = |sql: String| json!({ "sql": sql });
                 // Said twice, it is the same: a write whose answer was lost is tried again.
-                let write = sql(format!("CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, said TEXT NOT NULL); INSERT OR REPLACE INTO {table} VALUES (1, '{word}')"));
-                let (read, look) = (sql(format!("SELECT said FROM {table} WHERE id = 1")), sql(format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'")));
+                let write = sql(format!(
+                    "CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, said TEXT NOT NULL); INSERT OR REPLACE INTO {table} VALUES (1, '{word}')"
+                ));
+                let (read, look) = (
+                    sql(format!("SELECT said FROM {table} WHERE id = 1")),
+                    sql(format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'")),
+                );
                 Self {
                     path: format!("{root}/d1/database/{binding}/raw"),
                     subject: table,
@@ -413,6 +451,9 @@ fn must_be_dry(place: &Place, reply: &Reply) -> Result<(), Trouble> {
     if reply.dry_run {
         Ok(())
     } else {
-        Err(wrong(format!("An answer of {} does not say that it is one of a dry run.", place.binding), "Stop using this gateway, and look at the store."))
+        Err(wrong(
+            format!("An answer of {} does not say that it is one of a dry run.", place.binding),
+            "Stop using this gateway, and look at the store.",
+        ))
     }
 }

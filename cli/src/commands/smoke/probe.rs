@@ -62,14 +62,22 @@ pub struct Probe {
 impl Probe {
     /// A gateway by its address.
     pub fn new(url: &str, environment: Environment) -> Self {
-        let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).timeout_global(Some(LIMIT)).build().into();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(LIMIT))
+            .build()
+            .into();
         Self { url: url.trim_end_matches('/').to_owned(), environment, agent }
     }
 
     /// Asks, and takes any answer that is one of this environment.
     pub fn ask(&self, path: &str, bearer: Option<&str>, sent: Sent<'_>) -> Result<Reply, Trouble> {
         let reply = self.send(path, bearer, sent).map_err(|why| {
-            Trouble::Wait(Failure::unreachable(format!("{}{path} does not answer: {why}.", self.url), "Look whether the Worker is deployed there, and whether the url is right."))
+            Trouble::Wait(Failure::unreachable(
+                format!("{}{path} does not answer: {why}.", self.url),
+                "Look whether the Worker is deployed there, and whether the url is right.",
+            ))
         })?;
         match reply.environment.as_deref() {
             Some(said) if said != self.environment.as_str() => Err(Trouble::End(Failure::new(
@@ -104,7 +112,10 @@ impl Probe {
             Sent::Put(body) => ("PUT", Some("text/plain"), body.to_owned()),
         };
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
-        for (name, value) in [("Authorization", bearer.map(|bearer| format!("Bearer {bearer}"))), ("Content-Type", media.map(str::to_owned))] {
+        for (name, value) in [
+            ("Authorization", bearer.map(|bearer| format!("Bearer {bearer}"))),
+            ("Content-Type", media.map(str::to_owned)),
+        ] {
             request = if let Some(value) = value { request.header(name, value) } else { request };
         }
         let answered = match sent {
@@ -115,7 +126,8 @@ impl Probe {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (environment, dry_run) = (header("Environment"), header("Dry-Run").as_deref() == Some("true"));
         let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(64 << 20).read_to_string().map_err(|error| error.to_string())?;
+        let text =
+            response.body_mut().with_config().limit(64 << 20).read_to_string().map_err(|error| error.to_string())?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         let code = body.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Reply { status, code, text, body, environment, dry_run })
@@ -123,7 +135,10 @@ impl Probe {
 
     fn no_gateway(&self, path: &str, reply: &Reply) -> Failure {
         Failure::unreachable(
-            format!("What answers {}{path} ({}) is not the dry-run gateway: it does not say in which environment it is.", self.url, reply.status),
+            format!(
+                "What answers {}{path} ({}) is not the dry-run gateway: it does not say in which environment it is.",
+                self.url, reply.status
+            ),
             "Look whether the Worker is deployed there, and whether the url is right.",
         )
     }

@@ -33,7 +33,10 @@ pub struct Step {
 impl Step {
     /// For programs.
     pub fn to_json(&self) -> Value {
-        let failure = self.failure.as_ref().map(|failure| json!({"code": failure.code, "message": failure.message, "remedy": failure.remedy}));
+        let failure = self
+            .failure
+            .as_ref()
+            .map(|failure| json!({"code": failure.code, "message": failure.message, "remedy": failure.remedy}));
         json!({"name": self.name, "passed": self.failure.is_none(), "detail": self.detail, "duration_ms": self.millis, "tries": self.tries, "problem": failure})
     }
 }
@@ -69,7 +72,13 @@ impl Steps {
                 Err(Trouble::End(failure)) => break (None, Some(failure), String::new()),
                 Err(Trouble::Wait(failure)) => match next_pause(tries, self.retries, self.ends.saturating_sub(now())) {
                     Some(pause) => {
-                        self.say.note(&format!("{}: {} Trying again in {:.1} s ({tries} of {}).", line(name), line(&failure.message), pause.as_secs_f64(), self.retries));
+                        self.say.note(&format!(
+                            "{}: {} Trying again in {:.1} s ({tries} of {}).",
+                            line(name),
+                            line(&failure.message),
+                            pause.as_secs_f64(),
+                            self.retries
+                        ));
                         std::thread::sleep(pause);
                     }
                     None => break (None, Some(failure), String::new()),
@@ -93,7 +102,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_end_with_the_tries_or_the_time() {
-        let pauses: Vec<u128> = (1..=7).filter_map(|tries| next_pause(tries, 6, 60_000)).map(|pause| pause.as_millis()).collect();
+        let pauses: Vec<u128> =
+            (1..=7).filter_map(|tries| next_pause(tries, 6, 60_000)).map(|pause| pause.as_millis()).collect();
         assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 8_000]);
         assert_eq!((next_pause(1, 0, 60_000), next_pause(3, 9, 1_999)), (None, None));
         assert_eq!(next_pause(40, 99, 60_000), Some(LONGEST_PAUSE));

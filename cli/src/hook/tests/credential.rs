@@ -92,5 +92,12 @@ fn credentials_are_not_for_agents() {
     check(OUTSIDE, CREDENTIAL, is(Reason::Credential));
     check(IN_RUN, CREDENTIAL, Verdict::is_refused);
     // In a run this is the run's own token.
-    check(OUTSIDE, &["python3 -c 'import os; print(os.environ[\"CLOUDFLARE_API_TOKEN\"])'", "awk 'BEGIN { print ENVIRON[\"CLOUDFLARE_API_TOKEN\"] }'"], is(Reason::Credential));
+    check(
+        OUTSIDE,
+        &[
+            "python3 -c 'import os; print(os.environ[\"CLOUDFLARE_API_TOKEN\"])'",
+            "awk 'BEGIN { print ENVIRON[\"CLOUDFLARE_API_TOKEN\"] }'",
+        ],
+        is(Reason::Credential),
+    );
 }

@@ -255,6 +255,9 @@ const DIRECT: &[&str] = &[
 #[test]
 fn commands_past_the_gateway_are_refused() {
     check(OUTSIDE, DIRECT, Verdict::is_refused);
-    let unclear = DIRECT.iter().filter(|command| is(Reason::Unclear)(&judge(OUTSIDE, Tool::Shell((**command).to_owned())))).count();
+    let unclear = DIRECT
+        .iter()
+        .filter(|command| is(Reason::Unclear)(&judge(OUTSIDE, Tool::Shell((**command).to_owned()))))
+        .count();
     assert!(unclear < 8, "{unclear} are refused only because they are not clear");
 }

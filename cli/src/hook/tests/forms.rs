@@ -187,7 +187,11 @@ fn other_forms_of_the_same_deed_are_refused() {
 
 #[test]
 fn what_takes_long_to_look_at_is_refused_by_a_rule() {
-    let commands = [format!("{}ls", "sudo ".repeat(20_000)), format!("{}ls", "timeout 1 ".repeat(10_000)), format!("{}ls", "find . -exec ".repeat(5_000))];
+    let commands = [
+        format!("{}ls", "sudo ".repeat(20_000)),
+        format!("{}ls", "timeout 1 ".repeat(10_000)),
+        format!("{}ls", "find . -exec ".repeat(5_000)),
+    ];
     check(OUTSIDE, &commands.each_ref().map(String::as_str), is(Reason::Unclear));
     check(OUTSIDE, &[&format!("ls {}", "x ".repeat(20_000))], harmless);
 }
@@ -218,12 +222,16 @@ fn a_command_without_the_variables_of_its_run_is_not_in_it() {
         "env -i dryrun exec --live -- ls",
     ];
     check(IN_RUN, &commands, is(Reason::Direct));
-    check(IN_RUN, &["sudo -E wrangler d1 list", "sudo ls; wrangler d1 list", "exec wrangler d1 list"], |verdict| *verdict == Verdict::Gateway);
+    check(IN_RUN, &["sudo -E wrangler d1 list", "sudo ls; wrangler d1 list", "exec wrangler d1 list"], |verdict| {
+        *verdict == Verdict::Gateway
+    });
 }
 
 #[test]
 fn arguments_of_servers_are_files_and_commands_too() {
-    let mcp = |tool: &str, input: serde_json::Value| judge(OUTSIDE, Tool::Mcp { server: "any".into(), tool: tool.into(), location: String::new(), input });
+    let mcp = |tool: &str, input: serde_json::Value| {
+        judge(OUTSIDE, Tool::Mcp { server: "any".into(), tool: tool.into(), location: String::new(), input })
+    };
     for input in [
         serde_json::json!({"command": "wrangler", "args": ["deploy"]}),
         serde_json::json!({"command": ["wrangler", "deploy"]}),
@@ -255,7 +263,9 @@ fn patterns_of_file_tools_have_braces() {
 
 #[test]
 fn a_call_that_says_two_things_or_none_is_not_understood() {
-    let call = |name: &str, input: &str| format!(r#"{{"hook_event_name":"PreToolUse","cwd":"/srv","tool_name":"{name}","tool_input":{input}}}"#);
+    let call = |name: &str, input: &str| {
+        format!(r#"{{"hook_event_name":"PreToolUse","cwd":"/srv","tool_name":"{name}","tool_input":{input}}}"#)
+    };
     for (name, input) in [
         ("Bash", r#"{"command":"wrangler deploy","command":"ls"}"#),
         ("Bash", r#"{"command":"ls"},"tool_input":{"command":"wrangler deploy"}"#),

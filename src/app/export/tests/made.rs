@@ -7,7 +7,8 @@ const NAMES: [&str; 9] = ["plain", "a b", "Group", "it's", "sem;icolon", "été"
 const TYPES: [&str; 8] = ["", "INTEGER", "TEXT", "REAL", "BLOB", "NUMERIC", "VARCHAR(20)", "BOOLEAN"];
 const STRICT_TYPES: [&str; 6] = ["INTEGER", "TEXT", "REAL", "BLOB", "ANY", "INT"];
 
-const HOSTILE: &[&str] = &["pragma_once", "_dryrun_x", "_cf_KV", "__miniflare_x", "OR ROLLBACK", "sqlite_master", "total_changes()"];
+const HOSTILE: &[&str] =
+    &["pragma_once", "_dryrun_x", "_cf_KV", "__miniflare_x", "OR ROLLBACK", "sqlite_master", "total_changes()"];
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -27,7 +28,22 @@ fn value(rng: &mut Rng) -> String {
         3 => of(rng, &["9e999", "-9e999", "5e-324", "-0.0", "1e15", "123456789012345678.0"]).into(),
         4 => format!("x'{}'", hex::encode((0..rng.usize(..9)).map(|_| rng.u8(..)).collect::<Vec<_>>())),
         5 => format!("CAST(x'{}' AS TEXT)", hex::encode((0..rng.usize(..9)).map(|_| rng.u8(..)).collect::<Vec<_>>())),
-        6 => of(rng, &["''", "'it''s; --'", "'/*'", "'☃ \u{1f600}'", "char(0)", "'a' || char(0) || 'b'", "char(65279)", "char(65533)", "'line' || char(10, 13)", "'NULL'"]).into(),
+        6 => of(
+            rng,
+            &[
+                "''",
+                "'it''s; --'",
+                "'/*'",
+                "'☃ \u{1f600}'",
+                "char(0)",
+                "'a' || char(0) || 'b'",
+                "char(65279)",
+                "char(65533)",
+                "'line' || char(10, 13)",
+                "'NULL'",
+            ],
+        )
+        .into(),
         // Values that look like names which agents may not use.
         17 => format!("'{}'", of(rng, HOSTILE)),
         7 => format!("replace(hex(zeroblob({})), '00', '{}')", rng.usize(1..3_000), of(rng, &["x", "é", "''"])),
@@ -57,7 +73,9 @@ fn type_of(key: &str) -> &'static str {
 fn table(rng: &mut Rng, index: usize, all: &[String], keys: &[Vec<String>]) -> (Table, String) {
     let strict = rng.u8(..5) == 0;
     let name = all[index].clone();
-    let mut columns: Vec<String> = (0..rng.usize(1..6)).map(|n| format!("{}{n}", of(rng, &["c", "C c", "rowid", "order", "é'", "rollback", "pragma_x"]))).collect();
+    let mut columns: Vec<String> = (0..rng.usize(1..6))
+        .map(|n| format!("{}{n}", of(rng, &["c", "C c", "rowid", "order", "é'", "rollback", "pragma_x"])))
+        .collect();
     let types = if strict { &STRICT_TYPES[..] } else { &TYPES[..] };
     let mut parts: Vec<String> = Vec::new();
     for column in &columns {
@@ -93,13 +111,31 @@ fn table(rng: &mut Rng, index: usize, all: &[String], keys: &[Vec<String>]) -> (
         let to = rng.usize(..all.len());
         let from: Vec<String> = keys[to].iter().enumerate().map(|(n, _)| format!("f{}_{n}", columns.len())).collect();
         from.iter().zip(&keys[to]).for_each(|(column, key)| parts.push(format!("{column} {}", type_of(key))));
-        let action = of(rng, &["", " ON DELETE CASCADE", " ON DELETE SET NULL ON UPDATE CASCADE", " DEFERRABLE INITIALLY DEFERRED", " ON DELETE RESTRICT"]);
-        ending.push(format!("FOREIGN KEY ({}) REFERENCES {} ({}){action}", from.join(", "), quoted(&all[to]), keys[to].join(", ")));
+        let action = of(
+            rng,
+            &[
+                "",
+                " ON DELETE CASCADE",
+                " ON DELETE SET NULL ON UPDATE CASCADE",
+                " DEFERRABLE INITIALLY DEFERRED",
+                " ON DELETE RESTRICT",
+            ],
+        );
+        ending.push(format!(
+            "FOREIGN KEY ({}) REFERENCES {} ({}){action}",
+            from.join(", "),
+            quoted(&all[to]),
+            keys[to].join(", ")
+        ));
         columns.extend(from);
     }
     if rng.u8(..3) == 0 {
         let kind = if rng.bool() { "STORED" } else { "VIRTUAL" };
-        parts.push(format!("made {} AS (coalesce({}, '') || '!') {kind}", if strict { "TEXT" } else { "" }, quoted(&columns[0])));
+        parts.push(format!(
+            "made {} AS (coalesce({}, '') || '!') {kind}",
+            if strict { "TEXT" } else { "" },
+            quoted(&columns[0])
+        ));
     }
     let options = match (closing, strict) {
         ("", true) => " STRICT",
@@ -118,17 +154,29 @@ pub fn fill(database: &Connection, rng: &mut Rng) {
     let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     rng.shuffle(&mut names);
     names.truncate(count);
-    let keys: Vec<Vec<String>> = (0..count).map(|_| if rng.bool() { vec!["id".into()] } else { (0..rng.usize(1..3)).map(|n| format!("k{n}")).collect() }).collect();
+    let keys: Vec<Vec<String>> = (0..count)
+        .map(|_| if rng.bool() { vec!["id".into()] } else { (0..rng.usize(1..3)).map(|n| format!("k{n}")).collect() })
+        .collect();
     let mut tables = Vec::new();
     for index in 0..count {
         let (table, sql) = table(rng, index, &names, &keys);
         // Some constraints do not fit together; then the table is a plain one.
         if database.execute_batch(&sql).is_err() {
             database
-                .execute_batch(&format!("CREATE TABLE {} ({})", quoted(&table.name), table.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")))
+                .execute_batch(&format!(
+                    "CREATE TABLE {} ({})",
+                    quoted(&table.name),
+                    table.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ")
+                ))
                 .unwrap();
             let unique = table.key.join(", ");
-            database.execute_batch(&format!("CREATE UNIQUE INDEX {} ON {} ({unique})", quoted(&format!("unique of {}", table.name)), quoted(&table.name))).unwrap();
+            database
+                .execute_batch(&format!(
+                    "CREATE UNIQUE INDEX {} ON {} ({unique})",
+                    quoted(&format!("unique of {}", table.name)),
+                    quoted(&table.name)
+                ))
+                .unwrap();
         }
         tables.push(table);
     }
@@ -137,12 +185,26 @@ pub fn fill(database: &Connection, rng: &mut Rng) {
         for _ in 0..rng.usize(..25) {
             let names: Vec<String> = table.columns.iter().map(|column| quoted(column)).collect();
             let is_key = |column: &String| table.key.contains(column) || column.starts_with('f');
-            let values: Vec<String> = table.columns.iter().map(|column| if is_key(column) { rng.u8(..12).to_string() } else { value(rng) }).collect();
+            let values: Vec<String> = table
+                .columns
+                .iter()
+                .map(|column| if is_key(column) { rng.u8(..12).to_string() } else { value(rng) })
+                .collect();
             // A value that a constraint does not take is left out.
-            let _ = database.execute_batch(&format!("INSERT INTO {} ({}) VALUES ({})", quoted(&table.name), names.join(", "), values.join(", ")));
+            let _ = database.execute_batch(&format!(
+                "INSERT INTO {} ({}) VALUES ({})",
+                quoted(&table.name),
+                names.join(", "),
+                values.join(", ")
+            ));
         }
         for _ in 0..rng.usize(..3) {
-            let _ = database.execute_batch(&format!("DELETE FROM {} WHERE {} = {}", quoted(&table.name), quoted(&table.columns[0]), rng.u8(..12)));
+            let _ = database.execute_batch(&format!(
+                "DELETE FROM {} WHERE {} = {}",
+                quoted(&table.name),
+                quoted(&table.columns[0]),
+                rng.u8(..12)
+            ));
         }
     }
     keep_references(database);
@@ -154,13 +216,15 @@ pub fn fill(database: &Connection, rng: &mut Rng) {
 fn keep_references(database: &Connection) {
     loop {
         let mut statement = database.prepare("SELECT DISTINCT \"table\", rowid FROM pragma_foreign_key_check").unwrap();
-        let broken: Vec<(String, Option<i64>)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap();
+        let broken: Vec<(String, Option<i64>)> =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect::<Result<_, _>>().unwrap();
         if broken.is_empty() {
             return;
         }
         for (table, rowid) in broken {
             // Rows of a table without rowids cannot be told apart here.
-            let only = rowid.map_or(String::new(), |rowid| format!(" WHERE {} = {rowid}", rowid_name(database, &table)));
+            let only =
+                rowid.map_or(String::new(), |rowid| format!(" WHERE {} = {rowid}", rowid_name(database, &table)));
             database.execute_batch(&format!("DELETE FROM {}{only}", quoted(&table))).unwrap();
         }
     }
@@ -168,7 +232,10 @@ fn keep_references(database: &Connection) {
 
 fn rowid_name(database: &Connection, table: &str) -> &'static str {
     let mut statement = database.prepare("SELECT count(*) FROM pragma_table_xinfo(?1) WHERE lower(name) = ?2").unwrap();
-    ["rowid", "_rowid_", "oid"].into_iter().find(|alias| statement.query_row([table, alias], |row| row.get::<_, i64>(0)).unwrap() == 0).unwrap()
+    ["rowid", "_rowid_", "oid"]
+        .into_iter()
+        .find(|alias| statement.query_row([table, alias], |row| row.get::<_, i64>(0)).unwrap() == 0)
+        .unwrap()
 }
 
 /// Indexes, views and triggers, in any order.
@@ -182,11 +249,20 @@ fn around(database: &Connection, rng: &mut Rng, tables: &[Table]) {
             0 => format!("CREATE INDEX i{number} ON {name} ({column} COLLATE NOCASE DESC)"),
             1 => format!("CREATE INDEX i{number} ON {name} (length({column})) WHERE {column} IS NOT NULL"),
             2 => format!("CREATE UNIQUE INDEX i{number} ON {name} ({column})"),
-            3 => format!("CREATE VIEW v{number} AS SELECT {column} AS x FROM {name} WHERE {column} <> '{}' -- the end", of(rng, HOSTILE)),
+            3 => format!(
+                "CREATE VIEW v{number} AS SELECT {column} AS x FROM {name} WHERE {column} <> '{}' -- the end",
+                of(rng, HOSTILE)
+            ),
             4 => format!("CREATE VIEW v{number} AS SELECT x FROM v{other} UNION ALL SELECT {column} FROM {name}"),
-            5 => format!("CREATE TRIGGER t{number} AFTER INSERT ON {name} BEGIN INSERT INTO log (what) VALUES ('t{number}; ' || new.{column}); END"),
-            6 => format!("CREATE TRIGGER t{number} BEFORE INSERT ON {name} WHEN new.{column} IS NOT NULL BEGIN SELECT RAISE(ABORT, 'never'); END"),
-            _ => format!("CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{other} BEGIN INSERT INTO log (what) VALUES (new.x); END"),
+            5 => format!(
+                "CREATE TRIGGER t{number} AFTER INSERT ON {name} BEGIN INSERT INTO log (what) VALUES ('t{number}; ' || new.{column}); END"
+            ),
+            6 => format!(
+                "CREATE TRIGGER t{number} BEFORE INSERT ON {name} WHEN new.{column} IS NOT NULL BEGIN SELECT RAISE(ABORT, 'never'); END"
+            ),
+            _ => format!(
+                "CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{other} BEGIN INSERT INTO log (what) VALUES (new.x); END"
+            ),
         };
         // A unique index that rows contradict, or a view that is not there, is left out.
         let _ = database.execute_batch(&sql);
