@@ -30,7 +30,7 @@ test: test-native test-sql test-e2e test-clients test-cli test-delivery ## Every
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz
-	cargo test --locked -p dryrun-text
+	cargo test --locked -p dryrun-sql -p dryrun-text
 
 test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLite itself agree
 	cargo test --locked --test differential -- --show-output

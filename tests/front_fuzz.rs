@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dryrun_gateway::domain::statement::{Kind, Statement, split};
+use dryrun_sql::statement::{Kind, Statement, split};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use support_sql::words;

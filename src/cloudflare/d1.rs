@@ -20,8 +20,8 @@ use crate::app::ports::Done;
 use crate::domain::journal::Outcome;
 use crate::domain::operation::{RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::Kind;
 use crate::domain::store_error::{Attempt, Verdict, of_d1, unanswered};
+use dryrun_sql::statement::Kind;
 
 /// D1 ends a call after 30 s by itself (<https://developers.cloudflare.com/d1/platform/limits/>).
 const LIMIT: Duration = Duration::from_secs(35);

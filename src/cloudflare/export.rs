@@ -14,7 +14,7 @@ use crate::app::ports::Done;
 use crate::domain::dump::{Rows, Wanted};
 use crate::domain::operation::{BoundStatement, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::Statement;
+use dryrun_sql::statement::Statement;
 
 #[derive(Deserialize)]
 struct Answered {

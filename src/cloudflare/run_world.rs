@@ -28,7 +28,7 @@ use crate::domain::operation::{Access, Call, DatabaseCall, ObjectCall, Operation
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Settings, StoreKind};
-use crate::domain::statement::COUNTERS;
+use dryrun_sql::statement::COUNTERS;
 
 /// The world of one run.
 pub struct RunWorld {

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::effect::{Change, Effect, Net, SCHEMA};
 use super::journal::{Entry, Outcome, Position};
 use super::operation::Access;
-use super::pragma::Setting;
 use super::run::{Mode, Run};
-use super::statement::split;
+use dryrun_sql::pragma::Setting;
+use dryrun_sql::statement::split;
 
 /// The kind of a hazard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

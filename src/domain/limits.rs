@@ -1,24 +1,18 @@
 //! The limits that a request meets before any work is done, each with its source.
 
+pub use dryrun_sql::limits::{MAX_STATEMENT_BYTES, MAX_STATEMENTS};
+
 use super::operation::CustomMetadata;
 use super::refusal::{Code, Problem};
 
-/// D1's longest statement (<https://developers.cloudflare.com/d1/platform/limits/>).
-pub const MAX_STATEMENT_BYTES: usize = 100_000;
 /// D1's most bound parameters a statement (same page).
 pub const MAX_PARAMETERS: usize = 100;
 /// D1's longest text or BLOB, in bytes (same page).
 pub const MAX_VALUE_BYTES: usize = 2_000_000;
-/// D1's most arguments of a function (same page).
-pub const MAX_ARGUMENTS: usize = 32;
-/// Most statements in one request: a text, a batch, or a file of an import. They run as one transaction, whose answer is waited for.
-pub const MAX_STATEMENTS: usize = 5_000;
 /// Longest file of an import. It is in memory as text and as statements.
 pub const MAX_IMPORT_BYTES: u64 = 4 << 20;
 /// How long the address of an import or export is good for, in seconds: Cloudflare's own are for an hour.
 pub const TRANSFER_SECONDS: u64 = 3_600;
-/// Deepest nesting of brackets and CASE that is parsed. SQLite on this platform stops at an expression depth of 100; the parser must not overflow its stack before that.
-pub const MAX_NESTING: usize = 100;
 /// KV's longest key (<https://developers.cloudflare.com/kv/platform/limits/>).
 pub const MAX_KV_KEY_BYTES: usize = 512;
 /// KV's longest value.

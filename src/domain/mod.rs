@@ -2,7 +2,6 @@
 //!
 //! Nothing here performs I/O, asks for the time or draws random numbers; those come in as arguments. Nothing here knows which platform the gateway runs on.
 
-pub mod arguments;
 pub mod condition;
 pub mod credential;
 pub mod dump;
@@ -15,18 +14,11 @@ pub mod limits;
 pub mod listing;
 pub mod markdown;
 pub mod moved;
-pub mod named;
 pub mod operation;
-pub mod pragma;
-pub mod quoting;
-pub mod reach;
 pub mod refusal;
 pub mod report;
 pub mod run;
 pub mod settings;
 pub mod sorted;
-pub mod statement;
 pub mod store_error;
 pub mod strict;
-pub mod tokens;
-pub mod volatile;

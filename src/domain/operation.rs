@@ -1,13 +1,14 @@
 //! What an agent asks of a store, once it has been understood.
 
+use dryrun_text::cut_with_count;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::condition::{Condition, Digest, Range};
-use super::pragma::Setting;
 use super::refusal::Problem;
 use super::settings::Store;
-use super::statement::{Kind, Statement};
+use dryrun_sql::pragma::Setting;
+use dryrun_sql::statement::{Kind, Statement};
 
 /// Whether an operation changes its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,7 +388,7 @@ impl Operation {
                     .map(|one| {
                         let params: Vec<Value> = one.params.iter().map(shorten).collect();
                         let mut entry = Map::new();
-                        entry.insert("sql".into(), cut(&one.statement.text, MAX_JOURNAL_SQL_CHARS).into());
+                        entry.insert("sql".into(), cut_with_count(&one.statement.text, MAX_JOURNAL_SQL_CHARS).into());
                         if !params.is_empty() {
                             entry.insert("params".into(), params.into());
                         }
@@ -410,7 +411,7 @@ impl Operation {
             Call::Object(call) => fields(call),
             Call::Database(call) => fields(call),
             Call::Refused(call) => match &call.sql {
-                Some(sql) => json!({ "statements": [{ "sql": cut(sql, MAX_JOURNAL_SQL_CHARS) }] }),
+                Some(sql) => json!({ "statements": [{ "sql": cut_with_count(sql, MAX_JOURNAL_SQL_CHARS) }] }),
                 None => Value::Null,
             },
         }
@@ -435,30 +436,8 @@ fn first<'a>(keys: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
 
 fn shorten(param: &Value) -> Value {
     match param {
-        Value::String(text) => cut(text, MAX_JOURNAL_PARAM_CHARS).into(),
+        Value::String(text) => cut_with_count(text, MAX_JOURNAL_PARAM_CHARS).into(),
         Value::Array(bytes) => format!("<{} bytes>", bytes.len()).into(),
         other => other.clone(),
-    }
-}
-
-/// Cuts a text to a number of characters, and says how much was left out.
-pub fn cut(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        None => text.to_owned(),
-        Some((at, _)) => {
-            let left_out = text.len() - at;
-            format!("{}… [{left_out} more bytes]", text.get(..at).unwrap_or_default())
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cut_text_says_how_much_is_missing() {
-        assert_eq!(cut("héllo", 10), "héllo");
-        assert_eq!(cut("héllo", 2), "hé… [3 more bytes]");
     }
 }

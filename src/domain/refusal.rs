@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use dryrun_sql::{Reason, Refusal};
 use dryrun_text::{Words, line};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -275,6 +276,26 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).ok_or_else(|| D::Error::custom("a code that this version does not know"))
+    }
+}
+
+impl From<Reason> for Code {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::NoStatement => Self::NoStatement,
+            Reason::NotParsed => Self::SqlNotParsed,
+            Reason::TooLong => Self::StatementTooLong,
+            Reason::TooNested => Self::StatementTooNested,
+            Reason::Ambiguous => Self::AmbiguousText,
+            Reason::NotAllowed => Self::StatementNotAllowed,
+            Reason::ReservedName => Self::ReservedName,
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.reason.into(), refusal.message, refusal.remedy)
     }
 }
 

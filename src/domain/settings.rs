@@ -1,10 +1,10 @@
 //! What an installation is told about itself.
 
+use dryrun_text::cut_with_count;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::operation::cut;
 use super::refusal::{Code, Problem};
 use super::strict::json::{self, Shape};
 
@@ -113,7 +113,7 @@ const MAX_UNKNOWN_CHARS: usize = 64;
 impl Store {
     /// What a request named that is no store here. Nothing is done with it but to journal the refusal.
     pub fn unknown(kind: StoreKind, named: &str) -> Self {
-        let binding = if named.is_empty() { "(not named)".into() } else { cut(named, MAX_UNKNOWN_CHARS) };
+        let binding = if named.is_empty() { "(not named)".into() } else { cut_with_count(named, MAX_UNKNOWN_CHARS) };
         let settings = StoreSettings { kind, name: binding.clone(), id: None, policy: Policy::Denied };
         Self { binding, settings }
     }

@@ -7,10 +7,10 @@ use matchit::{Params, Router};
 use super::request::decode;
 use super::takes;
 use crate::domain::limits::{kv_key, r2_key};
-use crate::domain::operation::cut;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::StoreKind;
 use crate::domain::strict::Takes;
+use dryrun_text::cut_with_count;
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,7 +230,7 @@ fn other(rest: &str) -> Result<Route, Problem> {
         ["accounts", _, "r2", "buckets", _, "objects", ""] => r2_key("")?,
         _ => {}
     }
-    no(&cut(&format!("/{rest}"), MAX_NAMED_CHARS))
+    no(&cut_with_count(&format!("/{rest}"), MAX_NAMED_CHARS))
 }
 
 struct Parts<'k, 'v>(Params<'k, 'v>);

@@ -98,5 +98,16 @@ pub fn cut(text: &str, characters: usize) -> Cow<'_, str> {
     }
 }
 
+/// Cuts a text to a number of characters, and says how many bytes were left out.
+pub fn cut_with_count(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        None => text.to_owned(),
+        Some((at, _)) => {
+            let left_out = text.len() - at;
+            format!("{}… [{left_out} more bytes]", text.get(..at).unwrap_or_default())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

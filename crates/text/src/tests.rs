@@ -7,7 +7,7 @@ use regex_syntax::hir::{Class as HirClass, HirKind};
 
 use super::class::Class;
 use super::places::MOST_MARKS;
-use super::{cut, json, line, lines, markdown};
+use super::{cut, cut_with_count, json, line, lines, markdown};
 
 /// Drawn as nothing, although Unicode calls them symbols and letters: a Braille pattern without dots, a musical note
 /// without a head, two hieroglyphic blanks.
@@ -241,4 +241,10 @@ proptest! {
         prop_assert_eq!(line(&shown), shown.as_str());
         prop_assert_eq!(lines(&text).split('\n').count(), text.split('\n').count());
     }
+}
+
+#[test]
+fn what_is_cut_is_counted() {
+    assert_eq!(cut_with_count("héllo", 10), "héllo");
+    assert_eq!(cut_with_count("héllo", 2), "hé… [3 more bytes]");
 }

@@ -8,7 +8,7 @@ use crate::app::fake::finish;
 use crate::domain::dump::{Rows, Wanted};
 use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::split;
+use dryrun_sql::statement::split;
 
 mod made;
 

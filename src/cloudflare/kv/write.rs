@@ -1,5 +1,6 @@
 //! Writing values, for real or into the run's own view.
 
+use dryrun_text::cut_with_count;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -21,7 +22,7 @@ use crate::cloudflare::wire::Content;
 use crate::domain::effect::{Effect, Image};
 use crate::domain::journal::Outcome;
 use crate::domain::limits::{MIN_KV_TTL_SECONDS, kv_metadata};
-use crate::domain::operation::{KeyCall, KeyItem, cut};
+use crate::domain::operation::{KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
 
 /// Longest value shown in a report.
@@ -321,5 +322,6 @@ fn described(size: u64, metadata: Option<Value>, expiration: Option<u64>) -> Ima
 
 /// The beginning of a long text, with a digest that tells it from others that begin so.
 fn digested(text: &str) -> Value {
-    format!("{} (SHA-256 {})", cut(text, MAX_IMAGE_CHARS), hex::encode(Sha256::digest(text.as_bytes()))).into()
+    format!("{} (SHA-256 {})", cut_with_count(text, MAX_IMAGE_CHARS), hex::encode(Sha256::digest(text.as_bytes())))
+        .into()
 }

@@ -21,7 +21,7 @@ use crate::cloudflare::sql::Answered;
 use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
-use crate::domain::statement::COUNTERS;
+use dryrun_sql::statement::COUNTERS;
 
 /// What SQLite says of a foreign key that fits no key.
 pub const MISMATCH: &str = "foreign key mismatch";

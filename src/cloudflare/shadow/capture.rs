@@ -17,8 +17,8 @@ use super::engine::not_rehearsable;
 use crate::cloudflare::sql::{Database, unreadable};
 use crate::domain::effect::{Effect, Image};
 use crate::domain::limits::MAX_STATEMENT_BYTES;
-use crate::domain::operation::cut;
 use crate::domain::refusal::Problem;
+use dryrun_text::cut_with_count;
 
 /// Makes the gateway's own tables and the triggers on all tables of agents.
 pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
@@ -300,14 +300,14 @@ pub fn shorten_images(effect: &mut Effect) {
 pub fn shorten(value: &mut Value) {
     let long = value.as_str().filter(|text| text.len() > MAX_FIELD_CHARS).map(|text| {
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
-        format!("{} (SHA-256 {digest})", cut(text, MAX_FIELD_CHARS))
+        format!("{} (SHA-256 {digest})", cut_with_count(text, MAX_FIELD_CHARS))
     });
     if let Some(long) = long {
         *value = long.into();
     }
     let long = value.get("blob").and_then(Value::as_str).filter(|blob| blob.len() > MAX_FIELD_CHARS).map(str::to_owned);
     if let (Some(blob), Some(fields)) = (long, value.as_object_mut()) {
-        fields.insert("blob".into(), cut(&blob, MAX_FIELD_CHARS).into());
+        fields.insert("blob".into(), cut_with_count(&blob, MAX_FIELD_CHARS).into());
         fields.insert("sha256_of_hex".into(), hex::encode(Sha256::digest(blob.as_bytes())).into());
     }
 }

@@ -11,9 +11,9 @@ use wasm_bindgen::JsValue;
 use super::cells::literal;
 use super::{LostChange, computed};
 use crate::cloudflare::sql::{Database, SqlError, unreadable, whole};
-use crate::domain::reach::{self, Affinity, Shape};
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
+use dryrun_sql::reach::{self, Affinity, Shape};
 
 /// The prefix of everything that the gateway itself puts into a shadow's schema.
 pub const PREFIX: &str = "_dryrun_";

@@ -1,6 +1,6 @@
 //! SQL expressions that write a row down exactly, and identifiers.
 
-pub use crate::domain::quoting::{identifier, literal};
+pub use dryrun_sql::quoting::{identifier, literal};
 
 /// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the base may have lost a column that the shadow still has.
 pub fn surely(name: &str) -> String {

@@ -15,8 +15,8 @@ use super::cells::{balanced, identifier, list, literal};
 use super::needs::{Needs, collated, is_garbled, keyed};
 use super::reached::Schema;
 use crate::cloudflare::sql::{Database, unreadable};
-use crate::domain::reach::{Affinity, in_frame, reach, trigger_parts};
 use crate::domain::refusal::Problem;
+use dryrun_sql::reach::{Affinity, in_frame, reach, trigger_parts};
 
 /// The tables that the checks need.
 pub const TABLES: [&str; 7] = [

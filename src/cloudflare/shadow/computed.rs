@@ -14,10 +14,10 @@ use super::catalog::Table;
 use super::cells::{identifier, literal};
 use super::copies::{insert, set_counter};
 use crate::cloudflare::sql::{Database, SqlError};
-use crate::domain::reach::Affinity;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
-use crate::domain::tokens::tokens;
+use dryrun_sql::reach::Affinity;
+use dryrun_sql::tokens::tokens;
 
 /// Where the gateway notes the columns.
 const NOTED: &str =

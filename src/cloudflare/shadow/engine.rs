@@ -22,12 +22,12 @@ use super::virtuals::{self, Virtual};
 use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
 use crate::cloudflare::d1;
 use crate::cloudflare::sql::{Database, SqlError};
-use crate::domain::named::Named;
 use crate::domain::operation::SqlCall;
-use crate::domain::pragma::Setting;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::Kind;
+use dryrun_sql::named::Named;
+use dryrun_sql::pragma::Setting;
+use dryrun_sql::statement::Kind;
 
 /// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails one for each row that is missing before its failure.
 const MAX_ROUNDS: usize = 250;

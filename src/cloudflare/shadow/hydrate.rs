@@ -12,9 +12,9 @@ use super::copies::COUNTED;
 use super::{capture, virtuals};
 use crate::cloudflare::d1;
 use crate::cloudflare::sql::Database;
-use crate::domain::named::{Named, is_of_the_gateway};
 use crate::domain::refusal::Problem;
-use crate::domain::tokens::tokens;
+use dryrun_sql::named::{Named, is_of_the_gateway};
+use dryrun_sql::tokens::tokens;
 
 /// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
 const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 12) <> '__miniflare_' AND substr(name, 1, 7) <> 'sqlite_' \

@@ -8,7 +8,7 @@ use super::cells::{identifier, image};
 use crate::cloudflare::sql::Database;
 use crate::domain::effect::Effect;
 use crate::domain::refusal::Problem;
-use crate::domain::statement::COUNTERS;
+use dryrun_sql::statement::COUNTERS;
 
 /// The rows of a table, by key.
 #[derive(Debug, Clone)]

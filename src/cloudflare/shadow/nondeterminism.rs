@@ -12,8 +12,8 @@ use super::values::bindings;
 use crate::domain::operation::{BoundStatement, SqlCall};
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
-use crate::domain::statement::{Kind, Statement};
-use crate::domain::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
+use dryrun_sql::statement::{Kind, Statement};
+use dryrun_sql::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
 
 impl Shadow {
     /// Whether a batch draws anything by chance, as far as its text and the schema tell.

@@ -18,12 +18,12 @@ use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
 use crate::cloudflare::js;
 use crate::cloudflare::sql::{Answered, SqlError};
-use crate::domain::named::Named;
 use crate::domain::operation::BoundStatement;
-use crate::domain::reach;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::{COUNTERS, Kind, Statement};
+use dryrun_sql::named::Named;
+use dryrun_sql::reach;
+use dryrun_sql::statement::{COUNTERS, Kind, Statement};
 
 impl Shadow {
     pub(super) fn query(

@@ -13,11 +13,11 @@ use super::catalog::{Catalog, Table};
 use super::cells::{identifier, list, surely};
 use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
 use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::named::Named;
-use crate::domain::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When, is_rowid};
 use crate::domain::refusal::Problem;
-use crate::domain::tokens::tokens;
-use crate::domain::volatile::volatile;
+use dryrun_sql::named::Named;
+use dryrun_sql::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When, is_rowid};
+use dryrun_sql::tokens::tokens;
+use dryrun_sql::volatile::volatile;
 
 /// The schema as the shadow has it.
 pub struct Schema<'a> {

@@ -21,11 +21,11 @@ use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::effect::Effect;
 use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
-use crate::domain::pragma::Setting;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::statement::Kind;
-use crate::domain::tokens::tokens;
+use dryrun_sql::pragma::Setting;
+use dryrun_sql::statement::Kind;
+use dryrun_sql::tokens::tokens;
 
 /// The rows of a statement as the answer has them.
 struct Rendered {

@@ -19,7 +19,7 @@ use crate::domain::effect::{Effect, Image, SCHEMA};
 use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::Problem;
 use crate::domain::sorted;
-use crate::domain::statement::{Kind, Statement};
+use dryrun_sql::statement::{Kind, Statement};
 
 impl Shadow {
     pub(super) fn change_schema(

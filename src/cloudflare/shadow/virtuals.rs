@@ -4,9 +4,9 @@ use turso_parser::token::TokenType;
 
 use super::catalog::virtual_tables;
 use crate::cloudflare::sql::Database;
-use crate::domain::named::Named;
 use crate::domain::refusal::Problem;
-use crate::domain::tokens::tokens;
+use dryrun_sql::named::Named;
+use dryrun_sql::tokens::tokens;
 
 /// Where a virtual table has its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

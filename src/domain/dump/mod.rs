@@ -12,9 +12,9 @@ pub use references::{FOREIGN_KEYS, KEYS, References};
 pub use rows::{After, Row, Table};
 pub use values::{Pieces, Value};
 
-use super::quoting::literal;
 use super::refusal::{Code, Problem};
-use super::tokens::leaves_a_comment_open;
+use dryrun_sql::quoting::literal;
+use dryrun_sql::tokens::leaves_a_comment_open;
 
 /// Rows of text or NULL, as the questions here select them.
 pub type Rows = Vec<Vec<Option<String>>>;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Rows;
-use crate::domain::quoting::identifier;
+use dryrun_sql::quoting::identifier;
 
 /// The columns of each foreign key (of the platform's own tables nothing may be asked): child, number of the key, parent, referenced column.
 pub const FOREIGN_KEYS: &str = "SELECT m.name, CAST(f.id AS TEXT), f.\"table\", f.\"to\" \

@@ -3,8 +3,8 @@
 use super::Rows;
 use super::values::{Pieces, TOO_LONG, Value, written};
 use crate::domain::limits::MAX_STATEMENT_BYTES;
-use crate::domain::quoting::{identifier, literal};
 use crate::domain::refusal::Problem;
+use dryrun_sql::quoting::{identifier, literal};
 
 /// D1's most columns of a table, which are also the most that one INSERT names
 /// (<https://developers.cloudflare.com/d1/platform/limits/>).

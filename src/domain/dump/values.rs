@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::domain::limits::MAX_STATEMENT_BYTES;
-use crate::domain::quoting::literal;
+use dryrun_sql::quoting::literal;
 
 /// A longer value is not selected as a literal, because a text has at most 2,000,000 bytes
 /// (<https://developers.cloudflare.com/d1/platform/limits/>) and each byte may need two.

@@ -1,5 +1,6 @@
 //! Bodies: every member of an object is one that is read, and comes once.
 
+use dryrun_text::cut_with_count;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,7 +8,6 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::names::switch;
-use crate::domain::operation::cut;
 use crate::domain::refusal::{Code, Problem};
 
 /// Which members a JSON body may have.
@@ -26,7 +26,7 @@ const MAX_NAME_CHARS: usize = 60;
 
 /// A name of the caller's, for a message.
 pub fn quoted(name: &str) -> String {
-    format!("{:?}", cut(name, MAX_NAME_CHARS))
+    format!("{:?}", cut_with_count(name, MAX_NAME_CHARS))
 }
 
 /// The refusal of a member that is not read.

@@ -10,10 +10,10 @@ use crate::domain::credential::Caller;
 use crate::domain::operation::{Access, BoundStatement, Call, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::{Store, StoreKind, StoreSettings};
-use crate::domain::statement::split;
 use crate::http::request::Asked;
 use crate::http::router::Account;
 use crate::http::{Gateway, answer, v1};
+use dryrun_sql::statement::split;
 
 /// Answers a question about the account.
 pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {

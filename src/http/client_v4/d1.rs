@@ -8,10 +8,10 @@ use crate::cloudflare::wire::Payload;
 use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS, d1_value};
 use crate::domain::operation::{BoundStatement, Call, DatabaseCall, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::statement::{Statement, split};
 use crate::http::Gateway;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
+use dryrun_sql::statement::{Statement, split};
 
 /// A statement with its parameters.
 #[derive(Deserialize)]

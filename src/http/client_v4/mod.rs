@@ -6,6 +6,7 @@ pub mod kv;
 pub mod r2;
 pub mod transfer;
 
+use dryrun_text::cut_with_count;
 use sha2::{Digest as _, Sha256};
 use worker::Response;
 
@@ -18,7 +19,7 @@ use crate::app::ports::Idempotency;
 use crate::cloudflare::objects;
 use crate::cloudflare::wire::{self, Content, Payload};
 use crate::domain::credential::{Caller, Role, forbidden};
-use crate::domain::operation::{Access, Call, Operation, RefusedCall, cut};
+use crate::domain::operation::{Access, Call, Operation, RefusedCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::RunId;
 use crate::domain::settings::{Store, StoreKind};
@@ -149,9 +150,9 @@ fn refused(wanted: &Action, refusal: Refusal) -> Understood {
 pub fn refused_call(action: &str, subject: Option<&str>, access: Access, refusal: Refusal) -> Call {
     Call::Refused(RefusedCall {
         action: action.to_owned(),
-        subject: subject.map(|key| cut(key, MAX_SUBJECT_CHARS)),
+        subject: subject.map(|key| cut_with_count(key, MAX_SUBJECT_CHARS)),
         access,
-        sql: refusal.sql.map(|sql| cut(&sql, MAX_SQL_CHARS)),
+        sql: refusal.sql.map(|sql| cut_with_count(&sql, MAX_SQL_CHARS)),
         problem: refusal.problem,
     })
 }

@@ -1,5 +1,6 @@
 //! R2: objects and their lists.
 
+use dryrun_text::cut_with_count;
 use serde::Deserialize;
 
 use super::Understood;
@@ -7,7 +8,7 @@ use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Condition, ConditionHeaders, Digest, Range};
 use crate::domain::limits::{self, MAX_R2_OBJECT_BYTES, R2_METADATA_BYTES, r2_key, r2_metadata};
-use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall, cut};
+use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 use crate::domain::strict::json::{self, Shape};
@@ -157,7 +158,7 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
     if let Some(unknown) = http_metadata.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
         return Err(Problem::new(
             Code::InvalidRequest,
-            format!("{} is no HTTP metadata of an object; nothing was written.", cut(unknown, 60)),
+            format!("{} is no HTTP metadata of an object; nothing was written.", cut_with_count(unknown, 60)),
             format!("Use {}.", HTTP_METADATA.join(", ")),
         ));
     }

@@ -17,10 +17,10 @@ use crate::domain::operation::{Access, BoundStatement, Call, DatabaseCall, Opera
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Environment, Store, StoreKind};
-use crate::domain::statement::split;
 use crate::http::request::{Asked, Object};
 use crate::http::router::Action;
 use crate::http::{Gateway, answer};
+use dryrun_sql::statement::split;
 
 /// Whose import or export it is, and of which database.
 pub struct Party {
@@ -170,7 +170,7 @@ fn read_file(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
             "Send SQL as UTF-8; a dump of SQLite's own file format is no SQL.",
         )
     })?;
-    let statements = split(&text).map_err(|problem| Refusal { problem, sql: Some(text) })?;
+    let statements = split(&text).map_err(|problem| Refusal { problem: problem.into(), sql: Some(text) })?;
     Ok(SqlCall {
         statements: statements.into_iter().map(|statement| BoundStatement { statement, params: Vec::new() }).collect(),
         shape: RowShape::None,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::told::Members;
 use crate::domain::operation::{BoundStatement, Call, RowShape, SqlCall};
 use crate::domain::refusal::Problem;
-use crate::domain::statement::split;
+use dryrun_sql::statement::split;
 
 /// The objects that are the agent's: SQLite's and the platform's own are left out.
 const OURS: &str = r"m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND m.name NOT LIKE '\_cf\_%' ESCAPE '\' AND (?1 IS NULL OR lower(m.tbl_name) = lower(?1))";

@@ -201,13 +201,13 @@ fn quotings(name: &str) -> [String; 5] {
 fn shown(sql: &str, word: &str) -> String {
     match split(sql) {
         Ok(statements) => format!("{statements:?}").replace(&format!("'{word}'"), "'x'"),
-        Err(problem) => format!("refused {} {}", problem.code.as_str(), problem.message),
+        Err(problem) => format!("refused {} {}", problem.reason.as_str(), problem.message),
     }
 }
 
 fn refused(sql: &str) -> String {
     split(sql)
-        .map_or_else(|problem| problem.code.as_str().to_owned(), |statements| format!("let through: {statements:?}"))
+        .map_or_else(|problem| problem.reason.as_str().to_owned(), |statements| format!("let through: {statements:?}"))
 }
 
 #[test]

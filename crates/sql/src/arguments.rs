@@ -3,8 +3,8 @@
 use turso_parser::token::TokenType;
 
 use super::limits::MAX_ARGUMENTS;
-use super::refusal::{Code, Problem};
 use super::tokens::{Token, tokens};
+use super::{Reason, Refusal};
 
 /// The functions that take any number. Of all others SQLite itself counts the arguments.
 const VARIADIC: &[&str] = &[
@@ -38,7 +38,7 @@ const VARIADIC: &[&str] = &[
 ];
 
 /// Refuses a statement with a function of more arguments than D1 takes.
-pub fn few_arguments(sql: &str) -> Result<(), Problem> {
+pub fn few_arguments(sql: &str) -> Result<(), Refusal> {
     // More arguments than that have as many commas between them.
     if sql.bytes().filter(|byte| *byte == b',').count() < MAX_ARGUMENTS {
         return Ok(());
@@ -49,8 +49,8 @@ pub fn few_arguments(sql: &str) -> Result<(), Problem> {
         let Some(list) = tokens.get(at + 1..).filter(|_| is_function(token, before)) else { continue };
         let count = arguments(list);
         if count > MAX_ARGUMENTS {
-            return Err(Problem::new(
-                Code::StatementTooLong,
+            return Err(Refusal::new(
+                Reason::TooLong,
                 format!(
                     "{} has {count} arguments, a function in D1 takes at most {MAX_ARGUMENTS}; nothing was run.",
                     token.text.to_ascii_lowercase()

@@ -12,7 +12,7 @@ use super::arguments::few_arguments;
 use super::limits::{MAX_NESTING, MAX_STATEMENT_BYTES, MAX_STATEMENTS};
 use super::named::Named;
 use super::pragma::{self, Setting};
-use super::refusal::{Code, Problem};
+use super::{Reason, Refusal};
 
 /// What a statement does, as far as the gate is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl Statement {
 ///
 /// # Errors
 /// Refuses text that is too long, too deeply nested, not understood, divisible in two ways, or that holds a statement which agents may not run.
-pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
+pub fn split(sql: &str) -> Result<Vec<Statement>, Refusal> {
     scan(sql)?;
     let mut parser = Parser::new(sql.as_bytes());
     let mut statements = Vec::new();
@@ -93,8 +93,8 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
         let fragment = sql.get(start..end).ok_or_else(|| not_parsed("the end of a statement is inside a character"))?;
         start = end;
         if statements.len() == MAX_STATEMENTS {
-            return Err(Problem::new(
-                Code::StatementTooLong,
+            return Err(Refusal::new(
+                Reason::TooLong,
                 format!("The text holds more than {MAX_STATEMENTS} statements; nothing was run."),
                 "Send them in several requests; split a migration into several files.",
             ));
@@ -108,8 +108,8 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
         statements.push(classify(command, text)?);
     }
     if statements.is_empty() {
-        return Err(Problem::new(
-            Code::NoStatement,
+        return Err(Refusal::new(
+            Reason::NoStatement,
             "The SQL holds no statement; nothing was run.",
             "Send at least one statement in \"sql\".",
         ));
@@ -118,10 +118,10 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Problem> {
 }
 
 /// Looks at the tokens before any parsing: lengths, nesting, reserved names, and whatever two tokenizers could read differently.
-fn scan(sql: &str) -> Result<(), Problem> {
+fn scan(sql: &str) -> Result<(), Refusal> {
     let ambiguous = |what: &str| {
-        Err(Problem::new(
-            Code::AmbiguousText,
+        Err(Refusal::new(
+            Reason::Ambiguous,
             format!("The SQL holds {what}, which two readers could divide differently; nothing was run."),
             "Send plain statements in UTF-8, closed quotes and comments, and bind unusual text as a parameter.",
         ))
@@ -170,8 +170,8 @@ fn scan(sql: &str) -> Result<(), Problem> {
             return ambiguous("a comment that is not closed");
         }
         if depth + cases > MAX_NESTING {
-            return Err(Problem::new(
-                Code::StatementTooNested,
+            return Err(Refusal::new(
+                Reason::TooNested,
                 format!("A statement nests deeper than {MAX_NESTING} levels; nothing was run."),
                 "Flatten it, for example with a WITH clause.",
             ));
@@ -183,9 +183,9 @@ fn scan(sql: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn too_long() -> Problem {
-    Problem::new(
-        Code::StatementTooLong,
+fn too_long() -> Refusal {
+    Refusal::new(
+        Reason::TooLong,
         format!("A statement is longer than D1's {MAX_STATEMENT_BYTES} bytes; nothing was run."),
         "Bind long values as parameters, or split the statement.",
     )
@@ -197,7 +197,7 @@ pub fn is_plain(sql: &str) -> bool {
 }
 
 /// Refuses names that belong to somebody else, PRAGMAs that do more than answer, and whatever ends the transaction.
-fn refuse_by_name(named: &Named) -> Result<(), Problem> {
+fn refuse_by_name(named: &Named) -> Result<(), Refusal> {
     if named.reserved().is_some() {
         return Err(reserved_name());
     }
@@ -213,9 +213,9 @@ fn refuse_by_name(named: &Named) -> Result<(), Problem> {
     Ok(())
 }
 
-pub(super) fn reserved_name() -> Problem {
-    Problem::new(
-        Code::ReservedName,
+pub(super) fn reserved_name() -> Refusal {
+    Refusal::new(
+        Reason::ReservedName,
         "The SQL names an object whose prefix (_dryrun_, _cf_ or __miniflare_) is reserved; nothing was run.",
         "Use another name. The gateway's and the platform's own tables cannot be reached from here.",
     )
@@ -227,7 +227,7 @@ fn is_blank(raw: &str) -> bool {
 }
 
 /// The part of a fragment from its first token to its last: what stands around it are blanks, comments and semicolons.
-fn significant(fragment: &str) -> Result<&str, Problem> {
+fn significant(fragment: &str) -> Result<&str, Refusal> {
     let mut lexer = Lexer::new(fragment.as_bytes());
     let (mut first, mut last) = (None, 0);
     loop {
@@ -246,7 +246,7 @@ fn significant(fragment: &str) -> Result<&str, Problem> {
     first.and_then(|first| fragment.get(first..last)).ok_or_else(|| not_parsed("an empty statement"))
 }
 
-fn classify(command: Cmd, text: &str) -> Result<Statement, Problem> {
+fn classify(command: Cmd, text: &str) -> Result<Statement, Refusal> {
     let (statement, explained) = match command {
         Cmd::Stmt(statement) => (statement, false),
         Cmd::Explain(statement) | Cmd::ExplainQueryPlan { stmt: statement, .. } => (statement, true),
@@ -339,13 +339,13 @@ fn classify(command: Cmd, text: &str) -> Result<Statement, Problem> {
 pub const COUNTERS: &str = "sqlite_sequence";
 
 /// The name of a table whose rows are written.
-fn rows_of(name: &QualifiedName) -> Result<String, Problem> {
+fn rows_of(name: &QualifiedName) -> Result<String, Refusal> {
     let is_counters = name.db_name.is_none() && name.name.as_str().eq_ignore_ascii_case(COUNTERS);
     if is_counters { Ok(COUNTERS.to_owned()) } else { writable(name) }
 }
 
 /// The name that a statement writes to: of the one database, and not one of SQLite's own tables.
-fn writable(name: &QualifiedName) -> Result<String, Problem> {
+fn writable(name: &QualifiedName) -> Result<String, Refusal> {
     if let Some(database) = &name.db_name
         && !database.as_str().eq_ignore_ascii_case("main")
     {
@@ -353,8 +353,8 @@ fn writable(name: &QualifiedName) -> Result<String, Problem> {
     }
     let table = name.name.as_str();
     if table.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_")) {
-        return Err(Problem::new(
-            Code::ReservedName,
+        return Err(Refusal::new(
+            Reason::ReservedName,
             format!("{table} belongs to SQLite and is not written by agents; nothing was run."),
             "Change the table whose bookkeeping it is.",
         ));
@@ -362,21 +362,17 @@ fn writable(name: &QualifiedName) -> Result<String, Problem> {
     Ok(table.to_owned())
 }
 
-fn not_parsed(why: &str) -> Problem {
+fn not_parsed(why: &str) -> Refusal {
     let why: String = why.chars().take(300).collect();
-    Problem::new(
-        Code::SqlNotParsed,
+    Refusal::new(
+        Reason::NotParsed,
         format!("The SQL was not understood ({why}); nothing was run."),
         "Send statements in SQLite's dialect.",
     )
 }
 
-pub(super) fn not_allowed(what: &str, remedy: &str) -> Problem {
-    Problem::new(
-        Code::StatementNotAllowed,
-        format!("{what} is not allowed through the gateway; nothing was run."),
-        remedy,
-    )
+pub(super) fn not_allowed(what: &str, remedy: &str) -> Refusal {
+    Refusal::new(Reason::NotAllowed, format!("{what} is not allowed through the gateway; nothing was run."), remedy)
 }
 
 #[cfg(test)]
@@ -400,7 +396,7 @@ mod tests {
                 })
                 .collect::<Vec<_>>()
                 .join("\n"),
-            Err(problem) => format!("refused {}", problem.code.as_str()),
+            Err(problem) => format!("refused {}", problem.reason.as_str()),
         }
     }
 
@@ -515,7 +511,7 @@ mod tests {
         );
         check(&format!("SELECT '{}'", "x".repeat(100_000)), "refused statement_too_long");
         check(&format!("SELECT 1{}", " AND 1".repeat(5_000)), "refused sql_not_parsed");
-        assert_eq!(split(&"SELECT 1;".repeat(5_001)).unwrap_err().code, Code::StatementTooLong);
+        assert_eq!(split(&"SELECT 1;".repeat(5_001)).unwrap_err().reason, Reason::TooLong);
         assert_eq!(split(&"SELECT 1;".repeat(5_000)).unwrap().len(), 5_000);
         check(
             &format!("CREATE TRIGGER g AFTER INSERT ON t BEGIN {} END", "DELETE FROM t;".repeat(8_000)),

@@ -29,7 +29,7 @@ pub(super) struct Cte {
 impl Cte {
     /// Whether it may name itself.
     pub fn is_recursive(&self) -> bool {
-        crate::domain::named::Named::of(&self.select.to_string()).names(&self.name)
+        crate::named::Named::of(&self.select.to_string()).names(&self.name)
     }
 }
 

@@ -7,10 +7,10 @@
 
 use turso_parser::ast::{Expr, Literal, Name, PragmaBody, QualifiedName, UnaryOperator};
 
+use super::Refusal;
 use super::named::{READING_PRAGMAS, is_reserved};
-use super::operation::cut;
-use super::refusal::Problem;
 use super::statement::{Kind, Statement, not_allowed, reserved_name};
+use dryrun_text::cut_with_count;
 
 /// A PRAGMA that does more than answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ enum Argument {
 }
 
 /// What a PRAGMA becomes: a SELECT from its twin, a setting, or a refusal.
-pub(super) fn statement(name: &QualifiedName, body: Option<&PragmaBody>) -> Result<Statement, Problem> {
+pub(super) fn statement(name: &QualifiedName, body: Option<&PragmaBody>) -> Result<Statement, Refusal> {
     let asked = name.name.as_str().to_ascii_lowercase();
     if name.db_name.as_ref().is_some_and(|database| !database.as_str().eq_ignore_ascii_case("main")) {
         return Err(refused(&asked, "Leave the database's name out: D1 has no other than main."));
@@ -89,7 +89,7 @@ fn takes(pragma: &str) -> Option<Argument> {
 }
 
 /// The SELECT that answers what a PRAGMA answers, so that every read is a single SELECT.
-fn twin(pragma: &str, argument: Option<&str>) -> Result<Statement, Problem> {
+fn twin(pragma: &str, argument: Option<&str>) -> Result<Statement, Refusal> {
     if argument.is_some_and(is_reserved) {
         return Err(reserved_name());
     }
@@ -104,7 +104,7 @@ fn setting(begin: &str, value: &str) -> Statement {
     Statement::plain(&format!("{begin}{value}"), Kind::Write, "PRAGMA", None)
 }
 
-fn switch(pragma: &str, value: &str) -> Result<&'static str, Problem> {
+fn switch(pragma: &str, value: &str) -> Result<&'static str, Refusal> {
     match value.to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Ok("on"),
         "off" | "false" | "no" | "0" => Ok("off"),
@@ -113,7 +113,7 @@ fn switch(pragma: &str, value: &str) -> Result<&'static str, Problem> {
 }
 
 /// A mask as D1 takes it: a whole number of 32 bits.
-fn number(pragma: &str, value: &str) -> Result<i32, Problem> {
+fn number(pragma: &str, value: &str) -> Result<i32, Refusal> {
     let digits = value.trim_start_matches('-');
     let magnitude = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
         Some(digits) => i64::from_str_radix(digits, 16).ok(),
@@ -125,7 +125,7 @@ fn number(pragma: &str, value: &str) -> Result<i32, Problem> {
         .ok_or_else(|| refused(&format!("{pragma} with this value"), "Use a whole number, or leave the value out."))
 }
 
-fn argument(pragma: &str, value: &Expr) -> Result<String, Problem> {
+fn argument(pragma: &str, value: &Expr) -> Result<String, Refusal> {
     match value {
         Expr::Id(name) | Expr::Name(name) => Ok(Name::as_str(name).to_owned()),
         Expr::Literal(Literal::String(text)) => Ok(Name::from_string(text).as_str().to_owned()),
@@ -138,14 +138,14 @@ fn argument(pragma: &str, value: &Expr) -> Result<String, Problem> {
     }
 }
 
-fn refused(asked: &str, remedy: &str) -> Problem {
-    not_allowed(&format!("PRAGMA {}", cut(asked, 60)), remedy)
+fn refused(asked: &str, remedy: &str) -> Refusal {
+    not_allowed(&format!("PRAGMA {}", cut_with_count(asked, 60)), remedy)
 }
 
 /// The refusal of a query that reads the twin of a PRAGMA that may do more than answer.
-pub(super) fn twin_refused(pragma: &str) -> Problem {
+pub(super) fn twin_refused(pragma: &str) -> Refusal {
     not_allowed(
-        &format!("Reading pragma_{}, which runs PRAGMA {},", cut(pragma, 60), cut(pragma, 60)),
+        &format!("Reading pragma_{}, which runs PRAGMA {},", cut_with_count(pragma, 60), cut_with_count(pragma, 60)),
         "Leave it out: only PRAGMAs that describe the schema can be read like tables.",
     )
 }

@@ -172,7 +172,7 @@ pub fn looks_around(expr: &Expr) -> bool {
 /// Whether a subquery in an expression calls something with the name of an aggregate.
 pub fn aggregates_inside(expr: &Expr) -> bool {
     subqueries(expr).iter().any(|select| {
-        let named = crate::domain::named::Named::of(&select.to_string());
+        let named = crate::named::Named::of(&select.to_string());
         AGGREGATES.iter().any(|aggregate| named.calls(aggregate))
     })
 }

@@ -246,10 +246,10 @@ pub fn reads_what_it_sets(update: &str) -> bool {
     let target = update.tbl_name.name.as_str();
     update.sets.iter().flat_map(|set| walk::subqueries(&set.expr)).any(|select| {
         let text = select.to_string();
-        let tokens = crate::domain::tokens::tokens(&text);
+        let tokens = crate::tokens::tokens(&text);
         let names =
             |name: &str| tokens.iter().any(|token| !token.is_literal() && token.text.eq_ignore_ascii_case(name));
-        let reads_target = crate::domain::named::Named::of(&text).names(target);
+        let reads_target = crate::named::Named::of(&text).names(target);
         let compound = [TokenType::TK_UNION, TokenType::TK_EXCEPT, TokenType::TK_INTERSECT];
         let is_compound = tokens.iter().any(|token| compound.iter().any(|kind| token.is_keyword(*kind)));
         is_compound && reads_target && (columns.iter().any(|column| names(column)) || names("*"))
@@ -264,7 +264,7 @@ pub fn trigger_parts(trigger: &str) -> Option<TriggerParts> {
         return None;
     };
     // A table that goes by one of these names hides the row.
-    let tokens = crate::domain::tokens::tokens(trigger);
+    let tokens = crate::tokens::tokens(trigger);
     let is_row = |text: &str| text.eq_ignore_ascii_case("new") || text.eq_ignore_ascii_case("old");
     if tokens.iter().enumerate().any(|(at, token)| {
         is_row(&token.text) && token.quote != Some('\'') && tokens.get(at + 1).is_none_or(|next| next.text != ".")
