@@ -1,4 +1,5 @@
-//! Reads variables as the Worker does, so that what `scripts/check_config` says of a configuration is what the Worker will say.
+//! Reads variables as the Worker does, so that what `scripts/check_config` says of a configuration is what the Worker
+//! will say.
 //!
 //! Takes a JSON list on standard input, one object of variables for each environment, and answers a list of
 //! `{"problem", "known"}`: what the Worker refuses, or null, and the names that it looks for when it refuses nothing.

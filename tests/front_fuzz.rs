@@ -1,7 +1,9 @@
-//! The front of SQL under mutated text, for a time: no text makes it panic, and what it lets through is what SQLite itself takes for one statement
+//! The front of SQL under mutated text, for a time: no text makes it panic, and what it lets through is what SQLite
+//! itself takes for one statement
 //! of that kind.
 //!
-//! FRONT_FUZZ_SECONDS says how long (5), FRONT_FUZZ_SEED from where; a failure prints both its seed and its text. A stack that overflows ends the
+//! FRONT_FUZZ_SECONDS says how long (5), FRONT_FUZZ_SEED from where; a failure prints both its seed and its text. A
+//! stack that overflows ends the
 //! process without a word: the last text is then in `target/tmp/front_fuzz.sql`.
 
 #![expect(clippy::panic, reason = "a test says by its panic what is wrong")]
@@ -21,7 +23,8 @@ use support_sql::words;
 #[path = "support/sql.rs"]
 mod support_sql;
 
-/// What the Worker has: `wasm-ld` gives the stack of a module one mebibyte. Frames of a build without optimization are larger than those, so what
+/// What the Worker has: `wasm-ld` gives the stack of a module one mebibyte. Frames of a build without optimization are
+/// larger than those, so what
 /// fits here fits there.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -315,7 +318,8 @@ fn is_one_statement_for_sqlite(sqlite: &Connection, statement: &Statement) -> Re
     match sqlite.prepare(&statement.text) {
         Ok(prepared) => {
             let reads = statement.kind == Kind::Read;
-            // A definition that is there already, with IF NOT EXISTS, does nothing; a write cannot be taken for one that reads.
+            // A definition that is there already, with IF NOT EXISTS, does nothing; a write cannot be taken for one
+            // that reads.
             ensure(prepared.readonly() == reads || statement.kind == Kind::Schema, || {
                 format!(
                     "taken for {:?}, but for SQLite readonly is {}: {:?}",
@@ -365,8 +369,10 @@ fn note(context: AuthContext<'_>) -> Authorization {
     Authorization::Allow
 }
 
-/// What SQLite itself looks up for a statement, for what it defines, and for the triggers that it makes: nothing that belongs to the gateway or the
-/// platform, and no PRAGMA that does more than answer. SQLite says it while it prepares, so nothing has to be believed of the text.
+/// What SQLite itself looks up for a statement, for what it defines, and for the triggers that it makes: nothing that
+/// belongs to the gateway or the
+/// platform, and no PRAGMA that does more than answer. SQLite says it while it prepares, so nothing has to be believed
+/// of the text.
 fn reaches_nothing_of_others(sqlite: &Connection, statement: &Statement) -> Result<(), String> {
     // Without a name these look at everything there is.
     if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX") {

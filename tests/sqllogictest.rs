@@ -1,7 +1,9 @@
-//! Files of SQLite's public test suite (<https://sqlite.org/sqllogictest>, in the public domain), statement by statement in a dry run on an empty database: what a
+//! Files of SQLite's public test suite (<https://sqlite.org/sqllogictest>, in the public domain), statement by
+//! statement in a dry run on an empty database: what a
 //! statement answers there is what SQLite answers, or a limit that the platform or the gateway documents.
 //!
-//! SQLLOGICTEST_DIR names a folder with more of the suite; its files are run the same way. Both need the compiled Worker:
+//! SQLLOGICTEST_DIR names a folder with more of the suite; its files are run the same way. Both need the compiled
+//! Worker:
 //! `make build && cargo test --test sqllogictest -- --nocapture`.
 
 #![expect(
@@ -68,7 +70,8 @@ fn a_folder_of_the_public_suite_is_answered_as_sqlite_does() {
     run(&files);
 }
 
-/// Runs every file in a run of its own and answers a table of what became of their records. Fails when one went wrong or left a trace.
+/// Runs every file in a run of its own and answers a table of what became of their records. Fails when one went wrong
+/// or left a trace.
 fn run(files: &[PathBuf]) -> String {
     // A file of the suite can hold more rows than an agent would copy; here nothing is copied at all.
     let gateway = Arc::new(Gateway::start(&json!({})));
@@ -189,7 +192,8 @@ fn made_by(sql: &str) -> Option<String> {
     words.next().map(|name| name.split('(').next().unwrap_or(name).to_owned())
 }
 
-/// The dialect of the suite in that of the parser: remarks behind a condition and conditions before `halt` are not known there.
+/// The dialect of the suite in that of the parser: remarks behind a condition and conditions before `halt` are not
+/// known there.
 fn without_other_engines(text: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut lines = text.lines().map(str::trim_end).peekable();

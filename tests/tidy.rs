@@ -1,4 +1,5 @@
-//! The architecture, as a test: arrows point inwards, the rules know no platform, files stay one idea long, documents name what there is.
+//! The architecture, as a test: arrows point inwards, the rules know no platform, files stay one idea long, documents
+//! name what there is.
 
 #![expect(clippy::unwrap_used, reason = "a test says by its panic what is wrong")]
 

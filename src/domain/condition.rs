@@ -43,7 +43,8 @@ impl Condition {
 
     /// Checks the condition against the object that is there, if one is.
     ///
-    /// An entity tag takes precedence over the date that goes with it. HTTP dates have whole seconds, so the object's time is compared in seconds.
+    /// An entity tag takes precedence over the date that goes with it. HTTP dates have whole seconds, so the object's
+    /// time is compared in seconds.
     pub fn check(&self, object: Option<(&str, Millis)>) -> Met {
         // As R2 has it: what is not there was not modified since.
         if object.is_none() && self.uploaded_after.is_some() {
@@ -88,7 +89,8 @@ pub struct ConditionHeaders<'h> {
 }
 
 impl Condition {
-    /// Reads the headers of a condition. One that cannot be read is refused: HTTP would have a date that is none ignored (RFC 9110, 13.1.3), but
+    /// Reads the headers of a condition. One that cannot be read is refused: HTTP would have a date that is none
+    /// ignored (RFC 9110, 13.1.3), but
     /// whoever sends a guard relies on it.
     pub fn parse(headers: &ConditionHeaders<'_>) -> Result<Self, Problem> {
         let tags = |name: &str, header: Option<&str>| {
@@ -97,7 +99,8 @@ impl Condition {
         let time = |name: &str, header: Option<&str>| {
             header.map(|header| http_date(header).ok_or_else(|| unreadable(name, DATE))).transpose()
         };
-        // Weak tags never match an object's strong one in If-Match, and count as strong ones in If-None-Match (RFC 9110, 13.1.1 and 13.1.2).
+        // Weak tags never match an object's strong one in If-Match, and count as strong ones in If-None-Match (RFC
+        // 9110, 13.1.1 and 13.1.2).
         let strong = |tag: Tag| if tag.weak { format!("W/{}", tag.text) } else { tag.text };
         Ok(Self {
             matches: tags("If-Match", headers.matches)?.into_iter().map(strong).collect(),
@@ -125,7 +128,8 @@ struct Tag {
     text: String,
 }
 
-/// Reads a list of entity tags: `"a", W/"b"`, a bare one, or `*` alone. An empty tag and a quoted `*` are what comes of a mistake.
+/// Reads a list of entity tags: `"a", W/"b"`, a bare one, or `*` alone. An empty tag and a quoted `*` are what comes of
+/// a mistake.
 fn etags(header: &str) -> Option<Vec<Tag>> {
     if header.trim() == "*" {
         return Some(vec![Tag { weak: false, text: "*".into() }]);
@@ -231,7 +235,8 @@ pub enum Range {
 }
 
 impl Range {
-    /// Reads a `Range` header. Units other than bytes and lists of several ranges are ignored, as HTTP allows; nonsense is refused.
+    /// Reads a `Range` header. Units other than bytes and lists of several ranges are ignored, as HTTP allows; nonsense
+    /// is refused.
     pub fn parse(header: &str) -> Result<Option<Self>, Problem> {
         let Some(spec) = header.trim().strip_prefix("bytes=") else { return Ok(None) };
         if spec.contains(',') {

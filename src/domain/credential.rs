@@ -1,6 +1,8 @@
 //! Who is asking: keys of people and agents, and the tokens of runs.
 //!
-//! A key is `drk_<environment>_<secret>`; the gateway knows only its SHA-256. A run token is `drt_<environment>_<payload>.<signature>`: it names one run, its owner, its environment and its end, and is worth nothing anywhere else. The environment stands in the clear so that somebody who brings the wrong one can be told.
+//! A key is `drk_<environment>_<secret>`; the gateway knows only its SHA-256. A run token is
+//! `drt_<environment>_<payload>.<signature>`: it names one run, its owner, its environment and its end, and is worth
+//! nothing anywhere else. The environment stands in the clear so that somebody who brings the wrong one can be told.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -117,7 +119,8 @@ const TRANSFER: &str = "transfer:";
 const MIN_TOKEN_SECRET_BYTES: usize = 32;
 
 impl Keyring {
-    /// Reads the secrets `KEYS` and `TOKEN_SECRET`. A missing `KEYS` is an empty list; one that is not understood is a fault, because half a list would lock out the wrong people.
+    /// Reads the secrets `KEYS` and `TOKEN_SECRET`. A missing `KEYS` is an empty list; one that is not understood is a
+    /// fault, because half a list would lock out the wrong people.
     pub fn parse(environment: Environment, keys: Option<&str>, token_secret: Option<&str>) -> Result<Self, Problem> {
         let misconfigured = |name: &str| {
             Problem::new(
@@ -266,7 +269,8 @@ impl Keyring {
         self.sign(TRANSFER, claim)
     }
 
-    /// The environment is part of what is signed: two environments that were given the same secret by mistake still do not accept each other's tokens. So is the purpose: an address is no token.
+    /// The environment is part of what is signed: two environments that were given the same secret by mistake still do
+    /// not accept each other's tokens. So is the purpose: an address is no token.
     fn signer(&self, purpose: &str, payload: &str) -> Option<Hmac<Sha256>> {
         if self.token_secret.len() < MIN_TOKEN_SECRET_BYTES {
             return None;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::journal::Position;
 
-/// The fields of a row, value or object, in their own order. Integers are exact, REAL numbers always carry a point, bytes are `{"blob": hex}`.
+/// The fields of a row, value or object, in their own order. Integers are exact, REAL numbers always carry a point,
+/// bytes are `{"blob": hex}`.
 pub type Image = Map<String, Value>;
 
 /// The subject of changes of definitions: tables, indexes, views, triggers.
@@ -121,7 +122,8 @@ pub struct Net {
     pub operations: Vec<Position>,
 }
 
-/// The net effect of a sequence: for each thing its first image before and its last image after; what ended as it began is left out.
+/// The net effect of a sequence: for each thing its first image before and its last image after; what ended as it began
+/// is left out.
 ///
 /// Rows of a table that was made anew under its name are those of the table before, when they have its primary keys.
 pub fn net<'a>(effects: impl IntoIterator<Item = &'a (Position, Effect)>) -> Vec<Net> {

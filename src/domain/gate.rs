@@ -1,6 +1,7 @@
 //! The gate: the pure decision for one write.
 //!
-//! A write is live only when everything that could forbid it was asked in this very event and said yes. Whatever is missing, slow, malformed or contradictory is a refusal; no input makes a run that is a dry run live again.
+//! A write is live only when everything that could forbid it was asked in this very event and said yes. Whatever is
+//! missing, slow, malformed or contradictory is a refusal; no input makes a run that is a dry run live again.
 
 use super::refusal::{Code, Problem};
 use super::run::{Millis, Mode, ModeCause, Run, RunId};

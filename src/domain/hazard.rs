@@ -143,7 +143,8 @@ fn cascades(entries: &[Entry], effects: &[(Position, Effect)]) -> Vec<Hazard> {
         .collect()
 }
 
-/// A migration that switches foreign keys off believes that dropping a table leaves the rows that refer to it alone. On D1 the actions of foreign keys take those rows along.
+/// A migration that switches foreign keys off believes that dropping a table leaves the rows that refer to it alone. On
+/// D1 the actions of foreign keys take those rows along.
 fn foreign_keys_stay_on(entries: &[Entry], cascades: &[Hazard]) -> Option<Hazard> {
     let switches_off = |entry: &&Entry| {
         let statements =
@@ -191,7 +192,8 @@ struct Planned<'a> {
 /// Most objects that one hazard names.
 const MAX_NAMED: usize = 3;
 
-/// Objects that the plan would create and that planned rows name: if only one of the two is made real, the row points at nothing.
+/// Objects that the plan would create and that planned rows name: if only one of the two is made real, the row points
+/// at nothing.
 fn only_in_plan(nets: &[Net]) -> Vec<Hazard> {
     let mut stores: BTreeMap<&str, Planned<'_>> = BTreeMap::new();
     let objects =
@@ -289,7 +291,8 @@ mod tests {
             &[entry(3, "done", &rebuild), entry(4, "skipped", &["PRAGMA foreign_keys = off"])],
             &gone,
             Some((
-                "PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 rows of notes and 1 row of tags.",
+                "PRAGMA foreign_keys = OFF has no effect on D1: foreign keys stay on. DROP TABLE users also removed 2 \
+                 rows of notes and 1 row of tags.",
                 &[3, 4],
             )),
         );

@@ -1,4 +1,5 @@
-//! What a hook in front of an agent's tools reports when it fails: a guard outside of the gateway, whose failure is neither the gateway's nor the agent's.
+//! What a hook in front of an agent's tools reports when it fails: a guard outside of the gateway, whose failure is
+//! neither the gateway's nor the agent's.
 
 use serde::Deserialize;
 
@@ -31,7 +32,8 @@ pub struct HookReport {
     /// Always `hook_failure`.
     #[cfg_attr(test, schemars(extend("const" = KIND)))]
     kind: String,
-    /// Why: `input`, `unknown_tool`, `configuration`, `gateway_unreachable`, `gateway_slow`, `gateway_answer`, `deadline` or `panic`.
+    /// Why: `input`, `unknown_tool`, `configuration`, `gateway_unreachable`, `gateway_slow`, `gateway_answer`,
+    /// `deadline` or `panic`.
     #[cfg_attr(test, schemars(extend("enum" = CAUSES)))]
     cause: String,
     /// What happened, for a person.

@@ -23,7 +23,8 @@ pub const MAX_KV_METADATA_BYTES: usize = 1_024;
 pub const MIN_KV_TTL_SECONDS: u64 = 60;
 /// The latest time and the longest life that the binding takes: it counts seconds in 32 bits.
 pub const MAX_KV_SECONDS: u64 = 2_147_483_647;
-/// Most keys of one bulk write (<https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/methods/bulk_update/>).
+/// Most keys of one bulk write
+/// (<https://developers.cloudflare.com/api/resources/kv/subresources/namespaces/methods/bulk_update/>).
 pub const MAX_KV_BULK_WRITE: usize = 10_000;
 /// Most keys of one bulk read.
 pub const MAX_KV_BULK_READ: usize = 100;

@@ -1,4 +1,5 @@
-//! Lists of keys and objects: where a page ended, and in a dry run the base's entries with the run's own on top, in order.
+//! Lists of keys and objects: where a page ended, and in a dry run the base's entries with the run's own on top, in
+//! order.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,8 @@ use super::sorted;
 
 /// Where a page of a list ended. Opaque to callers; it is only good for the same list.
 ///
-/// Live and dry runs give the same kind, so that a cursor that no list gave is refused alike, and a list goes on when its run turns dry.
+/// Live and dry runs give the same kind, so that a cursor that no list gave is refused alike, and a list goes on when
+/// its run turns dry.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor {
@@ -55,7 +57,8 @@ impl Cursor {
         (self.base, self.after)
     }
 
-    /// The store's own cursor, where the store itself is to go on. A dry run's own entries can end a page where no page of the store ends.
+    /// The store's own cursor, where the store itself is to go on. A dry run's own entries can end a page where no page
+    /// of the store ends.
     pub fn in_the_store(self) -> Result<String, Problem> {
         self.base.filter(|_| self.next).ok_or_else(not_of_this_list)
     }
@@ -71,7 +74,8 @@ fn not_of_this_list() -> Problem {
 
 /// Entries of one base page that a dry run still sees, with the run's own in between.
 ///
-/// `base` is sorted. While the base `has_more`, the run's own entries behind its last key wait for the next page. `overlay` holds `None` for what the run removed.
+/// `base` is sorted. While the base `has_more`, the run's own entries behind its last key wait for the next page.
+/// `overlay` holds `None` for what the run removed.
 pub fn merge<T: Clone>(
     base: Vec<(String, T)>,
     has_more: bool,

@@ -235,7 +235,8 @@ fn change(text: &mut String, item: &ChangeItem) {
         }
         return;
     }
-    // What is wholly new or gone fits one line: its fields, without those that are NULL, and without the one that is the key.
+    // What is wholly new or gone fits one line: its fields, without those that are NULL, and without the one that is
+    // the key.
     let key_field = item
         .fields
         .iter()

@@ -1,6 +1,7 @@
 //! The rules: what a run is, when a write is let through, what it changed, and how that reads.
 //!
-//! Nothing here performs I/O, asks for the time or draws random numbers; those come in as arguments. Nothing here knows which platform the gateway runs on.
+//! Nothing here performs I/O, asks for the time or draws random numbers; those come in as arguments. Nothing here knows
+//! which platform the gateway runs on.
 
 pub mod condition;
 pub mod credential;

@@ -103,7 +103,8 @@ impl SqlCall {
     /// What of it a dry run leaves out.
     pub fn not_rehearsed(&self) -> Vec<String> {
         let optimizes = self.statements.iter().any(|one| one.statement.setting() == Some(Setting::Optimize));
-        let note = "PRAGMA optimize was not run: afterwards D1 may choose other query plans, and rows without ORDER BY may come in another order";
+        let note = "PRAGMA optimize was not run: afterwards D1 may choose other query plans, and rows without ORDER BY \
+                    may come in another order";
         if optimizes { vec![note.to_owned()] } else { Vec::new() }
     }
 }

@@ -1,6 +1,7 @@
 //! Every way the gateway says no.
 //!
-//! A [`Problem`] names its reason (a stable [`Code`]), what was not done, and what to do about it. Which HTTP status a code becomes is decided in `http::problem` alone.
+//! A [`Problem`] names its reason (a stable [`Code`]), what was not done, and what to do about it. Which HTTP status a
+//! code becomes is decided in `http::problem` alone.
 
 use std::borrow::Cow;
 
@@ -299,7 +300,8 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// Whose doing a problem is. The journal shows `Store` as *failed* and the other two as *refused*; alerts are raised for `Guard`.
+/// Whose doing a problem is. The journal shows `Store` as *failed* and the other two as *refused*; alerts are raised
+/// for `Guard`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
     /// The request: a refusal with a remedy.

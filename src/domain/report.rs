@@ -335,7 +335,8 @@ pub fn summarise(run: &Run, now: Millis) -> RunSummary {
 /// Most inserted and updated things of a table that are listed one by one.
 const MAX_LISTED: usize = 1_000;
 
-/// Groups net effects: rows before keys before objects, the stores in the order in which the run first used them, the tables in the order of their first change.
+/// Groups net effects: rows before keys before objects, the stores in the order in which the run first used them, the
+/// tables in the order of their first change.
 fn group(nets: &[Net], entries: &[Entry]) -> Vec<ChangeGroup> {
     let mut groups: Vec<ChangeGroup> = Vec::new();
     for Net { effect, operations } in nets {

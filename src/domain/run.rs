@@ -160,7 +160,8 @@ pub struct OpenRequest {
     pub expires_in: Option<u64>,
 }
 
-/// The terms of a run after its request was checked. Opening the same id with the same terms again answers the same run.
+/// The terms of a run after its request was checked. Opening the same id with the same terms again answers the same
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// The mode asked for.
@@ -286,7 +287,8 @@ impl Run {
             Phase::Expired => Err(Problem::new(
                 Code::RunExpired,
                 format!("The run {} has expired; nothing was read or written.", self.id),
-                "Open a new run with POST /v1/runs, with a longer expires_in if the work needs it (at most 604800 seconds).",
+                "Open a new run with POST /v1/runs, with a longer expires_in if the work needs it (at most 604800 \
+                 seconds).",
             )),
         }
     }

@@ -148,7 +148,8 @@ pub struct Settings {
     pub max_body_bytes: u64,
 }
 
-/// Envoy's external authorisation waits 200 ms by default and a hot KV read takes a few (<https://developers.cloudflare.com/kv/concepts/how-kv-works/>): 250 ms means trouble, and trouble means no write.
+/// Envoy's external authorisation waits 200 ms by default and a hot KV read takes a few
+/// (<https://developers.cloudflare.com/kv/concepts/how-kv-works/>): 250 ms means trouble, and trouble means no write.
 const DEFAULT_FLAG_BUDGET_MS: u64 = 250;
 const DEFAULT_FLAG_TTL_SECONDS: u64 = 3_600;
 /// KV refuses a shorter life (<https://developers.cloudflare.com/kv/api/write-key-value-pairs/>).
@@ -157,13 +158,16 @@ const DEFAULT_SHADOW_WHOLE_ROWS: u64 = 1_000;
 const DEFAULT_SHADOW_MAX_ROWS: u64 = 50_000;
 const DEFAULT_SHADOW_MAX_BYTES: u64 = 32 << 20;
 const DEFAULT_OVERLAY_MAX_BYTES: u64 = 32 << 20;
-/// What each R2 takes: in production it is four times that, in the local simulator it is not. A dry run must not promise what the bucket refuses.
+/// What each R2 takes: in production it is four times that, in the local simulator it is not. A dry run must not
+/// promise what the bucket refuses.
 const DEFAULT_R2_METADATA_MAX_BYTES: u64 = 2_048;
-/// KV's longest value is 25 MiB (<https://developers.cloudflare.com/kv/platform/limits/>); the rest is for a multipart frame.
+/// KV's longest value is 25 MiB (<https://developers.cloudflare.com/kv/platform/limits/>); the rest is for a multipart
+/// frame.
 const DEFAULT_MAX_BODY_BYTES: u64 = (25 << 20) + (64 << 10);
 
 impl Settings {
-    /// Reads the variables by `lookup`. What is missing has a default only where a default is safe; the environment, the account and the stores have none.
+    /// Reads the variables by `lookup`. What is missing has a default only where a default is safe; the environment,
+    /// the account and the stores have none.
     pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         let required = |name: &str| lookup(name).filter(|text| !text.is_empty()).ok_or_else(|| misconfigured(name));
         let number = |name: &str, default: u64, least: u64| match lookup(name) {

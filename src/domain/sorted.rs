@@ -1,6 +1,7 @@
 //! Maps and sets, filled one by one.
 //!
-//! `collect` sorts before it builds, and every type of map would bring a sorting algorithm of its own into the Worker: about 3 KB each, for a handful of entries.
+//! `collect` sorts before it builds, and every type of map would bring a sorting algorithm of its own into the Worker:
+//! about 3 KB each, for a handful of entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 

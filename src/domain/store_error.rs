@@ -52,7 +52,8 @@ pub fn unanswered(store: &str, attempt: Attempt) -> Problem {
         Attempt::Write => Problem::new(
             Code::StoreUnavailable,
             format!("The store {store} gave no clear answer; a write may or may not have reached it."),
-            "Look at the store before you send it again; with an Idempotency-Key a repetition is refused instead of carried out twice.",
+            "Look at the store before you send it again; with an Idempotency-Key a repetition is refused instead of \
+             carried out twice.",
         ),
     }
 }
@@ -138,7 +139,8 @@ pub fn precondition_failed() -> Problem {
     )
 }
 
-/// An error of D1 (<https://developers.cloudflare.com/d1/observability/debug-d1/>), which says last what SQLite calls it: `no such table: t: SQLITE_ERROR`.
+/// An error of D1 (<https://developers.cloudflare.com/d1/observability/debug-d1/>), which says last what SQLite calls
+/// it: `no such table: t: SQLITE_ERROR`.
 pub fn of_d1(text: &str) -> Verdict {
     if text.contains("D1 DB is overloaded.") {
         return Verdict::Busy;

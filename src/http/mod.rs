@@ -151,7 +151,8 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
             v1::take_word(gateway, &caller, run).await?;
         }
         let answer = client_v4::serve(gateway, &caller, data, asked, understood).await;
-        // The run's object takes the word with the operation; a request that did not get that far has said it all the same.
+        // The run's object takes the word with the operation; a request that did not get that far has said it all the
+        // same.
         if let (Err(_), Some(run)) = (&answer, word) {
             v1::take_word(gateway, &caller, &run).await?;
         }
@@ -205,7 +206,8 @@ fn authenticate(gateway: &Gateway, asked: &Asked) -> Result<Caller, Problem> {
     gateway.keyring.authenticate(bearer, js::now())
 }
 
-/// Most alerts of a minute that somebody without a valid credential can cause in one isolate: more would only write into CONTROL.
+/// Most alerts of a minute that somebody without a valid credential can cause in one isolate: more would only write
+/// into CONTROL.
 const MAX_UNKNOWN_CALLERS: u32 = 10;
 
 thread_local! {

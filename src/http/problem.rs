@@ -6,7 +6,8 @@ use worker::{Headers, Response};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::Environment;
 
-/// How a code looks on the wire: the HTTP status, Cloudflare's number for it where there is one, and whether a retry can mend it.
+/// How a code looks on the wire: the HTTP status, Cloudflare's number for it where there is one, and whether a retry
+/// can mend it.
 pub struct Face {
     /// The HTTP status.
     pub status: u16,
@@ -23,7 +24,8 @@ const fn face(status: u16, number: u32, retry: bool) -> Face {
     Face { status, number, retry }
 }
 
-/// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this gateway's own.
+/// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this
+/// gateway's own.
 pub fn face_of(code: Code) -> Face {
     match code {
         Code::Unauthenticated => face(401, 9109, false),
@@ -84,7 +86,8 @@ pub fn face_of(code: Code) -> Face {
     }
 }
 
-/// An RFC 9457 problem and a Cloudflare envelope in one object, because every client reads one of the two. Branch on `code`.
+/// An RFC 9457 problem and a Cloudflare envelope in one object, because every client reads one of the two. Branch on
+/// `code`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Problem"))]

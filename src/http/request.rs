@@ -41,7 +41,8 @@ impl Asked {
         }
         Err(Problem::new(
             Code::KeyInvalid,
-            "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it spells; nothing was read or written.",
+            "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it \
+             spells; nothing was read or written.",
             "Percent-encode the key as one segment (%2F, %5C). No address can name the keys \".\" and \"..\".",
         ))
     }
@@ -221,7 +222,8 @@ impl Asked {
 /// Longest body that is looked at where none is read.
 const MAX_NO_BODY: u64 = 64 << 10;
 
-/// Whether an address of the data plane means another path than it spells: what follows `..` would be read or written in
+/// Whether an address of the data plane means another path than it spells: what follows `..` would be read or written
+/// in
 /// place of the key that was sent. What a client or the platform resolved before, nobody can see here.
 fn is_resolved_elsewhere(url: &str, resolved: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or_default();
@@ -280,7 +282,8 @@ fn invalid(what: &str) -> Problem {
     Problem::new(Code::InvalidRequest, format!("{what}; nothing was read or written."), "Correct the request.")
 }
 
-/// A JSON object read into a structure. Left to itself, serde also takes an array of the members in their order, which no caller means.
+/// A JSON object read into a structure. Left to itself, serde also takes an array of the members in their order, which
+/// no caller means.
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -1,4 +1,5 @@
-//! What each route understands besides its path; `router.rs` says which route takes what. Everything else is refused or passes by the rules of
+//! What each route understands besides its path; `router.rs` says which route takes what. Everything else is refused or
+//! passes by the rules of
 //! `domain::strict`, before any handler runs.
 
 use crate::domain::strict::json::Shape::{Data, List, Object};
@@ -37,7 +38,8 @@ pub const HOOK_REPORT: Takes = Takes {
     ..NOTHING
 };
 
-/// Messages name their members by the rules of their protocol: `mcp/protocol.rs` and `mcp/calls.rs` refuse what is not understood.
+/// Messages name their members by the rules of their protocol: `mcp/protocol.rs` and `mcp/calls.rs` refuse what is not
+/// understood.
 pub const MESSAGES: Takes = Takes { headers: &["run-id"], body: Body::Messages, ..NOTHING };
 
 // ---- The account, and files

@@ -85,7 +85,8 @@ pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Optio
     }
 }
 
-/// Takes the word `Dry-Run: true` for a run, whatever else becomes of the request that said it. A run that the caller cannot name is left to the request's own answer.
+/// Takes the word `Dry-Run: true` for a run, whatever else becomes of the request that said it. A run that the caller
+/// cannot name is left to the request's own answer.
 pub async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<(), Problem> {
     let word = Command::TurnDry { run: run.clone(), actor: actor(caller) };
     match command::<Run>(gateway, run, &word).await {
@@ -123,7 +124,8 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
     if let Some(parent) = &terms.parent {
         let asker = Actor { name: owner.clone(), sees_all: false };
         let above = command::<Run>(gateway, parent, &Command::Status { run: parent.clone(), actor: asker }).await?;
-        // What an approver granted to a piece of work holds for its parts; the run above stays the one that is asked on every write.
+        // What an approver granted to a piece of work holds for its parts; the run above stays the one that is asked on
+        // every write.
         granted |= above.granted && above.mode == Mode::Live;
     }
     if terms.mode == Mode::Live && gateway.settings.environment == Environment::Production && !granted {
@@ -145,7 +147,8 @@ pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dr
     answer(&OpenedRun { run: summarise(&opened.run, js::now()), token }, if opened.existed { 200 } else { 201 })
 }
 
-/// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key before.
+/// The id of a new run: chosen by the caller, generated, or the one that was generated for the same idempotency key
+/// before.
 async fn identify(
     gateway: &Gateway,
     asked: &Asked,
@@ -260,7 +263,8 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
     Ok(response)
 }
 
-/// Takes the report of a hook that failed, and calls somebody. Answers before that is done: the hook has no time, and the log line comes first.
+/// Takes the report of a hook that failed, and calls somebody. Answers before that is done: the hook has no time, and
+/// the log line comes first.
 pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
     let (Object(report), _): (Object<HookReport>, _) = asked.json(MAX_BODY).await?;
     let failure = HookFailure::parse(&report, &actor(caller).name)?;

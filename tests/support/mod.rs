@@ -1,4 +1,5 @@
-//! A gateway in real workerd for tests in Rust: started, asked and ended from here, with a way around it to the database behind it.
+//! A gateway in real workerd for tests in Rust: started, asked and ended from here, with a way around it to the
+//! database behind it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

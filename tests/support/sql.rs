@@ -1,6 +1,8 @@
-//! A second reader of SQL, after SQLite's own tokenizer and independent of the gateway's: just enough to see words and names.
+//! A second reader of SQL, after SQLite's own tokenizer and independent of the gateway's: just enough to see words and
+//! names.
 
-/// The words, names and semicolons of a text, without blanks, comments, numbers, parameters and other signs. Quoted names and texts keep their
+/// The words, names and semicolons of a text, without blanks, comments, numbers, parameters and other signs. Quoted
+/// names and texts keep their
 /// opening quote.
 pub fn words(sql: &str) -> Vec<String> {
     let characters: Vec<char> = sql.chars().collect();

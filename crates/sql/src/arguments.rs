@@ -1,4 +1,5 @@
-//! How many arguments functions have. D1 takes 32 (<https://developers.cloudflare.com/d1/platform/limits/>), its local simulator more.
+//! How many arguments functions have. D1 takes 32 (<https://developers.cloudflare.com/d1/platform/limits/>), its local
+//! simulator more.
 
 use turso_parser::token::TokenType;
 

@@ -1,6 +1,8 @@
 //! The front of SQL: one text in, single classified statements out, or a refusal before anything runs.
 //!
-//! The gateway splits by a real SQLite grammar and hands every engine call exactly one statement, so text that the grammar and SQLite could divide differently is refused instead of interpreted. What a statement *touches* is not decided here: SQLite itself is asked that, by `EXPLAIN` in the shadow.
+//! The gateway splits by a real SQLite grammar and hands every engine call exactly one statement, so text that the
+//! grammar and SQLite could divide differently is refused instead of interpreted. What a statement *touches* is not
+//! decided here: SQLite itself is asked that, by `EXPLAIN` in the shadow.
 
 use serde::{Deserialize, Serialize};
 use turso_parser::ast::{Cmd, QualifiedName, Stmt};
@@ -77,7 +79,8 @@ impl Statement {
 /// Splits a text into its statements.
 ///
 /// # Errors
-/// Refuses text that is too long, too deeply nested, not understood, divisible in two ways, or that holds a statement which agents may not run.
+/// Refuses text that is too long, too deeply nested, not understood, divisible in two ways, or that holds a statement
+/// which agents may not run.
 pub fn split(sql: &str) -> Result<Vec<Statement>, Refusal> {
     scan(sql)?;
     let mut parser = Parser::new(sql.as_bytes());
@@ -117,7 +120,8 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Refusal> {
     Ok(statements)
 }
 
-/// Looks at the tokens before any parsing: lengths, nesting, reserved names, and whatever two tokenizers could read differently.
+/// Looks at the tokens before any parsing: lengths, nesting, reserved names, and whatever two tokenizers could read
+/// differently.
 fn scan(sql: &str) -> Result<(), Refusal> {
     let ambiguous = |what: &str| {
         Err(Refusal::new(
@@ -335,7 +339,8 @@ fn classify(command: Cmd, text: &str) -> Result<Statement, Refusal> {
     Ok(statement)
 }
 
-/// The one table of SQLite's own whose rows may be written: how far AUTOINCREMENT has counted. Every dump of a database that counts writes it.
+/// The one table of SQLite's own whose rows may be written: how far AUTOINCREMENT has counted. Every dump of a database
+/// that counts writes it.
 pub const COUNTERS: &str = "sqlite_sequence";
 
 /// The name of a table whose rows are written.
@@ -408,7 +413,8 @@ mod tests {
     fn one_text_becomes_single_statements_without_what_stands_around_them() {
         check(
             " -- first\nSELECT 1 ; /* two */ INSERT INTO t VALUES (';') ;;\n UPDATE t SET a = 1 -- all\n",
-            "Read SELECT -: SELECT 1\nWrite INSERT t: INSERT INTO t VALUES (';')\nWrite UPDATE t all rows: UPDATE t SET a = 1",
+            "Read SELECT -: SELECT 1\nWrite INSERT t: INSERT INTO t VALUES (';')\nWrite UPDATE t all rows: UPDATE t \
+             SET a = 1",
         );
         check("DELETE FROM [t] WHERE a = 1", "Write DELETE t: DELETE FROM [t] WHERE a = 1");
         check("WITH x AS (SELECT 1) DELETE FROM t", "Write DELETE t all rows: WITH x AS (SELECT 1) DELETE FROM t");

@@ -52,7 +52,8 @@ pub fn leaves_a_comment_open(sql: &str) -> bool {
 fn walk<'s>(sql: &'s str, mut each: impl FnMut(TokenType, &'s str)) {
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
-        // The lexer knows square brackets as those of an array; in SQLite they quote a name, in which anything may stand.
+        // The lexer knows square brackets as those of an array; in SQLite they quote a name, in which anything may
+        // stand.
         if let Some((name, after)) =
             rest.find(']').filter(|_| first == '[').and_then(|end| rest.split_at_checked(end + 1))
         {

@@ -1,6 +1,9 @@
 //! What in a piece of SQL comes out differently each time it runs: random numbers and the current time.
 //!
-//! It is found by the tokens, not by a parse: SQLite writes a definition down as it was sent, and a definition that only SQLite's own grammar takes must be read as well. Where the tokens leave a doubt (a column named `current_date` without quotes), the answer is that it is volatile. A text that SQL puts together (`'no' || 'w'`) or finds in a row is not seen.
+//! It is found by the tokens, not by a parse: SQLite writes a definition down as it was sent, and a definition that
+//! only SQLite's own grammar takes must be read as well. Where the tokens leave a doubt (a column named `current_date`
+//! without quotes), the answer is that it is volatile. A text that SQL puts together (`'no' || 'w'`) or finds in a row
+//! is not seen.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +12,20 @@ use turso_parser::token::TokenType;
 
 use super::tokens::{Token, tokens};
 
-/// What is volatile in one statement or definition, sorted and spelled for people: `random()`, `CURRENT_DATE`, `date('now')` …
+/// What is volatile in one statement or definition, sorted and spelled for people: `random()`, `CURRENT_DATE`,
+/// `date('now')` …
 pub fn volatile(sql: &str) -> Vec<String> {
     volatile_with(sql, &[])
 }
 
-/// The same for a statement with bound values: where a parameter stands for a time, any bound text `now` makes it the current one.
+/// The same for a statement with bound values: where a parameter stands for a time, any bound text `now` makes it the
+/// current one.
 pub fn volatile_with(sql: &str, params: &[Value]) -> Vec<String> {
     found(&tokens(sql), params.iter().any(binds_now))
 }
 
-/// The columns with a volatile DEFAULT in a table's definition, each with what is volatile in it. Nothing for any other definition.
+/// The columns with a volatile DEFAULT in a table's definition, each with what is volatile in it. Nothing for any other
+/// definition.
 pub fn volatile_defaults(create_table_sql: &str) -> Vec<(String, Vec<String>)> {
     let tokens = tokens(create_table_sql);
     let head = tokens
@@ -38,7 +44,8 @@ pub fn volatile_defaults(create_table_sql: &str) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// The columns that an INSERT or REPLACE supplies by name. `None` means every column (it names none), or no INSERT at all; `DEFAULT VALUES` supplies none.
+/// The columns that an INSERT or REPLACE supplies by name. `None` means every column (it names none), or no INSERT at
+/// all; `DEFAULT VALUES` supplies none.
 pub fn inserted_columns(insert_sql: &str) -> Option<Vec<String>> {
     let tokens = tokens(insert_sql);
     if !matches!(tokens.first()?.kind, TokenType::TK_INSERT | TokenType::TK_REPLACE | TokenType::TK_WITH) {
@@ -177,7 +184,8 @@ fn called(function: &str, brackets: &[Token], now_is_bound: bool) -> Option<Stri
     volatile.then(|| format!("{function}('now')"))
 }
 
-/// Whether an argument may be the current time. `'subsec'` is it only where it stands for the time itself: elsewhere it says how exact to be.
+/// Whether an argument may be the current time. `'subsec'` is it only where it stands for the time itself: elsewhere it
+/// says how exact to be.
 fn is_now(argument: &[Token], now_is_bound: bool) -> bool {
     let mut values = argument.iter().filter(|token| !matches!(token.kind, TokenType::TK_LP | TokenType::TK_RP));
     let alone =
@@ -192,7 +200,8 @@ fn is_now(argument: &[Token], now_is_bound: bool) -> bool {
         })
 }
 
-/// Whether SQLite takes a text for the current time. It reads up to the first NUL, in either case, and knows no blanks around it.
+/// Whether SQLite takes a text for the current time. It reads up to the first NUL, in either case, and knows no blanks
+/// around it.
 fn says_now(text: &str) -> bool {
     let text = text.split('\0').next().unwrap_or_default();
     ["now", "subsec", "subsecond"].iter().any(|now| text.eq_ignore_ascii_case(now))
@@ -251,11 +260,13 @@ mod tests {
     #[test]
     fn the_current_time_is_found_in_every_form() {
         for function in ["date", "time", "datetime", "julianday", "unixepoch"] {
-            let current = "|'now'|'NOW', '+1 day'|('now')|\"now\"|x'6e6f57'|coalesce(NULL, 'now')|(SELECT 'now')|'now' COLLATE nocase|'subsec'|('SUBSECOND'), 'utc'";
+            let current = "|'now'|'NOW', '+1 day'|('now')|\"now\"|x'6e6f57'|coalesce(NULL, 'now')|(SELECT 'now')|'now' \
+                           COLLATE nocase|'subsec'|('SUBSECOND'), 'utc'";
             for arguments in current.split('|') {
                 check(&[(&format!("SELECT a, {function} ({arguments}) FROM t"), &format!("{function}('now')"))]);
             }
-            let other = "created_at|'2020-01-01', 'now'|NULL, 'now'|' now '|'now '|now|[now]|`now`|12|a, 'subsec'|substr(a, 'subsec')|?1|'it''s now'|x'00'";
+            let other = "created_at|'2020-01-01', 'now'|NULL, 'now'|' now '|'now '|now|[now]|`now`|12|a, \
+                         'subsec'|substr(a, 'subsec')|?1|'it''s now'|x'00'";
             for arguments in other.split('|') {
                 check(&[(&format!("SELECT {function}({arguments}), 'now' FROM t"), "")]);
             }
@@ -271,7 +282,8 @@ mod tests {
             ),
         ]);
         let places = "SELECT a,|SELECT DISTINCT|DELETE FROM t RETURNING|SELECT a FROM t ORDER BY|INSERT INTO t VALUES (|SELECT NOT|SELECT a IN (1) AND|SELECT CASE|SELECT CASE a WHEN|\
-                      SELECT CASE a WHEN 1 THEN|SELECT CASE a WHEN 1 THEN 2 ELSE|SELECT a BETWEEN 1 AND|SELECT a LIKE|SELECT a IS NOT DISTINCT FROM|UPDATE t SET a =|SELECT f(|SELECT a ->>";
+                      SELECT CASE a WHEN 1 THEN|SELECT CASE a WHEN 1 THEN 2 ELSE|SELECT a BETWEEN 1 AND|SELECT a \
+                      LIKE|SELECT a IS NOT DISTINCT FROM|UPDATE t SET a =|SELECT f(|SELECT a ->>";
         for place in places.split('|') {
             check(&[(&format!("{place} current_date"), "CURRENT_DATE")]);
         }
@@ -280,17 +292,20 @@ mod tests {
     #[test]
     fn names_texts_and_comments_that_only_look_volatile_are_none() {
         for sql in [
-            "SELECT 'random()', \"random()\", [random()], `random()`, [it's random()] -- random()\n /* current_date date('now') */",
+            "SELECT 'random()', \"random()\", [random()], `random()`, [it's random()] -- random()\n /* current_date \
+             date('now') */",
             "SELECT 'it''s random()', x'72', random, \"it\"\"s random()\" FROM random",
             "SELECT \"current_timestamp\", [current_date], `current_time`, 'current_time' FROM \"current_timestamp\"",
-            "SELECT t.current_date, current_date.a, a AS current_date, 1 current_time, (a) current_date, a current_date FROM t",
+            "SELECT t.current_date, current_date.a, a AS current_date, 1 current_time, (a) current_date, a \
+             current_date FROM t",
             "WITH random(a) AS (SELECT 1) SELECT a FROM random",
             "WITH date(\"now\") AS (SELECT 1) SELECT \"now\" FROM date",
             "INSERT INTO random(a) VALUES (1)",
             "INSERT INTO main.date(\"now\") VALUES ('now')",
             "UPDATE t SET current_date = 1",
             "CREATE TABLE IF NOT EXISTS datetime(a DEFAULT 'now', b random(3), c REFERENCES current_date(d))",
-            "SELECT changes(), last_insert_rowid(), total_changes(), sqlite_version(), not_random(), random_(), 'random'()",
+            "SELECT changes(), last_insert_rowid(), total_changes(), sqlite_version(), not_random(), random_(), \
+             'random'()",
             "",
         ] {
             check(&[(sql, "")]);
@@ -301,11 +316,13 @@ mod tests {
     fn definitions_and_text_that_does_not_parse_are_read_too() {
         check(&[
             (
-                "CREATE TABLE t (a DEFAULT CURRENT_TIMESTAMP NOT NULL, b CHECK (b < unixepoch()), [it's] DEFAULT (random()))",
+                "CREATE TABLE t (a DEFAULT CURRENT_TIMESTAMP NOT NULL, b CHECK (b < unixepoch()), [it's] DEFAULT \
+                 (random()))",
                 "CURRENT_TIMESTAMP, random(), unixepoch('now')",
             ),
             (
-                "CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = datetime('now') WHERE id = new.id; SELECT random(); END",
+                "CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET a = datetime('now') WHERE id = new.id; SELECT \
+                 random(); END",
                 "datetime('now'), random()",
             ),
             ("CREATE VIEW v AS SELECT * FROM t WHERE due < date('now')", "date('now')"),
@@ -355,9 +372,9 @@ mod tests {
             "id: random(); we \"x: CURRENT_TIMESTAMP; c,d: date('now'); e: random() randomblob(); m: unixepoch('now')"
         );
         assert_eq!(defaults("create temp table t(a default (strftime('%s'))"), "a: strftime('now')");
-        for sql in
-            "CREATE TABLE t AS SELECT random() AS a|CREATE INDEX i ON t(a)|CREATE TABLE t|CREATE TABLE t(|CREATE||CREATE VIEW v(a) AS SELECT random()|CREATE TABLE t(a DEFAULT"
-                .split('|')
+        for sql in "CREATE TABLE t AS SELECT random() AS a|CREATE INDEX i ON t(a)|CREATE TABLE t|CREATE TABLE \
+             t(|CREATE||CREATE VIEW v(a) AS SELECT random()|CREATE TABLE t(a DEFAULT"
+            .split('|')
         {
             assert_eq!(defaults(sql), "", "{sql:?}");
         }

@@ -2,7 +2,8 @@
 
 use super::class::Class;
 
-/// Most combining marks on one character. Hebrew with points and accents, Thai, Tibetan stacks and Vietnamese need up to
+/// Most combining marks on one character. Hebrew with points and accents, Thai, Tibetan stacks and Vietnamese need up
+/// to
 /// four; more are drawn over the lines above and below.
 pub(crate) const MOST_MARKS: usize = 4;
 

@@ -2,7 +2,8 @@
 //!
 //! The order is the one that always imports: every table before any row, because a row may reference a table that was
 //! made later; unique indexes before rows, because a foreign key may reference the columns of one; triggers after rows,
-//! because they would fire. Foreign keys are checked at the end of the import, because parents may follow their children.
+//! because they would fire. Foreign keys are checked at the end of the import, because parents may follow their
+//! children.
 
 mod references;
 mod rows;
@@ -193,7 +194,8 @@ fn not_exported(table: &str, others: &[&str]) -> Problem {
     Problem::new(
         Code::NotOffered,
         format!(
-            "{table} is or belongs to a virtual table (FTS5), which an export cannot hold, as in D1 itself; nothing was exported."
+            "{table} is or belongs to a virtual table (FTS5), which an export cannot hold, as in D1 itself; nothing \
+             was exported."
         ),
         if others.is_empty() {
             "Export a database without virtual tables: this one has no other tables.".to_owned()

@@ -1,6 +1,7 @@
 //! Foreign keys that do not stand in the way of reading a database, but of writing its rows again.
 //!
-//! With deferred checks SQLite refuses every INSERT into the parent of a key that is not unique ("foreign key mismatch"),
+//! With deferred checks SQLite refuses every INSERT into the parent of a key that is not unique ("foreign key
+//! mismatch"),
 //! and always every INSERT into the child of a table that is not there. D1 holds such rows all the same: written one by
 //! one without deferral, or before the parent was dropped.
 
@@ -9,14 +10,19 @@ use std::collections::BTreeMap;
 use super::Rows;
 use dryrun_sql::quoting::identifier;
 
-/// The columns of each foreign key (of the platform's own tables nothing may be asked): child, number of the key, parent, referenced column.
+/// The columns of each foreign key (of the platform's own tables nothing may be asked): child, number of the key,
+/// parent, referenced column.
 pub const FOREIGN_KEYS: &str = "SELECT m.name, CAST(f.id AS TEXT), f.\"table\", f.\"to\" \
-    FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' ORDER BY m.name, f.id, f.seq";
+    FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND m.name NOT LIKE \
+    '\\_cf\\_%' ESCAPE '\\' ORDER BY m.name, f.id, f.seq";
 
-/// The columns of each key that can be referenced: table, name of the key (none for the primary key), column (none for an expression).
+/// The columns of each key that can be referenced: table, name of the key (none for the primary key), column (none for
+/// an expression).
 pub const KEYS: &str = "SELECT m.name, i.name, x.name FROM sqlite_master AS m, pragma_index_list(m.name) AS i, pragma_index_xinfo(i.name) AS x \
-    WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND i.\"unique\" = 1 AND i.partial = 0 AND i.origin <> 'pk' AND x.key = 1 \
-    UNION ALL SELECT m.name, NULL, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND c.pk > 0";
+    WHERE m.type = 'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND i.\"unique\" = 1 AND i.partial = 0 AND \
+    i.origin <> 'pk' AND x.key = 1 \
+    UNION ALL SELECT m.name, NULL, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = \
+    'table' AND m.name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND c.pk > 0";
 
 /// A foreign key.
 #[derive(Debug)]

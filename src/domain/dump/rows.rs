@@ -95,7 +95,8 @@ impl Table {
         Ok(Self { name: name.to_owned(), columns: valued, order, numbered })
     }
 
-    /// The question for a page of rows. Text that is not UTF-8 arrives with other characters in its place, so that its bytes have to be asked for.
+    /// The question for a page of rows. Text that is not UTF-8 arrives with other characters in its place, so that its
+    /// bytes have to be asked for.
     pub fn page(&self, after: &After, limit: usize, in_bytes: bool) -> String {
         let mut cells: Vec<String> = self.columns.iter().map(|column| written(&identifier(column), in_bytes)).collect();
         let place = match (&self.order, after) {

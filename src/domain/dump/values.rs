@@ -25,7 +25,8 @@ pub(super) fn written(column: &str, in_bytes: bool) -> String {
     };
     format!(
         "CASE WHEN typeof({column}) IN ('text', 'blob') AND octet_length({column}) > {MOST_BYTES} THEN '{TOO_LONG}' || typeof({column}) \
-         WHEN typeof({column}) = 'text'{unfit} THEN 'CAST(X''' || hex({column}) || ''' AS TEXT)' ELSE quote({column}) END"
+         WHEN typeof({column}) = 'text'{unfit} THEN 'CAST(X''' || hex({column}) || ''' AS TEXT)' ELSE quote({column}) \
+         END"
     )
 }
 
@@ -130,7 +131,8 @@ fn piece_end(bytes: &[u8]) -> usize {
     (most.saturating_sub(3)..=most).rev().find(|end| !is_inside(end)).unwrap_or(most).max(1)
 }
 
-/// A table of the import that holds values while they are put together from pieces, because D1's statements have at most 100,000 bytes.
+/// A table of the import that holds values while they are put together from pieces, because D1's statements have at
+/// most 100,000 bytes.
 #[derive(Debug)]
 pub struct Pieces {
     table: String,
@@ -142,7 +144,8 @@ impl Pieces {
         Self { table: table.to_owned(), count: 0 }
     }
 
-    /// Takes the longest values out of a row until the rest has room in one statement. Answers the statements that go before it.
+    /// Takes the longest values out of a row until the rest has room in one statement. Answers the statements that go
+    /// before it.
     pub(super) fn take_over(&mut self, values: &mut [Value], room: usize) -> String {
         let mut text = String::new();
         loop {

@@ -171,7 +171,8 @@ mod tests {
     fn unknown_members_are_refused_by_name_with_those_that_there_are() {
         assert_eq!(
             said(r#"{"sql":"SELECT 1","colour":1}"#),
-            "The member \"colour\" is unknown; nothing was read or written. Leave it out, or correct its name. Known here: sql, params, batch."
+            "The member \"colour\" is unknown; nothing was read or written. Leave it out, or correct its name. Known \
+             here: sql, params, batch."
         );
         for body in [
             r#"{"dry_run":true}"#,

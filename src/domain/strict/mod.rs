@@ -1,8 +1,11 @@
-//! What a request may say. Each route declares what it understands; everything else that could change the meaning of a request is refused by name.
+//! What a request may say. Each route declares what it understands; everything else that could change the meaning of a
+//! request is refused by name.
 //!
 //! * A name that reads like a switch of the gateway ([`names`]) and is not that switch there is refused on every route.
-//! * A request that can change something has no unknown query parameter and no unknown member ([`json`]), and none of them twice.
-//! * A guard that is not honoured, a header of R2's that is not offered, and a body in a coding that is not read are refused.
+//! * A request that can change something has no unknown query parameter and no unknown member ([`json`]), and none of
+//!   them twice.
+//! * A guard that is not honoured, a header of R2's that is not offered, and a body in a coding that is not read are
+//!   refused.
 //! * Other headers pass: clients, browsers and proxies add their own.
 
 pub mod json;

@@ -1,6 +1,7 @@
 //! What a name says, however it is spelt: `X-Dry-Run`, `dry_run`, `dryRun` and `%64ryrun` are one name.
 //!
-//! A name that reads like a switch of the gateway, and is not that switch where it stands, is refused: its sender believes in an effect that it
+//! A name that reads like a switch of the gateway, and is not that switch where it stands, is refused: its sender
+//! believes in an effect that it
 //! does not have.
 
 use percent_encoding::percent_decode_str;
@@ -32,7 +33,8 @@ impl Switch {
                 "For a dry run, send the header Dry-Run: true, or open the run with {\"mode\": \"dry_run\"}."
             }
             Self::Mode => {
-                "The mode belongs to the run: POST /v1/runs with {\"mode\": \"dry_run\"}. For a dry run from now on, send the header Dry-Run: true."
+                "The mode belongs to the run: POST /v1/runs with {\"mode\": \"dry_run\"}. For a dry run from now on, \
+                 send the header Dry-Run: true."
             }
             Self::RunId => "Use the run's token, or an agent's key with the header Run-Id.",
             Self::Record => "Leave it out.",
@@ -157,7 +159,8 @@ const DIGEST_WORDS: [&str; 14] = [
 const LIMITING_NAMES: [&str; 9] =
     ["sha", "overwrite", "contentrange", "range", "etag", "locktoken", "kvmetadata", "expect", "expires"];
 
-/// Whether a header's name reads like a guard: a condition, a digest, a part of a body. One that is not honoured must not be ignored on a write.
+/// Whether a header's name reads like a guard: a condition, a digest, a part of a body. One that is not honoured must
+/// not be ignored on a write.
 pub fn is_guard(name: &str) -> bool {
     let words = words(name);
     let forms = forms(&words);
@@ -170,7 +173,8 @@ pub fn is_guard(name: &str) -> bool {
         || forms.iter().any(|form| DIGEST_WORDS.contains(&form.as_str()) || LIMITING_NAMES.contains(&form.as_str()))
 }
 
-/// Whether a header's name reads like a condition that even a read has to fulfil (RFC 9110, 13.1): a client that knows what it has may get it again
+/// Whether a header's name reads like a condition that even a read has to fulfil (RFC 9110, 13.1): a client that knows
+/// what it has may get it again
 /// (`If-None-Match`, `If-Modified-Since`), but nobody may be answered something else than what was asked for.
 pub fn is_binding_condition(name: &str) -> bool {
     let words = words(name);
@@ -242,7 +246,8 @@ fn forms(words: &[String]) -> Vec<String> {
     forms
 }
 
-/// Whether a name is at most so many slips of the keyboard away from another: a letter too many, too few, another, or two in the wrong order.
+/// Whether a name is at most so many slips of the keyboard away from another: a letter too many, too few, another, or
+/// two in the wrong order.
 pub fn is_near(name: &str, known: &str, most: usize) -> bool {
     let (name, known): (Vec<char>, Vec<char>) = (name.chars().collect(), known.chars().collect());
     if name.len().abs_diff(known.len()) > most {
@@ -282,8 +287,10 @@ mod tests {
             (
                 Switch::DryRun,
                 "Dry-Run dry-run DRY_RUN dry_run dryRun DryRun dryrun X-Dry-Run x-dry-run xdryrun X-DryRun CF-Dry-Run HTTP_DRY_RUN HTTP-X-Dry-Run is-dry-run isDryRun Dry-Run-Mode \
-                 dryRunOnly use_dry_run dry.run dry%20run dry%2Drun %64ry_run %2564ry_run dry~run ;dry_run amp;dry_run dry dryMode X-Dry dryrnu dyrrun drryrun dry-rnu validate-only \
-                 validateOnly X-Validate-Only what-if whatIf noop no-op simulate X-Simulate simulation readOnly read-only X-Read-Only test-mode dryrun_active _dry_run dry_run[] dry[run]",
+                 dryRunOnly use_dry_run dry.run dry%20run dry%2Drun %64ry_run %2564ry_run dry~run ;dry_run amp;dry_run \
+                 dry dryMode X-Dry dryrnu dyrrun drryrun dry-rnu validate-only \
+                 validateOnly X-Validate-Only what-if whatIf noop no-op simulate X-Simulate simulation readOnly \
+                 read-only X-Read-Only test-mode dryrun_active _dry_run dry_run[] dry[run]",
             ),
             (Switch::Mode, "mode Mode MODE X-Mode x-mode run_mode runMode Run-Mode live X-Live isLive go-live"),
             (Switch::RunId, "Run-Id run-id run_id runId RunId RUN_ID X-Run-Id xrunid CF-Run-Id run X-Run"),
@@ -305,14 +312,23 @@ mod tests {
     #[test]
     fn names_that_real_clients_send_are_none() {
         for name in "accept accept-encoding accept-language access-control-request-method api-version authorization baggage cache-control cf-connecting-ip cf-ipcountry cf-ray cf-visitor \
-                     cf-worker cf-ew-via cf-trace-id cf-r2-data-catalog-check cdn-loop connection content-disposition content-encoding content-language content-length content-type cookie dnt \
-                     expires forwarded from host keep-alive last-event-id mcp-method mcp-name mcp-protocol-version mcp-session-id origin pragma priority referer sec-ch-ua sec-ch-ua-mobile \
-                     sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc te traceparent tracestate transfer-encoding upgrade-insecure-requests user-agent \
-                     via x-amz-cf-id x-amzn-trace-id x-auth-email x-auth-key x-client-request-id x-correlation-id x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip x-request-id \
-                     x-request-start x-stainless-arch x-stainless-async x-stainless-helper-method x-stainless-lang x-stainless-os x-stainless-package-version x-stainless-raw-response \
-                     x-stainless-read-timeout x-stainless-retry-count x-stainless-runtime x-stainless-runtime-version x-stainless-timeout x-runtime x-b3-traceid x-datadog-trace-id \
-                     sentry-trace x-commit-sha x-git-sha uber-trace-id x-cloud-trace-context x-github-run-id account_id name page per_page order direction fields sql params batch key value metadata keys type \
-                     withMetadata prefix limit cursor delimiter start_after expiration expiration_ttl base64 id parent labels prompt_version expires_in store table moved format"
+                     cf-worker cf-ew-via cf-trace-id cf-r2-data-catalog-check cdn-loop connection content-disposition \
+                     content-encoding content-language content-length content-type cookie dnt \
+                     expires forwarded from host keep-alive last-event-id mcp-method mcp-name mcp-protocol-version \
+                     mcp-session-id origin pragma priority referer sec-ch-ua sec-ch-ua-mobile \
+                     sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc te \
+                     traceparent tracestate transfer-encoding upgrade-insecure-requests user-agent \
+                     via x-amz-cf-id x-amzn-trace-id x-auth-email x-auth-key x-client-request-id x-correlation-id \
+                     x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip x-request-id \
+                     x-request-start x-stainless-arch x-stainless-async x-stainless-helper-method x-stainless-lang \
+                     x-stainless-os x-stainless-package-version x-stainless-raw-response \
+                     x-stainless-read-timeout x-stainless-retry-count x-stainless-runtime x-stainless-runtime-version \
+                     x-stainless-timeout x-runtime x-b3-traceid x-datadog-trace-id \
+                     sentry-trace x-commit-sha x-git-sha uber-trace-id x-cloud-trace-context x-github-run-id \
+                     account_id name page per_page order direction fields sql params batch key value metadata keys \
+                     type \
+                     withMetadata prefix limit cursor delimiter start_after expiration expiration_ttl base64 id parent \
+                     labels prompt_version expires_in store table moved format"
             .split_whitespace()
         {
             assert_eq!(switch(name), None, "{name}");
@@ -325,7 +341,8 @@ mod tests {
     #[test]
     fn guards_are_known_by_what_they_say() {
         for name in "If-Match if-none-match If-Unmodified-Since If-Modified-Since If-Range If ifmatch X-If-Match If-Matches If_Match If-Not-Exists x-goog-if-generation-match \
-                     x-ms-if-match Content-MD5 content_md5 Digest Content-Digest Repr-Digest x-amz-checksum-crc32 x-amz-checksum-crc64nvme x-amz-checksum-sha1 x-amz-content-sha256 \
+                     x-ms-if-match Content-MD5 content_md5 Digest Content-Digest Repr-Digest x-amz-checksum-crc32 \
+                     x-amz-checksum-crc64nvme x-amz-checksum-sha1 x-amz-content-sha256 \
                      X-Checksum-Sha256 X-Content-Md5 Overwrite Content-Range Range ETag Lock-Token"
             .split_whitespace()
         {

@@ -111,7 +111,8 @@ fn a_write_has_no_unknown_query_and_none_twice() {
     assert_eq!(said(&WRITE, "PUT", &[], &[("expiration", "1"), ("expiration_ttl", "60")]), "passes");
     assert_eq!(
         query(&WRITE, "PUT", "colour"),
-        "invalid_request The query parameter \"colour\" is unknown; nothing was read or written. Leave it out, or correct its name. Known here: expiration, expiration_ttl."
+        "invalid_request The query parameter \"colour\" is unknown; nothing was read or written. Leave it out, or \
+         correct its name. Known here: expiration, expiration_ttl."
     );
     for name in ["", "expirationTtl", "Expiration", "ttl", "amp;expiration"] {
         assert!(query(&WRITE, "PUT", name).starts_with("invalid_request"), "{name}");

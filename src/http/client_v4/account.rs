@@ -1,4 +1,5 @@
-//! What clients ask before they work: who they are, which stores there are. And what the gateway does not offer, refused by its name.
+//! What clients ask before they work: who they are, which stores there are. And what the gateway does not offer,
+//! refused by its name.
 
 use serde_json::{Map, Value, json};
 use worker::Response;
@@ -78,7 +79,8 @@ fn identity(caller: &Caller) -> &str {
     }
 }
 
-/// Clients show the address of whoever is logged in; nobody here has one, so it says who it is under a name that cannot exist (RFC 2606).
+/// Clients show the address of whoever is logged in; nobody here has one, so it says who it is under a name that cannot
+/// exist (RFC 2606).
 fn user(gateway: &Gateway, caller: &Caller) -> Value {
     let mailbox = match caller {
         Caller::Key { name, .. } => name.clone(),
@@ -115,7 +117,8 @@ fn described(store: &Store) -> Value {
     }
 }
 
-/// Describes one store. What only the store itself can tell is asked as an operation of the run, and left out when there is none.
+/// Describes one store. What only the store itself can tell is asked as an operation of the run, and left out when
+/// there is none.
 pub async fn describe(
     gateway: &Gateway,
     caller: &Caller,
@@ -221,7 +224,8 @@ pub async fn journal(gateway: &Gateway, refused: Execute, instead: Option<Proble
     answer::respond(&receipt, answered, gateway.settings.environment)
 }
 
-/// Wrangler looks neither at the status nor at the envelope of an answer to GraphQL and would show figures of nothing; text it cannot read, and says so.
+/// Wrangler looks neither at the status nor at the envelope of an answer to GraphQL and would show figures of nothing;
+/// text it cannot read, and says so.
 pub fn no_analytics() -> Result<Response, Problem> {
     let problem = Problem::not_offered("analytics");
     // Its first 100 characters are shown.
@@ -240,7 +244,8 @@ fn single(result: Value, messages: &[&str]) -> Result<Response, Problem> {
 /// Most entries of a page; Cloudflare's own lists differ, and this is the largest of them.
 const MAX_PER_PAGE: usize = 10_000;
 
-/// One page of a list. Clients ask until a page is empty, or not full, or until the total is reached: all three end here.
+/// One page of a list. Clients ask until a page is empty, or not full, or until the total is reached: all three end
+/// here.
 fn page(entries: Vec<Value>, asked: &Asked) -> Result<Response, Problem> {
     let number = |name: &str, default: usize| match asked.query(name) {
         None => Ok(default),

@@ -126,7 +126,8 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
         let place = match name.as_str() {
             "value" => &mut value,
             "metadata" => &mut metadata,
-            // A field like metadata[kind] is what some clients make of an object; dropping it would lose metadata without a word.
+            // A field like metadata[kind] is what some clients make of an object; dropping it would lose metadata
+            // without a word.
             _ => {
                 let (what, remedy) = unknown(&name, asked.form_fields());
                 return Err(Problem::new(

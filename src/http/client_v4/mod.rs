@@ -253,7 +253,8 @@ pub fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
     ))
 }
 
-/// What makes two requests the same: method, address and body. A streamed object's body is represented by its length, digest and description.
+/// What makes two requests the same: method, address and body. A streamed object's body is represented by its length,
+/// digest and description.
 fn fingerprint(asked: &Asked, body: &[u8]) -> String {
     let mut hash = Sha256::new();
     for part in [

@@ -101,7 +101,8 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     Ok(Understood { call: Call::Object(call), payload, fingerprint })
 }
 
-/// The header that carries what is known of an object as JSON, percent-encoded. Headers of their own lose the case of names and what no header can hold, and make clients decode what is stored encoded.
+/// The header that carries what is known of an object as JSON, percent-encoded. Headers of their own lose the case of
+/// names and what no header can hold, and make clients decode what is stored encoded.
 const FORM: &str = "Object-Form";
 
 /// Whether the answer is to carry it.

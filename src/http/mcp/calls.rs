@@ -1,4 +1,5 @@
-//! Calling a tool: its arguments become an operation of the run, the same that a request of the data plane becomes, and go the same way.
+//! Calling a tool: its arguments become an operation of the run, the same that a request of the data plane becomes, and
+//! go the same way.
 
 use std::borrow::Cow;
 

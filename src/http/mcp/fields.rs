@@ -1,6 +1,7 @@
 //! The members of a JSON object, each unread until somebody asks for it.
 //!
-//! One reader for messages, parameters and arguments: what serde derives for a structure would be another one for each of them, and a large one.
+//! One reader for messages, parameters and arguments: what serde derives for a structure would be another one for each
+//! of them, and a large one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,6 +1,9 @@
 //! The Model Context Protocol at `/mcp`: the same runs and stores as tools of an agent.
 //!
-//! Written over `serde_json`, because the protocol's own Rust server needs a runtime that a Worker does not have. Nothing is kept between two requests. What is wrong with a message is a JSON-RPC error; what is wrong with a call is its result, which the model reads; only what a client meets before it speaks the protocol, a missing credential first of all, is a problem document.
+//! Written over `serde_json`, because the protocol's own Rust server needs a runtime that a Worker does not have.
+//! Nothing is kept between two requests. What is wrong with a message is a JSON-RPC error; what is wrong with a call is
+//! its result, which the model reads; only what a client meets before it speaks the protocol, a missing credential
+//! first of all, is a problem document.
 
 mod calls;
 mod contents;
@@ -33,7 +36,8 @@ const MESSAGE_BYTES: u64 = 64 << 10;
 
 /// Refuses what a browser sends in the name of another site, before anything else is looked at.
 ///
-/// A site that gives its own name the address of a gateway on this machine is of the same origin as what it asks. Where there is TLS its certificate would have to fit; without, only the names of this machine are believed.
+/// A site that gives its own name the address of a gateway on this machine is of the same origin as what it asks. Where
+/// there is TLS its certificate would have to fit; without, only the names of this machine are believed.
 pub fn refuse_foreign(asked: &Asked) -> Result<Option<Response>, Problem> {
     let Some(origin) = asked.header("Origin").filter(|_| asked.path == PATH) else { return Ok(None) };
     if is_own(&origin, &asked.origin(), &asked.hostname()) {
@@ -85,7 +89,8 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_d
                     Ok(Message::Request(request)) if bytes > told::MAX_ANSWER_BYTES => {
                         let full = Failure::new(
                             RpcCode::InvalidRequest,
-                            "The answers before this one in its batch are more than a batch may have; this call was not made. Send it alone.",
+                            "The answers before this one in its batch are more than a batch may have; this call was \
+                             not made. Send it alone.",
                         );
                         answers.push(Failure { id: Some(request.id.clone()), ..full }.text(false));
                     }

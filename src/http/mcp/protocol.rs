@@ -1,6 +1,10 @@
 //! Which message was posted, and by the rules of which era.
 //!
-//! Two eras share the endpoint. Since 2026-07-28 every request carries its version and the client's capabilities in `_meta`, mirrored in headers, and stands for itself. Before, a client opened with `initialize` and named the version in a header afterwards; this server keeps nothing of that either, so an older request is understood alone too. The rules: <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http> and <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>.
+//! Two eras share the endpoint. Since 2026-07-28 every request carries its version and the client's capabilities in
+//! `_meta`, mirrored in headers, and stands for itself. Before, a client opened with `initialize` and named the version
+//! in a header afterwards; this server keeps nothing of that either, so an older request is understood alone too. The
+//! rules: <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http> and
+//! <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports>.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

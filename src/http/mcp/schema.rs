@@ -15,13 +15,19 @@ fn reads() -> [String; 4] {
     [
         format!("SELECT m.type, m.name, m.tbl_name, m.sql FROM sqlite_master AS m WHERE {OURS} ORDER BY m.name"),
         format!(
-            "SELECT m.name AS owner, x.name, x.type, x.\"notnull\" AS not_null, x.dflt_value AS value, x.pk, x.hidden FROM sqlite_master AS m JOIN pragma_table_xinfo(m.name) AS x WHERE m.type = 'table' AND {OURS} ORDER BY m.name, x.cid"
+            "SELECT m.name AS owner, x.name, x.type, x.\"notnull\" AS not_null, x.dflt_value AS value, x.pk, x.hidden \
+             FROM sqlite_master AS m JOIN pragma_table_xinfo(m.name) AS x WHERE m.type = 'table' AND {OURS} ORDER BY \
+             m.name, x.cid"
         ),
         format!(
-            "SELECT m.name AS owner, i.name, i.\"unique\" AS is_unique, i.partial, x.name AS field FROM sqlite_master AS m JOIN pragma_index_list(m.name) AS i JOIN pragma_index_info(i.name) AS x WHERE m.type = 'table' AND {OURS} ORDER BY m.name, i.name, x.seqno"
+            "SELECT m.name AS owner, i.name, i.\"unique\" AS is_unique, i.partial, x.name AS field FROM sqlite_master \
+             AS m JOIN pragma_index_list(m.name) AS i JOIN pragma_index_info(i.name) AS x WHERE m.type = 'table' AND \
+             {OURS} ORDER BY m.name, i.name, x.seqno"
         ),
         format!(
-            "SELECT m.name AS owner, f.id, f.\"table\" AS other, f.\"from\" AS field, f.\"to\" AS target, f.on_update, f.on_delete FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND {OURS} ORDER BY m.name, f.id, f.seq"
+            "SELECT m.name AS owner, f.id, f.\"table\" AS other, f.\"from\" AS field, f.\"to\" AS target, f.on_update, \
+             f.on_delete FROM sqlite_master AS m JOIN pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND \
+             {OURS} ORDER BY m.name, f.id, f.seq"
         ),
     ]
 }

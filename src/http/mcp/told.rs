@@ -77,7 +77,8 @@ impl Teller {
             let problem = Problem::new(
                 Code::BodyTooLarge,
                 format!("{what} has {} bytes, and a tool answers at most {MAX_ANSWER_BYTES}.", members.0.len()),
-                "Ask for less at a time: fewer rows or columns, a LIMIT, a smaller page or part. The REST API has no such limit.",
+                "Ask for less at a time: fewer rows or columns, a LIMIT, a smaller page or part. The REST API has no \
+                 such limit.",
             );
             return self.failed(&problem);
         }
@@ -119,7 +120,8 @@ impl Teller {
             (None, _) => "No run, so nothing was read or written.".into(),
             (Some(run), Some(Mode::DryRun)) => {
                 format!(
-                    "Dry run {run}: nothing was written to {environment}. What this run writes is only planned, and its reads see it."
+                    "Dry run {run}: nothing was written to {environment}. What this run writes is only planned, and \
+                     its reads see it."
                 )
             }
             (Some(run), Some(Mode::Live)) if wrote => {

@@ -158,10 +158,17 @@ pub fn instructions(settings: &Settings) -> String {
         .collect();
     format!(
         "These tools work on Cloudflare stores of {}: {}. You work in a run, which is a dry run unless its owner opened it as live; run_status and every answer (dry_run, notice) say which.\n\
-         In a dry run your writes are rehearsed: your reads see your own writes, counts and errors are the real ones, and nothing is written to these stores. A person can read the run's report afterwards. Do the whole task as if it were live, and do not tell anybody that something was changed.\n\
-         Only these tools and clients that use this gateway are covered. Whatever else you do, for example HTTP requests, queues or email, is real.\n\
-         Errors are real: a constraint that fails here would fail live. A refusal (isError with a code and a remedy) is an answer, not an accident: do not send the same again, follow the remedy. Only what says that it is unavailable is worth another try.\n\
-         Read d1_schema before you write SQL. Bind values as params. Give every UPDATE and DELETE a narrow WHERE, by key where you can: only the rows that a statement reaches are copied, and one that reaches a whole large table is refused.\n\
+         In a dry run your writes are rehearsed: your reads see your own writes, counts and errors are the real ones, \
+         and nothing is written to these stores. A person can read the run's report afterwards. Do the whole task as \
+         if it were live, and do not tell anybody that something was changed.\n\
+         Only these tools and clients that use this gateway are covered. Whatever else you do, for example HTTP \
+         requests, queues or email, is real.\n\
+         Errors are real: a constraint that fails here would fail live. A refusal (isError with a code and a remedy) \
+         is an answer, not an accident: do not send the same again, follow the remedy. Only what says that it is \
+         unavailable is worth another try.\n\
+         Read d1_schema before you write SQL. Bind values as params. Give every UPDATE and DELETE a narrow WHERE, by \
+         key where you can: only the rows that a statement reaches are copied, and one that reaches a whole large \
+         table is refused.\n\
          At the end read run_report and compare what it lists with what you were asked to do.",
         settings.environment,
         stores.join(", "),

@@ -1,4 +1,5 @@
-//! The routes that clients of Cloudflare ask before and around their work: the account, lists of stores, files of imports and exports, and what is refused by its name.
+//! The routes that clients of Cloudflare ask before and around their work: the account, lists of stores, files of
+//! imports and exports, and what is refused by its name.
 
 use serde_json::{Value, json};
 
@@ -12,7 +13,8 @@ pub const TAGS_SAY: [(&str, &str); 3] = [
     ("account", "What clients ask before they work: who they are, which stores there are."),
     (
         "transfers",
-        "Files of D1's import and export. Their addresses are signed and good for one file and one hour; they need no other credential.",
+        "Files of D1's import and export. Their addresses are signed and good for one file and one hour; they need no \
+         other credential.",
     ),
     (
         "not offered",

@@ -127,18 +127,21 @@ fn runs(forms: &mut Forms) -> Vec<Operation> {
         .answers(201, "The run was opened.", &[], opened.clone())
         .answers(200, "The run was open already, on the same terms.", &[], opened)
         .links(&of_a_run()),
-        operation("GET", "/v1/runs", "runs", "runs", "List runs", "An agent's own; a token's, and those right below it; everybody's for approvers and operators.")
+        operation("GET", "/v1/runs", "runs", "runs", "List runs", "An agent's own; a token's, and those right below \
+            it; everybody's for approvers and operators.")
             .secured()
             .takes(&["limitRuns"])
             .refuses(&[INDEX])
             .answers(200, "The newest runs.", &[], json_content(forms.answer::<RunList>())),
         operation("GET", "/v1/runs/{run}", "run", "runs", "Read a run", "").secured().refuses(&[NAMED_RUN]).answers(200, "The run.", &[], run.clone()),
-        operation("POST", "/v1/runs/{run}/dry-run", "turnDry", "runs", "Turn a run dry", "At once, for good, in every store. Again, it changes nothing.")
+        operation("POST", "/v1/runs/{run}/dry-run", "turnDry", "runs", "Turn a run dry", "At once, for good, in every \
+            store. Again, it changes nothing.")
             .secured()
             .takes(&["idempotencyKey"])
             .refuses(&[NAMED_RUN, KEYED])
             .answers(200, "The run, dry.", &[], run.clone()),
-        operation("POST", "/v1/runs/{run}/close", "closeRun", "runs", "End a run", "Afterwards it neither reads nor writes; its report stays. Again, it changes nothing.")
+        operation("POST", "/v1/runs/{run}/close", "closeRun", "runs", "End a run", "Afterwards it neither reads nor \
+            writes; its report stays. Again, it changes nothing.")
             .secured()
             .takes(&["idempotencyKey"])
             .refuses(&[NAMED_RUN, KEYED])
@@ -150,11 +153,18 @@ fn reports(forms: &mut Forms) -> Vec<Operation> {
     let mut report = json_content(forms.answer::<Report>());
     report["text/markdown"] = json!({"schema": {"type": "string"}});
     vec![
-        operation("GET", "/v1/runs/{run}/report", "report", "reports", "The report of a run", "What it changed or would have, what failed, what a reviewer should not overlook.")
-            .secured()
-            .takes(&["format", "moved"])
-            .refuses(&[NAMED_RUN, &[Code::StoreUnavailable]])
-            .answers(200, "The report.", &[], report),
+        operation(
+            "GET",
+            "/v1/runs/{run}/report",
+            "report",
+            "reports",
+            "The report of a run",
+            "What it changed or would have, what failed, what a reviewer should not overlook.",
+        )
+        .secured()
+        .takes(&["format", "moved"])
+        .refuses(&[NAMED_RUN, &[Code::StoreUnavailable]])
+        .answers(200, "The report.", &[], report),
         operation(
             "GET",
             "/v1/runs/{run}/operations/{position}",
@@ -166,18 +176,26 @@ fn reports(forms: &mut Forms) -> Vec<Operation> {
         .secured()
         .refuses(&[NAMED_RUN, &[Code::RouteNotFound]])
         .answers(200, "The operation.", &[], json_content(forms.answer::<OperationChanges>())),
-        operation("GET", "/v1/alerts", "alerts", "reports", "What failed, by cause and minute", "For operators and approvers.")
-            .secured()
-            .takes(&["limitAlerts"])
-            .refuses(&[INDEX, ROLES])
-            .answers(200, "The newest alerts.", &[], json_content(forms.answer::<AlertList>())),
+        operation(
+            "GET",
+            "/v1/alerts",
+            "alerts",
+            "reports",
+            "What failed, by cause and minute",
+            "For operators and approvers.",
+        )
+        .secured()
+        .takes(&["limitAlerts"])
+        .refuses(&[INDEX, ROLES])
+        .answers(200, "The newest alerts.", &[], json_content(forms.answer::<AlertList>())),
         operation(
             "POST",
             "/v1/alerts",
             "reportHook",
             "reports",
             "Tell that a hook failed",
-            "A hook in front of an agent's tools is a guard outside of the gateway. Its failure is an alert of its own kind, told apart from the gateway's and the agent's.",
+            "A hook in front of an agent's tools is a guard outside of the gateway. Its failure is an alert of its own \
+             kind, told apart from the gateway's and the agent's.",
         )
         .secured()
         .body(true, json_content(forms.request::<HookReport>()))

@@ -91,25 +91,85 @@ fn databases() -> Vec<Operation> {
             .answers(200, "One result a statement.", &WRITTEN, envelope(list(shared(rows)), None))
     };
     vec![
-        statements("query", "query", "Run SQL, rows as objects", "Several statements, in one text or as a batch, are one transaction.", "SqlRows"),
-        statements("raw", "raw", "Run SQL, rows as arrays", "As `query`, without losing columns that have the same name.", "SqlTable"),
-        operation("GET", D1, "database", "D1", "Read what is known of a database", "Its tables and size are asked as an operation of the run, and left out without one.")
-            .secured()
-            .takes(&["runIdIfAny", "fields"])
-            .refuses(&[OF_A_STORE, REACHING, &[Code::UnknownRun, Code::RunClosed]])
-            .answers(200, "The database.", &["runIdIfKnown", "operationIfAny", "dryRun"], envelope(shared("Database"), None)),
-        on_file("import", "import", "Run a file of SQL", "`init` announces it and answers where it goes; `ingest` runs it, as one transaction; `poll` says so again.")
-            .refuses(&[IMPORT, SQL])
-            .body(true, json_content(shared("Import")))
-            .answers(200, "Where to send the file, or what it came to.", &OF_A_FILE, envelope(shared("Imported"), None)),
-        on_file("export", "export", "Write a database down as SQL", "As the run sees it. With `current_bookmark` the same export again.")
-            .refuses(&[EXPORT])
-            .body(true, json_content(shared("Export")))
-            .answers(200, "Where the file is.", &OF_A_FILE, envelope(shared("Exported"), None)),
-        on_store("GET", &format!("{D1}/time_travel/bookmark"), "bookmark", "D1", "Name the state that the database is in now", "Of earlier times it is not offered.")
-            .takes(&["timestamp"])
-            .refuses(&[&[Code::NotOffered]])
-            .answers(200, "The bookmark.", &DONE, envelope(json!({"type": "object", "required": ["bookmark"], "properties": {"bookmark": {"type": "string"}}}), None)),
+        statements(
+            "query",
+            "query",
+            "Run SQL, rows as objects",
+            "Several statements, in one text or as a batch, are \
+            one transaction.",
+            "SqlRows",
+        ),
+        statements(
+            "raw",
+            "raw",
+            "Run SQL, rows as arrays",
+            "As `query`, without losing columns that have the same \
+            name.",
+            "SqlTable",
+        ),
+        operation(
+            "GET",
+            D1,
+            "database",
+            "D1",
+            "Read what is known of a database",
+            "Its tables and size are asked as \
+            an operation of the run, and left out without one.",
+        )
+        .secured()
+        .takes(&["runIdIfAny", "fields"])
+        .refuses(&[OF_A_STORE, REACHING, &[Code::UnknownRun, Code::RunClosed]])
+        .answers(
+            200,
+            "The database.",
+            &["runIdIfKnown", "operationIfAny", "dryRun"],
+            envelope(shared("Database"), None),
+        ),
+        on_file(
+            "import",
+            "import",
+            "Run a file of SQL",
+            "`init` announces it and answers where it goes; `ingest` runs \
+                                                          it, as one transaction; `poll` says so again.",
+        )
+        .refuses(&[IMPORT, SQL])
+        .body(true, json_content(shared("Import")))
+        .answers(
+            200,
+            "Where to send the file, or what it came to.",
+            &OF_A_FILE,
+            envelope(shared("Imported"), None),
+        ),
+        on_file(
+            "export",
+            "export",
+            "Write a database down as SQL",
+            "As the run sees it. With `current_bookmark` the \
+            same export again.",
+        )
+        .refuses(&[EXPORT])
+        .body(true, json_content(shared("Export")))
+        .answers(200, "Where the file is.", &OF_A_FILE, envelope(shared("Exported"), None)),
+        on_store(
+            "GET",
+            &format!("{D1}/time_travel/bookmark"),
+            "bookmark",
+            "D1",
+            "Name the state that the database is \
+            in now",
+            "Of earlier times it is not offered.",
+        )
+        .takes(&["timestamp"])
+        .refuses(&[&[Code::NotOffered]])
+        .answers(
+            200,
+            "The bookmark.",
+            &DONE,
+            envelope(
+                json!({"type": "object", "required": ["bookmark"], "properties": {"bookmark": {"type": "string"}}}),
+                None,
+            ),
+        ),
     ]
 }
 
@@ -169,7 +229,8 @@ fn bulk(forms: &mut Forms) -> Vec<Operation> {
     });
     let found = json!({
         "type": "object", "required": ["values"],
-        "properties": {"values": {"type": "object", "description": "By key: null where there is no value; the value; or `{value, metadata}` when metadata was asked for."}},
+        "properties": {"values": {"type": "object", "description": "By key: null where there is no value; the value; \
+            or `{value, metadata}` when metadata was asked for."}},
     });
     let delete = |method, path, id, summary| {
         on_store(method, &format!("{KV}/{path}"), id, "KV", summary, "")

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{account, control, data, parts, problems};
+use super::{account, control, data, headers, parameters, parts, problems};
 use crate::domain::refusal::Code;
 use crate::http::problem::{Body, face_of};
 
@@ -160,7 +160,7 @@ impl Operation {
                     };
                     answer["content"]["application/json"]["schema"] = form;
                     let known = if codes.contains(&Code::Misconfigured) { "environmentIfKnown" } else { "environment" };
-                    answer["headers"] = parts::header_references(&[known, "problemIfAny"]).into();
+                    answer["headers"] = headers::header_references(&[known, "problemIfAny"]).into();
                 }
                 None => _ = responses.insert(status, problem),
             }
@@ -189,7 +189,7 @@ impl Answer {
     fn describe(&self) -> Value {
         let mut described = Map::new();
         described.insert("description".into(), self.says.into());
-        described.insert("headers".into(), parts::header_references(&self.headers).into());
+        described.insert("headers".into(), headers::header_references(&self.headers).into());
         if !self.content.is_null() {
             described.insert("content".into(), self.content.clone());
         }
@@ -232,8 +232,7 @@ impl Shared {
             headers.extend(["runIdIfKnown", "operationIfAny", "dryRun"]);
         }
         let names: Vec<&str> = codes.iter().map(|code| code.as_str()).collect();
-        let mut response =
-            json!({"description": format!("`{}`.", names.join("`, `")), "headers": parts::header_references(&headers)});
+        let mut response = json!({"description": format!("`{}`.", names.join("`, `")), "headers": headers::header_references(&headers)});
         if bodiless {
             response["description"] = format!("`{}`, without a body.", names.join("`, `")).into();
             response["headers"]["Problem"] =
@@ -253,6 +252,25 @@ impl Shared {
         };
         json!({"$ref": format!("#/components/responses/{name}")})
     }
+}
+
+/// A schema whose descriptions have a line for each paragraph: where a comment in the source is wrapped says nothing.
+fn unwrapped(mut schema: Value) -> Value {
+    match &mut schema {
+        Value::Object(members) => {
+            for (name, member) in members.iter_mut() {
+                *member = match member.as_str().filter(|_| name == "description") {
+                    Some(text) if !text.contains('|') => {
+                        text.split("\n\n").map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("\n\n").into()
+                    }
+                    _ => unwrapped(member.take()),
+                };
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = unwrapped(item.take())),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    schema
 }
 
 /// Collects the forms of types.
@@ -287,6 +305,7 @@ impl Forms {
         for (name, form) in
             self.answers.take_definitions(false).into_iter().chain(self.requests.take_definitions(false))
         {
+            let form = unwrapped(form);
             let known = all.insert(name.clone(), form.clone());
             assert!(known.is_none_or(|known| known == form), "two types are called {name}");
         }
@@ -349,9 +368,10 @@ pub fn document() -> Value {
         "tags": tags,
         "paths": paths,
         "components": {
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A key (`drk_…`) or the token of a run (`drt_…`) of this environment."}},
-            "parameters": parts::parameter_components(),
-            "headers": parts::header_components(),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "A key (`drk_…`) or the \
+                token of a run (`drt_…`) of this environment."}},
+            "parameters": parameters::parameter_components(),
+            "headers": headers::header_components(),
             "responses": shared.responses.into_iter().collect::<Map<_, _>>(),
             "schemas": forms.components(),
         },
@@ -359,12 +379,15 @@ pub fn document() -> Value {
 }
 
 const INTRODUCTION: &str = "\
-Agents change D1, KV and R2 through this gateway. In a dry run nothing reaches the real stores, yet the agent reads its own writes.
+Agents change D1, KV and R2 through this gateway. In a dry run nothing reaches the real stores, yet the agent reads \
+its own writes.
 
 Open a run with `POST /v1/runs`; its token is the API token of any Cloudflare client that takes a base URL. \
 Below `/client/v4` requests and answers have Cloudflare's own form.
 
 Whatever was not done is never answered 2xx. Every problem is one JSON object that is an RFC 9457 document and a Cloudflare envelope at once: \
 branch on `code`, do what `remedy` says; the schema `Code` lists them all. \
-Besides what is listed with an operation, an address that there is not answers 404 `route_not_found` (below `/client/v4`: 403 `not_offered`), \
-a method that it does not have 405 `method_not_allowed`, and a bug of the gateway 500 `internal` or 403 `read_that_writes`.";
+Besides what is listed with an operation, an address that there is not answers 404 `route_not_found` (below \
+`/client/v4`: 403 `not_offered`), \
+a method that it does not have 405 `method_not_allowed`, and a bug of the gateway 500 `internal` or 403 \
+`read_that_writes`.";

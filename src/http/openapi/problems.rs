@@ -1,13 +1,15 @@
 //! Which problems go together: a family is what one part of a request's way can answer.
 //!
-//! Only what a caller can really be answered is listed: `tests/clients/openapi.test.mjs` reaches every code of every route.
+//! Only what a caller can really be answered is listed: `tests/clients/openapi.test.mjs` reaches every code of every
+//! route.
 
 use crate::domain::refusal::Code;
 
 /// Codes that no described route answers, because they would be a bug of the gateway.
 pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 
-/// Any request: a header `Dry-Run` that is neither yes nor no, a name that reads like a switch and is none, what would change the meaning of a
+/// Any request: a header `Dry-Run` that is neither yes nor no, a name that reads like a switch and is none, what would
+/// change the meaning of a
 /// request, an installation that is not configured.
 pub const ANY: &[Code] = &[Code::InvalidRequest, Code::NotOffered, Code::Misconfigured];
 

@@ -2,7 +2,8 @@
 //! name, whatever it says, and a name is one, however it is quoted.
 //!
 //! SQLite takes `'x'` for a name wherever its grammar wants one (`FROM 'x'`, `IN 'x'`, `REFERENCES 'x'`), so the place
-//! decides and not the quotes. A text that cannot be read with certainty (definitions of the base can be in SQLite's own
+//! decides and not the quotes. A text that cannot be read with certainty (definitions of the base can be in SQLite's
+//! own
 //! dialect) is taken to name every word in it.
 
 mod walk;

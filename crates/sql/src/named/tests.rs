@@ -79,7 +79,8 @@ const VALUES: &[&str] = &[
     "CREATE TABLE x AS SELECT # AS a FROM t",
     "CREATE INDEX i ON t (a || #) WHERE b = #",
     "CREATE VIEW v AS SELECT # AS a FROM t WHERE b = #",
-    "CREATE TRIGGER g AFTER UPDATE OF a ON t WHEN new.a = # BEGIN INSERT INTO u VALUES (#); UPDATE u SET a = # WHERE b = #; DELETE FROM u WHERE a = #; SELECT RAISE(ABORT, #); END",
+    "CREATE TRIGGER g AFTER UPDATE OF a ON t WHEN new.a = # BEGIN INSERT INTO u VALUES (#); UPDATE u SET a = # WHERE b \
+     = #; DELETE FROM u WHERE a = #; SELECT RAISE(ABORT, #); END",
     "ALTER TABLE t ADD COLUMN z TEXT DEFAULT # CHECK (z <> #)",
     "EXPLAIN SELECT a FROM t WHERE a = #",
     "EXPLAIN QUERY PLAN SELECT #",
@@ -391,7 +392,8 @@ proptest! {
     #[test]
     fn generated_statements_are_taken_alike_whatever_their_values_say(
         statement in proptest::sample::select(vec![
-            "SELECT 1$ FROM t WHERE 2$", "INSERT INTO t (a, b) VALUES (1$, 2$) RETURNING 1$", "INSERT INTO t SELECT 1$, 2$ FROM u", "UPDATE t SET a = 1$ WHERE 2$", "DELETE FROM t WHERE 1$ RETURNING 2$",
+            "SELECT 1$ FROM t WHERE 2$", "INSERT INTO t (a, b) VALUES (1$, 2$) RETURNING 1$", "INSERT INTO t SELECT \
+                1$, 2$ FROM u", "UPDATE t SET a = 1$ WHERE 2$", "DELETE FROM t WHERE 1$ RETURNING 2$",
             "CREATE VIEW v AS SELECT 1$ AS c FROM t WHERE 2$", "CREATE TABLE x AS SELECT 1$, 2$", "CREATE TRIGGER g AFTER INSERT ON t WHEN 1$ BEGIN UPDATE u SET a = 2$; END", "WITH w AS (SELECT 1$) SELECT * FROM w WHERE 2$",
         ]),
         one in expressions(), two in expressions(), word in proptest::sample::select(HOSTILE.to_vec()), object in 0usize..12,

@@ -34,7 +34,8 @@ impl Cte {
 }
 
 impl Ctes {
-    /// With those of a WITH. `None` when one has the name of another one, of a table or of a view: which of them is meant depends on where it is said.
+    /// With those of a WITH. `None` when one has the name of another one, of a table or of a view: which of them is
+    /// meant depends on where it is said.
     pub fn with(&self, with: Option<&With>, shapes: &dyn Shapes) -> Option<Self> {
         let mut all = self.clone();
         for cte in with.iter().flat_map(|with| &with.ctes) {

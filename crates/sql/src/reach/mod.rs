@@ -1,8 +1,13 @@
 //! Which rows of each table a statement can depend on.
 //!
-//! A large table is not copied for a statement that reaches a few of its rows. What a source of the statement reaches is told by the conjuncts of WHERE and ON: those about that source alone, with constants, hold in the base as they do here; an equality with a column of another source, or with a subquery, is a query whose answer gives the values to look for. Conjuncts that are not understood are left out, which reaches more rows, never fewer. A source without any bound reaches the whole table.
+//! A large table is not copied for a statement that reaches a few of its rows. What a source of the statement reaches
+//! is told by the conjuncts of WHERE and ON: those about that source alone, with constants, hold in the base as they do
+//! here; an equality with a column of another source, or with a subquery, is a query whose answer gives the values to
+//! look for. Conjuncts that are not understood are left out, which reaches more rows, never fewer. A source without any
+//! bound reaches the whole table.
 //!
-//! What a write reaches besides (rows with the same unique key, the other side of foreign keys, triggers) is not told by its text; the engine notes that while it runs.
+//! What a write reaches besides (rows with the same unique key, the other side of foreign keys, triggers) is not told
+//! by its text; the engine notes that while it runs.
 
 mod from;
 mod names;
@@ -239,7 +244,9 @@ impl Analysis<'_> {
 /// The columns of NEW and OLD that a trigger names, and its statements.
 pub type TriggerParts = (Vec<(String, String)>, Vec<String>);
 
-/// Whether a SET of an UPDATE reads, through a compound SELECT, columns of the same table that the UPDATE sets: whether it finds them changed already depends on how SQLite puts the compound together, and that on the triggers that there are.
+/// Whether a SET of an UPDATE reads, through a compound SELECT, columns of the same table that the UPDATE sets: whether
+/// it finds them changed already depends on how SQLite puts the compound together, and that on the triggers that there
+/// are.
 pub fn reads_what_it_sets(update: &str) -> bool {
     let Ok(Some(Cmd::Stmt(Stmt::Update(update)))) = Parser::new(update.as_bytes()).next_cmd() else { return false };
     let columns: Vec<&str> = update.sets.iter().flat_map(|set| &set.col_names).map(|column| column.as_str()).collect();
@@ -256,7 +263,8 @@ pub fn reads_what_it_sets(update: &str) -> bool {
     })
 }
 
-/// A trigger as statements that can be looked at one by one: its condition as a SELECT, then its commands. NEW and OLD stand in them as they are.
+/// A trigger as statements that can be looked at one by one: its condition as a SELECT, then its commands. NEW and OLD
+/// stand in them as they are.
 pub fn trigger_parts(trigger: &str) -> Option<TriggerParts> {
     let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { when_clause, commands, .. }))) =
         Parser::new(trigger.as_bytes()).next_cmd()
@@ -339,7 +347,8 @@ pub fn in_frame(command: &str, value: &dyn Fn(&str, &str) -> Option<String>) -> 
     Some(text)
 }
 
-/// A statement with its positional parameters as constants. Parameters without one stay, and whatever holds them bounds nothing.
+/// A statement with its positional parameters as constants. Parameters without one stay, and whatever holds them bounds
+/// nothing.
 pub fn with_parameters(statement: &str, value: &dyn Fn(usize) -> Option<String>) -> String {
     let mut lexer = Lexer::new(statement.as_bytes());
     let mut text = String::new();
@@ -400,7 +409,8 @@ pub fn with_call(statement: &str, function: &str, value: &str) -> String {
     }
 }
 
-/// A query whose names in double quotes can be nothing but names: SQLite would take one that it does not find for a text.
+/// A query whose names in double quotes can be nothing but names: SQLite would take one that it does not find for a
+/// text.
 pub(crate) fn strict(query: &str) -> String {
     let mut lexer = Lexer::new(query.as_bytes());
     let mut text = String::new();

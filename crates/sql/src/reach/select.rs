@@ -47,7 +47,8 @@ enum Says {
 }
 
 impl Analysis<'_> {
-    /// A SELECT, of whose rows those are wanted for which the bounds hold. `names` are those of its columns where it does not say them itself.
+    /// A SELECT, of whose rows those are wanted for which the bounds hold. `names` are those of its columns where it
+    /// does not say them itself.
     pub(super) fn select(
         &mut self,
         select: &Select,
@@ -347,7 +348,8 @@ impl Analysis<'_> {
         }
     }
 
-    /// How readily a source without bounds tells values for others: copied rows at once, a view or subquery perhaps, a table that is not here last.
+    /// How readily a source without bounds tells values for others: copied rows at once, a view or subquery perhaps, a
+    /// table that is not here last.
     fn nearness(&self, table: &SelectTable, ctes: &Ctes) -> u8 {
         match table {
             SelectTable::Table(name, ..) if ctes.find(name).is_none() => self
@@ -420,7 +422,8 @@ fn extreme(select: &Select, arm: &OneSelect, scope: &Scope<'_>) -> Option<First>
     alone.then_some(First { column: meaning.column, descending, count: 1 })
 }
 
-/// The source of this FROM that a condition speaks of alone, with nothing in it that could differ between the base and here.
+/// The source of this FROM that a condition speaks of alone, with nothing in it that could differ between the base and
+/// here.
 fn only_source(expr: &Expr, scope: &Scope<'_>) -> Option<usize> {
     let mut sources: Vec<Option<usize>> = Vec::new();
     visit(expr, &mut |part| {

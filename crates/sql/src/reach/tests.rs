@@ -144,7 +144,8 @@ fn subqueries_bound_and_are_bounded() {
     check("DELETE FROM big WHERE id = (SELECT max(big_id) FROM small)", "big id in (SELECT max (big_id) FROM small)");
     check("INSERT INTO small SELECT id, v, k FROM big WHERE k = 'a'", "big [k = 'a'] k='a'");
     check(
-        "INSERT INTO big (id) VALUES (1) ON CONFLICT DO UPDATE SET v = (SELECT count(*) FROM other WHERE other.id = excluded.id)",
+        "INSERT INTO big (id) VALUES (1) ON CONFLICT DO UPDATE SET v = (SELECT count(*) FROM other WHERE other.id = \
+         excluded.id)",
         "other: all",
     );
     check(
@@ -188,18 +189,23 @@ fn a_limit_takes_the_first_rows_where_nothing_else_is_in_the_way() {
 #[test]
 fn recursion_is_followed_by_what_was_found_so_far() {
     check(
-        "WITH RECURSIVE up(id) AS (SELECT 9 UNION ALL SELECT b.parent FROM big b JOIN up ON b.id = up.id WHERE b.parent < b.id LIMIT 10) SELECT * FROM up",
-        "big [b.parent < b.id] id in (WITH RECURSIVE up (id) AS (SELECT 9 UNION ALL SELECT b.parent FROM big b JOIN up ON b.id = up.id WHERE b.parent < b.id LIMIT 10) SELECT DISTINCT `up`.`id` FROM `up` AS `up`)",
+        "WITH RECURSIVE up(id) AS (SELECT 9 UNION ALL SELECT b.parent FROM big b JOIN up ON b.id = up.id WHERE \
+         b.parent < b.id LIMIT 10) SELECT * FROM up",
+        "big [b.parent < b.id] id in (WITH RECURSIVE up (id) AS (SELECT 9 UNION ALL SELECT b.parent FROM big b JOIN up \
+         ON b.id = up.id WHERE b.parent < b.id LIMIT 10) SELECT DISTINCT `up`.`id` FROM `up` AS `up`)",
     );
     check(
-        "WITH RECURSIVE up(id) AS (SELECT 7 UNION ALL SELECT big.parent FROM big JOIN up ON big.id = up.id) SELECT id FROM up",
-        "big id in (WITH RECURSIVE up (id) AS (SELECT 7 UNION ALL SELECT big.parent FROM big JOIN up ON big.id = up.id) SELECT DISTINCT `up`.`id` FROM `up` AS `up`)",
+        "WITH RECURSIVE up(id) AS (SELECT 7 UNION ALL SELECT big.parent FROM big JOIN up ON big.id = up.id) SELECT id \
+         FROM up",
+        "big id in (WITH RECURSIVE up (id) AS (SELECT 7 UNION ALL SELECT big.parent FROM big JOIN up ON big.id = \
+         up.id) SELECT DISTINCT `up`.`id` FROM `up` AS `up`)",
     );
 }
 
 #[test]
 fn commands_of_a_trigger_are_statements_with_constants() {
-    let trigger = "CREATE TRIGGER t AFTER UPDATE ON small WHEN NEW.big_id > 0 BEGIN UPDATE big SET v = v + 1 WHERE id = NEW.big_id; DELETE FROM other WHERE big_id = old.\"big_id\"; END";
+    let trigger = "CREATE TRIGGER t AFTER UPDATE ON small WHEN NEW.big_id > 0 BEGIN UPDATE big SET v = v + 1 WHERE id \
+                   = NEW.big_id; DELETE FROM other WHERE big_id = old.\"big_id\"; END";
     let (columns, texts) = trigger_parts(trigger).unwrap();
     assert_eq!(columns, [("new".to_owned(), "big_id".to_owned()), ("old".to_owned(), "big_id".to_owned())]);
     let framed: Vec<String> = texts

@@ -186,7 +186,8 @@ pub fn has_window(expr: &Expr) -> bool {
     found
 }
 
-/// Whether a condition holds for one of two values that compare as equal exactly when it holds for the other. GROUP BY, DISTINCT and UNION keep one of them.
+/// Whether a condition holds for one of two values that compare as equal exactly when it holds for the other. GROUP BY,
+/// DISTINCT and UNION keep one of them.
 pub fn minds_only_order(expr: &Expr) -> bool {
     use turso_parser::ast::Operator;
     let column = |expr: &Expr| {
