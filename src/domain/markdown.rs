@@ -3,6 +3,8 @@
 //! Data stands in code spans, and nothing else does: a hostile row cannot draw a heading, a link or a table into the
 //! report, mention anybody, or speak in the gateway's voice. See `crates/text`.
 
+mod coverage;
+
 use chrono::{Datelike as _, Timelike as _};
 use dryrun_text::cut as shorten;
 use dryrun_text::markdown::{cell, code, word};
@@ -11,8 +13,9 @@ use std::fmt::Write as _;
 
 use super::effect::{Change, FieldDiff};
 use super::moved::Move;
-use super::report::{ChangeGroup, ChangeItem, Covered, NotCovered, Report};
+use super::report::{ChangeGroup, ChangeItem, Report};
 use super::run::{Millis, Mode, Phase};
+use coverage::coverage;
 
 /// Most changed things shown of one table; the rest is counted. The JSON report has them all.
 const MAX_ITEMS: usize = 25;
@@ -318,63 +321,6 @@ fn moved(text: &mut String, report: &Report) {
     more(text, movement.moved.len(), MAX_LINES);
     for table in &movement.not_compared {
         line(text, format_args!("- not compared: {}, whose definition the run changed", code(table)));
-    }
-}
-
-fn coverage(text: &mut String, report: &Report) {
-    let coverage = &report.coverage;
-    line(text, format_args!("\n## Coverage\n"));
-    let covered: Vec<&str> = coverage.covers.iter().map(|one| covered(*one)).collect();
-    let real: Vec<&str> = coverage.does_not_cover.iter().map(|one| not_covered(*one)).collect();
-    line(text, format_args!("- covered: {} through this gateway", covered.join(", ")));
-    line(text, format_args!("- not covered, and real also in a dry run: {}", real.join(", ")));
-    if report.summary.operations == 0 {
-        line(text, format_args!("- no store was accessed through this gateway"));
-    } else if coverage.exact {
-        line(text, format_args!("- no approximation is known in what is covered"));
-    }
-    for (reason, count) in &coverage.refused {
-        line(text, format_args!("- refused {count} × {}", code(reason)));
-    }
-    for (what, operations) in coverage.volatile.iter().take(MAX_LINES) {
-        line(
-            text,
-            format_args!(
-                "- not repeatable: {}{}; the values shown are those of this run",
-                code(what),
-                steps(operations)
-            ),
-        );
-    }
-    for (note, operations) in coverage.inexact.iter().take(MAX_LINES) {
-        line(text, format_args!("- approximated: {}{}", code(note), steps(operations)));
-    }
-    if coverage.live_without_images > 0 {
-        line(
-            text,
-            format_args!(
-                "- {} live writes: their counts are known, their row images are not",
-                coverage.live_without_images
-            ),
-        );
-    }
-}
-
-fn covered(what: Covered) -> &'static str {
-    match what {
-        Covered::D1 => "D1",
-        Covered::Kv => "KV",
-        Covered::R2 => "R2",
-    }
-}
-
-fn not_covered(what: NotCovered) -> &'static str {
-    match what {
-        NotCovered::Http => "HTTP requests",
-        NotCovered::Queues => "queues",
-        NotCovered::Email => "email",
-        NotCovered::DirectAccess => "stores reached without this gateway",
-        NotCovered::Other => "whatever else the agent does",
     }
 }
 

@@ -6,6 +6,7 @@
 //! own
 //! dialect) is taken to name every word in it.
 
+mod expressions;
 mod walk;
 
 use std::collections::BTreeSet;
