@@ -5,6 +5,9 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export WRANGLER_SEND_METRICS := false
 
+# The longest first, so that both cores are busy to the end.
+SUITES := test-e2e test-sql test-clients test-cli test-native test-delivery
+
 # Tests have a configuration of their own; a process of theirs that reads yours ends with an error.
 test-sql test-e2e test-clients test-cli test-delivery: export NODE_OPTIONS := --import="$(CURDIR)/tests/config/guard.mjs"
 
@@ -26,7 +29,9 @@ dev: ## A staging gateway on http://127.0.0.1:8787, as wrangler.toml says (PORT,
 demo: build ## The whole story in the terminal
 	@node scripts/demo.mjs
 
-test: test-native test-sql test-e2e test-clients test-cli test-delivery ## Everything that is tested
+# Two suites at a time, each with its output in one piece.
+test: setup ## Everything that is tested, on two cores
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(SUITES)
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz
