@@ -45,7 +45,8 @@ pub type Executed<C> = (Receipt, Result<Answer<C>, Problem>);
 
 /// Carries out one operation.
 ///
-/// Whatever happens is in the journal before the answer leaves, refusals included; only a run that does not exist, or is not the caller's, has no journal to write to.
+/// Whatever happens is in the journal before the answer leaves, refusals included; only a run that does not exist, or
+/// is not the caller's, has no journal to write to.
 pub async fn execute<W: World>(world: &W, request: Execute, payload: W::Payload) -> Executed<ContentOf<W>> {
     let bare = Receipt::bare(request.run.clone());
     let run = match own_run(world, &request) {
@@ -136,7 +137,9 @@ async fn write<W: World>(
         None if run.terms.parent.is_some() => Ancestors::Live,
         None => Ancestors::None,
     };
-    // Other requests ran while KV and the parent were asked: decide on what storage says now. From here to the call of the store nothing is awaited on the live path, so nothing can come in between (input gates only hold during storage calls, https://developers.cloudflare.com/durable-objects/reference/in-memory-state/).
+    // Other requests ran while KV and the parent were asked: decide on what storage says now. From here to the call of
+    // the store nothing is awaited on the live path, so nothing can come in between (input gates only hold during
+    // storage calls, https://developers.cloudflare.com/durable-objects/reference/in-memory-state/).
     let run = match own_run(world, &request) {
         Ok(run) => run,
         Err(problem) => return refuse(world, &request, began, problem),
@@ -227,14 +230,16 @@ fn recall<W: World>(
         Recalled::Running => Err(Problem::new(
             Code::IdempotencyRunning,
             format!(
-                "The first request with this Idempotency-Key is still at work in the run {}; nothing was written twice.",
+                "The first request with this Idempotency-Key is still running in the run {}; nothing was written \
+                 twice.",
                 request.run
             ),
             "Wait, then send it again to get its answer.",
         )),
         Recalled::Interrupted => Err(Problem::new(
             Code::OutcomeUnknown,
-            "The first request with this Idempotency-Key was interrupted, and whether it wrote is not known; nothing was written now.",
+            "The first request with this Idempotency-Key was interrupted, and its outcome is unknown; nothing was \
+             written now.",
             "Look at the store and at the run's report, then use a new key if the write is still needed.",
         )),
     }

@@ -11,7 +11,8 @@ use super::turn_dry::turn_dry;
 
 /// Opens a run, or answers the one that was opened with the same id, owner and terms.
 ///
-/// A run under a dry run is a dry run, whatever was asked: of two opinions the stricter counts. The flag of a dry run is published before the answer; when KV does not take it, the first write tries again and is refused until it does.
+/// A run under a dry run is a dry run, whatever was asked: of two opinions the stricter counts. The flag of a dry run
+/// is published before the answer; when KV does not take it, the first write tries again and is refused until it does.
 pub async fn open_run<W>(world: &W, open: Open) -> Result<Opened, Problem>
 where
     W: Ledger + FlagStore + Ancestry + Alarms + Surroundings,
@@ -39,7 +40,7 @@ where
             Ancestors::Unreachable => {
                 return Err(Problem::new(
                     Code::ParentUnavailable,
-                    format!("The parent run {parent} could not be asked for its mode; nothing was opened."),
+                    format!("The mode of the parent run {parent} could not be read; nothing was opened."),
                     "Try again; an operator was alerted.",
                 ));
             }
@@ -89,7 +90,8 @@ fn reopen(existing: Run, open: &Open, now: Millis) -> Result<Opened, Problem> {
 
 /// What a run says when a run below it wants to write live.
 ///
-/// A run above counts as live only when its own next write would: its flag is read too, and one that somebody else set turns it dry here and now.
+/// A run above counts as live only when its own next write would: its flag is read too, and one that somebody else set
+/// turns it dry here and now.
 pub async fn vouch<W>(world: &W) -> Result<Vouched, Problem>
 where
     W: Ledger + FlagStore + Ancestry + Alarms + Surroundings,

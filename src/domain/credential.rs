@@ -125,7 +125,7 @@ impl Keyring {
         let misconfigured = |name: &str| {
             Problem::new(
                 Code::Misconfigured,
-                format!("The gateway's secret {name} is not valid, so nobody is let in."),
+                format!("The gateway's secret {name} is not valid, so every request is refused."),
                 "An operator must set it again: see Credentials in the README.",
             )
         };
@@ -293,7 +293,7 @@ enum Family {
 pub fn unauthenticated() -> Problem {
     Problem::new(
         Code::Unauthenticated,
-        "No valid credential came with this request; nothing was read or written.",
+        "The request has no valid credential; nothing was read or written.",
         "Send Authorization: Bearer with a key (drk_…) or a run token (drt_…) of this environment.",
     )
 }

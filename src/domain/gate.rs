@@ -142,8 +142,8 @@ pub fn gate(question: &Question<'_>) -> Decision {
         (Ancestors::Unreachable, _) | (_, None) | (Ancestors::None, Some(_)) => {
             return Decision::Refused(Problem::new(
                 Code::ParentUnavailable,
-                "The parent run could not be asked for its mode; nothing was written.",
-                "Try again; an operator was alerted. A live run needs a word from every run above it.",
+                "The parent run's mode could not be read; nothing was written.",
+                "Try again; an operator was alerted. A live run needs the mode of every run above it.",
             ));
         }
     }

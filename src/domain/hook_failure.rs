@@ -64,7 +64,7 @@ impl HookFailure {
         }
         let cause = CAUSES.into_iter().find(|cause| *cause == report.cause).ok_or_else(|| {
             no(
-                format!("{:?} is no cause of a hook's failure", short(&report.cause)),
+                format!("{:?} is not a cause of a hook failure", short(&report.cause)),
                 format!("Use one of {}.", CAUSES.join(", ")),
             )
         })?;

@@ -86,7 +86,7 @@ pub struct Entry {
     /// What could not be exact, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inexact: Vec<String>,
-    /// What in it comes out differently each time: random numbers, the current time. What is recorded are the values of
+    /// What in it is not deterministic: random numbers, the current time. What is recorded are the values of
     /// this time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volatile: Vec<String>,

@@ -296,7 +296,7 @@ fn skipped(text: &mut String, report: &Report) {
 
 fn moved(text: &mut String, report: &Report) {
     let Some(movement) = &report.moved else { return };
-    line(text, format_args!("\n## Moved since it was copied\n"));
+    line(text, format_args!("\n## Changed in the database since it was copied\n"));
     if movement.moved.is_empty() {
         line(
             text,

@@ -276,7 +276,7 @@ impl Serialize for Code {
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("a code that this version does not know"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("an unknown code"))
     }
 }
 

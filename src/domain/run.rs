@@ -299,7 +299,7 @@ pub fn unknown_run(id: &str) -> Problem {
     Problem::new(
         Code::UnknownRun,
         format!("There is no run {id} that this credential can use; nothing was read or written."),
-        "Open a run with POST /v1/runs and use the token or the id that it answers.",
+        "Open a run with POST /v1/runs and use the token or the id that it returns.",
     )
 }
 

@@ -41,8 +41,8 @@ impl Asked {
         }
         Err(Problem::new(
             Code::KeyInvalid,
-            "The path holds a segment \".\" or \"..\" or a backslash, by which it means another address than it \
-             spells; nothing was read or written.",
+            "The path contains a segment \".\" or \"..\" or a backslash, so it resolves to a different path; nothing \
+             was read or written.",
             "Percent-encode the key as one segment (%2F, %5C). No address can name the keys \".\" and \"..\".",
         ))
     }
@@ -65,7 +65,7 @@ impl Asked {
         let refused = || {
             Problem::new(
                 Code::InvalidRequest,
-                "This request takes no body, and one came; nothing was read or written.",
+                "This request takes no body, but one was sent; nothing was read or written.",
                 "Leave the body out.",
             )
         };
@@ -198,7 +198,7 @@ impl Asked {
         if self.media_type() != "application/json" {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,
-                format!("The body is declared as {:?}; nothing was read or written.", self.media_type()),
+                format!("The Content-Type {:?} is not supported; nothing was read or written.", self.media_type()),
                 "Send JSON with Content-Type: application/json.",
             ));
         }

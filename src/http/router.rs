@@ -244,7 +244,7 @@ impl Parts<'_, '_> {
         self.text(name)?.parse().map_err(|_| {
             Problem::new(
                 Code::InvalidRequest,
-                format!("The {name} in the path is no number."),
+                format!("The {name} in the path is not a number."),
                 "Take a position from the run's report.",
             )
         })
@@ -312,7 +312,7 @@ pub fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem
         let Some((_, takes, route)) = matched.value.iter().find(|(other, ..)| *other == method || *other == ANY) else {
             return Err(Problem::new(
                 Code::MethodNotAllowed,
-                format!("This address does not answer {method}."),
+                format!("This path does not support {method}."),
                 format!("Use {}.", methods(path).join(" or ")),
             ));
         };

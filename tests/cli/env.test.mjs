@@ -124,7 +124,7 @@ describe('what is not well is said with its remedy', () => {
     const ended = await dryrun({ staging: { url: staging.url, key: 'drk_staging_unknown' } });
     assert.equal(ended.code, 1);
     assert.match(ended.stdout, /^ {2}Key +not accepted, from the variable TEST_STAGING_KEY$/m);
-    assert.match(ended.stdout, /^PROBLEM: The gateway does not say what it is: No valid credential.*\n {2}Send Authorization/m);
+    assert.match(ended.stdout, /^PROBLEM: The gateway does not say what it is: The request has no valid credential.*\n {2}Send Authorization/m);
   });
 
   test('a gateway that does not answer', async (t) => {

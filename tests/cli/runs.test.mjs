@@ -53,10 +53,10 @@ describe('from outside', () => {
     const { stdout } = await ok('approver', ['report', 'worked']);
     assert.match(stdout, /^# Dry run `worked`$/m);
     assert.match(stdout, /`plan`: `free` → `pro�\[2J`/);
-    assert.doesNotMatch(stdout, /Moved since/);
+    assert.doesNotMatch(stdout, /Changed in the database since/);
     assert.equal((await ok('approver', ['report', 'worked', '--json'])).json.summary.operations, 2);
     await gateway.db.exec("UPDATE customers SET plan = 'other' WHERE id = 2");
-    assert.match((await ok('agent', ['report', '--moved', 'worked'])).stdout, /^## Moved since it was copied$[^]*DB `customers` `2` changed/m);
+    assert.match((await ok('agent', ['report', '--moved', 'worked'])).stdout, /^## Changed in the database since it was copied$[^]*DB `customers` `2` changed/m);
     await gateway.db.exec("UPDATE customers SET plan = 'pro' WHERE id = 2");
   });
 

@@ -136,7 +136,7 @@ describe('what is broken', () => {
 
   test('a key that nobody has ends at once', () =>
     withGateway({}, async ({ smoke }) => {
-      ends(await smoke(['--retries', '9'], { DRYRUN_KEY: `drk_staging_${'x'.repeat(43)}` }), 'environment', /No valid credential/, 1);
+      ends(await smoke(['--retries', '9'], { DRYRUN_KEY: `drk_staging_${'x'.repeat(43)}` }), 'environment', /no valid credential/, 1);
     }));
 
   test('an operator\'s key cannot open a run, which is said', () =>

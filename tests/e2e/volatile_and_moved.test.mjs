@@ -167,12 +167,12 @@ describe('a report that is asked what moved', () => {
     assert.deepEqual([report.moved.moved, report.moved.not_compared], [[], []]);
     // Three that it changed, one that it would insert, three that it read, five of the small table, one of the keyed; the highest one may be there too.
     assert.ok(report.moved.compared >= 13 && report.moved.compared <= 16, `${report.moved.compared}`);
-    assert.match(await markdownOf(run.id, '&moved=true'), new RegExp(`## Moved since it was copied\\n\\nNone of ${report.moved.compared} compared rows is different in the database now\\.`));
+    assert.match(await markdownOf(run.id, '&moved=true'), new RegExp(`## Changed in the database since it was copied\\n\\nNone of ${report.moved.compared} compared rows is different in the database now\\.`));
     const { moved, ...rest } = report;
     const plain = await run.report();
     assert.deepEqual(rest, plain);
     assert.equal('moved' in plain, false);
-    assert.doesNotMatch(await markdownOf(run.id), /Moved since/);
+    assert.doesNotMatch(await markdownOf(run.id), /Changed in the database since/);
     assert.deepEqual((await movedOf(run, { token: run.token })).moved, moved);
   });
 
@@ -190,7 +190,7 @@ describe('a report that is asked what moved', () => {
     assert.deepEqual(fieldsOf('large', '12'), [{ field: 'b', before: { blob: '00FF' }, after: { blob: '01' } }]);
     assert.deepEqual(fieldsOf('large', '21'), [{ field: 'name', before: 'name 21', after: 'read only' }]);
     const text = await markdownOf(run.id, '&moved=true');
-    assert.ok(text.includes('## Moved since it was copied') && !text.includes('None of'), text);
+    assert.ok(text.includes('## Changed in the database since it was copied') && !text.includes('None of'), text);
     for (const line of ['- DB `large` `10` changed, **and the run would write it**', '  - `name`: `name 10` → `other`', '- DB `large` `1000` appeared, **and the run would write it**', '- DB `large` `11` is gone, **and the run would write it**', '- DB `large` `22` is gone\n', '- DB `small` `6` appeared\n']) assert.ok(text.includes(line), `${line}\n${text}`);
     // A look changes nothing: neither what the run reads nor what it would do.
     assert.deepEqual((await run.rows('SELECT name FROM large WHERE id = 21')), [{ name: 'name 21' }]);

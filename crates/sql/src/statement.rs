@@ -113,7 +113,7 @@ pub fn split(sql: &str) -> Result<Vec<Statement>, Refusal> {
     if statements.is_empty() {
         return Err(Refusal::new(
             Reason::NoStatement,
-            "The SQL holds no statement; nothing was run.",
+            "The SQL contains no statement; nothing was run.",
             "Send at least one statement in \"sql\".",
         ));
     }
@@ -126,7 +126,7 @@ fn scan(sql: &str) -> Result<(), Refusal> {
     let ambiguous = |what: &str| {
         Err(Refusal::new(
             Reason::Ambiguous,
-            format!("The SQL holds {what}, which two readers could divide differently; nothing was run."),
+            format!("The SQL contains {what}, which two parsers could split differently; nothing was run."),
             "Send plain statements in UTF-8, closed quotes and comments, and bind unusual text as a parameter.",
         ))
     };
@@ -147,7 +147,7 @@ fn scan(sql: &str) -> Result<(), Refusal> {
         };
         let end = sql.len() - lexer.remaining().len();
         if end <= at {
-            return Err(not_parsed("the tokenizer stood still"));
+            return Err(not_parsed("the tokenizer made no progress"));
         }
         match token.token_type {
             TokenType::TK_LP => depth += 1,
@@ -210,7 +210,7 @@ fn refuse_by_name(named: &Named) -> Result<(), Refusal> {
     }
     if named.rolls_back {
         return Err(not_allowed(
-            "ROLLBACK as an answer to a conflict",
+            "ROLLBACK as a conflict clause",
             "Use ABORT, FAIL, IGNORE or REPLACE: a batch is undone as a whole anyway.",
         ));
     }
@@ -334,7 +334,7 @@ fn classify(command: Cmd, text: &str) -> Result<Statement, Refusal> {
         | Stmt::DropDomain { .. }
         | Stmt::Optimize { .. }
         | Stmt::CreateSequence { .. }
-        | Stmt::DropSequence { .. } => return Err(not_parsed("a statement that SQLite does not have")),
+        | Stmt::DropSequence { .. } => return Err(not_parsed("a statement that SQLite does not support")),
     };
     Ok(statement)
 }
@@ -360,8 +360,8 @@ fn writable(name: &QualifiedName) -> Result<String, Refusal> {
     if table.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_")) {
         return Err(Refusal::new(
             Reason::ReservedName,
-            format!("{table} belongs to SQLite and is not written by agents; nothing was run."),
-            "Change the table whose bookkeeping it is.",
+            format!("{table} belongs to SQLite, and agents cannot write it; nothing was run."),
+            "Change the table that it belongs to.",
         ));
     }
     Ok(table.to_owned())
@@ -371,7 +371,7 @@ fn not_parsed(why: &str) -> Refusal {
     let why: String = why.chars().take(300).collect();
     Refusal::new(
         Reason::NotParsed,
-        format!("The SQL was not understood ({why}); nothing was run."),
+        format!("The SQL cannot be parsed ({why}); nothing was run."),
         "Send statements in SQLite's dialect.",
     )
 }

@@ -57,6 +57,6 @@ fn not_covered(what: NotCovered) -> &'static str {
         NotCovered::Queues => "queues",
         NotCovered::Email => "email",
         NotCovered::DirectAccess => "stores reached without this gateway",
-        NotCovered::Other => "whatever else the agent does",
+        NotCovered::Other => "everything else the agent does",
     }
 }

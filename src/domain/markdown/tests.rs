@@ -293,7 +293,7 @@ fn a_report_says_what_it_covers_and_claims_no_more() {
         text.split("## Coverage\n\n").nth(1).unwrap().to_owned()
     };
     let always = "- covered: D1, KV, R2 through this gateway\n- not covered, and real also in a dry run: HTTP requests, \
-                  queues, email, stores reached without this gateway, whatever else the agent does\n";
+                  queues, email, stores reached without this gateway, everything else the agent does\n";
     assert_eq!(report(1, true), format!("{always}- no approximation is known in what is covered\n"));
     assert_eq!(report(1, false), always);
     assert_eq!(report(0, true), format!("{always}- no store was accessed through this gateway\n"));

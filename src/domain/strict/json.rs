@@ -125,7 +125,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             };
             if seen.contains(&name) {
                 // Two readers could take different ones.
-                let what = format!("The member {} comes twice; nothing was read or written.", quoted(&name));
+                let what = format!("The member {} appears twice; nothing was read or written.", quoted(&name));
                 return Err(self.refuse(Problem::new(Code::InvalidRequest, what, "Send it once.")));
             }
             members.next_value_seed(Walk { shape, ..self })?;
@@ -193,7 +193,7 @@ mod tests {
             r#"{"batch":[{"sql":1,"params":[],"params":[1]}]}"#,
             r#"{"params":[{"a":{"b":1,"b":1}}]}"#,
         ] {
-            assert!(said(body).contains("comes twice"), "{body}: {}", said(body));
+            assert!(said(body).contains("appears twice"), "{body}: {}", said(body));
         }
     }
 

@@ -164,7 +164,7 @@ impl Takes {
             if known.contains(&name.as_str()) {
                 let again = sent.queries.iter().skip(at + 1).any(|(other, _)| other == name);
                 if again && !self.lists.contains(&name.as_str()) {
-                    let what = format!("The query parameter {name} comes twice; nothing was read or written.");
+                    let what = format!("The query parameter {name} appears twice; nothing was read or written.");
                     return Err(Problem::new(Code::InvalidRequest, what, "Send it once."));
                 }
                 continue;

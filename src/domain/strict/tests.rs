@@ -119,7 +119,7 @@ fn a_write_has_no_unknown_query_and_none_twice() {
     }
     assert!(
         said(&WRITE, "PUT", &[], &[("expiration_ttl", "60"), ("expiration", "1"), ("expiration_ttl", "")])
-            .contains("expiration_ttl comes twice")
+            .contains("expiration_ttl appears twice")
     );
     for name in ["uploads", "uploadId", "partNumber", "versionId", "acl", "tagging", "x-amz-acl", "X-Amz-Signature"] {
         assert!(query(&OBJECT, "PUT", name).starts_with("not_offered"), "{name}");

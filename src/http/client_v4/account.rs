@@ -59,7 +59,7 @@ pub fn require_account(gateway: &Gateway, account: &str) -> Result<(), Problem> 
     }
     Err(Problem::new(
         Code::UnknownAccount,
-        "This gateway does not answer for that account; nothing was read or written.",
+        "This gateway does not serve that account; nothing was read or written.",
         format!("Use the account {}.", gateway.settings.account),
     ))
 }

@@ -91,7 +91,8 @@ fn one(query: Query) -> Result<Vec<BoundStatement>, Problem> {
     if !params.is_empty() {
         return Err(Problem::new(
             Code::InvalidRequest,
-            "Parameters came with several statements in one text, so it is not clear whose they are; nothing was run.",
+            "Parameters were sent with several statements in one text, so it is unclear which statement they belong \
+             to; nothing was run.",
             "Send {\"batch\": [{\"sql\", \"params\"}, …]} instead.",
         ));
     }
@@ -115,7 +116,7 @@ fn several(batch: Vec<Object<Query>>) -> Result<Vec<BoundStatement>, Problem> {
                 (Some(statement), true) => Ok(BoundStatement { statement, params }),
                 _ => Err(Problem::new(
                     Code::InvalidRequest,
-                    "An entry of a batch holds several statements; nothing was run.",
+                    "An entry of a batch contains several statements; nothing was run.",
                     "Make each statement an entry of its own.",
                 )),
             }

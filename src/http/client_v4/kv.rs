@@ -138,7 +138,7 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
             }
         };
         if place.replace(bytes).is_some() {
-            return Err(invalid(&format!("The form field {name} came twice")));
+            return Err(invalid(&format!("The form field {name} was sent twice")));
         }
     }
     let value = value.ok_or_else(|| invalid("The multipart body has no field value"))?;
@@ -213,7 +213,7 @@ fn check_seconds(seconds: Option<u64>) -> Result<(), Problem> {
     }
     Err(Problem::new(
         Code::InvalidRequest,
-        format!("An expiration is beyond {MAX_KV_SECONDS} seconds, which KV does not take; nothing was written."),
+        format!("An expiration is beyond {MAX_KV_SECONDS} seconds, which KV does not accept; nothing was written."),
         "Use an earlier one, or none.",
     ))
 }

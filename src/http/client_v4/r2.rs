@@ -65,7 +65,7 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         (Some(_), Some(_)) => {
             return Err(Problem::new(
                 Code::InvalidRequest,
-                "Two checksums came with the object, R2 takes one; nothing was written.",
+                "Two checksums were sent, R2 accepts one; nothing was written.",
                 "Send one of them.",
             ));
         }
@@ -78,7 +78,7 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
     if form.is_some() && !in_own_headers.is_empty() {
         return Err(Problem::new(
             Code::InvalidRequest,
-            "Metadata came both in Object-Form and in x-amz-meta-* headers; nothing was written.",
+            "Metadata was sent both in Object-Form and in x-amz-meta-* headers; nothing was written.",
             "Send it in one of the two ways.",
         ));
     }
@@ -159,7 +159,7 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
     if let Some(unknown) = http_metadata.keys().find(|name| !HTTP_METADATA.contains(&name.as_str())) {
         return Err(Problem::new(
             Code::InvalidRequest,
-            format!("{} is no HTTP metadata of an object; nothing was written.", cut_with_count(unknown, 60)),
+            format!("{} is not HTTP metadata of an object; nothing was written.", cut_with_count(unknown, 60)),
             format!("Use {}.", HTTP_METADATA.join(", ")),
         ));
     }

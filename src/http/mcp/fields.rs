@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some((name, value)) = members.next_entry::<String, &RawValue>()? {
                     // Two readers could take different ones.
                     if fields.contains_key(&name) {
-                        return Err(A::Error::custom(format!("{} comes twice", quoted(&name))));
+                        return Err(A::Error::custom(format!("{} appears twice", quoted(&name))));
                     }
                     fields.insert(name, value);
                 }
@@ -168,7 +168,7 @@ mod tests {
         let fields = Fields::read(r#"{"a":1,"__proto__":2}"#).unwrap();
         assert_eq!(fields.only(&["a", "b"]), Err(r#""__proto__" is unknown; there are a, b."#.into()));
         assert_eq!(fields.only(&[]), Err(r#""__proto__" is unknown; there are none."#.into()));
-        assert!(Fields::read(r#"{"a":1,"\u0061":2}"#).unwrap_err().starts_with(r#""a" comes twice"#));
+        assert!(Fields::read(r#"{"a":1,"\u0061":2}"#).unwrap_err().starts_with(r#""a" appears twice"#));
         for json in ["[]", "1", "null", "\"a\""] {
             assert!(Fields::read(json).is_err(), "{json}");
         }
@@ -246,7 +246,7 @@ mod tests {
                 .unwrap()
                 .other::<serde_json::Value>("m", "JSON")
                 .unwrap_err()
-                .contains("comes twice")
+                .contains("appears twice")
         );
     }
 }

@@ -39,7 +39,7 @@ fn mcp() -> Operation {
         "JSON-RPC 2.0: the same runs and stores as tools of an agent. `tools/list` says which, and what they take.",
     );
     let refused = [
-        (400, "It is no message that is understood."),
+        (400, "The body is not a valid JSON-RPC message."),
         (403, "It comes from a web page of another origin."),
         (404, "There is no such method."),
         (413, "It is too long."),

@@ -24,7 +24,7 @@ pub async fn receive(
     understood: Result<(), Problem>,
 ) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
-    let md5 = claim.md5.clone().ok_or_else(|| wrong_way("sends"))?;
+    let md5 = claim.md5.clone().ok_or_else(|| wrong_way("uploaded to"))?;
     if let Err(problem) = understood {
         return refuse(gateway, claim, &Action::Import, problem, asked_dry).await;
     }
@@ -57,7 +57,7 @@ pub async fn send(
 ) -> Result<Response, Problem> {
     let claim = gateway.keyring.transfer(signed, js::now())?;
     if claim.md5.is_some() {
-        return Err(wrong_way("fetches"));
+        return Err(wrong_way("downloaded from"));
     }
     if let Err(problem) = understood {
         return refuse(gateway, claim, &Action::Export, problem, asked_dry).await;
@@ -110,7 +110,7 @@ async fn refuse(
 fn wrong_way(verb: &str) -> Problem {
     Problem::new(
         Code::MethodNotAllowed,
-        format!("This is not an address to which one {verb} a file; nothing was read or written."),
+        format!("A file cannot be {verb} this address; nothing was read or written."),
         "PUT to the upload_url of an import, GET the signed_url of an export.",
     )
 }

@@ -65,7 +65,7 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
         return Err(Problem::new(
             Code::InvalidRequest,
             "The import names no file of this run; nothing was imported.",
-            "Use the filename that init answered.",
+            "Use the filename that init returned.",
         ));
     }
     let wanted = FetchFile {
@@ -94,7 +94,7 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
     let answered = match answered {
         Err(problem) if problem.code == Code::OutcomeUnknown => Err(Problem::new(
             Code::OutcomeUnknown,
-            "The import was interrupted, and whether it ran is not known; nothing was run now.",
+            "The import was interrupted, and its outcome is unknown; nothing was run now.",
             "Look at the database and at the run's report, then begin again with init if it did not.",
         )),
         Ok(Answer::Result { result, .. }) => {
