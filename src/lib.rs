@@ -2,14 +2,16 @@
 //!
 //! * [`domain`] decides: pure rules, no I/O, no clock, no platform.
 //! * [`app`] arranges: one use case a file, over ports that the outside implements.
+//! * [`shadow`] rehearses SQL in a copy of a database, over two ports.
 //! * [`cloudflare`] and [`http`] talk to the outside: bindings and objects there, requests and answers here.
 //!
-//! Arrows only point inwards: `http`, `cloudflare` → `app` → `domain`. ARCHITECTURE.md draws the whole.
+//! Arrows only point inwards: `http`, `cloudflare` → `app`, `shadow` → `domain`. ARCHITECTURE.md draws the whole.
 
 pub mod app;
 pub mod cloudflare;
 pub mod domain;
 pub mod http;
+pub mod shadow;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, Request, Response, event};

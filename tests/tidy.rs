@@ -62,6 +62,12 @@ fn the_use_cases_know_no_platform_and_no_outer_layer() {
 }
 
 #[test]
+fn the_shadow_knows_no_platform_and_no_outer_layer() {
+    names_none_of("src/shadow", &PLATFORM);
+    names_none_of("src/shadow", &["crate::app", "crate::cloudflare", "crate::http", "getrandom"]);
+}
+
+#[test]
 fn bindings_do_not_know_requests() {
     names_none_of("src/cloudflare", &["crate::http"]);
 }

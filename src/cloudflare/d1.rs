@@ -13,7 +13,6 @@ use worker::Env;
 
 use super::environment::binding;
 use super::js::{self, Fetcher};
-use super::shadow::Figures;
 use super::wire;
 use crate::app::message::Answer;
 use crate::app::ports::Done;
@@ -21,6 +20,7 @@ use crate::domain::journal::Outcome;
 use crate::domain::operation::{RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::store_error::{Attempt, Verdict, of_d1, unanswered};
+use crate::shadow::{BROKEN_FOREIGN_KEY, Figures};
 use dryrun_sql::statement::Kind;
 
 /// D1 ends a call after 30 s by itself (<https://developers.cloudflare.com/d1/platform/limits/>).
@@ -98,10 +98,6 @@ pub async fn send(
     })
 }
 
-/// What D1 says when foreign keys do not hold at the end of a batch that deferred them.
-pub const BROKEN_FOREIGN_KEY: &str =
-    "FOREIGN KEY constraint failed: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_FOREIGNKEY)";
-
 fn failure(why: String) -> Failure {
     match why.find(BROKEN_FOREIGN_KEY) {
         // At the commit, its words stand behind others about the database that was rolled back.
@@ -122,9 +118,6 @@ pub struct QueryResult {
     /// Figures.
     pub meta: Map<String, Value>,
 }
-
-/// The PRAGMA that writes although it is read like a table.
-pub const GUARDED: &str = "pragma_optimize";
 
 /// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`, or a virtual table takes its content
 /// from it: reading it would write. SQLite begins each definition of a virtual table with these words; `LIKE` could be switched to mind capitals.

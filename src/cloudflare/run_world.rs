@@ -13,7 +13,6 @@ use super::alerts;
 use super::control;
 use super::ledger::Plan;
 use super::overlay::{Overlay, ShadowRecord};
-use super::shadow::{MovedRequest, PlannedRow, ShadowAnswer, ShadowReply, ShadowRequest};
 use super::sql::Database;
 use super::wire::{self, Content, Payload};
 use super::{d1, flag, js, kv, objects, r2};
@@ -28,6 +27,7 @@ use crate::domain::operation::{Access, Call, DatabaseCall, ObjectCall, Operation
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Mode, Run, RunId};
 use crate::domain::settings::{Settings, StoreKind};
+use crate::shadow::{MovedRequest, PlannedRow, ShadowAnswer, ShadowReply, ShadowRequest};
 use dryrun_sql::statement::COUNTERS;
 
 /// The world of one run.

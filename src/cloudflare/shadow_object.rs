@@ -4,13 +4,18 @@ use std::rc::Rc;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
+use super::js;
 use super::objects::{self, READY};
 use super::run_world::Turns;
-use super::shadow::engine::Shadow;
-use super::shadow::{MovedRequest, ShadowRequest};
+use super::shadow::base::TargetBase;
+use super::shadow::engine::ObjectEngine;
 use super::sql::{Database, unreadable};
 use super::wire;
 use crate::domain::refusal::Problem;
+use crate::shadow::failure::Failure;
+use crate::shadow::port::Base;
+use crate::shadow::rehearse::Shadow;
+use crate::shadow::{MovedRequest, ShadowRequest};
 
 /// A real SQLite in which a dry run's statements run. It holds copies and planned changes, never the journal: what agents send here can reach nothing else.
 #[durable_object]
@@ -18,14 +23,16 @@ pub struct ShadowObject {
     database: Database,
     shadow: Rc<Shadow>,
     turns: Rc<Turns>,
+    env: Env,
 }
 
 impl DurableObject for ShadowObject {
     fn new(state: State, env: Env) -> Self {
         Self {
             database: Database::of(&state),
-            shadow: Rc::new(Shadow::new(Database::of(&state), env)),
+            shadow: Rc::new(Shadow::new(Rc::new(ObjectEngine::new(Database::of(&state))))),
             turns: Turns::new(),
+            env,
         }
     }
 
@@ -40,11 +47,28 @@ impl DurableObject for ShadowObject {
             let _turn = self.turns.take().await?;
             if path == "/moved" {
                 let request: MovedRequest = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
-                return Ok(wire::reply(&self.shadow.moved(&request).await));
+                let base = self.base(&request.store);
+                return Ok(wire::reply(&self.shadow.moved(base.as_ref(), &request).await.map_err(told)));
             }
             let request: ShadowRequest = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
-            Ok(wire::reply(&self.shadow.run(Rc::new(request)).await))
+            let base = self.base(&request.store);
+            Ok(wire::reply(&self.shadow.run(&base, Rc::new(request)).await.map_err(told)))
         };
         Response::ok(reply.await.unwrap_or_else(|problem: Problem| wire::reply::<()>(&Err(problem))))
     }
+}
+
+impl ShadowObject {
+    fn base(&self, store: &str) -> Rc<dyn Base> {
+        Rc::new(TargetBase::new(self.env.clone(), store.to_owned()))
+    }
+}
+
+/// What the caller is told; the cause goes to the log.
+fn told(failure: Failure) -> Problem {
+    let (problem, cause) = failure.into_parts();
+    if let Some(cause) = cause {
+        js::log("error", "rehearsal_failed", &[("code", problem.code.as_str()), ("why", &cause)]);
+    }
+    problem
 }

@@ -3,11 +3,9 @@
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use worker::Delay;
 
 use super::js::{self, SqlStorage, Storage, SyncKv};
 use crate::domain::refusal::{Code, Problem};
@@ -139,14 +137,6 @@ pub struct Answered {
     pub rows_written: u64,
 }
 
-impl Answered {
-    /// The answer of a statement that did nothing.
-    pub fn empty(columns: &[&str]) -> Self {
-        let columns = columns.iter().map(|column| JsValue::from_str(column)).collect();
-        Self { columns, rows: Rows(Array::new()), rows_read: 0, rows_written: 0 }
-    }
-}
-
 /// What a statement threw.
 #[derive(Debug, Clone)]
 pub struct SqlError(pub String);
@@ -261,46 +251,6 @@ impl Database {
         }
     }
 
-    /// Whether foreign keys and CHECKs are enforced.
-    fn enforces(&self) -> Result<(bool, bool), SqlError> {
-        let is_on = |pragma: &str| -> Result<bool, SqlError> {
-            Ok(self.run(pragma, &[])?.first().is_some_and(|row| row.count(0) == 1))
-        };
-        Ok((is_on("PRAGMA foreign_keys")?, !is_on("PRAGMA ignore_check_constraints")?))
-    }
-
-    /// Lets rows in that foreign keys and CHECKs would not take, until [`Self::enforce_rules`]. Answers whether foreign keys are off: inside a transaction SQLite leaves them as they are, so what was written in this event is committed first.
-    pub async fn relax_rules(&self) -> Result<bool, SqlError> {
-        self.execute("PRAGMA ignore_check_constraints = on", &[])?;
-        self.set_foreign_keys(false).await
-    }
-
-    /// Sees to it that foreign keys and CHECKs are enforced for whatever runs next. The connection forgets neither by undoing, nor when a request is broken off.
-    pub async fn enforce_rules(&self) -> Result<(), Problem> {
-        // Setting one of them makes SQLite prepare every statement anew, so they are only set where they are not.
-        let (foreign_keys, checks) = self.enforces()?;
-        if !checks {
-            self.execute("PRAGMA ignore_check_constraints = off", &[])?;
-        }
-        if foreign_keys || self.set_foreign_keys(true).await? {
-            Ok(())
-        } else {
-            Err(SqlError("foreign keys stay off".into()).into())
-        }
-    }
-
-    async fn set_foreign_keys(&self, wanted: bool) -> Result<bool, SqlError> {
-        for _ in 0..MOST_TURNS {
-            self.execute(if wanted { "PRAGMA foreign_keys = on" } else { "PRAGMA foreign_keys = off" }, &[])?;
-            if self.enforces()?.0 == wanted {
-                return Ok(true);
-            }
-            // The platform commits in the turn after the one that wrote.
-            Delay::from(Duration::ZERO).await;
-        }
-        Ok(false)
-    }
-
     /// Bytes in use.
     pub fn size(&self) -> u64 {
         whole(self.sql.database_size())
@@ -317,9 +267,6 @@ impl Database {
         self.storage.set_alarm(at as f64).map(|_| ()).map_err(|error| SqlError::from(error).into())
     }
 }
-
-/// Most turns of the event loop that a commit is waited for. One is enough.
-const MOST_TURNS: usize = 100;
 
 /// The problem of an object whose storage holds something that this version does not understand.
 pub fn unreadable(what: &str) -> Problem {

@@ -1,368 +1,196 @@
-//! Running statements in the shadow: execute, see what is missing, copy it, execute again.
+//! A Durable Object's SQLite as the engine of a shadow.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::rc::Rc;
+use std::time::Duration;
 
-use js_sys::Array;
-use worker::Env;
+use futures_util::future::LocalBoxFuture;
+use js_sys::{Array, ArrayBuffer, JSON, Object, Uint8Array};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::Delay;
 
-use super::base::Base;
-use super::budget::Budget;
-use super::catalog::{self, Catalog};
-use super::cells::identifier;
-use super::hydrate;
-use super::needs::Needs;
-use super::reached::{Doubted, Schema};
-use super::round::{Halt, Look, Mode, Round};
-use super::supply;
-use super::touched::{Touched, roots, touched};
-use super::values::bindings;
-use super::virtuals::{self, Virtual};
-use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
-use crate::cloudflare::d1;
-use crate::cloudflare::sql::{Database, SqlError};
-use crate::domain::operation::SqlCall;
-use crate::domain::refusal::{Code, Problem};
-use crate::domain::sorted;
-use dryrun_sql::named::Named;
-use dryrun_sql::pragma::Setting;
-use dryrun_sql::statement::Kind;
+use crate::cloudflare::js;
+use crate::cloudflare::sql::{self, Database};
+use crate::domain::operation::RowShape;
+use crate::shadow::port::{AnswerRows, Answered, Cells, Ending, Engine, Param, RowSource, Rows, SqlError};
 
-/// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails one for each row that is missing before its failure.
-const MAX_ROUNDS: usize = 250;
+/// The SQLite of an object.
+pub struct ObjectEngine(Database);
 
-/// A shadow while its object lives. The memory is only a cache of what storage can say again.
-pub struct Shadow {
-    pub(super) database: Database,
-    pub(super) env: Env,
-    pub(super) programs: RefCell<Programs>,
-    /// Whether the schema was changed since the last round began.
-    pub(super) schema_moved: Cell<bool>,
+impl ObjectEngine {
+    /// The engine that runs in this database.
+    pub fn new(database: Database) -> Self {
+        Self(database)
+    }
 }
 
-/// What is known of statements, as long as the schema stays as it is.
-#[derive(Default)]
-pub(super) struct Programs {
-    roots: Option<Rc<BTreeMap<u64, String>>>,
-    touched: HashMap<String, Rc<Touched>>,
-    named: HashMap<String, Rc<Named>>,
-    pub(super) tables: BTreeMap<String, Rc<catalog::Table>>,
-    pub(super) deferred: Option<bool>,
-    /// Tables with a REPLACE in their definition or in a trigger.
-    pub(super) replacing: Option<Rc<BTreeSet<String>>>,
-    virtuals: Option<Rc<Vec<Virtual>>>,
-    pub(super) volatile: HashMap<String, Rc<BTreeSet<String>>>,
+impl From<sql::SqlError> for SqlError {
+    fn from(error: sql::SqlError) -> Self {
+        Self(error.0)
+    }
 }
 
-/// Most statements whose programs are remembered.
-pub(super) const MAX_PROGRAMS: usize = 256;
+impl From<JsValue> for SqlError {
+    fn from(error: JsValue) -> Self {
+        Self(js::message(&error))
+    }
+}
 
-impl Shadow {
-    /// The shadow in an object.
-    pub fn new(database: Database, env: Env) -> Self {
-        Self { database, env, programs: RefCell::default(), schema_moved: Cell::new(false) }
+fn bind(params: &[Param<'_>]) -> Array {
+    params
+        .iter()
+        .map(|param| match param {
+            Param::Null => JsValue::NULL,
+            Param::Number(number) => JsValue::from_f64(*number),
+            Param::Text(text) => JsValue::from_str(text),
+            Param::Bytes(bytes) => Uint8Array::from(bytes.as_ref()).into(),
+        })
+        .collect()
+}
+
+struct ObjectRows(Array);
+
+struct ObjectRow(Array);
+
+impl RowSource for ObjectRows {
+    fn length(&self) -> u32 {
+        self.0.length()
     }
 
-    /// Carries out a request.
-    pub async fn run(self: &Rc<Self>, request: Rc<ShadowRequest>) -> Result<ShadowReply, Problem> {
-        self.forget_some();
-        // A request before may have been broken off while it copied.
-        self.database.enforce_rules().await?;
-        let mut catalog = Catalog::load(&self.database)?;
-        let base = Base { env: &self.env, store: &request.store };
-        if catalog.serial > request.serial {
-            let lost = catalog::last(&self.database)?.ok_or_else(|| crate::cloudflare::sql::unreadable("shadow"))?;
-            return Ok(ShadowReply::Lost(lost));
+    fn row(&self, index: u32) -> Box<dyn Cells> {
+        Box::new(ObjectRow(self.0.get(index).unchecked_into()))
+    }
+}
+
+impl Cells for ObjectRow {
+    fn text(&self, column: u32) -> Option<String> {
+        self.0.get(column).as_string()
+    }
+
+    fn number(&self, column: u32) -> Option<f64> {
+        self.0.get(column).as_f64()
+    }
+}
+
+struct ObjectAnswer {
+    columns: Array,
+    rows: Array,
+}
+
+impl AnswerRows for ObjectAnswer {
+    fn to_json(&self, shape: RowShape) -> Result<String, SqlError> {
+        if shape == RowShape::None {
+            return Ok("[]".into());
         }
-        if !catalog.loaded {
-            hydrate::schema(&base, &self.database, &mut catalog).await?;
-        }
-        let mut budget = Budget {
-            whole_rows: request.whole_rows,
-            rows_left: request.most_rows.saturating_sub(catalog.rows),
-            bytes_left: request.most_bytes.saturating_sub(catalog.bytes),
-            rows: 0,
-            bytes: 0,
-        };
-        let reads_only = request.call.statements.iter().all(|one| one.statement.kind == Kind::Read);
-        if reads_only && self.is_clean(&catalog, &request.call)? {
-            return self.read_base(&request, &catalog).await;
-        }
-        let volatile = !reads_only && self.is_volatile(&request.call);
-        let mut look = Look { reads_only, ..Look::default() };
-        for _ in 0..MAX_ROUNDS {
-            look.open = volatile && !catalog.partial.is_empty() && look.suspect.is_none();
-            let round = if look.open {
-                self.open_round(&mut catalog, &request, &look).await
-            } else {
-                self.round(&mut catalog, &request, &look)
-            };
-            match round {
-                Ok(round) => return Ok(ShadowReply::Ran(answer(round, &catalog))),
-                Err(Halt::Missing(mut needs)) => {
-                    self.frames(&catalog, &request.call, &mut needs)?;
-                    look.missed |= look.suspect.is_some();
-                    // What the first look at a failure told is fetched; now each next thing that it misses ends it.
-                    look.suspect = look.suspect.filter(|(_, mode)| *mode == Mode::Raise);
-                    if !needs.is_empty()
-                        && supply::supply(&base, &self.database, &mut catalog, needs, &mut budget).await?
-                    {
-                        self.forget();
+        let list: Array = self
+            .rows
+            .iter()
+            .map(|row| -> JsValue {
+                let row: Array = row.unchecked_into();
+                let cells = row.iter().map(|cell| {
+                    if cell.is_object() {
+                        cell.dyn_into::<ArrayBuffer>()
+                            .map_or(JsValue::NULL, |bytes| Array::from(&Uint8Array::new(&bytes)).into())
+                    } else {
+                        cell
+                    }
+                });
+                match shape {
+                    RowShape::Arrays => cells.collect::<Array>().into(),
+                    RowShape::Objects | RowShape::None => {
+                        let object = Object::new();
+                        for (name, cell) in self.columns.iter().zip(cells) {
+                            js::set(&object, &name.as_string().unwrap_or_default(), &cell);
+                        }
+                        object.into()
                     }
                 }
-                // What it would need next is drawn anew each time; what else it meets was fetched before, unless a trigger meets it.
-                Err(Halt::Failed(at, problem)) if volatile && look.missed => {
-                    let inside = request
-                        .call
-                        .statements
-                        .get(at)
-                        .and_then(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
-                        .is_some_and(|touched| !touched.written_inside.is_empty());
-                    return Err(if inside {
-                        not_rehearsable(
-                            "A statement that draws keys by chance, fires triggers on large tables and fails",
-                            "Draw the keys before, and bind them.",
-                        )
-                    } else {
-                        problem
-                    });
-                }
-                Err(Halt::Failed(at, problem)) => match look.suspect {
-                    // Nothing was missing before it failed: the error is its own.
-                    Some((same, Mode::Raise)) if same == at => return Err(problem),
-                    Some((same, Mode::Leave)) if same == at => look.suspect = Some((at, Mode::Raise)),
-                    _ => look.suspect = Some((at, Mode::Leave)),
-                },
-                // What was missing until then says nothing of how it fails without them.
-                Err(Halt::Bare(at)) if look.bare.insert(at) => look.suspect = None,
-                Err(Halt::Bare(_)) => return Err(Problem::internal()),
-                Err(Halt::Problem(problem)) => return Err(problem),
-                Err(Halt::Answered(_)) => return Err(Problem::internal()),
+            })
+            .collect();
+        let whole: JsValue = match shape {
+            RowShape::Objects | RowShape::None => list.into(),
+            RowShape::Arrays => {
+                let object = Object::new();
+                js::set(&object, "columns", &self.columns);
+                js::set(&object, "rows", &list);
+                object.into()
             }
-        }
-        Err(Problem::new(
-            Code::ShadowBudgetExceeded,
-            "Rehearsing this statement needs too many rounds of copying; nothing was run.",
-            "Split the statement.",
-        ))
-    }
-
-    /// Finds out what triggers reach that were seen to fire; those that reach nothing new are remembered.
-    fn frames(&self, catalog: &Catalog, call: &SqlCall, needs: &mut Needs) -> Result<(), Problem> {
-        // They are looked at as things are before the batch, so what it writes says nothing for sure.
-        let written = call
-            .statements
-            .iter()
-            .filter_map(|one| self.touched(&one.statement.text, &bindings(&one.params)).ok())
-            .flat_map(|touched| touched.written.iter().cloned().collect::<Vec<_>>());
-        let schema = Schema::new(&self.database, catalog).doubting(Doubted {
-            written: written.collect(),
-            midway: true,
-            ..Doubted::default()
-        });
-        for frame in std::mem::take(&mut needs.frames) {
-            let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
-            if found.is_empty() {
-                self.database.execute("INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_frames WHERE what = ?1)", &[frame.as_str().into()])?;
-            }
-            needs.add(found);
-        }
-        Ok(())
-    }
-
-    pub(super) fn forget(&self) {
-        *self.programs.borrow_mut() = Programs::default();
-    }
-
-    /// Whether every statement touches only what the base still has just so.
-    fn is_clean(&self, catalog: &Catalog, call: &SqlCall) -> Result<bool, Problem> {
-        for one in &call.statements {
-            let names_view =
-                || -> Result<bool, Problem> { Ok(catalog.views_dirty && self.names_a_view(&one.statement.text)?) };
-            // A definition that runs a PRAGMA would run it in the base.
-            let differs = catalog.hostile
-                || one.statement.is_explain()
-                || (catalog.schema_dirty && one.statement.describes_schema);
-            if differs || (one.statement.checks_every_table() && catalog.is_dirty()) || names_view()? {
-                return Ok(false);
-            }
-            match self.touched(&one.statement.text, &bindings(&one.params)) {
-                Ok(touched) if touched.writes || touched.tables.iter().any(|table| catalog.dirty.contains(table)) => {
-                    return Ok(false);
-                }
-                Ok(touched) if catalog.schema_dirty && touched.schema => return Ok(false),
-                Ok(touched) if catalog.is_dirty() && !self.inner_tables()?.is_disjoint(&touched.tables) => {
-                    return Ok(false);
-                }
-                Ok(touched)
-                    if touched.opens_virtual
-                        && self.shows_dirty(catalog, &self.used_virtuals(&one.statement.text)?)? =>
-                {
-                    return Ok(false);
-                }
-                Ok(_) => {}
-                // What the shadow cannot prepare may still read a table that differs here.
-                Err(_) if catalog.is_dirty() => return Ok(false),
-                Err(_) => {}
-            }
-        }
-        Ok(true)
-    }
-
-    /// Whether virtual tables show what differs here: in themselves, in what they index, or because the run made or dropped that.
-    fn shows_dirty(&self, catalog: &Catalog, virtuals: &[Virtual]) -> Result<bool, Problem> {
-        let shows_others = catalog.schema_dirty && virtuals.iter().any(|one| one.of().is_some());
-        Ok(shows_others || self.virtual_needs(virtuals)?.iter().any(|table| catalog.dirty.contains(table)))
-    }
-
-    fn names_a_view(&self, statement: &str) -> Result<bool, Problem> {
-        let views = self.database.run("SELECT name FROM sqlite_master WHERE type = 'view'", &[])?;
-        let named = self.named(statement);
-        Ok(views.iter().filter_map(|row| row.text(0)).any(|view| named.names(&view)))
-    }
-
-    pub(super) fn virtuals(&self) -> Result<Rc<Vec<Virtual>>, Problem> {
-        if let Some(known) = &self.programs.borrow().virtuals {
-            return Ok(known.clone());
-        }
-        let found = Rc::new(virtuals::known(&self.database)?);
-        self.programs.borrow_mut().virtuals = Some(found.clone());
-        Ok(found)
-    }
-
-    /// The tables in which virtual tables keep what they know.
-    pub(super) fn inner_tables(&self) -> Result<BTreeSet<String>, Problem> {
-        if self.virtuals()?.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        Ok(sorted::set(catalog::inner_tables(&self.database)?))
-    }
-
-    pub(super) fn used_virtuals(&self, statement: &str) -> Result<Vec<Virtual>, Problem> {
-        let known = self.virtuals()?;
-        if known.is_empty() { Ok(Vec::new()) } else { virtuals::named(&self.database, &known, statement) }
-    }
-
-    /// The tables that must be here before virtual tables are used.
-    pub(super) fn virtual_needs(&self, virtuals: &[Virtual]) -> Result<BTreeSet<String>, Problem> {
-        let mut needs = BTreeSet::new();
-        for one in virtuals {
-            needs.insert(one.name.clone());
-            let Some(of) = one.of() else { continue };
-            let rows = self.database.run(
-                "SELECT type, name FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view')",
-                &[of.into()],
-            )?;
-            match rows.first().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default())) {
-                Some((kind, name)) if kind == "table" => _ = needs.insert(name),
-                Some((_, name)) => {
-                    // A view that cannot be read has no rows that could be needed.
-                    let read = self.touched(&format!("SELECT * FROM {}", identifier(&name)), &Array::new());
-                    needs.extend(read.iter().flat_map(|touched| touched.tables.iter().cloned()));
-                }
-                // What is not there needs nothing.
-                None => {}
-            }
-        }
-        Ok(needs)
-    }
-
-    async fn read_base(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<ShadowReply, Problem> {
-        let done = d1::perform::<(), ()>(&self.env, &request.store, &request.call, true).await?;
-        let crate::app::message::Answer::Result { result, .. } = done.answer else { return Err(Problem::internal()) };
-        Ok(ShadowReply::Ran(ShadowAnswer {
-            results: result,
-            figures: vec![Figures::default(); request.call.statements.len()],
-            effects: Vec::new(),
-            volatile: Vec::new(),
-            serial: catalog.serial,
-            dirty: catalog.is_dirty(),
-            rows: catalog.rows,
-            bytes: catalog.bytes,
-            missing: Vec::new(),
-        }))
-    }
-
-    pub(super) fn table(&self, name: &str) -> Result<Rc<catalog::Table>, Problem> {
-        if let Some(known) = self.programs.borrow().tables.get(name) {
-            return Ok(known.clone());
-        }
-        let table = Rc::new(catalog::Table::read(&self.database, name)?);
-        self.programs.borrow_mut().tables.insert(name.to_owned(), table.clone());
-        Ok(table)
-    }
-
-    pub(super) fn counters(&self) -> Result<(u64, i64), Problem> {
-        let rows = self.database.run("SELECT total_changes(), CAST(last_insert_rowid() AS TEXT)", &[])?;
-        let row = rows.first().ok_or_else(Problem::internal)?;
-        Ok((row.count(0), row.text(1).and_then(|text| text.parse().ok()).unwrap_or_default()))
-    }
-
-    pub(super) fn total_changes(&self) -> Result<u64, Problem> {
-        Ok(self.counters()?.0)
-    }
-
-    /// What a statement names.
-    pub(super) fn named(&self, text: &str) -> Rc<Named> {
-        let mut programs = self.programs.borrow_mut();
-        if let Some(known) = programs.named.get(text) {
-            return known.clone();
-        }
-        let named = Rc::new(Named::of(text));
-        if programs.named.len() >= MAX_PROGRAMS {
-            programs.named.clear();
-        }
-        programs.named.insert(text.to_owned(), named.clone());
-        named
-    }
-
-    pub(super) fn touched(&self, text: &str, params: &Array) -> Result<Rc<Touched>, SqlError> {
-        // SQLite carries out a PRAGMA already when it prepares it, and EXPLAIN prepares.
-        if Setting::of(text).is_some() {
-            return Ok(Rc::default());
-        }
-        let mut programs = self.programs.borrow_mut();
-        if let Some(known) = programs.touched.get(text) {
-            return Ok(known.clone());
-        }
-        let roots = match &programs.roots {
-            Some(roots) => roots.clone(),
-            None => Rc::new(roots(&self.database)?),
         };
-        programs.roots = Some(roots.clone());
-        let found = Rc::new(touched(&self.database, &roots, text, params)?);
-        programs.touched.insert(text.to_owned(), found.clone());
-        Ok(found)
-    }
-
-    /// Forgets the programs of statements when there are many. Not while a request is at work: asked again in the midst of it, an EXPLAIN of a write would set `changes()` to 0.
-    fn forget_some(&self) {
-        let mut programs = self.programs.borrow_mut();
-        if programs.touched.len() >= MAX_PROGRAMS {
-            programs.touched.clear();
-        }
+        JSON::stringify(&whole)?.as_string().ok_or_else(|| SqlError("rows that are no JSON".into()))
     }
 }
 
-fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
-    ShadowAnswer {
-        results: round.text,
-        figures: round.figures,
-        effects: round.effects,
-        volatile: round.volatile.into_iter().collect(),
-        serial: catalog.serial,
-        dirty: catalog.is_dirty(),
-        rows: catalog.rows,
-        bytes: catalog.bytes,
-        missing: catalog.missing.keys().cloned().collect(),
+/// Why a transaction was undone.
+enum Undone {
+    Asked,
+    Failed(sql::SqlError),
+}
+
+impl From<sql::SqlError> for Undone {
+    fn from(error: sql::SqlError) -> Self {
+        Self::Failed(error)
     }
 }
 
-pub(super) fn store_error(error: SqlError) -> Problem {
-    Problem::from_store(Code::SqlError, error.0)
+fn undone(ending: Ending) -> Result<(), Undone> {
+    match ending {
+        Ending::Keep => Ok(()),
+        Ending::Undo => Err(Undone::Asked),
+    }
 }
 
-pub fn not_rehearsable(what: &str, remedy: &str) -> Problem {
-    Problem::new(Code::NotRehearsable, format!("{what} cannot be rehearsed exactly; nothing was run."), remedy)
+fn ended(result: Result<(), Undone>) -> Result<(), SqlError> {
+    match result {
+        Ok(()) | Err(Undone::Asked) => Ok(()),
+        Err(Undone::Failed(error)) => Err(error.into()),
+    }
+}
+
+impl Engine for ObjectEngine {
+    fn run(&self, statement: &str, params: &[Param<'_>]) -> Result<Rows, SqlError> {
+        let rows = self.0.run_bound(statement, &bind(params))?;
+        Ok(Rows::new(ObjectRows(rows.raw().clone())))
+    }
+
+    fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<(), SqlError> {
+        Ok(self.0.execute_bound(statement, &bind(params))?)
+    }
+
+    fn answer(&self, statement: &str, params: &[Param<'_>]) -> Result<Answered, SqlError> {
+        let answered = self.0.answer(statement, &bind(params))?;
+        Ok(Answered {
+            rows: Box::new(ObjectAnswer { columns: answered.columns, rows: answered.rows.raw().clone() }),
+            rows_read: answered.rows_read,
+            rows_written: answered.rows_written,
+        })
+    }
+
+    fn transaction(&self, body: &mut dyn FnMut() -> Ending) -> Result<(), SqlError> {
+        ended(self.0.transaction(|| undone(body())))
+    }
+
+    fn open_transaction(&self, body: LocalBoxFuture<'static, Ending>) -> LocalBoxFuture<'_, Result<(), SqlError>> {
+        Box::pin(async move { ended(self.0.open_transaction(async move { undone(body.await) }).await) })
+    }
+
+    fn committed(&self) -> LocalBoxFuture<'_, ()> {
+        // The platform commits in the turn after the one that wrote.
+        Box::pin(async { Delay::from(Duration::ZERO).await })
+    }
+
+    fn kept(&self, key: &str) -> Result<Option<String>, SqlError> {
+        let stored = self.0.values().get(key)?;
+        // An earlier version kept the number of parts as a number.
+        Ok(stored.as_string().or_else(|| stored.as_f64().map(|number| number.to_string())))
+    }
+
+    fn keep(&self, key: &str, text: &str) -> Result<(), SqlError> {
+        Ok(self.0.values().put(key, &JsValue::from_str(text))?)
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn entropy(&self) -> u128 {
+        js::entropy()
+    }
 }

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use turso_parser::ast::{Cmd, Stmt, TriggerEvent};
 use turso_parser::parser::Parser;
 
-use super::engine::{MAX_PROGRAMS, Shadow};
+use super::failure::Failure;
+use super::rehearse::{MAX_PROGRAMS, Shadow};
 use super::touched::Touched;
 use super::values::bindings;
 use crate::domain::operation::{BoundStatement, SqlCall};
-use crate::domain::refusal::Problem;
 use crate::domain::sorted;
 use dryrun_sql::statement::{Kind, Statement};
 use dryrun_sql::volatile::{inserted_columns, volatile, volatile_defaults, volatile_with};
@@ -25,7 +25,7 @@ impl Shadow {
     }
 
     /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in triggers and views.
-    pub(super) fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
+    pub(super) fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<BTreeSet<String>, Failure> {
         let text = &one.statement.text;
         let mut found = sorted::set(volatile_with(text, &one.params));
         let known = self.programs.borrow().volatile.get(text).cloned();
@@ -42,7 +42,7 @@ impl Shadow {
         Ok(found)
     }
 
-    fn volatile_by_schema(&self, statement: &Statement, touched: &Touched) -> Result<BTreeSet<String>, Problem> {
+    fn volatile_by_schema(&self, statement: &Statement, touched: &Touched) -> Result<BTreeSet<String>, Failure> {
         let mut found = BTreeSet::new();
         let supplied = inserted_columns(&statement.text);
         let target = statement.target.as_deref().unwrap_or_default();

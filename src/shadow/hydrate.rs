@@ -2,17 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use js_sys::Array;
 use turso_parser::token::TokenType;
 
-use super::base::{Base, row};
 use super::catalog::{Catalog, PREFIX};
 use super::cells::identifier;
 use super::copies::COUNTED;
-use super::{capture, virtuals};
-use crate::cloudflare::d1;
-use crate::cloudflare::sql::Database;
-use crate::domain::refusal::Problem;
+use super::database::Database;
+use super::failure::Failure;
+use super::port::Base;
+use super::selection::selects;
+use super::{GUARDED, capture, virtuals};
 use dryrun_sql::named::{Named, is_of_the_gateway};
 use dryrun_sql::tokens::tokens;
 
@@ -21,23 +20,22 @@ const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE 
                       ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid";
 
 /// Copies the schema.
-pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog) -> Result<(), Problem> {
+pub async fn schema(base: &dyn Base, database: &Database, catalog: &mut Catalog) -> Result<(), Failure> {
     let own =
         "SELECT name FROM sqlite_master WHERE name IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4')".to_owned();
-    let (answers, _) = base.selects(&[(SCHEMA.to_owned(), Vec::new()), (own, Vec::new())]).await?;
-    let rows = answers.first().cloned().unwrap_or_default();
-    let own: Vec<String> = answers
-        .get(1)
-        .map(|rows| (0..rows.length()).filter_map(|index| row(rows, index).get(0).as_string()).collect())
-        .unwrap_or_default();
+    let (answers, _) = selects(base, &[(SCHEMA.to_owned(), Vec::new()), (own, Vec::new())]).await?;
+    let mut answers = answers.into_iter();
+    let rows = answers.next().unwrap_or_default();
+    let own: Vec<String> =
+        answers.next().unwrap_or_default().iter().filter_map(|row| row.text(0)).map(str::to_owned).collect();
     let has_counters = own.iter().any(|name| name == "sqlite_sequence");
-    let counters = if has_counters { base.select(COUNTED).await? } else { Array::new() };
+    let (counters, _) =
+        if has_counters { selects(base, &[(COUNTED.to_owned(), Vec::new())]).await? } else { (Vec::new(), 0) };
     let mut loaded = catalog.clone();
-    database.transaction(|| {
+    database.transaction(|| -> Result<(), Failure> {
         let mut virtuals = BTreeSet::new();
-        for index in 0..rows.length() {
-            let object = row(&rows, index);
-            let text = |column| object.get(column).as_string().unwrap_or_default();
+        for object in &rows {
+            let text = |column| object.text(column).unwrap_or_default().to_owned();
             let (kind, name, sql, of) = (text(0), text(1), text(2), text(3));
             if kind == "table"
                 && virtuals.iter().any(|table: &String| name.starts_with(&format!("{table}_")))
@@ -50,7 +48,7 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
             let named = Named::of(&sql);
             // The guard before reads of the base only finds the word, and stops them also where it is a value.
             loaded.hostile |= named.other_pragma().is_some()
-                || ((kind == "view" || is_virtual) && sql.to_ascii_lowercase().contains(d1::GUARDED));
+                || ((kind == "view" || is_virtual) && sql.to_ascii_lowercase().contains(GUARDED));
             let reason = if is_virtual && let Err(reason) = virtuals::content(&sql) {
                 Some(reason)
             } else if is_of_the_gateway(&name) || named.reserved_by_the_gateway().is_some() {
@@ -82,8 +80,8 @@ pub async fn schema(base: &Base<'_>, database: &Database, catalog: &mut Catalog)
             database.execute(&format!("CREATE TABLE {counting} (n INTEGER PRIMARY KEY AUTOINCREMENT)"), &[])?;
             database.execute(&format!("DROP TABLE {counting}"), &[])?;
         }
-        for index in 0..counters.length() {
-            database.execute(&row(&counters, index).get(0).as_string().unwrap_or_default(), &[])?;
+        for counter in counters.iter().flatten().filter_map(|row| row.text(0)) {
+            database.execute(counter, &[])?;
         }
         capture::install(database, &loaded)?;
         loaded.loaded = true;

@@ -12,10 +12,10 @@ use turso_parser::parser::Parser;
 use super::capture::real;
 use super::catalog::{Catalog, ForeignKey, PREFIX, Table, tables};
 use super::cells::{balanced, identifier, list, literal};
+use super::database::Database;
+use super::failure::{Failure, unreadable};
 use super::needs::{Needs, collated, is_garbled, keyed};
 use super::reached::Schema;
-use crate::cloudflare::sql::{Database, unreadable};
-use crate::domain::refusal::Problem;
 use dryrun_sql::reach::{Affinity, in_frame, reach, trigger_parts};
 
 /// The tables that the checks need.
@@ -67,7 +67,7 @@ impl Check {
 }
 
 /// Makes the checks for what is copied in parts, and takes away those that were there.
-pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
+pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Failure> {
     remove(database)?;
     if catalog.partial.is_empty() {
         return Ok(());
@@ -109,7 +109,7 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
     Ok(())
 }
 
-fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &[Check]) -> Result<(), Problem> {
+fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &[Check]) -> Result<(), Failure> {
     for (number, checks) in checks.chunks(MOST_CHECKS).enumerate() {
         let body: Vec<String> = checks.iter().map(Check::sql).collect();
         // By the one that fires last, which is the first made; and before the row itself only: afterwards it is too late to leave it out.
@@ -138,7 +138,7 @@ const MOST_KEY_COLUMNS: usize = 8;
 const MOST_CHECKS: usize = 4;
 
 /// Takes the checks away.
-pub fn remove(database: &Database) -> Result<(), Problem> {
+pub fn remove(database: &Database) -> Result<(), Failure> {
     let names = database
         .run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 14) = '_dryrun_needs_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
@@ -398,7 +398,7 @@ impl std::fmt::Display for Moment {
     }
 }
 
-fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
+fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Failure> {
     let mut frames: Vec<Frame> = Vec::new();
     for sql in schema.triggers(table)? {
         let Ok(Some(Cmd::Stmt(Stmt::CreateTrigger { time, event, .. }))) = Parser::new(sql.as_bytes()).next_cmd()
@@ -442,13 +442,13 @@ fn frames(schema: &Schema<'_>, table: &str) -> Result<Vec<Frame>, Problem> {
 }
 
 /// What triggers reach that fire with these values; all tables in parts are needed whole where that cannot be told.
-pub fn frame_needs(schema: &Schema<'_>, said: &str, partial: &BTreeSet<String>) -> Result<Needs, Problem> {
+pub fn frame_needs(schema: &Schema<'_>, said: &str, partial: &BTreeSet<String>) -> Result<Needs, Failure> {
     let mut needs = Needs::default();
     if is_garbled(said) {
         needs.whole.extend(partial.iter().cloned());
         return Ok(needs);
     }
-    let said: Value = serde_json::from_str(said).map_err(|_| unreadable("shadow"))?;
+    let said: Value = serde_json::from_str(said).map_err(|error| unreadable("what a trigger noted", &error))?;
     let text = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
     let values = said.get("v").and_then(Value::as_array).cloned().unwrap_or_default();
     let Some(frame) = frames(schema, text("g"))?.into_iter().find(|frame| frame.moment.to_string() == text("e")) else {

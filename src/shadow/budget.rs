@@ -1,5 +1,6 @@
 //! How much a run may copy, and what is said when it would be more.
 
+use super::failure::Failure;
 use crate::domain::refusal::{Code, Problem};
 
 /// What may still be copied, and what was.
@@ -18,7 +19,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    pub(super) fn take_bytes(&mut self, bytes: u64, table: &str) -> Result<(), Problem> {
+    pub(super) fn take_bytes(&mut self, bytes: u64, table: &str) -> Result<(), Failure> {
         if bytes > self.bytes_left {
             return Err(exceeded(table, "more bytes", &format!("{} bytes", self.bytes_left)));
         }
@@ -34,18 +35,18 @@ impl Budget {
 }
 
 /// The refusal of what is more than a run may copy.
-pub(super) fn exceeded(table: &str, needed: &str, left: &str) -> Problem {
+pub(super) fn exceeded(table: &str, needed: &str, left: &str) -> Failure {
     Problem::new(
         Code::ShadowBudgetExceeded,
         format!(
             "Rehearsing this statement needs {needed} of {table}, and this run may still copy {left}; nothing was run."
         ),
         "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
-    )
+    ).into()
 }
 
 /// The refusal of a table that is needed whole and is too large. `unbounded`: why its rows cannot be looked up instead.
-pub(super) fn too_many(table: &str, rows: u64, most: u64, unbounded: Option<&String>) -> Problem {
+pub(super) fn too_many(table: &str, rows: u64, most: u64, unbounded: Option<&String>) -> Failure {
     match unbounded {
         None => exceeded(table, &format!("all {rows} rows"), &format!("{most} rows")),
         Some(why) => Problem::new(
@@ -55,6 +56,7 @@ pub(super) fn too_many(table: &str, rows: u64, most: u64, unbounded: Option<&Str
                  and all {rows} rows are more than the {most} rows that this run may still copy; nothing was run."
             ),
             "Narrow its WHERE to rows by a key, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
-        ),
+        )
+        .into(),
     }
 }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use js_sys::Array;
 use serde_json::Value;
 
-use super::base::{Fetched, Selection};
 use super::catalog::Catalog;
 use super::cells::identifier;
-use super::engine::not_rehearsable;
+use super::database::Database;
+use super::failure::{Failure, gone};
 use super::orphans::{self, Orphans};
+use super::port::{Cell, Param, SqlError};
+use super::rehearse::not_rehearsable;
+use super::selection::{Fetched, Selection};
 use super::supply::Load;
 use super::{capture, checks, computed};
-use crate::cloudflare::sql::{Database, SqlError};
 use crate::domain::limits::MAX_PARAMETERS;
 use crate::domain::refusal::{Code, Problem};
 
@@ -21,18 +22,18 @@ enum Unstored {
     /// They refer to nothing, which the base has to confirm.
     Orphans(Vec<Orphans>),
     /// Anything else.
-    Problem(Problem),
+    Failed(Failure),
 }
 
-impl<E: Into<Problem>> From<E> for Unstored {
+impl<E: Into<Failure>> From<E> for Unstored {
     fn from(error: E) -> Self {
-        Self::Problem(error.into())
+        Self::Failed(error.into())
     }
 }
 
 impl Load<'_> {
     /// Puts everything into the shadow, or nothing, as it is in the base: foreign keys and CHECKs are for those who write, not for rows that are there already.
-    pub(super) async fn store(mut self, before: &Catalog, catalog: &mut Catalog) -> Result<bool, Problem> {
+    pub(super) async fn store(mut self, before: &Catalog, catalog: &mut Catalog) -> Result<bool, Failure> {
         // Outside of a transaction only. Where the platform does not let it be, they are deferred, and a base that breaks its own rules is refused.
         let loose = self.database.relax_rules().await?;
         let stored = self.stored(before, loose).await;
@@ -44,17 +45,17 @@ impl Load<'_> {
         Ok(remade)
     }
 
-    async fn stored(&mut self, before: &Catalog, loose: bool) -> Result<(Catalog, bool), Problem> {
+    async fn stored(&mut self, before: &Catalog, loose: bool) -> Result<(Catalog, bool), Failure> {
         let orphans = match self.put(before, loose, false) {
             Ok(stored) => return Ok(stored),
-            Err(Unstored::Problem(problem)) => return Err(problem),
+            Err(Unstored::Failed(failure)) => return Err(failure),
             Err(Unstored::Orphans(orphans)) => orphans,
         };
         orphans::confirm(self.base, &orphans).await?;
         match self.put(before, loose, true) {
             Ok(stored) => Ok(stored),
-            Err(Unstored::Problem(problem)) => Err(problem),
-            Err(Unstored::Orphans(_)) => Err(Problem::internal()),
+            Err(Unstored::Failed(failure)) => Err(failure),
+            Err(Unstored::Orphans(_)) => Err(Failure::broken("rows refer to nothing although that was confirmed")),
         }
     }
 
@@ -139,7 +140,7 @@ impl Load<'_> {
     /// Inserts rows of a table; answers whether triggers were made anew.
     fn put_rows(&self, name: &str, rows: &[Fetched]) -> Result<bool, Unstored> {
         let database = self.database;
-        let table = self.schema.described(name).ok_or_else(Problem::internal)?;
+        let table = self.schema.described(name).ok_or_else(|| gone(name))?;
         let triggers = set_triggers_aside(database, name)?;
         let columns = Selection::columns(&table);
         let columns: Vec<String> = columns
@@ -168,7 +169,7 @@ impl Load<'_> {
     }
 
     /// The rows among the copies that refer to nothing.
-    fn orphans(&self) -> Result<Vec<Orphans>, Problem> {
+    fn orphans(&self) -> Result<Vec<Orphans>, Failure> {
         let mut found = Vec::new();
         for table in &self.copied_whole {
             found.extend(orphans::of_table(self.database, table, &self.all)?);
@@ -186,7 +187,7 @@ impl Load<'_> {
 }
 
 /// The refusal of a row that the shadow does not take.
-fn unfit(table: &str, error: &SqlError) -> Problem {
+fn unfit(table: &str, error: &SqlError) -> Failure {
     if error.0.contains("UNIQUE constraint failed") {
         return Problem::new(
             Code::NotRehearsable,
@@ -194,14 +195,14 @@ fn unfit(table: &str, error: &SqlError) -> Problem {
                 "A row of {table} has the same key as a row that was copied before, because others changed the table in the meantime; nothing was run."
             ),
             "Retry; if the problem persists, start a new run.",
-        );
+        ).into();
     }
     let what = format!("A row of {table} that violates the table's definition ({}) and cannot be copied", error.0);
     not_rehearsable(&what, "Repair the row, or leave the table out of the dry run.")
 }
 
 /// Drops the users' triggers on a table, which must not fire for copied rows, and answers the statements that make them again.
-fn set_triggers_aside(database: &Database, table: &str) -> Result<Vec<String>, Problem> {
+fn set_triggers_aside(database: &Database, table: &str) -> Result<Vec<String>, Failure> {
     let rows = database
         .run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_' ORDER BY rowid", &[table.into()])?;
     let mut statements = Vec::new();
@@ -216,34 +217,30 @@ fn set_triggers_aside(database: &Database, table: &str) -> Result<Vec<String>, P
 pub fn insert(database: &Database, into: &str, columns: &[String], rows: &[Fetched]) -> Result<(), SqlError> {
     let count = columns.len();
     let columns = columns.join(", ");
-    let mut statements: BTreeMap<String, String> = BTreeMap::new();
-    for Fetched { cells, .. } in rows {
-        let kinds = cells.get(0).as_string().unwrap_or_default();
+    let mut statements: BTreeMap<&str, String> = BTreeMap::new();
+    for Fetched { kinds, cells, .. } in rows {
+        let params = |from: usize| cells.iter().skip(from).map(Param::from).collect::<Vec<_>>();
         if count > MAX_PARAMETERS {
             // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
             let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
-            let rowid = cells
-                .get(1)
-                .as_string()
-                .and_then(|text| text.parse::<i64>().ok())
-                .ok_or_else(|| SqlError("a row without a rowid".into()))?;
-            database.execute_bound(
+            let rowid = match cells.first() {
+                Some(Cell::Text(text)) => text.parse::<i64>().ok(),
+                Some(Cell::Null | Cell::Number(_) | Cell::Bytes(_)) | None => None,
+            };
+            let rowid = rowid.ok_or_else(|| SqlError("a row without a rowid".into()))?;
+            database.execute(
                 &format!("INSERT INTO {into} ({columns}) VALUES ({rowid}, {})", values.join(", ")),
-                &tail(cells, 2),
+                &params(1),
             )?;
             continue;
         }
-        let statement = statements.entry(kinds).or_insert_with_key(|kinds| {
+        let statement = statements.entry(kinds).or_insert_with(|| {
             let values: Vec<&str> = kinds.bytes().map(placeholder).collect();
             format!("INSERT INTO {into} ({columns}) VALUES ({})", values.join(", "))
         });
-        database.execute_bound(statement, &tail(cells, 1))?;
+        database.execute(statement, &params(0))?;
     }
     Ok(())
-}
-
-fn tail(cells: &Array, from: u32) -> Array {
-    cells.slice(from, cells.length())
 }
 
 /// Continues an AUTOINCREMENT counter where the base has it.

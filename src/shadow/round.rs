@@ -6,18 +6,19 @@ use std::rc::Rc;
 use serde_json::json;
 use turso_parser::token::TokenType;
 
-use super::base::Base;
 use super::catalog::{Catalog, Table, remember_last, tables};
 use super::cells::identifier;
-use super::engine::{Shadow, store_error};
+use super::failure::{Failure, gone};
 use super::needs::{Needs, covers, said};
 use super::orphans::Counted;
+use super::port::Answered;
+use super::port::Base;
 use super::reached::Schema;
+use super::rehearse::{Shadow, store_error};
+use super::selection::selects;
 use super::supply::selection;
-use super::values::{bindings, rows_to_json};
-use super::{Figures, LostChange, ShadowRequest, capture, orphans};
-use crate::cloudflare::d1;
-use crate::cloudflare::sql::{Answered, SqlError};
+use super::values::bindings;
+use super::{BROKEN_FOREIGN_KEY, Figures, LostChange, ShadowRequest, capture, orphans};
 use crate::domain::effect::Effect;
 use crate::domain::limits::MAX_STATEMENT_BYTES;
 use crate::domain::operation::{BoundStatement, SqlCall};
@@ -37,12 +38,13 @@ struct Rendered {
 /// Longest answer of a batch: it is held in memory, here and on its way.
 const MAX_RESULT_BYTES: usize = 16 << 20;
 
-fn too_much() -> Problem {
+fn too_much() -> Failure {
     Problem::new(
         Code::ShadowBudgetExceeded,
         format!("The rows that this would answer are more than {MAX_RESULT_BYTES} bytes; nothing was run."),
         "Ask for fewer rows or columns at a time.",
     )
+    .into()
 }
 
 /// Whether a table has a foreign key that is checked at the end by itself.
@@ -62,24 +64,18 @@ pub(super) enum Halt {
     /// This has to be copied first.
     Missing(Needs),
     /// A statement failed, which may be so only because rows are missing.
-    Failed(usize, Problem),
+    Failed(usize, Failure),
     /// The gateway's triggers would show in what this statement comes to.
     Bare(usize),
     /// It is over.
-    Problem(Problem),
+    Over(Failure),
     /// The schema was read; what was done to hide the gateway's part is undone, the answer stands.
     Answered(Vec<Answered>),
 }
 
-impl From<SqlError> for Halt {
-    fn from(error: SqlError) -> Self {
-        Self::Problem(error.into())
-    }
-}
-
-impl From<Problem> for Halt {
-    fn from(problem: Problem) -> Self {
-        Self::Problem(problem)
+impl<E: Into<Failure>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Over(error.into())
     }
 }
 
@@ -148,18 +144,20 @@ impl Shadow {
     /// A round whose keys may be drawn by chance. It cannot be run again with the same ones, so its transaction stays open while the base is asked for them; almost always there is nothing, and what was done stands.
     pub(super) async fn open_round(
         self: &Rc<Self>,
+        base: &Rc<dyn Base>,
         catalog: &mut Catalog,
         request: &Rc<ShadowRequest>,
         look: &Look,
     ) -> Result<Round, Halt> {
-        let (shadow, request, look, before) = (self.clone(), request.clone(), look.clone(), catalog.clone());
+        let (shadow, base, request, look, before) =
+            (self.clone(), base.clone(), request.clone(), look.clone(), catalog.clone());
         let (round, next) = self
             .database
             .open_transaction(async move {
                 let mut next = before;
                 let round = shadow.round(&mut next, &request, &look)?;
                 if round.unresolved {
-                    shadow.resolve(&request, &next).await?;
+                    shadow.resolve(base.as_ref(), &next).await?;
                 }
                 Ok::<_, Halt>((round, next))
             })
@@ -169,7 +167,7 @@ impl Shadow {
     }
 
     /// Asks the base for the rows that a round could have met. Halts when there is one.
-    async fn resolve(&self, request: &ShadowRequest, catalog: &Catalog) -> Result<(), Halt> {
+    async fn resolve(&self, base: &dyn Base, catalog: &Catalog) -> Result<(), Halt> {
         let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
         let needs = said(noted.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())?;
         if !(needs.whole.is_empty()
@@ -182,12 +180,11 @@ impl Shadow {
         let schema = Schema::new(&self.database, catalog);
         let mut queries = Vec::new();
         for need in &needs.rows {
-            let table = schema.described(&need.table).ok_or_else(Problem::internal)?;
+            let table = schema.described(&need.table).ok_or_else(|| gone(&need.table))?;
             queries.push(selection(table, need)?.counting(Some(1)));
         }
-        let (answers, _) =
-            Base { env: &self.env, store: &request.store }.selects(&queries).await.map_err(Problem::from)?;
-        if answers.iter().any(|answer| super::base::count(answer) > 0) {
+        let (answers, _) = selects(base, &queries).await?;
+        if answers.iter().any(|answer| super::selection::count(answer) > 0) {
             return Err(Halt::Missing(needs));
         }
         for what in needs.rows.iter().flat_map(covers) {
@@ -234,7 +231,7 @@ impl Shadow {
                 self.look_ahead(&request.call.statements, at);
                 match self.statement(&mut round, &mut next, one, request, &Look { at, ..look.clone() }) {
                     Ok(answered) => {
-                        let text = rows_to_json(&answered, request.call.shape)?;
+                        let text = answered.rows.to_json(request.call.shape)?;
                         bytes += text.len();
                         if bytes > MAX_RESULT_BYTES {
                             return Err(too_much().into());
@@ -260,7 +257,7 @@ impl Shadow {
                 self.set_mode(&mut round, Mode::Note, false)?;
                 self.check_deferred(&next, round.deferred, &orphans)?;
                 if round.never_mended {
-                    return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY).into());
+                    return Err(Problem::from_store(Code::SqlError, BROKEN_FOREIGN_KEY).into());
                 }
                 if !next.partial.is_empty() {
                     self.database.execute("DELETE FROM _dryrun_frames", &[])?;
@@ -321,8 +318,7 @@ impl Shadow {
                 Code::StatementTooLong,
                 format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
                 "Bind long values as parameters.",
-            )
-            .into());
+            ).into());
         }
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
@@ -348,15 +344,15 @@ impl Shadow {
     }
 
     /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here. Rows that referred to nothing before are not of this batch.
-    fn check_deferred(&self, catalog: &Catalog, asked: bool, before: &BTreeSet<String>) -> Result<(), Problem> {
+    fn check_deferred(&self, catalog: &Catalog, asked: bool, before: &BTreeSet<String>) -> Result<(), Failure> {
         if self.defers(asked)? && !self.orphans(catalog, Counted::Missing)?.is_subset(before) {
-            return Err(Problem::from_store(Code::SqlError, d1::BROKEN_FOREIGN_KEY));
+            return Err(Problem::from_store(Code::SqlError, BROKEN_FOREIGN_KEY).into());
         }
         Ok(())
     }
 
     /// Whether foreign keys may be checked at the end of the batch only.
-    fn defers(&self, asked: bool) -> Result<bool, Problem> {
+    fn defers(&self, asked: bool) -> Result<bool, Failure> {
         let known = self.programs.borrow().deferred;
         let deferred = match known {
             Some(known) => known,
@@ -372,7 +368,7 @@ impl Shadow {
     }
 
     /// The rows here that refer to nothing.
-    fn orphans(&self, catalog: &Catalog, counted: Counted) -> Result<BTreeSet<String>, Problem> {
+    fn orphans(&self, catalog: &Catalog, counted: Counted) -> Result<BTreeSet<String>, Failure> {
         let schema = Schema::new(&self.database, catalog);
         let all: Vec<Rc<Table>> = tables(&self.database)?.iter().filter_map(|name| schema.described(name)).collect();
         let copied: Vec<Rc<Table>> = all
@@ -385,7 +381,7 @@ impl Shadow {
     }
 
     /// The results as D1 answers them.
-    fn render(&self, call: &SqlCall, rows: &[Rendered], round: &Round) -> Result<String, Problem> {
+    fn render(&self, call: &SqlCall, rows: &[Rendered], round: &Round) -> Result<String, Failure> {
         let mut parts = Vec::with_capacity(rows.len());
         for (index, rows) in rows.iter().enumerate() {
             let figures = round.figures.get(index).cloned().unwrap_or_default();

@@ -7,19 +7,18 @@
 
 use std::collections::BTreeSet;
 
-use js_sys::Array;
-
 use super::catalog::Catalog;
 use super::cells::identifier;
-use super::engine::{Shadow, not_rehearsable, store_error};
+use super::failure::Failure;
 use super::images::Images;
+use super::port::Answered;
+use super::port::Param;
 use super::query::refuse_unbuilt;
+use super::rehearse::{Shadow, not_rehearsable, store_error};
 use super::round::{Halt, Round};
 use super::touched::{self, Touched};
 use super::{Figures, capture, checks};
-use crate::cloudflare::sql::Answered;
 use crate::domain::operation::BoundStatement;
-use crate::domain::refusal::Problem;
 use crate::domain::sorted;
 use dryrun_sql::statement::COUNTERS;
 
@@ -33,7 +32,7 @@ impl Shadow {
         round: &mut Round,
         catalog: &Catalog,
         one: &BoundStatement,
-        params: &Array,
+        params: &[Param<'_>],
         store: &str,
     ) -> Result<Answered, Halt> {
         let text = &one.statement.text;
@@ -81,7 +80,7 @@ impl Shadow {
     }
 
     /// What a statement touches that can only be prepared without the gateway's triggers on its target.
-    fn touched_bare(&self, one: &BoundStatement, params: &Array) -> Result<Touched, Halt> {
+    fn touched_bare(&self, one: &BoundStatement, params: &[Param<'_>]) -> Result<Touched, Halt> {
         let text = &one.statement.text;
         if self.named(text).calls("changes") {
             // To be asked about, it would set them to 0.
@@ -97,13 +96,13 @@ impl Shadow {
             // For the very words that it gets, which name places in its own text.
             Err(_) => Err(match self.database.answer(text, params) {
                 Err(error) => store_error(error).into(),
-                Ok(_) => Problem::internal().into(),
+                Ok(_) => Failure::broken("a statement that cannot be explained ran").into(),
             }),
         }
     }
 
     /// Drops the gateway's triggers on tables.
-    fn take_triggers(&self, tables: &BTreeSet<String>) -> Result<(), Problem> {
+    fn take_triggers(&self, tables: &BTreeSet<String>) -> Result<(), Failure> {
         for table in tables {
             let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) = '_dryrun_'";
             for name in self.database.run(sql, &[table.as_str().into()])?.iter().filter_map(|row| row.text(0)) {

@@ -2,22 +2,20 @@
 
 use std::rc::Rc;
 
-use js_sys::Array;
-
 use super::bare::MISMATCH;
 use super::catalog::{self, Catalog, PREFIX};
-use super::engine::{Shadow, not_rehearsable, store_error};
+use super::failure::Failure;
 use super::images::Images;
 use super::needs::{Needs, said};
 use super::nondeterminism::set_columns;
+use super::port::{Answered, Param, SqlError};
 use super::reached::{Doubted, Schema};
+use super::rehearse::{Shadow, not_rehearsable, store_error};
 use super::round::{Halt, Look, Mode, Round};
 use super::touched::Touched;
 use super::values::parameter;
 use super::virtuals::{Content, Virtual};
 use super::{Figures, ShadowRequest, capture, checks};
-use crate::cloudflare::js;
-use crate::cloudflare::sql::{Answered, SqlError};
 use crate::domain::operation::BoundStatement;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
@@ -31,7 +29,7 @@ impl Shadow {
         round: &mut Round,
         catalog: &Catalog,
         one: &BoundStatement,
-        params: &Array,
+        params: &[Param<'_>],
         request: &ShadowRequest,
         look: &Look,
     ) -> Result<Answered, Halt> {
@@ -48,7 +46,7 @@ impl Shadow {
             Err(_) => {
                 return Err(match self.database.answer(text, params) {
                     Err(error) => self.cannot_prepare(catalog, error),
-                    Ok(_) => Problem::internal().into(),
+                    Ok(_) => Failure::broken("a statement that cannot be explained ran").into(),
                 });
             }
         };
@@ -111,7 +109,12 @@ impl Shadow {
                     return Err(Halt::Failed(look.at, self.own_error(&touched, text, params, error)?));
                 }
                 (Err(error), true) => return Err(Halt::Failed(look.at, store_error(error.clone()))),
-                (Ok(_), true) if mode == Mode::Leave => return Err(Halt::Failed(look.at, Problem::internal())),
+                (Ok(_), true) if mode == Mode::Leave => {
+                    return Err(Halt::Failed(
+                        look.at,
+                        Failure::broken("a statement failed only as long as its rows were not left out"),
+                    ));
+                }
                 (Ok(_), true) => {}
             }
         }
@@ -153,7 +156,7 @@ impl Shadow {
     }
 
     /// Whether a statement, or triggers of agents that it fires, could set how far AUTOINCREMENT has counted.
-    pub(super) fn sets_counters(&self, one: &BoundStatement, touched: &Touched) -> Result<bool, Problem> {
+    pub(super) fn sets_counters(&self, one: &BoundStatement, touched: &Touched) -> Result<bool, Failure> {
         if one.statement.target.as_deref() == Some(COUNTERS) {
             return Ok(true);
         }
@@ -165,7 +168,7 @@ impl Shadow {
     }
 
     /// How much was noted as missing.
-    fn noted(&self) -> Result<u64, Problem> {
+    fn noted(&self) -> Result<u64, Failure> {
         Ok(self
             .database
             .run("SELECT count(*) FROM _dryrun_needs", &[])?
@@ -175,7 +178,7 @@ impl Shadow {
     }
 
     /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they usually have.
-    fn strict_ones(&self, touched: &Touched) -> Result<Vec<String>, Problem> {
+    fn strict_ones(&self, touched: &Touched) -> Result<Vec<String>, Failure> {
         let mut strict = Vec::new();
         for name in &touched.written {
             if self.table(name)?.strict {
@@ -186,7 +189,7 @@ impl Shadow {
     }
 
     /// Whether one of them has triggers before its rows that say what is missing.
-    fn watches_a_strict_one(&self, touched: &Touched) -> Result<bool, Problem> {
+    fn watches_a_strict_one(&self, touched: &Touched) -> Result<bool, Failure> {
         for name in self.strict_ones(touched)? {
             let rows = self
                 .database
@@ -198,7 +201,7 @@ impl Shadow {
         Ok(false)
     }
 
-    fn brace(&self, catalog: &Catalog, strict: &[String], on: bool) -> Result<(), Problem> {
+    fn brace(&self, catalog: &Catalog, strict: &[String], on: bool) -> Result<(), Failure> {
         if !strict.is_empty() {
             self.schema_moved.set(true);
         }
@@ -212,7 +215,7 @@ impl Shadow {
     }
 
     /// The rows of FTS5 tables before a statement that writes to them.
-    pub(super) fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Problem> {
+    pub(super) fn virtual_images(&self, virtuals: &[Virtual]) -> Result<Vec<Images>, Failure> {
         virtuals
             .iter()
             .filter(|one| one.content == Content::Own)
@@ -221,11 +224,17 @@ impl Shadow {
     }
 
     /// The error of a statement without the gateway's triggers: SQLite looks at the types of a STRICT row earlier when there is one.
-    fn own_error(&self, touched: &Touched, text: &str, params: &Array, error: &SqlError) -> Result<Problem, Problem> {
+    fn own_error(
+        &self,
+        touched: &Touched,
+        text: &str,
+        params: &[Param<'_>],
+        error: &SqlError,
+    ) -> Result<Failure, Failure> {
         if self.strict_ones(touched)?.is_empty() {
             return Ok(store_error(error.clone()));
         }
-        let alone = self.database.transaction(|| -> Result<(), Problem> {
+        let alone = self.database.transaction(|| -> Result<(), Failure> {
             capture::remove(&self.database)?;
             let rows = self.database.answer(text, params);
             Err(match rows {
@@ -236,7 +245,7 @@ impl Shadow {
                 ),
             })
         });
-        Ok(alone.err().unwrap_or_else(Problem::internal))
+        Ok(alone.err().unwrap_or_else(|| Failure::broken("a transaction that fails succeeded")))
     }
 
     /// Halts when one of these tables is not copied yet.
@@ -279,7 +288,7 @@ impl Shadow {
     }
 
     /// What the gateway's triggers found missing.
-    fn missing(&self, round: &Round, rows: &Result<Answered, SqlError>) -> Result<Needs, Problem> {
+    fn missing(&self, round: &Round, rows: &Result<Answered, SqlError>) -> Result<Needs, Failure> {
         match rows {
             Ok(_) => {
                 let noted = self.database.run("SELECT DISTINCT what FROM _dryrun_needs", &[])?;
@@ -294,9 +303,9 @@ impl Shadow {
     }
 
     /// Only where it changes: it would be seen by `changes()`.
-    pub(super) fn set_mode(&self, round: &mut Round, mode: Mode, replaces: bool) -> Result<(), Problem> {
+    pub(super) fn set_mode(&self, round: &mut Round, mode: Mode, replaces: bool) -> Result<(), Failure> {
         if round.mode != (mode, replaces) {
-            round.word = format!("{PREFIX}{:032x} ", js::entropy());
+            round.word = format!("{PREFIX}{:032x} ", self.database.entropy());
             self.database.execute(
                 &format!("UPDATE _dryrun_state SET mode = {}, replaces = {}, word = ?", mode as u8, u8::from(replaces)),
                 &[round.word.as_str().into()],
@@ -307,7 +316,7 @@ impl Shadow {
     }
 
     /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a trigger that fires.
-    pub(super) fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Problem> {
+    pub(super) fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Failure> {
         if self.named(&statement.text).replaces {
             return Ok(true);
         }
@@ -337,7 +346,7 @@ impl Shadow {
         catalog: &Catalog,
         touched: &Touched,
         statement: &Statement,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Failure> {
         let named = self.named(&statement.text);
         if named.calls("total_changes") {
             return Err(not_rehearsable(
@@ -379,7 +388,7 @@ impl Shadow {
     }
 
     /// Whether the gateway's triggers would not see, or would change, what a write comes to.
-    fn triggers_show(&self, touched: &Touched, statement: &Statement, replaces: bool) -> Result<bool, Problem> {
+    fn triggers_show(&self, touched: &Touched, statement: &Statement, replaces: bool) -> Result<bool, Failure> {
         let upserts = self.named(&statement.text).upserts;
         if !replaces && !upserts {
             return Ok(false);
@@ -419,7 +428,7 @@ impl Shadow {
 }
 
 /// Refuses what succeeded with an index that is not the one of the base: only what fails without it is sure.
-pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<(), Problem> {
+pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<(), Failure> {
     let unbuilt = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?)));
     unbuilt.map_or(Ok(()), |(one, reason)| {
         let of = one.of().unwrap_or_default();

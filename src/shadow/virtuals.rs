@@ -3,8 +3,8 @@
 use turso_parser::token::TokenType;
 
 use super::catalog::virtual_tables;
-use crate::cloudflare::sql::Database;
-use crate::domain::refusal::Problem;
+use super::database::Database;
+use super::failure::Failure;
 use dryrun_sql::named::Named;
 use dryrun_sql::tokens::tokens;
 
@@ -39,7 +39,7 @@ impl Virtual {
 }
 
 /// The virtual tables of the shadow.
-pub fn known(database: &Database) -> Result<Vec<Virtual>, Problem> {
+pub fn known(database: &Database) -> Result<Vec<Virtual>, Failure> {
     let mut found = Vec::new();
     for name in virtual_tables(database)? {
         let rows =
@@ -75,7 +75,7 @@ pub fn content(sql: &str) -> Result<Content, String> {
 }
 
 /// Those that a statement, or any view or trigger, names: which of them it uses is not told otherwise.
-pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<Vec<Virtual>, Problem> {
+pub fn named(database: &Database, known: &[Virtual], statement: &str) -> Result<Vec<Virtual>, Failure> {
     let definitions = database.run(
         "SELECT sql FROM sqlite_master WHERE type IN ('view', 'trigger') AND substr(name, 1, 8) <> '_dryrun_'",
         &[],

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use turso_parser::lexer::Lexer;
 use turso_parser::token::TokenType;
 
-use super::base::{Fetched, Selection};
 use super::catalog::Table;
 use super::cells::{identifier, literal};
 use super::copies::{insert, set_counter};
-use crate::cloudflare::sql::{Database, SqlError};
-use crate::domain::refusal::Problem;
+use super::database::Database;
+use super::failure::Failure;
+use super::port::SqlError;
+use super::selection::{Fetched, Selection};
 use crate::domain::sorted;
 use dryrun_sql::reach::Affinity;
 use dryrun_sql::tokens::tokens;
@@ -36,7 +37,7 @@ pub fn failing(database: &Database, table: &str) -> Result<BTreeSet<String>, Sql
 }
 
 /// Finds out which columns fail for the rows that are here now.
-pub fn look(database: &Database, table: &str) -> Result<(), Problem> {
+pub fn look(database: &Database, table: &str) -> Result<(), Failure> {
     let described = Table::read(database, table)?;
     let columns: Vec<&String> =
         described.columns.iter().filter(|column| column.is_virtual).map(|column| &column.name).collect();

@@ -6,12 +6,11 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 use turso_parser::ast::{Cmd, ColumnConstraint, CreateTableBody, NamedColumnConstraint, Stmt};
 use turso_parser::parser::Parser;
-use wasm_bindgen::JsValue;
 
 use super::cells::literal;
+use super::database::Database;
+use super::failure::{Failure, unreadable};
 use super::{LostChange, computed};
-use crate::cloudflare::sql::{Database, SqlError, unreadable, whole};
-use crate::domain::refusal::Problem;
 use crate::domain::sorted;
 use dryrun_sql::reach::{self, Affinity, Shape};
 
@@ -63,18 +62,17 @@ pub struct Catalog {
 
 impl Catalog {
     /// Reads it from storage.
-    pub fn load(database: &Database) -> Result<Self, Problem> {
-        let stored = database.values().get("catalog").map_err(SqlError::from)?;
-        match stored.as_string() {
+    pub fn load(database: &Database) -> Result<Self, Failure> {
+        match database.kept("catalog")? {
             None => Ok(Self::default()),
-            Some(text) => serde_json::from_str(&text).map_err(|_| unreadable("shadow")),
+            Some(text) => serde_json::from_str(&text).map_err(|error| unreadable("the catalog", &error)),
         }
     }
 
     /// Writes it, as part of the transaction that is under way.
-    pub fn save(&self, database: &Database) -> Result<(), Problem> {
-        let text = serde_json::to_string(self).map_err(|_| unreadable("shadow"))?;
-        Ok(database.values().put("catalog", &JsValue::from_str(&text)).map_err(SqlError::from)?)
+    pub fn save(&self, database: &Database) -> Result<(), Failure> {
+        let text = serde_json::to_string(self).map_err(|error| unreadable("the catalog", &error))?;
+        Ok(database.keep("catalog", &text)?)
     }
 
     /// Whether reads of the base could differ from reads of the shadow.
@@ -83,45 +81,35 @@ impl Catalog {
     }
 }
 
-/// Remembers the last change until the journal is known to have it.
-pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Problem> {
-    let text = serde_json::to_string(change).map_err(|_| unreadable("shadow"))?;
-    let values = database.values();
+/// Remembers the last change until the journal is known to have it. What is too long for one value is kept in parts, whose number stands in its place.
+pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Failure> {
+    let text = serde_json::to_string(change).map_err(|error| unreadable("the last change", &error))?;
     // A character beyond Latin-1 makes all of them two bytes long.
     if text.len() <= MAX_VALUE_BYTES / 2 {
-        return Ok(values.put("last", &JsValue::from_str(&text)).map_err(SqlError::from)?);
+        return Ok(database.keep("last", &text)?);
     }
     let characters: Vec<char> = text.chars().collect();
-    let mut parts = 0;
+    let mut parts: u64 = 0;
     for part in characters.chunks(MAX_VALUE_BYTES / 4) {
-        values
-            .put(&format!("last.{parts}"), &JsValue::from_str(&part.iter().collect::<String>()))
-            .map_err(SqlError::from)?;
+        database.keep(&format!("last.{parts}"), &part.iter().collect::<String>())?;
         parts += 1;
     }
-    Ok(values.put("last", &JsValue::from_f64(f64::from(parts))).map_err(SqlError::from)?)
+    Ok(database.keep("last", &parts.to_string())?)
 }
 
 /// A value holds 2 MB, its key included (<https://developers.cloudflare.com/durable-objects/platform/limits/>).
 const MAX_VALUE_BYTES: usize = 1_900_000;
 
 /// The last change, if there was one.
-pub fn last(database: &Database) -> Result<Option<LostChange>, Problem> {
-    let values = database.values();
-    let stored = values.get("last").map_err(SqlError::from)?;
-    let text = match stored.as_f64() {
-        None => stored.as_string(),
-        Some(parts) => {
-            let mut text = String::new();
-            for part in 0..whole(parts) {
-                text.push_str(
-                    &values.get(&format!("last.{part}")).map_err(SqlError::from)?.as_string().unwrap_or_default(),
-                );
-            }
-            Some(text)
+pub fn last(database: &Database) -> Result<Option<LostChange>, Failure> {
+    let Some(mut text) = database.kept("last")? else { return Ok(None) };
+    if let Ok(parts) = text.parse::<u64>() {
+        text.clear();
+        for part in 0..parts {
+            text.push_str(&database.kept(&format!("last.{part}"))?.unwrap_or_default());
         }
-    };
-    text.map(|text| serde_json::from_str(&text).map_err(|_| unreadable("shadow"))).transpose()
+    }
+    serde_json::from_str(&text).map(Some).map_err(|error| unreadable("the last change", &error))
 }
 
 /// A column of a table.
@@ -198,7 +186,7 @@ pub struct Table {
 
 impl Table {
     /// Reads a table's description from the shadow's own schema.
-    pub fn read(database: &Database, name: &str) -> Result<Self, Problem> {
+    pub fn read(database: &Database, name: &str) -> Result<Self, Failure> {
         let quoted = literal(name);
         let list =
             database.run(&format!("SELECT wr, strict FROM pragma_table_list({quoted}) WHERE schema = 'main'"), &[])?;
@@ -380,21 +368,21 @@ impl Table {
 }
 
 /// The names of the tables that belong to agents, without virtual ones and what belongs to those.
-pub fn tables(database: &Database) -> Result<Vec<String>, Problem> {
+pub fn tables(database: &Database) -> Result<Vec<String>, Failure> {
     named(database, "m.type = 'table' AND l.type = 'table'")
 }
 
 /// The names of the virtual tables.
-pub fn virtual_tables(database: &Database) -> Result<Vec<String>, Problem> {
+pub fn virtual_tables(database: &Database) -> Result<Vec<String>, Failure> {
     named(database, "m.type = 'table' AND l.type = 'virtual'")
 }
 
 /// The names of the tables in which virtual tables keep what they know.
-pub fn inner_tables(database: &Database) -> Result<Vec<String>, Problem> {
+pub fn inner_tables(database: &Database) -> Result<Vec<String>, Failure> {
     named(database, "m.type = 'table' AND l.type = 'shadow'")
 }
 
-fn named(database: &Database, condition: &str) -> Result<Vec<String>, Problem> {
+fn named(database: &Database, condition: &str) -> Result<Vec<String>, Failure> {
     let rows = database.run(
         &format!(
             "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_list AS l ON l.name = m.name AND l.schema = 'main' WHERE {condition} \

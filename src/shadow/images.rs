@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::capture::{fits, key, label, parse, shorten_images, untellable};
 use super::catalog::Table;
 use super::cells::{identifier, image};
-use crate::cloudflare::sql::Database;
+use super::database::Database;
+use super::failure::Failure;
 use crate::domain::effect::Effect;
-use crate::domain::refusal::Problem;
 use dryrun_sql::statement::COUNTERS;
 
 /// The rows of a table, by key.
@@ -19,7 +19,7 @@ pub struct Images {
 
 impl Images {
     /// The rows as they are now; none when they cannot be told apart.
-    pub fn of(database: &Database, name: &str) -> Result<Self, Problem> {
+    pub fn of(database: &Database, name: &str) -> Result<Self, Failure> {
         let table = Table::read(database, name)?;
         let mut rows = BTreeMap::new();
         if !fits(&table) {
@@ -51,7 +51,7 @@ impl Images {
     }
 
     /// What changed between then and now.
-    pub fn changes(&self, store: &str, now: &Self) -> Result<Vec<Effect>, Problem> {
+    pub fn changes(&self, store: &str, now: &Self) -> Result<Vec<Effect>, Failure> {
         let mut effects = Vec::new();
         for (key, before) in &self.rows {
             let after = now.rows.get(key);
@@ -71,7 +71,7 @@ impl Images {
         key: &str,
         before: Option<&String>,
         after: Option<&String>,
-    ) -> Result<Effect, Problem> {
+    ) -> Result<Effect, Failure> {
         let before = before.map(|text| parse(text)).transpose()?;
         let after = after.map(|text| parse(text)).transpose()?;
         let label = label(&self.table, before.as_ref().or(after.as_ref()));

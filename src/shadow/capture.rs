@@ -13,15 +13,15 @@ use sha2::{Digest as _, Sha256};
 use super::catalog::{Catalog, PREFIX, TOUCHED, Table, tables};
 use super::cells::{MAX_CELL_BYTES, balanced, identifier, image, list, literal};
 use super::checks;
-use super::engine::not_rehearsable;
-use crate::cloudflare::sql::{Database, unreadable};
+use super::database::Database;
+use super::failure::{Failure, unreadable};
+use super::rehearse::not_rehearsable;
 use crate::domain::effect::{Effect, Image};
 use crate::domain::limits::MAX_STATEMENT_BYTES;
-use crate::domain::refusal::Problem;
 use dryrun_text::cut_with_count;
 
 /// Makes the gateway's own tables and the triggers on all tables of agents.
-pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
+pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Failure> {
     database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT, differs TEXT)"), &[])?;
     for table in checks::TABLES {
         database.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), &[])?;
@@ -36,7 +36,7 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Problem> {
 }
 
 /// Makes the triggers on one table, so that they fire before all that it has. `replaces`: a statement is to run that can remove rows by REPLACE.
-pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(), Problem> {
+pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(), Failure> {
     let table = Table::read(database, name)?;
     if (table.rowid.is_none() && table.primary_key().is_empty()) || !fits(&table) {
         // Its rows cannot be told apart, or not be told of; writes to it are refused.
@@ -68,7 +68,7 @@ pub fn fits(table: &Table) -> bool {
 }
 
 /// Why a table that does not fit cannot be written.
-pub fn untellable(name: &str) -> Problem {
+pub fn untellable(name: &str) -> Failure {
     not_rehearsable(
         &format!("A change of rows of {name}, whose columns have too many and too long names to be reported,"),
         "Leave it out of the dry run.",
@@ -82,7 +82,7 @@ const TIMES_A_NAME: usize = 40;
 const BYTES_A_KEY_COLUMN: usize = 3_000;
 
 /// Takes the triggers away from a STRICT table that a REPLACE needed.
-pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
+pub fn relax(database: &Database, name: &str) -> Result<(), Failure> {
     for suffix in ["before_insert", "before_update"] {
         database
             .execute(&format!("DROP TRIGGER IF EXISTS {}", identifier(&format!("{PREFIX}{suffix}_{name}"))), &[])?;
@@ -91,13 +91,13 @@ pub fn relax(database: &Database, name: &str) -> Result<(), Problem> {
 }
 
 /// So that `last_insert_rowid()` does not tell of rows that the gateway copied.
-pub fn forget_inserts(database: &Database) -> Result<(), Problem> {
+pub fn forget_inserts(database: &Database) -> Result<(), Failure> {
     database.execute(&format!("INSERT INTO {TOUCHED} (n) VALUES (0)"), &[])?;
     clear(database)
 }
 
 /// Takes the triggers away.
-pub fn remove(database: &Database) -> Result<(), Problem> {
+pub fn remove(database: &Database) -> Result<(), Failure> {
     let names = database
         .run("SELECT name FROM sqlite_master WHERE type = 'trigger' AND substr(name, 1, 8) = '_dryrun_'", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
@@ -107,7 +107,7 @@ pub fn remove(database: &Database) -> Result<(), Problem> {
 }
 
 /// Takes everything away that the gateway, or the local simulator of the platform, put into the schema. To be undone afterwards.
-pub fn hide(database: &Database) -> Result<(), Problem> {
+pub fn hide(database: &Database) -> Result<(), Failure> {
     remove(database)?;
     let names = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND (substr(name, 1, 8) = '_dryrun_' OR substr(name, 1, 12) = '__miniflare_')", &[])?;
     for name in names.iter().filter_map(|row| row.text(0)) {
@@ -209,7 +209,7 @@ pub fn collect(
     store: &str,
     noted: &mut u64,
     known: &mut BTreeMap<String, Rc<Table>>,
-) -> Result<(u64, Vec<Effect>), Problem> {
+) -> Result<(u64, Vec<Effect>), Failure> {
     let rows = database.run(
         &format!("SELECT name, key, image, n, differs FROM {TOUCHED} WHERE n > ? ORDER BY n"),
         &[(*noted).into()],
@@ -313,7 +313,7 @@ pub fn shorten(value: &mut Value) {
 }
 
 /// Removes the notes.
-pub fn clear(database: &Database) -> Result<(), Problem> {
+pub fn clear(database: &Database) -> Result<(), Failure> {
     Ok(database.execute(&format!("DELETE FROM {TOUCHED}"), &[])?)
 }
 
@@ -337,14 +337,14 @@ pub fn label(table: &Table, image: Option<&Image>) -> Option<String> {
 }
 
 /// A row as it is now, and its key as it is spelled now.
-fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<(String, String)>, Problem> {
+fn look_up(database: &Database, table: &Table, key: &str) -> Result<Option<(String, String)>, Failure> {
     let columns = table.column_names();
     let select =
         format!("SELECT {}, {} FROM {} AS x", image("x", &columns), self::key(table, "x"), identifier(&table.name));
     let rows = match table.rowid {
         Some(rowid) => database.run(&format!("{select} WHERE x.{rowid} = CAST(? AS INTEGER)"), &[key.into()])?,
         None => {
-            let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
+            let values: Vec<Value> = serde_json::from_str(key).map_err(|error| unreadable("a key", &error))?;
             let equal: Vec<String> = table
                 .primary_key()
                 .iter()
@@ -407,6 +407,6 @@ pub fn real(number: f64) -> String {
 }
 
 /// Reads an image.
-pub fn parse(text: &str) -> Result<Image, Problem> {
-    serde_json::from_str(text).map_err(|_| unreadable("shadow"))
+pub fn parse(text: &str) -> Result<Image, Failure> {
+    serde_json::from_str(text).map_err(|error| unreadable("an image", &error))
 }

@@ -2,22 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use js_sys::Array;
 use turso_parser::ast::{AlterTable, AlterTableBody, Cmd, Expr, Stmt};
 use turso_parser::parser::Parser;
 
 use super::catalog::{self, Catalog};
 use super::cells::identifier;
-use super::engine::{Shadow, not_rehearsable, store_error};
+use super::failure::Failure;
 use super::images::Images;
+use super::port::{Answered, Param};
+use super::rehearse::{Shadow, not_rehearsable, store_error};
 use super::round::{Halt, Round};
 use super::touched::{Touched, once};
 use super::virtuals::Virtual;
 use super::{Figures, capture, computed, virtuals};
-use crate::cloudflare::sql::Answered;
 use crate::domain::effect::{Effect, Image, SCHEMA};
 use crate::domain::operation::BoundStatement;
-use crate::domain::refusal::Problem;
 use crate::domain::sorted;
 use dryrun_sql::statement::{Kind, Statement};
 
@@ -27,7 +26,7 @@ impl Shadow {
         round: &mut Round,
         catalog: &mut Catalog,
         one: &BoundStatement,
-        params: &Array,
+        params: &[Param<'_>],
         store: &str,
     ) -> Result<Answered, Halt> {
         self.refuse_schema_change(catalog, &one.statement)?;
@@ -130,7 +129,7 @@ impl Shadow {
         Ok(rows)
     }
 
-    fn refuse_schema_change(&self, catalog: &Catalog, statement: &Statement) -> Result<(), Problem> {
+    fn refuse_schema_change(&self, catalog: &Catalog, statement: &Statement) -> Result<(), Failure> {
         if matches!(statement.verb.as_str(), "ANALYZE" | "REINDEX") {
             return Err(not_rehearsable(&statement.verb, "Leave it out of the dry run."));
         }
@@ -177,19 +176,19 @@ impl Shadow {
     }
 
     /// Why a virtual table is not made: because the engine does not make it either, or because what it then holds could not be told.
-    fn refuse_virtual(&self, statement: &Statement, reason: &str) -> Problem {
-        let tried = self.database.transaction(|| -> Result<(), Problem> {
-            self.database.answer(&statement.text, &Array::new()).map_err(store_error)?;
+    fn refuse_virtual(&self, statement: &Statement, reason: &str) -> Failure {
+        let tried = self.database.transaction(|| -> Result<(), Failure> {
+            self.database.answer(&statement.text, &[]).map_err(store_error)?;
             // Undoing a virtual table that was made just now resets the whole object; dropped before, it does not.
             self.database
                 .execute(&format!("DROP TABLE {}", identifier(statement.target.as_deref().unwrap_or_default())), &[])?;
             Err(not_rehearsable(&format!("This virtual table, because {reason},"), "Leave it out of the dry run."))
         });
-        tried.err().unwrap_or_else(Problem::internal)
+        tried.err().unwrap_or_else(|| Failure::broken("a transaction that fails succeeded"))
     }
 
     /// How many references are broken now.
-    fn broken_references(&self) -> Result<u64, Problem> {
+    fn broken_references(&self) -> Result<u64, Failure> {
         // A foreign key that fits no key at all is an error for whoever writes through it, not here.
         Ok(self
             .database
@@ -201,7 +200,7 @@ impl Shadow {
     }
 
     /// How many rows tables have that are all here. An index of what is not there cannot be counted.
-    fn counts(&self, catalog: &Catalog, tables: &BTreeSet<String>) -> Result<BTreeMap<String, u64>, Problem> {
+    fn counts(&self, catalog: &Catalog, tables: &BTreeSet<String>) -> Result<BTreeMap<String, u64>, Failure> {
         let mut counts = BTreeMap::new();
         for table in tables.iter().filter(|table| catalog.hydrated.contains(*table)) {
             match self.database.run(&format!("SELECT count(*) FROM {}", identifier(table)), &[]) {
@@ -213,7 +212,7 @@ impl Shadow {
         Ok(counts)
     }
 
-    fn definitions(&self) -> Result<BTreeMap<String, String>, Problem> {
+    fn definitions(&self) -> Result<BTreeMap<String, String>, Failure> {
         let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_' AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')", &[])?;
         Ok(sorted::map(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))))
     }
@@ -224,7 +223,7 @@ impl Shadow {
         round: &mut Round,
         catalog: &Catalog,
         one: &BoundStatement,
-        params: &Array,
+        params: &[Param<'_>],
     ) -> Result<Answered, Halt> {
         if one.statement.kind != Kind::Read {
             return Err(not_rehearsable(
@@ -252,9 +251,9 @@ impl Shadow {
             Err(Halt::Answered(vec![rows]))
         });
         match hidden {
-            Err(Halt::Answered(mut rows)) => rows.pop().ok_or_else(|| Problem::internal().into()),
+            Err(Halt::Answered(mut rows)) => rows.pop().ok_or_else(|| Failure::broken("an answer without rows").into()),
             Err(halt) => Err(halt),
-            Ok(()) => Err(Problem::internal().into()),
+            Ok(()) => Err(Failure::broken("a transaction that fails succeeded").into()),
         }
     }
 }

@@ -3,22 +3,23 @@
 //! Copies must stand in a database that enforces foreign keys, so a row comes with the rows that it refers to.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
 use serde_json::Value;
-use wasm_bindgen::{JsCast as _, JsValue};
 
-use super::base::{Base, Fetched, Query, Selection, Unread, count};
 use super::budget::{Budget, exceeded, too_many};
 use super::catalog::{Catalog, ForeignKey, Table, tables};
 use super::cells::{literal, surely};
 use super::checks;
+use super::database::Database;
+use super::failure::{Failure, gone};
 use super::needs::{Needs, RowNeed, are_plain, covers, one_of};
 use super::orphans::Orphans;
+use super::port::{Base, BaseRow, Cell, Query, Unread};
 use super::reached::Schema;
+use super::selection::{Fetched, Selection, count, selects};
 use super::virtuals::{self, Content, Virtual};
-use crate::cloudflare::sql::Database;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
 
@@ -33,7 +34,7 @@ const MAX_CHAIN: usize = 64;
 
 /// What is being copied.
 pub(super) struct Load<'a> {
-    pub(super) base: &'a Base<'a>,
+    pub(super) base: &'a dyn Base,
     pub(super) database: &'a Database,
     pub(super) schema: Schema<'a>,
     pub(super) all: Vec<Rc<Table>>,
@@ -60,12 +61,12 @@ pub(super) struct Load<'a> {
 
 /// Copies what is needed. Answers whether triggers had to be made anew.
 pub async fn supply(
-    base: &Base<'_>,
+    base: &dyn Base,
     database: &Database,
     catalog: &mut Catalog,
     needs: Needs,
     budget: &mut Budget,
-) -> Result<bool, Problem> {
+) -> Result<bool, Failure> {
     let before = catalog.clone();
     let schema = Schema::new(database, &before);
     let all: Vec<Rc<Table>> = tables(database)?.iter().filter_map(|name| schema.described(name)).collect();
@@ -103,21 +104,22 @@ pub async fn supply(
             "The rows that this statement needs refer to others in a chain of more than {MAX_CHAIN}; nothing was run."
         ),
         "Work on rows nearer to the root first, in the same run.",
-    ))
+    )
+    .into())
 }
 
 /// Rows that came in a round: a table and the places of its new rows.
 type News = Vec<(Rc<Table>, usize)>;
 
 impl Load<'_> {
-    fn table(&self, name: &str) -> Result<Rc<Table>, Problem> {
+    fn table(&self, name: &str) -> Result<Rc<Table>, Failure> {
         // Virtual ones are not among all: nothing refers to them.
         self.all
             .iter()
             .find(|table| table.name == name)
             .cloned()
             .or_else(|| self.schema.described(name))
-            .ok_or_else(Problem::internal)
+            .ok_or_else(|| gone(name))
     }
 
     fn is_known(&self, table: &str) -> bool {
@@ -125,7 +127,7 @@ impl Load<'_> {
     }
 
     /// Fetches what is wanted: sizes, rows and highest rows in one trip, then tables that are to come whole.
-    async fn round(&mut self, wanted: Needs) -> Result<News, Problem> {
+    async fn round(&mut self, wanted: Needs) -> Result<News, Failure> {
         let mut whole = wanted.whole;
         let mut unknown: Vec<Rc<Table>> = Vec::new();
         let names = wanted.unsized_tables.iter().chain(wanted.rows.iter().map(|need| &need.table)).chain(&wanted.tops);
@@ -182,7 +184,7 @@ impl Load<'_> {
             places.push(queries.len()..queries.len() + page.len());
             queries.extend(page);
         }
-        let (answers, bytes) = match self.base.selects(&queries).await {
+        let (mut answers, bytes) = match self.base.selects(&queries).await {
             Ok(answered) => answered,
             Err(Unread::Sql(why)) => {
                 whole.extend(self.failing(why, &asked, &mosts).await?);
@@ -197,7 +199,7 @@ impl Load<'_> {
                 let tops = wanted.tops.into_iter().filter(|name| !whole.contains(name)).collect();
                 return Box::pin(self.round(Needs { whole, unsized_tables, rows, tops, frames: Vec::new() })).await;
             }
-            Err(unread) => return Err(unread.into()),
+            Err(unread) => return Err(Failure::unread(unread, self.base.store())),
         };
         let first = asked.first().map(|(selection, _)| selection.table.name.clone()).unwrap_or_default();
         self.budget.take_bytes(bytes, &first)?;
@@ -218,7 +220,7 @@ impl Load<'_> {
             let most = mosts.get(index).copied().unwrap_or_default();
             let budget = &mut *self.budget;
             let mut took = |bytes| budget.take_bytes(bytes, &name);
-            let mut rows = match Selection::read(answers.get(place).unwrap_or_default(), false) {
+            let mut rows = match Selection::read(taken(&mut answers, place), false) {
                 Some(rows) => rows,
                 None => selection.exactly(self.base, None, most, &mut took).await?,
             };
@@ -250,7 +252,7 @@ impl Load<'_> {
         why: String,
         asked: &[(Selection, Option<RowNeed>)],
         mosts: &[u64],
-    ) -> Result<BTreeSet<String>, Problem> {
+    ) -> Result<BTreeSet<String>, Failure> {
         let mut failing = BTreeSet::new();
         for ((selection, need), most) in asked.iter().zip(mosts) {
             if need.as_ref().is_none_or(|need| need.conditions.is_empty()) {
@@ -262,13 +264,13 @@ impl Load<'_> {
                     failing.insert(selection.table.name.clone());
                     self.unbounded.insert(selection.table.name.clone(), why);
                 }
-                Err(unread) => return Err(unread.into()),
+                Err(unread) => return Err(Failure::unread(unread, self.base.store())),
             }
         }
-        if failing.is_empty() { Err(Unread::Sql(why).into()) } else { Ok(failing) }
+        if failing.is_empty() { Err(Failure::unread(Unread::Sql(why), self.base.store())) } else { Ok(failing) }
     }
 
-    fn floor(&self, table: &str) -> Result<Option<i64>, Problem> {
+    fn floor(&self, table: &str) -> Result<Option<i64>, Failure> {
         let rows =
             self.database.run("SELECT CAST(lowest AS TEXT) FROM _dryrun_floor WHERE name = ?", &[table.into()])?;
         Ok(rows.first().and_then(|row| row.text(0)).and_then(|text| text.parse().ok()))
@@ -285,7 +287,7 @@ impl Load<'_> {
     }
 
     /// Takes rows in that are not here yet.
-    async fn accept(&mut self, selection: &Selection, rows: Vec<Fetched>, news: &mut News) -> Result<(), Problem> {
+    async fn accept(&mut self, selection: &Selection, rows: Vec<Fetched>, news: &mut News) -> Result<(), Failure> {
         let table = &selection.table;
         let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();
         let known =
@@ -296,13 +298,13 @@ impl Load<'_> {
                 fresh.push(row);
             }
         }
-        let count = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
-        if count > self.budget.rows_left {
-            let (answers, _) = self.base.selects(&[selection.counting(None)]).await?;
-            let needed = answers.first().map(super::base::count).unwrap_or_default();
+        let coming = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
+        if coming > self.budget.rows_left {
+            let (answers, _) = selects(self.base, &[selection.counting(None)]).await?;
+            let needed = answers.first().map(|rows| count(rows)).unwrap_or_default();
             return Err(exceeded(&table.name, &format!("{needed} rows"), &format!("{} rows", self.budget.rows_left)));
         }
-        self.budget.take_rows(count);
+        self.budget.take_rows(coming);
         let all = self.rows.entry(table.name.clone()).or_default();
         let start = all.len();
         all.extend(fresh);
@@ -311,7 +313,7 @@ impl Load<'_> {
     }
 
     /// Those of these rows that were copied before.
-    fn known(&self, table: &str, keys: &[String]) -> Result<HashSet<String>, Problem> {
+    fn known(&self, table: &str, keys: &[String]) -> Result<HashSet<String>, Failure> {
         let list = Value::from(keys.to_vec()).to_string();
         let rows = self
             .database
@@ -321,7 +323,7 @@ impl Load<'_> {
         Ok(known)
     }
 
-    async fn whole(&mut self, name: &str, news: &mut News) -> Result<(), Problem> {
+    async fn whole(&mut self, name: &str, news: &mut News) -> Result<(), Failure> {
         let table = self.table(name)?;
         match self.virtuals.iter().find(|one| one.name == name).map(|one| &one.content) {
             Some(Content::External(_)) => self.indexes.push(name.to_owned()),
@@ -334,7 +336,7 @@ impl Load<'_> {
     }
 
     /// All rows of a table.
-    async fn rows(&mut self, name: &str, table: &Rc<Table>, news: &mut News) -> Result<(), Problem> {
+    async fn rows(&mut self, name: &str, table: &Rc<Table>, news: &mut News) -> Result<(), Failure> {
         if table.rowid.is_none() && table.primary_key().is_empty() {
             return Err(Problem::new(
                 Code::NotRehearsable,
@@ -342,7 +344,7 @@ impl Load<'_> {
                     "The table {name} hides its rowid behind columns of that name, so its rows cannot be told apart; nothing was run."
                 ),
                 "Rename one of the columns rowid, _rowid_ and oid.",
-            ));
+            ).into());
         }
         let selection = Selection::all(table.clone());
         let most = self.budget.rows_left;
@@ -350,12 +352,12 @@ impl Load<'_> {
             // Counted first, and not beyond the budget: a table that is too large costs no copy.
             let here = if self.catalog.partial.contains(name) { self.known_count(name)? } else { 0 };
             let (answers, _) =
-                self.base.selects(&[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
-            if answers.first().map(count).unwrap_or_default() > most.saturating_add(here) {
-                let (answers, _) = self.base.selects(&[selection.counting(None)]).await?;
+                selects(self.base, &[selection.counting(Some(most.saturating_add(here).saturating_add(1)))]).await?;
+            if answers.first().map(|rows| count(rows)).unwrap_or_default() > most.saturating_add(here) {
+                let (answers, _) = selects(self.base, &[selection.counting(None)]).await?;
                 return Err(too_many(
                     name,
-                    answers.first().map(count).unwrap_or_default(),
+                    answers.first().map(|rows| count(rows)).unwrap_or_default(),
                     most,
                     self.unbounded.get(name),
                 ));
@@ -368,23 +370,21 @@ impl Load<'_> {
             && !self.catalog.partial.contains(name)
             && table.sql.to_ascii_uppercase().contains("AUTOINCREMENT")
         {
-            let found = self
-                .base
-                .select(&format!("SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = {}", literal(name)))
-                .await?;
-            self.counters
-                .extend(super::base::row(&found, 0).get(0).as_string().map(|counter| (name.to_owned(), counter)));
+            let sql = format!("SELECT CAST(seq AS TEXT) FROM sqlite_sequence WHERE name = {}", literal(name));
+            let (answers, _) = selects(self.base, &[(sql, Vec::new())]).await?;
+            let counter = answers.first().and_then(|rows| rows.first()).and_then(|row| row.text(0));
+            self.counters.extend(counter.map(|counter| (name.to_owned(), counter.to_owned())));
         }
         Ok(())
     }
 
-    fn known_count(&self, table: &str) -> Result<u64, Problem> {
+    fn known_count(&self, table: &str) -> Result<u64, Failure> {
         let rows = self.database.run("SELECT count(*) FROM _dryrun_known WHERE name = ?", &[table.into()])?;
         Ok(rows.first().map(|row| row.count(0)).unwrap_or_default())
     }
 
     /// The rows that new rows refer to and that are not here.
-    fn parents(&mut self, news: &News) -> Result<Needs, Problem> {
+    fn parents(&mut self, news: &News) -> Result<Needs, Failure> {
         let mut needs = Needs::default();
         for (table, start) in news {
             let columns = Selection::columns(table);
@@ -457,7 +457,7 @@ fn divided(need: RowNeed) -> Vec<RowNeed> {
 }
 
 /// The rows of a need.
-pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Problem> {
+pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Failure> {
     let mut filter = need.conditions.clone();
     let mut params = Vec::new();
     if !need.columns.is_empty() {
@@ -470,16 +470,13 @@ pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Problem>
 
 /// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied, or a text is none that can be asked for.
 fn values_of(key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<BTreeSet<String>> {
-    let place = |from: &String| {
-        columns.iter().position(|column| column.eq_ignore_ascii_case(from)).and_then(|place| u32::try_from(place).ok())
-    };
-    let places: Vec<u32> = key.from.iter().map(place).collect::<Option<_>>()?;
+    let place = |from: &String| columns.iter().position(|column| column.eq_ignore_ascii_case(from));
+    let places: Vec<usize> = key.from.iter().map(place).collect::<Option<_>>()?;
     let mut values = BTreeSet::new();
     for row in rows {
-        let kinds = row.cells.get(0).as_string()?;
         let mut one = Vec::new();
         for place in &places {
-            one.push(json(*kinds.as_bytes().get(usize::try_from(*place).ok()?)?, &row.cells.get(place + 1))?);
+            one.push(json(*row.kinds.as_bytes().get(*place)?, row.cells.get(*place)?)?);
         }
         // A reference with a NULL in it refers to nothing.
         if !one.iter().any(|value| value == "null") {
@@ -490,19 +487,20 @@ fn values_of(key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<B
 }
 
 /// A value as JSON, as the engine writes it; `None` for text that is not UTF-8.
-fn json(kind: u8, cell: &JsValue) -> Option<String> {
-    let bytes = || cell.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-    match kind {
-        b'i' => cell.as_string(),
-        b't' => Some(Value::from(cell.as_string().or_else(|| String::from_utf8(bytes()?).ok())?).to_string()),
-        b'r' => cell.as_f64().map(|number| {
-            if number.is_finite() {
-                format!("{number:?}")
-            } else {
-                format!("{{\"real\":\"{}Inf\"}}", if number < 0.0 { "-" } else { "" })
-            }
-        }),
-        b'b' => bytes().map(|bytes| format!("{{\"blob\":\"{}\"}}", hex::encode_upper(bytes))),
-        _ => Some("null".into()),
-    }
+fn json(kind: u8, cell: &Cell) -> Option<String> {
+    Some(match (kind, cell) {
+        (b'i', Cell::Text(digits)) => digits.clone(),
+        (b't', Cell::Text(text)) => Value::from(text.as_str()).to_string(),
+        (b't', Cell::Bytes(bytes)) => Value::from(String::from_utf8(bytes.clone()).ok()?).to_string(),
+        (b'r', Cell::Number(number)) if number.is_finite() => format!("{number:?}"),
+        (b'r', Cell::Number(number)) => format!("{{\"real\":\"{}Inf\"}}", if *number < 0.0 { "-" } else { "" }),
+        (b'b', Cell::Bytes(bytes)) => format!("{{\"blob\":\"{}\"}}", hex::encode_upper(bytes)),
+        (b'i' | b't' | b'r' | b'b', _) => return None,
+        _ => "null".into(),
+    })
+}
+
+/// The answers of these queries.
+fn taken(answers: &mut [Vec<BaseRow>], place: Range<usize>) -> Vec<Vec<BaseRow>> {
+    answers.get_mut(place).unwrap_or_default().iter_mut().map(std::mem::take).collect()
 }

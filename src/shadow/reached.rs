@@ -11,9 +11,10 @@ use turso_parser::token::TokenType;
 
 use super::catalog::{Catalog, Table};
 use super::cells::{identifier, list, surely};
+use super::database::Database;
+use super::failure::Failure;
 use super::needs::{Needs, RowNeed, condition_text, equals, is_garbled, lead};
-use crate::cloudflare::sql::{Database, SqlError, unreadable};
-use crate::domain::refusal::Problem;
+use super::port::SqlError;
 use dryrun_sql::named::Named;
 use dryrun_sql::reach::{Affinity, First, Reach, Rows, Shape, Shapes, Values, When, is_rowid};
 use dryrun_sql::tokens::tokens;
@@ -73,7 +74,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The triggers of agents on a table or view.
-    pub fn triggers(&self, table: &str) -> Result<Vec<String>, Problem> {
+    pub fn triggers(&self, table: &str) -> Result<Vec<String>, Failure> {
         let rows =
             self.database.run("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_'", &[table.into()])?;
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
@@ -85,7 +86,7 @@ impl<'a> Schema<'a> {
     }
 
     /// What a source reaches that is not here. `at`: the place of the statement in its batch.
-    pub fn missing(&self, reach: Reach, at: usize) -> Result<Needs, Problem> {
+    pub fn missing(&self, reach: Reach, at: usize) -> Result<Needs, Failure> {
         let mut needs = Needs::default();
         let Some(table) = self.described(&reach.table) else { return Ok(needs) };
         let need = match reach.rows {
@@ -111,7 +112,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The rows that a source reaches, as a need; `None` when nothing bounds them.
-    fn bounded(&self, table: &Table, rows: Rows, when: When, at: usize) -> Result<Option<RowNeed>, Problem> {
+    fn bounded(&self, table: &Table, rows: Rows, when: When, at: usize) -> Result<Option<RowNeed>, Failure> {
         let mut equal: BTreeMap<String, (BTreeSet<String>, bool)> = BTreeMap::new();
         for one in rows.equal {
             let column = self.column(table, &one.column);
@@ -242,7 +243,7 @@ impl<'a> Schema<'a> {
         alias: &str,
         mut conditions: Vec<String>,
         first: &First,
-    ) -> Result<RowNeed, Problem> {
+    ) -> Result<RowNeed, Failure> {
         let changed =
             self.database.run("SELECT count(*) FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
         let just = self.moved.map_or(0, |moved| moved.iter().filter(|(name, _)| *name == table.name).count());
@@ -311,7 +312,7 @@ impl<'a> Schema<'a> {
         table: &Table,
         column: &str,
         constants: &[String],
-    ) -> Result<Option<BTreeSet<String>>, Problem> {
+    ) -> Result<Option<BTreeSet<String>>, Failure> {
         let affinity = table.column(column).map_or(Affinity::Numeric, |column| column.affinity);
         let mut values = BTreeSet::new();
         for constant in constants {
@@ -319,7 +320,8 @@ impl<'a> Schema<'a> {
             let Ok(rows) = self.database.run(&format!("SELECT {}", list(std::slice::from_ref(constant))), &[]) else {
                 return Ok(None);
             };
-            let text = rows.first().and_then(|row| row.text(0)).ok_or_else(|| unreadable("shadow"))?;
+            let text =
+                rows.first().and_then(|row| row.text(0)).ok_or_else(|| Failure::broken("a constant without a text"))?;
             if is_garbled(&text) {
                 return Ok(None);
             }
@@ -341,7 +343,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The values that a query over copied rows answers; `None` when it cannot be asked by itself.
-    fn values(&self, query: &str) -> Result<Option<BTreeSet<String>>, Problem> {
+    fn values(&self, query: &str) -> Result<Option<BTreeSet<String>>, Failure> {
         let sql = format!(
             "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}",
             list(&["x".to_owned()]),
@@ -373,7 +375,7 @@ impl<'a> Schema<'a> {
     }
 
     /// Leaves only the keys of which it is not known what the base has.
-    fn keep_uncovered(&self, table: &Table, need: &mut RowNeed) -> Result<(), Problem> {
+    fn keep_uncovered(&self, table: &Table, need: &mut RowNeed) -> Result<(), Failure> {
         if need.columns.is_empty() {
             return Ok(());
         }
@@ -395,7 +397,7 @@ impl<'a> Schema<'a> {
     }
 
     /// Whether a row with these values is here.
-    pub fn has(&self, table: &Table, columns: &[String], key: &str) -> Result<bool, Problem> {
+    pub fn has(&self, table: &Table, columns: &[String], key: &str) -> Result<bool, Failure> {
         Ok(self
             .database
             .run(&format!("SELECT 1 FROM {} WHERE {} LIMIT 1", identifier(&table.name), equals(columns, key)?), &[])?

@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::base::{Base, Query, Unread, row};
 use super::capture;
 use super::catalog::{ForeignKey, Table};
 use super::cells::{identifier, list};
+use super::database::Database;
+use super::failure::Failure;
 use super::needs::{are_plain, is_garbled, one_of};
-use crate::cloudflare::sql::Database;
+use super::port::{Base, Query, Unread};
 use crate::domain::refusal::{Code, Problem};
 
 /// Most values that stand in the text of one query.
@@ -52,7 +53,7 @@ fn values(key: &ForeignKey, quoted: &dyn Fn(&str) -> String) -> String {
 }
 
 /// Those among all rows of a table.
-pub fn of_table(database: &Database, child: &Rc<Table>, all: &[Rc<Table>]) -> Result<Vec<Orphans>, Problem> {
+pub fn of_table(database: &Database, child: &Rc<Table>, all: &[Rc<Table>]) -> Result<Vec<Orphans>, Failure> {
     let mut found = Vec::new();
     for key in &child.foreign_keys {
         let Some(parent) = key.parent(all) else { continue };
@@ -87,7 +88,7 @@ pub fn all(
     all: &[Rc<Table>],
     known: &BTreeSet<String>,
     counted: Counted,
-) -> Result<BTreeSet<String>, Problem> {
+) -> Result<BTreeSet<String>, Failure> {
     let mut found = BTreeSet::new();
     for child in tables {
         for (place, key) in child.foreign_keys.iter().enumerate() {
@@ -120,7 +121,7 @@ pub fn all(
 }
 
 /// Asks the base whether its rows refer to nothing as well; refuses when they do not.
-pub async fn confirm(base: &Base<'_>, orphans: &[Orphans]) -> Result<(), Problem> {
+pub async fn confirm(base: &dyn Base, orphans: &[Orphans]) -> Result<(), Failure> {
     for one in orphans {
         // Text that is not UTF-8 does not survive the way, so the base cannot be asked by it.
         let keys: Vec<String> = one.values.iter().filter(|value| !is_garbled(value)).cloned().collect();
@@ -134,12 +135,10 @@ pub async fn confirm(base: &Base<'_>, orphans: &[Orphans]) -> Result<(), Problem
                 {
                     continue;
                 }
-                Err(unread) => return Err(unread.into()),
+                Err(unread) => return Err(Failure::unread(unread, base.store())),
             };
-            let rows = answers.first().cloned().unwrap_or_default();
-            let there: BTreeSet<String> =
-                (0..rows.length()).filter_map(|index| row(&rows, index).get(0).as_string()).collect();
-            if !keys.iter().all(|key| there.contains(key)) {
+            let there: BTreeSet<&str> = answers.iter().flatten().filter_map(|row| row.text(0)).collect();
+            if !keys.iter().all(|key| there.contains(key.as_str())) {
                 return Err(changed(&one.child.name, &one.parent.name));
             }
         }
@@ -147,7 +146,7 @@ pub async fn confirm(base: &Base<'_>, orphans: &[Orphans]) -> Result<(), Problem
     Ok(())
 }
 
-fn query(orphans: &Orphans, keys: &[String]) -> Result<Query, Problem> {
+fn query(orphans: &Orphans, keys: &[String]) -> Result<Query, Failure> {
     let Orphans { child, key, parent, .. } = orphans;
     let quoted = super::cells::surely;
     let (among, param) = one_of(&key.from, keys)?;
@@ -160,12 +159,12 @@ fn query(orphans: &Orphans, keys: &[String]) -> Result<Query, Problem> {
     Ok((sql, param.map(Value::from).into_iter().collect()))
 }
 
-fn changed(child: &str, parent: &str) -> Problem {
+fn changed(child: &str, parent: &str) -> Failure {
     Problem::new(
         Code::NotRehearsable,
         format!(
             "Rows of {child} and {parent} do not fit together, because others changed them while they were copied; nothing was run."
         ),
         "Retry. Nothing was copied.",
-    )
+    ).into()
 }

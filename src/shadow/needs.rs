@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::capture::constant;
 use super::cells::{literal, surely};
-use crate::cloudflare::sql::unreadable;
-use crate::domain::refusal::Problem;
+use super::failure::{Failure, unreadable};
 
 /// Rows of a table: those for which the conditions hold and whose columns have one of these lists of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,10 +113,11 @@ pub fn keyed(table: &str, columns: &[String]) -> String {
 }
 
 /// Reads what a trigger said.
-pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Problem> {
+pub fn said(texts: impl IntoIterator<Item = String>) -> Result<Needs, Failure> {
     let mut needs = Needs::default();
     for text in texts {
-        let missing: Missing = serde_json::from_str(&text).map_err(|_| unreadable("shadow"))?;
+        let missing: Missing =
+            serde_json::from_str(&text).map_err(|error| unreadable("what a trigger noted", &error))?;
         match (missing.t, missing.v) {
             // Text that is not UTF-8 does not survive the way here, so no row can be asked for by it.
             (Some(table), _) if is_garbled(&text) => _ = needs.whole.insert(table),
@@ -182,8 +182,8 @@ pub fn collated(column: &str, collation: &str) -> String {
 }
 
 /// The condition that columns have the values of a key.
-pub fn equals(columns: &[String], key: &str) -> Result<String, Problem> {
-    let values: Vec<Value> = serde_json::from_str(key).map_err(|_| unreadable("shadow"))?;
+pub fn equals(columns: &[String], key: &str) -> Result<String, Failure> {
+    let values: Vec<Value> = serde_json::from_str(key).map_err(|error| unreadable("a key", &error))?;
     let parts: Vec<String> = columns
         .iter()
         .zip(&values)
@@ -193,7 +193,7 @@ pub fn equals(columns: &[String], key: &str) -> Result<String, Problem> {
 }
 
 /// The condition that columns have the values of one of several keys, and the parameter that it takes.
-pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<String>), Problem> {
+pub fn one_of(columns: &[String], keys: &[String]) -> Result<(String, Option<String>), Failure> {
     if !are_plain(keys) || keys.len() == 1 {
         let each =
             keys.iter().map(|key| equals(columns, key).map(|one| format!("({one})"))).collect::<Result<Vec<_>, _>>()?;

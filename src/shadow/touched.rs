@@ -5,10 +5,9 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use js_sys::Array;
-
 use super::catalog::{PREFIX, TOUCHED};
-use crate::cloudflare::sql::{Database, SqlError};
+use super::database::Database;
+use super::port::{Param, SqlError};
 use crate::domain::sorted;
 
 /// What a statement can touch.
@@ -59,9 +58,9 @@ pub fn touched(
     database: &Database,
     roots: &BTreeMap<u64, String>,
     statement: &str,
-    params: &Array,
+    params: &[Param<'_>],
 ) -> Result<Touched, SqlError> {
-    let program = database.run_bound(&once(&format!("EXPLAIN {statement}")), params)?;
+    let program = database.run(&once(&format!("EXPLAIN {statement}")), params)?;
     let mut touched = Touched::default();
     let mut programs = 0;
     for row in program.iter() {
