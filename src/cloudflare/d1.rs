@@ -2,6 +2,7 @@
 //!
 //! The documented methods of the binding answer rows as objects, which lose a column whose name comes twice, or rows as arrays without `meta`. The transport that they all use takes the same JSON and answers either shape with `meta`, as Cloudflare's REST API does; its text passes through unparsed.
 
+use crate::domain::stores::d1;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::app::ports::Done;
 use crate::domain::journal::Outcome;
 use crate::domain::operation::{RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::store_error::{Attempt, Verdict, of_d1, unanswered};
+use crate::domain::store_error::{Attempt, Verdict, unanswered};
 use crate::shadow::{BROKEN_FOREIGN_KEY, Figures};
 use dryrun_sql::statement::Kind;
 
@@ -102,7 +103,7 @@ fn failure(why: String) -> Failure {
     match why.find(BROKEN_FOREIGN_KEY) {
         // At the commit, its words stand behind others about the database that was rolled back.
         Some(_) => Failure::Sql(BROKEN_FOREIGN_KEY.into()),
-        None if of_d1(&why) == Verdict::Statement => Failure::Sql(why),
+        None if d1::error(&why) == Verdict::Statement => Failure::Sql(why),
         None => Failure::Unclear(why),
     }
 }
@@ -216,7 +217,7 @@ pub fn unread(store: &str) -> Problem {
 
 /// What is answered after an error. One that says what happened is told, any other goes to the log.
 fn failed(database: &str, attempt: Attempt, why: &str) -> Problem {
-    let verdict = of_d1(why);
+    let verdict = d1::error(why);
     if verdict == Verdict::Unknown {
         js::log("error", "d1_unclear", &[("database", database), ("why", why)]);
     }

@@ -1,5 +1,6 @@
 //! Files of a run on their way into or out of a database. They share the room that the run has for planned bodies.
 
+use crate::domain::stores::d1::MAX_IMPORT_BYTES;
 use md5::Md5;
 use sha2::Digest as _;
 
@@ -8,7 +9,6 @@ use super::r2::drain;
 use super::run_world::RunWorld;
 use super::wire::Payload;
 use crate::app::message::{Direction, FetchFile};
-use crate::domain::limits::MAX_IMPORT_BYTES;
 use crate::domain::refusal::{Code, Problem};
 
 /// The table of the files. See STORAGE.md.

@@ -3,12 +3,14 @@
 //! Nothing here performs I/O, asks for the time or draws random numbers; those come in as arguments. Nothing here knows
 //! which platform the gateway runs on.
 
+pub mod call;
 pub mod condition;
 pub mod credential;
 pub mod dump;
 pub mod effect;
+pub mod finding;
+pub mod findings;
 pub mod gate;
-pub mod hazard;
 pub mod hook_failure;
 pub mod journal;
 pub mod limits;
@@ -22,4 +24,5 @@ pub mod run;
 pub mod settings;
 pub mod sorted;
 pub mod store_error;
+pub mod stores;
 pub mod strict;

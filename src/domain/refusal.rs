@@ -326,6 +326,10 @@ pub struct Problem {
     pub remedy: String,
 }
 
+pub(super) fn invalid_key(what: &str, remedy: &str) -> Problem {
+    Problem::new(Code::KeyInvalid, format!("{what}; nothing was read or written."), remedy)
+}
+
 impl Problem {
     /// A problem with a remedy. What they repeat of a request is made visible, because clients print them as they are.
     pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {

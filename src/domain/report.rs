@@ -2,11 +2,11 @@
 
 use dryrun_text::Words;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::effect::{Change, Effect, FieldDiff, Net, net};
-use super::hazard::{Hazard, as_text, hazards};
+use super::finding::{Finding, Recorded, as_text};
+use super::findings::findings;
 use super::journal::{Entry, Outcome, Position};
 use super::moved::Movement;
 use super::operation::Access;
@@ -29,7 +29,7 @@ pub struct Report {
     /// Writes that were accepted and changed nothing.
     pub skipped: Vec<SkippedLine>,
     /// What a reviewer should not overlook.
-    pub hazards: Vec<Hazard>,
+    pub hazards: Vec<Finding>,
     /// Which copied rows the base has differently now; absent when it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved: Option<Movement>,
@@ -177,19 +177,6 @@ pub struct SkippedLine {
     pub asked: String,
 }
 
-/// What is in a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Covered {
-    /// Reads and writes of D1 databases through this gateway.
-    D1,
-    /// Reads and writes of KV namespaces through this gateway.
-    Kv,
-    /// Reads and writes of R2 buckets through this gateway.
-    R2,
-}
-
 /// What is not in a report, and is real also in a dry run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -212,7 +199,7 @@ pub enum NotCovered {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// What is in the report.
-    pub covers: &'static [Covered],
+    pub covers: &'static [StoreKind],
     /// What is not in the report, and is real also in a dry run.
     pub does_not_cover: &'static [NotCovered],
     /// True when nothing is known that is not exact: no refused operation, no approximation, no live write without
@@ -231,7 +218,7 @@ pub struct Coverage {
 impl Default for Coverage {
     fn default() -> Self {
         Self {
-            covers: &[Covered::D1, Covered::Kv, Covered::R2],
+            covers: StoreKind::ALL,
             does_not_cover: &[
                 NotCovered::Http,
                 NotCovered::Queues,
@@ -302,7 +289,7 @@ pub fn report(run: &Run, now: Millis, entries: Vec<Entry>, effects: &[(Position,
         .collect();
     Report {
         run: summarise(run, now),
-        hazards: hazards(run, &entries, effects, &nets),
+        hazards: findings(&Recorded { run, entries: &entries, effects, nets: &nets }),
         moved: None,
         coverage: coverage(&entries),
         summary,
@@ -399,24 +386,5 @@ fn coverage(entries: &[Entry]) -> Coverage {
 
 /// What was asked, in one line.
 pub fn asked(entry: &Entry) -> String {
-    if entry.kind != StoreKind::D1 {
-        return entry.subject.clone().unwrap_or_default();
-    }
-    let statements = entry.request.get("statements").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let lines: Vec<String> = statements
-        .iter()
-        .map(|statement| {
-            let sql = statement.get("sql").and_then(Value::as_str).unwrap_or_default();
-            match statement.get("params") {
-                Some(params) => format!("{} ← {params}", one_line(sql)),
-                None => one_line(sql),
-            }
-        })
-        .collect();
-    lines.join("; ")
-}
-
-/// Without line breaks and indentation, which say nothing in one line.
-fn one_line(sql: &str) -> String {
-    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+    entry.kind.asked(entry.subject.as_deref(), &entry.request)
 }

@@ -58,29 +58,7 @@ pub enum Policy {
     Denied,
 }
 
-/// The kind of a store, which decides the adapter that serves it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StoreKind {
-    /// Rows, reached by SQL.
-    D1,
-    /// Values by key.
-    Kv,
-    /// Objects by key.
-    R2,
-}
-
-impl StoreKind {
-    /// The spelling in the journal and in configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::D1 => "d1",
-            Self::Kv => "kv",
-            Self::R2 => "r2",
-        }
-    }
-}
+pub use super::stores::Kind as StoreKind;
 
 /// One target store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,13 @@
 //! The routes, on one screen.
 
+use crate::domain::stores::kv;
+use crate::domain::stores::r2;
 use std::cell::OnceCell;
 
 use matchit::{Params, Router};
 
 use super::request::decode;
 use super::takes;
-use crate::domain::limits::{kv_key, r2_key};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::StoreKind;
 use crate::domain::strict::Takes;
@@ -226,8 +227,8 @@ fn no(what: &str) -> Result<Route, Problem> {
 /// What nothing else answers. A client that resolves the key `.` while it makes an address leaves none in it.
 fn other(rest: &str) -> Result<Route, Problem> {
     match rest.split('/').collect::<Vec<_>>().as_slice() {
-        ["accounts", _, "storage", "kv", "namespaces", _, "values" | "metadata", ""] => kv_key("")?,
-        ["accounts", _, "r2", "buckets", _, "objects", ""] => r2_key("")?,
+        ["accounts", _, "storage", "kv", "namespaces", _, "values" | "metadata", ""] => kv::check_key("")?,
+        ["accounts", _, "r2", "buckets", _, "objects", ""] => r2::check_key("")?,
         _ => {}
     }
     no(&cut_with_count(&format!("/{rest}"), MAX_NAMED_CHARS))

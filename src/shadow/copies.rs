@@ -1,5 +1,6 @@
 //! Putting copied rows into the shadow, all of them or none.
 
+use crate::domain::stores::d1::MAX_PARAMETERS;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -14,7 +15,6 @@ use super::rehearse::not_rehearsable;
 use super::selection::{Fetched, Selection};
 use super::supply::Load;
 use super::{capture, checks, computed};
-use crate::domain::limits::MAX_PARAMETERS;
 use crate::domain::refusal::{Code, Problem};
 
 /// Why copies were not put in.

@@ -3,6 +3,7 @@
 pub mod read;
 pub mod write;
 
+use crate::domain::stores::kv;
 use std::time::Duration;
 
 use js_sys::{ArrayBuffer, JSON, Uint8Array};
@@ -18,7 +19,7 @@ use super::overlay::{Overlay, Seen};
 use super::wire::Content;
 use crate::app::ports::Done;
 use crate::domain::refusal::Problem;
-use crate::domain::store_error::{Attempt, Verdict, of_kv};
+use crate::domain::store_error::{Attempt, Verdict};
 
 /// Longest wait for one call of KV outside the guard.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -77,7 +78,7 @@ impl<'a> Namespace<'a> {
             Some(Err(error)) => js::message(&error),
             None => "no answer in time".to_owned(),
         };
-        let verdict = of_kv(&error);
+        let verdict = kv::error(&error);
         if verdict == Verdict::Unknown {
             js::log("error", "kv_failed", &[("store", self.store), ("method", method), ("why", &error)]);
         }

@@ -1,5 +1,6 @@
 //! Reading values and lists of keys.
 
+use crate::domain::stores::kv;
 use js_sys::{Array, Map as JsMap, Object};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -13,7 +14,7 @@ use crate::cloudflare::js;
 use crate::cloudflare::overlay::Seen;
 use crate::cloudflare::wire::{Content, header_text};
 use crate::domain::journal::Outcome;
-use crate::domain::limits::{MAX_PAGE, kv_prefix};
+use crate::domain::limits::MAX_PAGE;
 use crate::domain::listing::{Cursor, merge};
 use crate::domain::operation::KeyCall;
 use crate::domain::refusal::{Code, Problem};
@@ -107,7 +108,7 @@ impl Namespace<'_> {
     }
 
     async fn list(&self, prefix: &str, limit: u32, cursor: Option<&str>) -> Result<KvDone, Problem> {
-        kv_prefix(prefix)?;
+        kv::check_prefix(prefix)?;
         let start = cursor.map(Cursor::decode).transpose()?;
         let (keys, next) = match &self.overlay {
             None => {

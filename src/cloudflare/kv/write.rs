@@ -1,5 +1,6 @@
 //! Writing values, for real or into the run's own view.
 
+use crate::domain::stores::kv::{self, MIN_KV_TTL_SECONDS};
 use dryrun_text::cut_with_count;
 use std::collections::BTreeMap;
 
@@ -21,7 +22,6 @@ use crate::cloudflare::overlay::{Body, Kept, Planned, Seen};
 use crate::cloudflare::wire::Content;
 use crate::domain::effect::{Effect, Image};
 use crate::domain::journal::Outcome;
-use crate::domain::limits::{MIN_KV_TTL_SECONDS, kv_metadata};
 use crate::domain::operation::{KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
 
@@ -268,7 +268,7 @@ impl BulkWritten {
 /// Metadata as KV keeps it. It passes through JavaScript, which has other numbers and another order of members.
 fn as_stored(metadata: Option<&Value>) -> Result<Option<Value>, Problem> {
     let stored = metadata.and_then(|metadata| to_value(&to_js(metadata)));
-    kv_metadata(stored.as_ref())?;
+    kv::check_metadata(stored.as_ref())?;
     Ok(stored)
 }
 

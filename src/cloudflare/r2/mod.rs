@@ -6,6 +6,7 @@ mod write;
 
 pub use write::{drain, is_same_body};
 
+use crate::domain::stores::r2;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -24,7 +25,7 @@ use crate::cloudflare::wire::Content;
 use crate::domain::journal::Outcome;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::Settings;
-use crate::domain::store_error::{Attempt, Verdict, of_r2};
+use crate::domain::store_error::{Attempt, Verdict};
 
 /// Longest wait for one call without a body.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -67,7 +68,7 @@ impl<'a> Bucket<'a> {
 
     fn failed(&self, method: &str, why: &str) -> Problem {
         let attempt = if matches!(method, "put" | "delete") { Attempt::Write } else { Attempt::Read };
-        let verdict = of_r2(why);
+        let verdict = r2::error(why);
         if verdict == Verdict::Unknown {
             js::log("error", "r2_failed", &[("store", self.store), ("method", method), ("why", why)]);
         }

@@ -1,5 +1,6 @@
 //! Reading objects and lists.
 
+use crate::domain::stores::r2::{object_not_found, precondition_failed};
 use std::collections::BTreeMap;
 
 use js_sys::{Array, Object};
@@ -20,7 +21,6 @@ use crate::domain::limits::MAX_PAGE;
 use crate::domain::listing::{Cursor, merge, rolled_up};
 use crate::domain::operation::ObjectCall;
 use crate::domain::refusal::Problem;
-use crate::domain::store_error::{object_not_found, precondition_failed};
 
 impl Bucket<'_> {
     /// Reads.

@@ -1,5 +1,6 @@
 //! Writing objects, for real or into the run's own view.
 
+use crate::domain::stores::r2::{self, precondition_failed};
 use std::collections::BTreeMap;
 
 use js_sys::{Array, Object, Uint8Array};
@@ -21,17 +22,15 @@ use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Digest, Met, bad_digest};
 use crate::domain::effect::Effect;
 use crate::domain::journal::Outcome;
-use crate::domain::limits::r2_metadata;
 use crate::domain::operation::ObjectCall;
 use crate::domain::refusal::{Code, Problem};
-use crate::domain::store_error::precondition_failed;
 
 impl Bucket<'_> {
     /// Makes a write real. The body streams through without being held.
     pub async fn perform(&self, call: &ObjectCall, payload: Payload) -> Result<R2Done, Problem> {
         match call {
             ObjectCall::Put { key, length, condition, digest, http_metadata, custom_metadata, storage_class } => {
-                r2_metadata(custom_metadata, self.metadata_max_bytes)?;
+                r2::check_metadata(custom_metadata, self.metadata_max_bytes)?;
                 let options = Object::new();
                 js::set(&options, "httpMetadata", &http_metadata_to_js(http_metadata));
                 let pairs: Array = custom_metadata
@@ -78,7 +77,7 @@ impl Bucket<'_> {
     pub async fn rehearse(&self, call: &ObjectCall, payload: Payload) -> Result<R2Done, Problem> {
         match call {
             ObjectCall::Put { key, length, condition, digest, http_metadata, custom_metadata, storage_class } => {
-                r2_metadata(custom_metadata, self.metadata_max_bytes)?;
+                r2::check_metadata(custom_metadata, self.metadata_max_bytes)?;
                 let before = self.head(key).await?;
                 // On a write either way of not holding is a failed precondition.
                 if condition.check(before.as_ref().map(|form| (form.etag.as_str(), form.uploaded))) != Met::Yes {

@@ -1,13 +1,13 @@
 //! What the gateway covered, and what it cannot.
 
 use super::{MAX_LINES, line, steps};
-use crate::domain::report::{Covered, NotCovered, Report};
+use crate::domain::report::{NotCovered, Report};
 use dryrun_text::markdown::code;
 
 pub(super) fn coverage(text: &mut String, report: &Report) {
     let coverage = &report.coverage;
     line(text, format_args!("\n## Coverage\n"));
-    let covered: Vec<&str> = coverage.covers.iter().map(|one| covered(*one)).collect();
+    let covered: Vec<&str> = coverage.covers.iter().map(|kind| kind.product()).collect();
     let real: Vec<&str> = coverage.does_not_cover.iter().map(|one| not_covered(*one)).collect();
     line(text, format_args!("- covered: {} through this gateway", covered.join(", ")));
     line(text, format_args!("- not covered, and real also in a dry run: {}", real.join(", ")));
@@ -40,14 +40,6 @@ pub(super) fn coverage(text: &mut String, report: &Report) {
                 coverage.live_without_images
             ),
         );
-    }
-}
-
-fn covered(what: Covered) -> &'static str {
-    match what {
-        Covered::D1 => "D1",
-        Covered::Kv => "KV",
-        Covered::R2 => "R2",
     }
 }
 

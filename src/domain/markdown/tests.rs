@@ -6,7 +6,7 @@ use dryrun_text::Words;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::hazard::{Hazard, HazardKind};
+use crate::domain::finding::{Finding, FindingKind};
 use crate::domain::journal::{Entry, Outcome};
 use crate::domain::moved::{Moved, Movement};
 use crate::domain::operation::Access;
@@ -73,7 +73,7 @@ fn filled(mode: Mode, text: &str) -> Report {
         changes: vec![group(), group()],
         problems: vec![problem(Outcome::Failed), problem(Outcome::Refused)],
         skipped: vec![SkippedLine { position: 1, store: own(), action: own(), subject: Some(own()), asked: own() }],
-        hazards: vec![Hazard { kind: HazardKind::Cascade, message: sentence(), operations: vec![1] }],
+        hazards: vec![Finding { kind: FindingKind::Cascade, message: sentence(), operations: vec![1] }],
         moved: Some(Movement {
             compared: 3,
             moved: vec![moved(Move::Changed), moved(Move::Gone), moved(Move::Appeared)],

@@ -1,11 +1,12 @@
 //! D1: `query` and `raw`.
 
+use crate::domain::stores::d1::{self, MAX_PARAMETERS};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Refusal, Understood};
 use crate::cloudflare::wire::Payload;
-use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS, d1_value};
+use crate::domain::limits::MAX_STATEMENTS;
 use crate::domain::operation::{BoundStatement, Call, DatabaseCall, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::http::Gateway;
@@ -148,7 +149,7 @@ fn accept(params: Option<Vec<Value>>) -> Result<Vec<Value>, Problem> {
                 "Use text, numbers, booleans, null, or an array of bytes for a BLOB; send JSON as text.",
             ));
         }
-        d1_value(param)?;
+        d1::check_value(param)?;
         if let Value::Bool(value) = param {
             *param = u8::from(*value).into();
         }

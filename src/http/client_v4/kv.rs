@@ -1,13 +1,12 @@
 //! KV: values, metadata, keys and their bulk forms.
 
+use crate::domain::stores::kv::{self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Understood;
 use crate::cloudflare::wire::Payload;
-use crate::domain::limits::{
-    self, MAX_KV_BULK_READ, MAX_KV_BULK_WRITE, MAX_KV_SECONDS, MAX_KV_VALUE_BYTES, kv_key, kv_metadata,
-};
+use crate::domain::limits;
 use crate::domain::operation::{Call, KeyCall, KeyItem};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::strict::json::{self, Shape, unknown};
@@ -31,15 +30,15 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
         |call| Ok(Understood { call: Call::Key(call), payload: Payload::Bytes(Vec::new()), fingerprint: Vec::new() });
     match action {
         Action::GetValue(key) => {
-            kv_key(&key)?;
+            kv::check_key(&key)?;
             bare(KeyCall::Get { key })
         }
         Action::Metadata(key) => {
-            kv_key(&key)?;
+            kv::check_key(&key)?;
             bare(KeyCall::Metadata { key })
         }
         Action::DeleteValue(key) => {
-            kv_key(&key)?;
+            kv::check_key(&key)?;
             bare(KeyCall::Delete { key })
         }
         Action::Keys => bare(KeyCall::List {
@@ -54,7 +53,7 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
             let items: Vec<KeyItem> = items.into_iter().map(|Object(item)| item).collect();
             few(items.len(), MAX_KV_BULK_WRITE)?;
             for item in &items {
-                kv_key(&item.key)?;
+                kv::check_key(&item.key)?;
                 check(item.value.len(), item.metadata.as_ref(), item.expiration, item.expiration_ttl)?;
             }
             Ok(Understood {
@@ -66,7 +65,7 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
         Action::BulkDelete => {
             let (keys, bytes): (Vec<String>, _) = asked.json(cap).await?;
             few(keys.len(), MAX_KV_BULK_WRITE)?;
-            keys.iter().try_for_each(|key| kv_key(key))?;
+            keys.iter().try_for_each(|key| kv::check_key(key))?;
             Ok(Understood {
                 call: Call::Key(KeyCall::DeleteMany { keys }),
                 payload: Payload::Bytes(Vec::new()),
@@ -76,7 +75,7 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
         Action::BulkGet => {
             let (Object(request), _): (Object<BulkGet>, _) = asked.json(cap).await?;
             few(request.keys.len(), MAX_KV_BULK_READ)?;
-            request.keys.iter().try_for_each(|key| kv_key(key))?;
+            request.keys.iter().try_for_each(|key| kv::check_key(key))?;
             let json = match request.r#type.as_deref() {
                 None | Some("text") => false,
                 Some("json") => true,
@@ -95,7 +94,7 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
 }
 
 async fn put(key: String, asked: &mut Asked, cap: u64) -> Result<Understood, Problem> {
-    kv_key(&key)?;
+    kv::check_key(&key)?;
     let expiration = seconds(asked, "expiration")?;
     let expiration_ttl = seconds(asked, "expiration_ttl")?;
     let (value, metadata) = if asked.media_type() == "multipart/form-data" {
@@ -185,7 +184,7 @@ pub fn check(
     expiration_ttl: Option<u64>,
 ) -> Result<(), Problem> {
     check_value(bytes)?;
-    kv_metadata(metadata)?;
+    kv::check_metadata(metadata)?;
     if expiration.is_some() && expiration_ttl.is_some() {
         return Err(Problem::new(
             Code::InvalidRequest,

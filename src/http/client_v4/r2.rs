@@ -1,5 +1,6 @@
 //! R2: objects and their lists.
 
+use crate::domain::stores::r2::{self, MAX_R2_OBJECT_BYTES, R2_METADATA_BYTES};
 use dryrun_text::cut_with_count;
 use serde::Deserialize;
 
@@ -7,7 +8,7 @@ use super::Understood;
 use crate::cloudflare::sql::whole;
 use crate::cloudflare::wire::Payload;
 use crate::domain::condition::{Condition, ConditionHeaders, Digest, Range};
-use crate::domain::limits::{self, MAX_R2_OBJECT_BYTES, R2_METADATA_BYTES, r2_key, r2_metadata};
+use crate::domain::limits;
 use crate::domain::operation::{Call, CustomMetadata, HttpMetadata, ObjectCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
@@ -25,16 +26,16 @@ pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Pr
     };
     match action {
         Action::GetObject(key) => {
-            r2_key(&key)?;
+            r2::check_key(&key)?;
             let range = asked.header("Range").map_or(Ok(None), |header| Range::parse(&header))?;
             bare(ObjectCall::Get { key, range, condition: condition(asked)?, described: described(asked)? })
         }
         Action::HeadObject(key) => {
-            r2_key(&key)?;
+            r2::check_key(&key)?;
             bare(ObjectCall::Head { key, condition: condition(asked)?, described: described(asked)? })
         }
         Action::DeleteObject(key) => {
-            r2_key(&key)?;
+            r2::check_key(&key)?;
             bare(ObjectCall::Delete { key })
         }
         Action::Objects => bare(ObjectCall::List {
@@ -50,7 +51,7 @@ pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Pr
 }
 
 fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
-    r2_key(&key)?;
+    r2::check_key(&key)?;
     let length = asked.length().ok_or_else(|| {
         Problem::new(
             Code::LengthRequired,
@@ -170,7 +171,7 @@ pub fn check(call: &ObjectCall) -> Result<(), Problem> {
             "Send a date such as Fri, 20 Nov 2026 00:00:00 GMT.",
         ));
     }
-    r2_metadata(custom_metadata, R2_METADATA_BYTES)?;
+    r2::check_metadata(custom_metadata, R2_METADATA_BYTES)?;
     if storage_class.as_deref().is_some_and(|class| !matches!(class, "Standard" | "InfrequentAccess")) {
         return Err(Problem::new(
             Code::InvalidRequest,

@@ -1,6 +1,7 @@
 //! Calling a tool: its arguments become an operation of the run, the same that a request of the data plane becomes, and
 //! go the same way.
 
+use crate::domain::stores;
 use std::borrow::Cow;
 
 use base64::Engine as _;
@@ -17,7 +18,7 @@ use crate::app::message::{Answer, Command, Execute};
 use crate::cloudflare::wire::{Content, Payload};
 use crate::domain::condition::{Condition, Range};
 use crate::domain::credential::{Caller, Role};
-use crate::domain::limits::{self, kv_key, r2_key};
+use crate::domain::limits;
 use crate::domain::operation::{Access, Call, KeyCall, ObjectCall, Operation, RowShape, SqlCall};
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::run::{Run, RunId};
@@ -244,7 +245,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
         }
         Tool::KvGet | Tool::KvDelete => {
             let key = key_of(&arguments_of(arguments, &["store", "key"])?)?;
-            kv_key(&key)?;
+            stores::kv::check_key(&key)?;
             bare(Call::Key(if tool == Tool::KvGet { KeyCall::Get { key } } else { KeyCall::Delete { key } }))
         }
         Tool::KvPut => {
@@ -253,7 +254,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
                 &["store", "key", "value", "encoding", "expiration", "expiration_ttl", "metadata"],
             )?;
             let key = key_of(&fields)?;
-            kv_key(&key)?;
+            stores::kv::check_key(&key)?;
             let (expiration, expiration_ttl) =
                 (fields.whole("expiration").map_err(invalid)?, fields.whole("expiration_ttl").map_err(invalid)?);
             let metadata: Option<Value> = fields.other("metadata", "JSON").map_err(invalid)?;
@@ -273,7 +274,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
         Tool::R2Get => {
             let fields = arguments_of(arguments, &["store", "key", "offset", "length"])?;
             let key = key_of(&fields)?;
-            r2_key(&key)?;
+            stores::r2::check_key(&key)?;
             let (offset, length) = (fields.whole("offset").map_err(invalid)?, fields.whole("length").map_err(invalid)?);
             if length == Some(0) {
                 return Err(invalid("length is 0").into());
@@ -286,7 +287,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
             let fields =
                 arguments_of(arguments, &["store", "key", "value", "encoding", "http_metadata", "custom_metadata"])?;
             let key = key_of(&fields)?;
-            r2_key(&key)?;
+            stores::r2::check_key(&key)?;
             let texts = |name| fields.other(name, "object of texts").map(Option::unwrap_or_default).map_err(invalid);
             let (http_metadata, custom_metadata) = (texts("http_metadata")?, texts("custom_metadata")?);
             let bytes = value_of(&fields)?;
@@ -305,7 +306,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
         }
         Tool::R2Delete => {
             let key = key_of(&arguments_of(arguments, &["store", "key"])?)?;
-            r2_key(&key)?;
+            stores::r2::check_key(&key)?;
             bare(Call::Object(ObjectCall::Delete { key }))
         }
         Tool::R2List => {

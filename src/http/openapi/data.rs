@@ -1,5 +1,6 @@
 //! The routes of the data plane.
 
+use crate::domain::stores::kv::{MAX_KV_BULK_READ, MAX_KV_BULK_WRITE};
 use serde_json::{Value, json};
 
 use super::document::{Forms, Operation, json_content, operation, shared};
@@ -11,7 +12,6 @@ use crate::cloudflare::kv::read::{KeyLine, KeyPage};
 use crate::cloudflare::kv::write::BulkWritten;
 use crate::cloudflare::r2::form::{ObjectLine, ObjectWritten};
 use crate::cloudflare::r2::read::ObjectPage;
-use crate::domain::limits::{MAX_KV_BULK_READ, MAX_KV_BULK_WRITE};
 use crate::domain::operation::KeyItem;
 use crate::domain::refusal::Code;
 

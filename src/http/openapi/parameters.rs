@@ -1,8 +1,10 @@
 //! Parameters that several routes share.
 
+use crate::domain::stores::kv::{MAX_KV_KEY_BYTES, MAX_KV_SECONDS};
+use crate::domain::stores::r2::MAX_R2_KEY_BYTES;
 use serde_json::{Map, Value, json};
 
-use crate::domain::limits::{MAX_KV_KEY_BYTES, MAX_KV_SECONDS, MAX_PAGE, MAX_R2_KEY_BYTES};
+use crate::domain::limits::MAX_PAGE;
 
 /// A list of entity tags, or `*`.
 const TAGS_PATTERN: &str = "^(\\*|(W/)?\"[!#-)+-~]+\"(, (W/)?\"[!#-)+-~]+\")*)$";

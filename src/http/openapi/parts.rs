@@ -1,11 +1,12 @@
 //! Schemas that no single type of the wire has.
 
+use crate::domain::stores::d1::MAX_PARAMETERS;
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
-use crate::domain::limits::{MAX_PARAMETERS, MAX_STATEMENTS};
+use crate::domain::limits::MAX_STATEMENTS;
 use crate::domain::refusal::Code;
 use crate::domain::run::RunId;
 use crate::http::problem::face_of;
