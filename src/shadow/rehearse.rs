@@ -23,7 +23,8 @@ use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
 use crate::domain::operation::SqlCall;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::store_error::{Verdict, of_d1};
+use crate::domain::store_error::Verdict;
+use crate::domain::stores::d1;
 use dryrun_sql::named::Named;
 use dryrun_sql::pragma::Setting;
 use dryrun_sql::statement::Kind;
@@ -365,7 +366,7 @@ fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
 
 /// The error of an agent's statement. One that SQLite names after the disk or the memory is none of the statement's.
 pub(super) fn store_error(error: SqlError) -> Failure {
-    if error.0.contains(": SQLITE_") && of_d1(&error.0) != Verdict::Statement {
+    if error.0.contains(": SQLITE_") && d1::error(&error.0) != Verdict::Statement {
         return error.into();
     }
     Problem::from_store(Code::SqlError, error.0).into()
