@@ -35,7 +35,7 @@ test: setup ## Everything that is tested, on two cores
 
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test front_fuzz
-	cargo test --locked -p dryrun-sql -p dryrun-text
+	cargo test --locked -p dryrun-hook -p dryrun-sql -p dryrun-text
 
 test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLite itself agree
 	cargo test --locked --test differential -- --show-output

@@ -5,7 +5,6 @@ mod commands;
 mod dry;
 mod failure;
 mod here;
-mod hook;
 mod say;
 mod settings;
 mod statements;

@@ -3,9 +3,8 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dryrun_hook::call::Agent;
 use serde_json::json;
-
-use crate::hook::call::Agent;
 
 /// Lets the call through.
 pub const ALLOW: i32 = 0;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use dryrun_hook::call::Agent;
 use serde_json::{Value, json};
 use ureq::Agent as Client;
 
-use crate::hook::call::Agent;
 use crate::settings::{Environment, Project};
 
 /// Longest wait for what the gateway says about the run.

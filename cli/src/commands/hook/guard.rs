@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use dryrun_hook::call::{Agent, NotUnderstood, parse};
+use dryrun_hook::judge;
+use dryrun_hook::surroundings::{Files, Surroundings, base_name, tidied};
+use dryrun_hook::verdict::Verdict;
+
 use super::answer::{allow, block};
 use super::ask::{Target, Trouble, alert, alert_target, run_is_open};
-use crate::hook::call::{Agent, NotUnderstood, parse};
-use crate::hook::judge;
-use crate::hook::surroundings::{Files, Surroundings};
-use crate::hook::verdict::Verdict;
 use crate::settings::{Environment, Project, Secret};
 
 /// What is not done by then is given up; what is left until the deadline is for the alert.
@@ -228,11 +229,9 @@ fn surroundings<'a>(
     };
     for (environment, profile) in &project.profiles {
         match &profile.key {
-            Secret::File(path) => here.key_files.push(crate::hook::surroundings::tidied(&project.folder.join(path))),
+            Secret::File(path) => here.key_files.push(tidied(&project.folder.join(path))),
             Secret::Variable(name) => here.key_variables.push(name.clone()),
-            Secret::Command(words) => {
-                here.managers.extend(words.first().map(|program| crate::hook::surroundings::base_name(program)))
-            }
+            Secret::Command(words) => here.managers.extend(words.first().map(|program| base_name(program))),
         }
         match environment {
             Environment::Staging => here.gateways.push(profile.url.clone()),

@@ -4,11 +4,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use dryrun_hook::call::Agent;
 use serde_json::{Value, json};
 
+use super::agents;
 use super::settings::{command, merged, path};
 use crate::failure::{Failure, Outcome};
-use crate::hook::call::Agent;
 use crate::say::Say;
 use crate::settings::Project;
 
@@ -18,6 +19,7 @@ use crate::settings::Project;
 #[derive(clap::Args)]
 pub struct Install {
     /// The agent
+    #[arg(value_parser = agents::parser())]
     agent: Agent,
     /// In the project's settings, for everybody who works on it (the default)
     #[arg(long, conflicts_with = "user")]

@@ -1,5 +1,6 @@
 //! `dryrun hook`: stands before an agent's tools.
 
+mod agents;
 mod answer;
 mod ask;
 mod guard;
@@ -9,10 +10,11 @@ mod test;
 
 use std::process::ExitCode;
 
+use dryrun_hook::call::Agent;
+
 pub use guard::TESTED;
 
 use crate::failure::Outcome;
-use crate::hook::call::Agent;
 use crate::say::Say;
 
 /// Stand before an agent's tools: refuse what goes past the gateway

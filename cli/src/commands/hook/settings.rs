@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dryrun_hook::call::Agent;
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, Outcome};
-use crate::hook::call::Agent;
 
 /// Limit in the settings, in seconds: longer than the hook's own deadline, and than that of the command around it.
 const LIMIT_SECONDS: u64 = 10;

@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use dryrun_hook::call::Agent;
 use dryrun_text::line as shown;
 use serde_json::{Value, json};
 
+use super::agents;
 use super::guard::TESTED;
 use super::settings::{installed, path};
 use crate::failure::{Failure, Outcome};
-use crate::hook::call::Agent;
 use crate::say::Say;
 use crate::settings::Project;
 
@@ -21,6 +22,7 @@ use crate::settings::Project;
 #[derive(clap::Args)]
 pub struct Test {
     /// The agent; all whose settings hold the hook when left out
+    #[arg(value_parser = agents::parser())]
     agent: Option<Agent>,
 }
 

@@ -1,6 +1,6 @@
 //! Which of wrangler's commands stay on this machine, which go through the gateway, and which are not for agents.
 
-use super::shell::Scope;
+use super::scope::Scope;
 use super::surroundings::Surroundings;
 use super::values::Value;
 use super::verdict::Verdict;

@@ -6,7 +6,8 @@ use brush_parser::word;
 
 use super::credentials;
 use super::network::{self, Leads};
-use super::shell::{Input, Judge, Scope};
+use super::scope::{Input, Scope};
+use super::shell::Judge;
 use super::values::Value;
 use super::verdict::Verdict;
 

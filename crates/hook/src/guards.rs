@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::credentials;
-use super::shell::Scope;
+use super::names::{candidates, matches};
+use super::scope::Scope;
 use super::surroundings::{base_name, tidied};
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
@@ -146,14 +146,14 @@ pub fn written(value: &Value, scope: &Scope) -> Verdict {
         let known = value.start().rsplit_once('/').map(|(folder, _)| Value::known(folder));
         return known.map_or(Verdict::Harmless, |known| folder(&known, scope));
     };
-    let parts = credentials::candidates(&text).into_iter().map(|text| Value { glob: value.glob, ..Value::known(text) });
+    let parts = candidates(&text).into_iter().map(|text| Value { glob: value.glob, ..Value::known(text) });
     parts.fold(Verdict::Harmless, |verdict, part| verdict.and(file(&part, scope)))
 }
 
 fn file(value: &Value, scope: &Scope) -> Verdict {
     let Some(text) = value.text() else { return Verdict::Harmless };
     let [name, folder] = &last_two(&text, scope);
-    let is = |guard: &str| name == guard || value.glob && credentials::matches(name, guard);
+    let is = |guard: &str| name == guard || value.glob && matches(name, guard);
     let is_listed = |names: &[&str]| names.iter().any(|guard| is(guard));
     let in_folder = match FOLDERS.iter().find(|(known, _)| known == folder) {
         // Every file of settings, also one of a kind that comes later.

@@ -3,7 +3,8 @@
 use serde_json::Value as Json;
 
 use super::mentions;
-use super::shell::{Input, Judge, Scope};
+use super::scope::{Input, Scope};
+use super::shell::Judge;
 use super::tasks::sounds_risky;
 use super::values::Value;
 use super::verdict::{Reason, Verdict};

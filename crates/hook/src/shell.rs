@@ -1,7 +1,6 @@
 //! Walks through a command line in the order in which a shell would, and looks at each program that would start.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -13,7 +12,8 @@ use brush_parser::{Parser, ParserOptions};
 
 use super::credentials::{self, Runs};
 use super::mentions;
-use super::surroundings::{Surroundings, tidied};
+use super::scope::{Input, Scope};
+use super::surroundings::Surroundings;
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
 
@@ -27,40 +27,6 @@ const WORDS_OF_A_STEP: usize = 4;
 const MAX_LENGTH: usize = 256 << 10;
 /// Most brackets that may be open at once: the parser goes as deep as they do.
 const MAX_BRACKETS: usize = 40;
-
-/// What a program reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// What the agent's shell reads, which is nothing.
-    Inherited,
-    /// What another program writes, or a file that is not known.
-    Stream,
-    /// This text.
-    Text(String),
-    /// This file.
-    File(PathBuf),
-}
-
-/// What a shell knows at a point of the command line.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// Variables that were set here; `None` when the value is not known.
-    pub variables: BTreeMap<String, Option<String>>,
-    /// The working folder, when it is known.
-    pub cwd: Option<PathBuf>,
-    /// Whether the run's variables still stand, as far as the surroundings have them.
-    pub cleared: bool,
-    /// Whether `dryrun exec` stands in front, which brings the variables of a run with it.
-    pub within_exec: bool,
-    /// What programs read unless something else is said.
-    pub input: Input,
-    /// Whether another program reads what programs write here.
-    pub piped: bool,
-    functions: BTreeMap<String, FunctionBody>,
-    /// Whether words are divided at something else than blanks.
-    pub divided_otherwise: bool,
-    depth: usize,
-}
 
 /// Looks at everything that a command line would start.
 pub struct Judge<'a> {
@@ -80,43 +46,6 @@ pub fn judge(text: &str, here: &Surroundings<'_>) -> Verdict {
     let mut scope = Scope::new(here);
     judge.text(text, &mut scope);
     judge.verdict
-}
-
-impl Scope {
-    /// The start of a command line.
-    pub fn new(here: &Surroundings<'_>) -> Self {
-        Self {
-            variables: BTreeMap::new(),
-            cwd: Some(here.cwd.clone()),
-            cleared: false,
-            within_exec: false,
-            input: Input::Inherited,
-            piped: false,
-            functions: BTreeMap::new(),
-            divided_otherwise: false,
-            depth: 0,
-        }
-    }
-
-    /// A path as this place understands it.
-    pub fn path(&self, text: &str) -> Option<PathBuf> {
-        if text.starts_with('/') {
-            Some(tidied(text.as_ref()))
-        } else {
-            self.cwd.as_ref().map(|cwd| tidied(&cwd.join(text)))
-        }
-    }
-
-    /// A variable gets a value.
-    pub fn set(&mut self, name: &str, value: Option<String>) {
-        self.divided_otherwise |= name == "IFS";
-        // Which of two assignments counts can depend on what happens meanwhile.
-        let value = match self.variables.get(name) {
-            Some(before) if *before != value => None,
-            _ => value,
-        };
-        self.variables.insert(name.to_owned(), value);
-    }
 }
 
 impl<'a> Judge<'a> {

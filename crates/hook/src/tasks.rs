@@ -1,7 +1,8 @@
 //! Programs that run tasks by their names: scripts of `package.json`, and recipes of files that are not Makefiles.
 
 use super::mentions;
-use super::shell::{Input, Judge, Scope};
+use super::scope::{Input, Scope};
+use super::shell::Judge;
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::{after_dashes, after_options};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::json;
 
 /// The agents whose hooks this speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agent {
     /// Claude Code.
     ClaudeCode,
@@ -30,6 +30,21 @@ impl Agent {
             Self::Codex => "codex",
             Self::Gemini => "gemini",
             Self::Cursor => "cursor",
+        }
+    }
+
+    /// The agent with this name on the command line.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|agent| agent.as_str() == name)
+    }
+
+    /// The name that its makers give it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::Codex => "OpenAI Codex",
+            Self::Gemini => "Gemini CLI",
+            Self::Cursor => "Cursor",
         }
     }
 }

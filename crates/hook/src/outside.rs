@@ -2,7 +2,8 @@
 
 use super::mentions;
 use super::network;
-use super::shell::{Input, Judge, Scope};
+use super::scope::{Input, Scope};
+use super::shell::Judge;
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::{after_dashes, after_options};

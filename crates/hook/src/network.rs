@@ -3,7 +3,7 @@
 use super::credentials;
 use super::guards;
 use super::mentions;
-use super::shell::{Input, Scope};
+use super::scope::{Input, Scope};
 use super::surroundings::Surroundings;
 use super::values::Value;
 use super::verdict::Verdict;

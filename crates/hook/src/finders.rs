@@ -3,7 +3,8 @@
 use super::credentials;
 use super::guards;
 use super::programs::replaced;
-use super::shell::{Input, Judge, Scope};
+use super::scope::{Input, Scope};
+use super::shell::Judge;
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::after_options;

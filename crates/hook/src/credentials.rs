@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::guards;
-use super::shell::Scope;
+use super::names::{candidates, matches};
+use super::scope::Scope;
 use super::surroundings::{Surroundings, base_name};
 use super::values::{Part, Value, braces};
 use super::verdict::Verdict;
@@ -220,26 +221,6 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
     None
 }
 
-/// Whether a pattern of file names matches a name: `*`, `?` and brackets, the last as if they matched anything.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let mut pattern = pattern.chars();
-    match pattern.next() {
-        None => name.is_empty(),
-        // Several in a row are one; each of them would multiply the ways to try.
-        Some('*') if pattern.as_str().starts_with('*') => matches(pattern.as_str(), name),
-        Some('*') => (0..=name.len()).filter_map(|start| name.get(start..)).any(|rest| matches(pattern.as_str(), rest)),
-        Some(character) => {
-            let mut rest = name.chars();
-            let Some(first) = rest.next() else { return false };
-            match character {
-                '[' => pattern.as_str().split_once(']').is_some_and(|(_, after)| matches(after, rest.as_str())),
-                '?' => matches(pattern.as_str(), rest.as_str()),
-                character => character == first.to_ascii_lowercase() && matches(pattern.as_str(), rest.as_str()),
-            }
-        }
-    }
-}
-
 /// An argument or input: a file with credentials, or what points to one (`--file=.env`, `@.env`, `KEY=@.env`).
 pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     // An unknown part changes nothing when the rest says what it is: /proc/$$/environ.
@@ -265,25 +246,6 @@ pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdic
         }
     }
     Verdict::Harmless
-}
-
-/// What may be a file in an argument: `--file=.env`, `@.env`, `KEY=@.env`, `-T.env`, `id=x,src=.env`.
-pub fn candidates(text: &str) -> Vec<&str> {
-    let after = |mark: char| text.split_once(mark).map(|(_, rest)| rest.trim_start_matches(['@', '<']));
-    let attached = if text.starts_with('-') && !text.starts_with("--") { text.get(2..) } else { None };
-    let all = [
-        Some(text),
-        text.strip_prefix('@'),
-        after('='),
-        after('@'),
-        after(':'),
-        attached,
-        text.rsplit([',', '=']).next(),
-    ];
-    all.into_iter()
-        .flatten()
-        .filter(|candidate| !candidate.is_empty() && candidate.len() < 4096 && !candidate.contains('\n'))
-        .collect()
 }
 
 /// A path as a tool call names it, perhaps a pattern of names, with braces as well.
@@ -351,24 +313,6 @@ mod tests {
             "default.toml",
         ] {
             assert_eq!(file(Path::new(path)), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn patterns_match_as_a_shell_matches_them() {
-        for (pattern, name) in [
-            ("*", "abc"),
-            (".e*", ".env"),
-            (".?nv", ".env"),
-            (".[de]nv", ".env"),
-            ("*.toml", "default.toml"),
-            (".env", ".ENV"),
-        ] {
-            assert!(matches(pattern, name), "{pattern} {name}");
-        }
-        assert!(!matches(&format!("{}x", "*".repeat(5_000)), "default.toml"));
-        for (pattern, name) in [("*.rs", ".env"), (".e?", ".env"), ("", "a"), ("[a", "a")] {
-            assert!(!matches(pattern, name), "{pattern} {name}");
         }
     }
 }

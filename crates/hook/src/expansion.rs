@@ -4,7 +4,8 @@ use brush_parser::ParserOptions;
 use brush_parser::word::{self, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource};
 
 use super::credentials;
-use super::shell::{Judge, Scope};
+use super::scope::Scope;
+use super::shell::Judge;
 use super::values::{Builder, Value, ansi_c, braces};
 use super::verdict::Verdict;
 
