@@ -97,6 +97,13 @@ fn only_one_file_of_the_command_writes_what_is_data_to_a_terminal() {
 }
 
 #[test]
+fn no_cause_of_an_error_is_thrown_away() {
+    for folder in ["src", "crates/sql/src"] {
+        names_none_of(folder, &["map_err(|_|", "map_err(|_:", "Problem::internal"]);
+    }
+}
+
+#[test]
 fn nothing_leaks_internals_or_fails_open() {
     names_none_of("src", &["respond_with_errors", "pass_through_on_exception", ".one(", "SqlCursor::"]);
 }

@@ -360,7 +360,9 @@ fn record<W: World>(
     let receipt = |position| Receipt { run: request.run.clone(), position, mode, cause, replayed: false };
     match (written, answer, problem) {
         (Ok(position), Some(answer), _) => (receipt(Some(position)), Ok(answer)),
-        (Ok(position), None, problem) => (receipt(Some(position)), Err(problem.unwrap_or_else(Problem::internal))),
+        (Ok(position), None, problem) => {
+            (receipt(Some(position)), Err(problem.unwrap_or_else(|| Problem::broken("a refusal without its reason"))))
+        }
         (Err(fault), _, _) => (receipt(position), Err(fault)),
     }
 }

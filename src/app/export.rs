@@ -93,7 +93,7 @@ async fn values(source: &mut impl Source, table: &Table, row: &Row) -> Result<Ve
         while let Some(question) = value.question(bytes.len()) {
             let answer = source.rows(&question).await?.pop().and_then(|row| row.into_iter().next()).flatten();
             // A row that is gone meanwhile must not become an empty value.
-            let piece = hex::decode(answer.ok_or_else(changed)?).map_err(|_| Problem::internal())?;
+            let piece = hex::decode(answer.ok_or_else(changed)?).map_err(Problem::broken)?;
             bytes.extend_from_slice(&piece);
             if Value::is_last(piece.len()) {
                 break;

@@ -105,7 +105,7 @@ pub async fn ping(env: &Env) -> Result<(), Problem> {
 
 /// Puts a run into the index, or brings its row up to date.
 pub async fn index_run(env: &Env, run: &Run) -> Result<(), Problem> {
-    let labels = serde_json::to_string(&run.terms.labels).map_err(|_| Problem::internal())?;
+    let labels = serde_json::to_string(&run.terms.labels).map_err(Problem::broken)?;
     rows(
         env,
         "INSERT INTO runs (id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
@@ -167,7 +167,7 @@ pub struct RaisedAlert {
 }
 
 fn typed<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>, Problem> {
-    serde_json::from_value(Value::Array(rows)).map_err(|_| Problem::internal())
+    serde_json::from_value(Value::Array(rows)).map_err(Problem::broken)
 }
 
 /// The newest runs: of one owner or of all, and only one run with those right below it where that is asked.
@@ -212,7 +212,7 @@ pub async fn claim_opening(
     )
     .await?;
     let text = |name: &str| rows.first().and_then(|row| row.get(name)).and_then(Value::as_str).map(str::to_owned);
-    text("run").zip(text("request")).ok_or_else(Problem::internal)
+    text("run").zip(text("request")).ok_or_else(|| Problem::broken("no opening was recorded"))
 }
 
 /// Counts an alert; answers how often its cause was seen in this minute.
@@ -231,7 +231,10 @@ pub async fn count_alert(
         json!([kind, cause, now / 60_000, message, run, now]),
     )
     .await?;
-    rows.first().and_then(|row| row.get("count")).and_then(Value::as_u64).ok_or_else(Problem::internal)
+    rows.first()
+        .and_then(|row| row.get("count"))
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Problem::broken("no count came back"))
 }
 
 /// The newest alerts.

@@ -38,6 +38,16 @@ pub enum Failure {
     Problem(Problem),
 }
 
+impl From<Failure> for Problem {
+    /// For a statement of the gateway's own.
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sql(cause) | Failure::Unclear(cause) => Self::broken(cause),
+            Failure::Problem(problem) => problem,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Query<'a> {
     sql: &'a str,
@@ -62,7 +72,7 @@ pub async fn send(
         )));
     }
     let queries: Vec<Query<'_>> = statements.iter().map(|(sql, params)| Query { sql, params }).collect();
-    let body = serde_json::to_string(&queries).map_err(|_| Failure::Problem(Problem::internal()))?;
+    let body = serde_json::to_string(&queries).map_err(|error| Failure::Problem(Problem::broken(error)))?;
     let format = match shape {
         RowShape::Objects => "ARRAY_OF_OBJECTS",
         RowShape::Arrays => "ROWS_AND_COLUMNS",
@@ -82,7 +92,9 @@ pub async fn send(
         .await
         .map_err(unclear)?
         .unchecked_into();
-        wire::text(&response).await.map_err(|_| Failure::Unclear("the answer broke off".into()))
+        wire::text(&response).await.map_err(|problem| {
+            Failure::Unclear(format!("the response was cut off: {}", problem.cause().unwrap_or_default()))
+        })
     };
     let text = js::within(LIMIT, asked).await.unwrap_or_else(|| Err(Failure::Unclear("no answer in time".into())))?;
     if text.starts_with('[') {
@@ -144,7 +156,8 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
         Failure::Problem(problem) => problem,
         Failure::Unclear(why) => failed(database, attempt, &why),
     })?;
-    let mut results: Vec<QueryResult> = serde_json::from_str(&text).map_err(|_| unanswered(database, attempt))?;
+    let mut results: Vec<QueryResult> =
+        serde_json::from_str(&text).map_err(|error| unanswered(database, attempt).caused_by(error))?;
     if dry && !results.is_empty() {
         results.remove(0);
     }
@@ -161,7 +174,7 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
         for result in &mut results {
             result.meta.insert("dry_run".into(), true.into());
         }
-        serde_json::to_string(&results).map_err(|_| Problem::internal())?
+        serde_json::to_string(&results).map_err(Problem::broken)?
     } else {
         text
     };

@@ -46,7 +46,7 @@ impl RunWorld {
             return Err(problem);
         }
         let size = file.size();
-        let Body::Stored(body) = file.finish()? else { return Err(Problem::internal()) };
+        let Body::Stored(body) = file.finish()? else { return Err(Problem::broken("an export was not stored")) };
         let id = format!("{:032x}", js::entropy());
         self.keep_file(&id, store, Direction::Out, body)?;
         let answer = Answer::json(json!({ "file": id }).to_string());
@@ -60,7 +60,7 @@ impl Source for View<'_> {
         let call = SqlCall { statements, shape: RowShape::Arrays };
         let result = match self.world.read_base(self.dry, self.store, &call).await? {
             Some(Done { answer: Answer::Result { result, .. }, .. }) => result,
-            Some(_) => return Err(Problem::internal()),
+            Some(_) => return Err(Problem::broken("an export has another result")),
             None => {
                 let (answer, record) = self.world.ask_shadow(self.store, &call).await?;
                 self.plan = vec![Plan::Shadow(self.store.to_owned(), record)];
@@ -76,7 +76,8 @@ impl Source for View<'_> {
                 answer.results
             }
         };
-        let mut answers: Vec<Answered> = serde_json::from_str(&result).map_err(|_| d1::unread(self.store))?;
+        let mut answers: Vec<Answered> =
+            serde_json::from_str(&result).map_err(|error| d1::unread(self.store).caused_by(error))?;
         Ok(answers.pop().map(|answer| answer.results.rows).unwrap_or_default())
     }
 }

@@ -9,6 +9,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::Delay;
 
+use crate::domain::refusal::{Blame, Problem};
+
 use futures_util::future::{Either, select};
 use std::pin::pin;
 
@@ -100,6 +102,18 @@ pub fn message(error: &JsValue) -> String {
     text_member(error, "message")
         .or_else(|| error.as_string())
         .unwrap_or_else(|| "something that is no error was thrown".into())
+}
+
+/// The problem of something that was thrown and should not have been.
+pub fn thrown(error: &JsValue) -> Problem {
+    Problem::broken(message(error))
+}
+
+/// Writes what is behind a problem into the log, where there is more to know than its caller is told.
+pub fn log_cause(problem: &Problem) {
+    if let (Some(cause), true) = (problem.cause(), problem.code.blame() != Blame::Caller) {
+        log("error", "fault", &[("code", problem.code.as_str()), ("cause", cause)]);
+    }
 }
 
 /// A future, but not for longer than this.

@@ -49,11 +49,11 @@ fn prepare(database: &Database) -> Result<(), SqlError> {
 }
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|_| unreadable("record"))
+    serde_json::to_string(value).map_err(|error| unreadable("record", error))
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|_| unreadable("record"))
+    serde_json::from_str(text).map_err(|error| unreadable("record", error))
 }
 
 impl RunWorld {
@@ -67,7 +67,7 @@ impl RunWorld {
 
     fn change_run(&self, change: impl FnOnce(&mut Run)) -> Result<(), Problem> {
         self.database.transaction(|| {
-            let mut run = self.run()?.ok_or_else(|| unreadable("record"))?;
+            let mut run = self.run()?.ok_or_else(|| unreadable("record", "it is missing"))?;
             change(&mut run);
             self.store_run(&run)
         })
@@ -180,7 +180,7 @@ impl Ledger for RunWorld {
         let rows = self
             .database
             .run("INSERT INTO operation (entry) VALUES (?) RETURNING position", &[to_json(entry)?.as_str().into()])?;
-        rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal"))
+        rows.first().map(|row| row.count(0)).ok_or_else(|| unreadable("journal", "an entry has no position"))
     }
 
     fn finish(&self, position: Option<Position>, ending: Ending<Content, Plan>) -> Result<Position, Problem> {

@@ -84,7 +84,7 @@ impl<'a> Overlay<'a> {
             .run("SELECT form, bytes, body FROM overlay WHERE store = ? AND key = ?", &[store.into(), key.into()])?;
         let Some(row) = rows.first() else { return Ok(Seen::Untouched) };
         let Some(form) = row.text(0) else { return Ok(Seen::Removed) };
-        let form = serde_json::from_str(&form).map_err(|_| unreadable("view"))?;
+        let form = serde_json::from_str(&form).map_err(|error| unreadable("view", error))?;
         let kept = match (row.bytes(1), row.number(2)) {
             (Some(bytes), _) => Kept::Here(bytes),
             (None, Some(_)) => Kept::InPieces(row.count(2)),
@@ -109,8 +109,10 @@ impl<'a> Overlay<'a> {
             if !key.starts_with(prefix) {
                 break;
             }
-            let form =
-                row.text(1).map(|form| serde_json::from_str(&form).map_err(|_| unreadable("view"))).transpose()?;
+            let form = row
+                .text(1)
+                .map(|form| serde_json::from_str(&form).map_err(|error| unreadable("view", error)))
+                .transpose()?;
             entries.insert(key, form);
         }
         Ok(entries)
@@ -151,7 +153,7 @@ impl<'a> Overlay<'a> {
     pub fn begin_body(&self) -> Result<Writer<'a>, Problem> {
         let used = used(self.database)?;
         let row = self.database.run("INSERT INTO body (bytes, planned) VALUES (0, 0) RETURNING id", &[])?.first();
-        let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view"))?;
+        let id = row.map(|row| row.count(0)).ok_or_else(|| unreadable("view", "a body has no id"))?;
         Ok(Writer {
             database: self.database,
             id,

@@ -65,8 +65,8 @@ impl DurableObject for RunObject {
             _ => {}
         }
         let reply = async {
-            let text = request.text().await.map_err(|_| unreadable("request"))?;
-            let command: Command = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
+            let text = request.text().await.map_err(|error| unreadable("request", error))?;
+            let command: Command = serde_json::from_str(&text).map_err(|error| unreadable("request", error))?;
             self.command(command).await
         };
         Response::ok(reply.await.unwrap_or_else(|problem: Problem| wire::reply::<()>(&Err(problem))))
@@ -161,7 +161,7 @@ impl RunObject {
             Command::Operation { run, actor, position } => {
                 visible(&world, &run, &actor)?;
                 let operation = world.operation(position)?.ok_or_else(|| no_operation(position))?;
-                Ok(wire::reply(&Ok(serde_json::to_string(&operation).map_err(|_| unreadable("journal"))?)))
+                Ok(wire::reply(&Ok(serde_json::to_string(&operation).map_err(|error| unreadable("journal", error))?)))
             }
             Command::Report { run, actor, markdown, moved } => {
                 let run = visible(&world, &run, &actor)?;
@@ -173,7 +173,7 @@ impl RunObject {
                 let text = if markdown {
                     in_markdown(&report)
                 } else {
-                    serde_json::to_string(&report).map_err(|_| unreadable("report"))?
+                    serde_json::to_string(&report).map_err(|error| unreadable("report", error))?
                 };
                 Ok(wire::reply(&Ok(text)))
             }
@@ -184,7 +184,10 @@ impl RunObject {
 fn answered(executed: Result<Executed<Content>, Problem>) -> worker::Result<Response> {
     let (receipt, answer) = match executed {
         Ok(executed) => executed,
-        Err(problem) => (Receipt::bare(RunId::parse("unknown").map_err(|_| worker::Error::BadEncoding)?), Err(problem)),
+        Err(problem) => (
+            Receipt::bare(RunId::parse("unknown").map_err(|problem| worker::Error::RustError(problem.to_string()))?),
+            Err(problem),
+        ),
     };
     wire::executed_response(receipt, answer).map_err(|problem| worker::Error::RustError(problem.to_string()))
 }

@@ -62,7 +62,7 @@ impl RunWorld {
     }
 
     fn own_id(&self) -> Result<RunId, Problem> {
-        self.run()?.map(|run| run.id).ok_or_else(Problem::internal)
+        self.run()?.map(|run| run.id).ok_or_else(|| Problem::broken("an object without a run"))
     }
 
     /// Asks the shadow of a database. A change that an earlier, interrupted request made there is journalled first.
@@ -104,7 +104,7 @@ impl RunWorld {
                 }
             }
         }
-        Err(Problem::internal())
+        Err(Problem::broken("the shadow was ahead of the journal more often than it can be"))
     }
 
     /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the report has to.
@@ -117,7 +117,7 @@ impl RunWorld {
     ) -> Result<(), Problem> {
         let settings = self.settings.store(StoreKind::D1, store)?;
         let operation = Operation { store: settings, call: Call::Sql(call) };
-        let run = self.run()?.ok_or_else(Problem::internal)?;
+        let run = self.run()?.ok_or_else(|| Problem::broken("an object without a run"))?;
         let entry = Entry {
             position: 0,
             at: js::now(),
@@ -270,7 +270,7 @@ impl Stores for RunWorld {
             Call::Sql(call) => d1::perform(&self.env, store, call, false).await,
             Call::Key(call) => kv::Namespace::new(&self.env, store, None)?.perform(call, &in_memory(payload)?).await,
             Call::Object(call) => r2::Bucket::new(&self.env, store, &self.settings, None)?.perform(call, payload).await,
-            Call::Database(_) => Err(Problem::internal()),
+            Call::Database(_) => Err(Problem::broken("a whole database is not read here")),
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }
@@ -285,7 +285,7 @@ impl Stores for RunWorld {
             Call::Object(call) => {
                 r2::Bucket::new(&self.env, store, &self.settings, self.overlay(true))?.rehearse(call, payload).await
             }
-            Call::Database(_) => Err(Problem::internal()),
+            Call::Database(_) => Err(Problem::broken("a whole database is not written")),
             Call::Refused(call) => Err(call.problem.clone()),
         }
     }
@@ -335,7 +335,7 @@ impl Stores for RunWorld {
 fn in_memory(payload: Payload) -> Result<Vec<u8>, Problem> {
     match payload {
         Payload::Bytes(bytes) => Ok(bytes),
-        Payload::Stream(_) => Err(Problem::internal()),
+        Payload::Stream(_) => Err(Problem::broken("a body was a stream")),
     }
 }
 

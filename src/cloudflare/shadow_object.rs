@@ -42,15 +42,16 @@ impl DurableObject for ShadowObject {
             return objects::ready(&self.database);
         }
         let reply = async {
-            let text = request.text().await.map_err(|_| unreadable("request"))?;
+            let text = request.text().await.map_err(|error| unreadable("request", error))?;
             // Copying waits for D1, and meanwhile another statement could begin: one after the other.
             let _turn = self.turns.take().await?;
             if path == "/moved" {
-                let request: MovedRequest = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
+                let request: MovedRequest =
+                    serde_json::from_str(&text).map_err(|error| unreadable("request", error))?;
                 let base = self.base(&request.store);
                 return Ok(wire::reply(&self.shadow.moved(base.as_ref(), &request).await.map_err(told)));
             }
-            let request: ShadowRequest = serde_json::from_str(&text).map_err(|_| unreadable("request"))?;
+            let request: ShadowRequest = serde_json::from_str(&text).map_err(|error| unreadable("request", error))?;
             let base = self.base(&request.store);
             Ok(wire::reply(&self.shadow.run(&base, Rc::new(request)).await.map_err(told)))
         };

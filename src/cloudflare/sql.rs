@@ -2,6 +2,7 @@
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::rc::Rc;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast as _, JsValue};
@@ -150,8 +151,7 @@ impl From<JsValue> for SqlError {
 impl From<SqlError> for Problem {
     /// An error in a statement that the gateway itself wrote is its own fault.
     fn from(error: SqlError) -> Self {
-        js::log("error", "storage_failed", &[("detail", &error.0)]);
-        Self::internal()
+        Self::broken(format!("storage: {}", error.0))
     }
 }
 
@@ -269,11 +269,11 @@ impl Database {
 }
 
 /// The problem of an object whose storage holds something that this version does not understand.
-pub fn unreadable(what: &str) -> Problem {
-    js::log("error", "stored_form_not_understood", &[("what", what)]);
+pub fn unreadable(what: &str, cause: impl Display) -> Problem {
     Problem::new(
         Code::Internal,
         format!("The run's {what} could not be read; nothing was written."),
         "An operator was alerted.",
     )
+    .caused_by(format!("{what}: {cause}"))
 }

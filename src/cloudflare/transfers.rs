@@ -66,7 +66,7 @@ impl RunWorld {
             file.discard()?;
             return Err(problem);
         }
-        let Body::Stored(body) = file.finish()? else { return Err(Problem::internal()) };
+        let Body::Stored(body) = file.finish()? else { return Err(Problem::broken("a file was not stored")) };
         self.keep_file(id, store, Direction::In, body)
     }
 

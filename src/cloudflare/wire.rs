@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, ReadableStream, RequestInit};
 
+use super::js;
 use super::sql::unreadable;
 use crate::app::message::{Answer, Receipt};
 use crate::domain::refusal::Problem;
@@ -51,21 +52,21 @@ pub fn header_text(text: &str) -> String {
 }
 
 fn encode<T: Serialize>(message: &T) -> Result<String, Problem> {
-    Ok(header_text(&serde_json::to_string(message).map_err(|_| unreadable("message"))?))
+    Ok(header_text(&serde_json::to_string(message).map_err(|error| unreadable("message", error))?))
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    let json = percent_decode_str(text).decode_utf8().map_err(|_| unreadable("message"))?;
-    serde_json::from_str(&json).map_err(|_| unreadable("message"))
+    let json = percent_decode_str(text).decode_utf8().map_err(|error| unreadable("message", error))?;
+    serde_json::from_str(&json).map_err(|error| unreadable("message", error))
 }
 
-fn internal(_: JsValue) -> Problem {
-    Problem::internal()
+fn internal(error: JsValue) -> Problem {
+    js::thrown(&error)
 }
 
 /// A request with only a message.
 pub fn request<T: Serialize>(path: &str, message: &T) -> Result<Outgoing, Problem> {
-    let body = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
+    let body = serde_json::to_string(message).map_err(|error| unreadable("message", error))?;
     build(path, None, &JsValue::from_str(&body))
 }
 
@@ -74,9 +75,11 @@ pub fn request_with<T: Serialize>(path: &str, message: &T, payload: Payload) -> 
     match payload {
         Payload::Stream(stream) => build(path, Some(&encode(message)?), &stream.into()),
         Payload::Bytes(bytes) => {
-            let json = serde_json::to_string(message).map_err(|_| unreadable("message"))?;
+            let json = serde_json::to_string(message).map_err(|error| unreadable("message", error))?;
             let mut frame = Vec::with_capacity(4 + json.len() + bytes.len());
-            frame.extend_from_slice(&u32::try_from(json.len()).map_err(|_| unreadable("message"))?.to_le_bytes());
+            frame.extend_from_slice(
+                &u32::try_from(json.len()).map_err(|error| unreadable("message", error))?.to_le_bytes(),
+            );
             frame.extend_from_slice(json.as_bytes());
             frame.extend_from_slice(&bytes);
             build(path, None, &js_sys::Uint8Array::from(frame.as_slice()))
@@ -107,15 +110,15 @@ fn build(path: &str, header: Option<&str>, body: &JsValue) -> Result<Outgoing, P
 /// Reads what [`request_with`] sent.
 pub async fn read_request_with<T: DeserializeOwned>(request: &mut worker::Request) -> Result<(T, Payload), Problem> {
     if let Ok(Some(header)) = request.headers().get(MESSAGE) {
-        let stream = request.inner().body().ok_or_else(|| unreadable("message"))?;
+        let stream = request.inner().body().ok_or_else(|| unreadable("message", "it is missing"))?;
         return Ok((decode(&header)?, Payload::Stream(stream)));
     }
-    let mut frame = request.bytes().await.map_err(|_| unreadable("message"))?;
-    let broken = || unreadable("message");
+    let mut frame = request.bytes().await.map_err(|error| unreadable("message", error))?;
+    let broken = || unreadable("message", "it is cut short");
     let length = frame.first_chunk::<4>().map(|head| u32::from_le_bytes(*head)).ok_or_else(broken)?;
-    let end = 4 + usize::try_from(length).map_err(|_| broken())?;
+    let end = 4 + usize::try_from(length).map_err(|error| broken().caused_by(error))?;
     let json = frame.get(4..end).and_then(|json| std::str::from_utf8(json).ok()).ok_or_else(broken)?;
-    let message = serde_json::from_str(json).map_err(|_| broken())?;
+    let message = serde_json::from_str(json).map_err(|error| broken().caused_by(error))?;
     frame.drain(..end);
     Ok((message, Payload::Bytes(frame)))
 }
@@ -140,14 +143,17 @@ pub fn executed_response(
     receipt: Receipt,
     answer: Result<Answer<Content>, Problem>,
 ) -> Result<worker::Response, Problem> {
-    let fault = |_: worker::Error| Problem::internal();
+    let fault = |error: worker::Error| Problem::broken(error);
     let (kind, body) = match answer {
         Ok(Answer::Result { result, info }) => (HeadKind::Result { info }, Ok(result)),
         Ok(Answer::Content { headers, partial, content }) => {
             let empty = content.is_none();
             (HeadKind::Content { headers, partial, empty }, Err(content.map_or(JsValue::NULL, Content::into_js)))
         }
-        Err(problem) => (HeadKind::Problem { problem }, Ok(String::new())),
+        Err(problem) => {
+            js::log_cause(&problem);
+            (HeadKind::Problem { problem }, Ok(String::new()))
+        }
     };
     let head = encode(&Head { receipt, kind })?;
     match body {
@@ -181,7 +187,8 @@ pub fn respond(body: &JsValue, init: &web_sys::ResponseInit) -> Result<web_sys::
 pub async fn read_executed(
     response: web_sys::Response,
 ) -> Result<(Receipt, Result<Answer<Content>, Problem>), Problem> {
-    let header = response.headers().get(MESSAGE).ok().flatten().ok_or_else(|| unreadable("answer"))?;
+    let header =
+        response.headers().get(MESSAGE).ok().flatten().ok_or_else(|| unreadable("answer", "it has no head"))?;
     let head: Head = decode(&header)?;
     let answer = match head.kind {
         HeadKind::Problem { problem } => Err(problem),
@@ -199,7 +206,7 @@ pub async fn read_executed(
 pub async fn text(response: &web_sys::Response) -> Result<String, Problem> {
     let promise = response.text().map_err(internal)?;
     let text = wasm_bindgen_futures::JsFuture::from(promise).await.map_err(internal)?;
-    text.as_string().ok_or_else(Problem::internal)
+    text.as_string().ok_or_else(|| Problem::broken("a body that is not text"))
 }
 
 /// The whole content as bytes.
@@ -226,11 +233,15 @@ pub fn discard(content: Content) {
 
 /// Reads the JSON answer of an object.
 pub async fn read_reply<T: DeserializeOwned>(response: &web_sys::Response) -> Result<T, Problem> {
-    let reply: Result<T, Problem> = serde_json::from_str(&text(response).await?).map_err(|_| unreadable("answer"))?;
+    let reply: Result<T, Problem> =
+        serde_json::from_str(&text(response).await?).map_err(|error| unreadable("answer", error))?;
     reply
 }
 
 /// The JSON answer of an object, as text.
 pub fn reply<T: Serialize>(reply: &Result<T, Problem>) -> String {
+    if let Err(problem) = reply {
+        js::log_cause(problem);
+    }
     serde_json::to_string(reply).unwrap_or_else(|_| "the answer could not be written".into())
 }

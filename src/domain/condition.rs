@@ -243,7 +243,7 @@ impl Range {
             return Ok(None);
         }
         let (first, last) = spec.trim().split_once('-').ok_or_else(invalid_range)?;
-        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| invalid_range());
+        let number = |text: &str| text.trim().parse::<u64>().map_err(|error| invalid_range().caused_by(error));
         match (first.trim(), last.trim()) {
             ("", last) => Ok(Some(Self::Suffix(number(last)?))),
             (first, "") => Ok(Some(Self::From { offset: number(first)?, length: None })),

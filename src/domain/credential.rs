@@ -131,7 +131,7 @@ impl Keyring {
         };
         let keys: Vec<KeyEntry> = match keys.map(str::trim).filter(|text| !text.is_empty()) {
             None => Vec::new(),
-            Some(text) => serde_json::from_str(text).map_err(|_| misconfigured("KEYS"))?,
+            Some(text) => serde_json::from_str(text).map_err(|error| misconfigured("KEYS").caused_by(error))?,
         };
         let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if keys.iter().any(|key| !is_hash(&key.sha256) || key.name.is_empty()) {
@@ -215,24 +215,28 @@ impl Keyring {
     /// Reads what [`Self::sign`] signed for the same purpose.
     fn verify<T: DeserializeOwned>(&self, purpose: &str, signed: &str) -> Result<T, Problem> {
         let (payload, signature) = signed.split_once('.').ok_or_else(unauthenticated)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| unauthenticated())?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|error| unauthenticated().caused_by(error))?;
         self.signer(purpose, payload)
             .ok_or_else(unauthenticated)?
             .verify_slice(&signature)
-            .map_err(|_| unauthenticated())?;
+            .map_err(|error| unauthenticated().caused_by(error))?;
         let payload = URL_SAFE_NO_PAD
             .decode(payload)
             .ok()
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .ok_or_else(unauthenticated)?;
-        serde_json::from_str(&payload).map_err(|_| unauthenticated())
+        serde_json::from_str(&payload).map_err(|error| unauthenticated().caused_by(error))
     }
 
     fn sign<T: Serialize>(&self, purpose: &str, claim: &T) -> Result<String, Problem> {
-        let payload = serde_json::to_string(claim).map_err(|_| Problem::internal())?;
+        let payload = serde_json::to_string(claim).map_err(Problem::broken)?;
         let payload = URL_SAFE_NO_PAD.encode(payload);
         self.can_issue()?;
-        let signature = self.signer(purpose, &payload).ok_or_else(Problem::internal)?.finalize().into_bytes();
+        let signature = self
+            .signer(purpose, &payload)
+            .ok_or_else(|| Problem::broken("no secret to sign with"))?
+            .finalize()
+            .into_bytes();
         Ok(format!("{payload}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 

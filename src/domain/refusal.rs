@@ -4,6 +4,7 @@
 //! code becomes is decided in `http::problem` alone.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use dryrun_sql::{Reason, Refusal};
 use dryrun_text::{Words, line};
@@ -324,7 +325,23 @@ pub struct Problem {
     pub message: String,
     /// What the caller can do about it. Empty when the message says it all (a store's own error).
     pub remedy: String,
+    /// Why it came to this, for the log alone.
+    #[serde(skip)]
+    cause: Cause,
 }
+
+/// An error behind a problem. It has no serialised form, so no caller, journal or report can hold it.
+#[derive(Debug, Clone, Default)]
+struct Cause(Option<String>);
+
+/// Two problems are equal when callers see the same.
+impl PartialEq for Cause {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Cause {}
 
 pub(super) fn invalid_key(what: &str, remedy: &str) -> Problem {
     Problem::new(Code::KeyInvalid, format!("{what}; nothing was read or written."), remedy)
@@ -333,12 +350,12 @@ pub(super) fn invalid_key(what: &str, remedy: &str) -> Problem {
 impl Problem {
     /// A problem with a remedy. What they repeat of a request is made visible, because clients print them as they are.
     pub fn new(code: Code, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code, message: visible(message.into()), remedy: visible(remedy.into()) }
+        Self { code, message: visible(message.into()), remedy: visible(remedy.into()), cause: Cause::default() }
     }
 
     /// What the store itself answered, in the store's own words: the same as without a gateway, to the letter.
     pub fn from_store(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), remedy: String::new() }
+        Self { code, message: message.into(), remedy: String::new(), cause: Cause::default() }
     }
 
     /// Something that Cloudflare has and the gateway does not give to agents.
@@ -352,13 +369,24 @@ impl Problem {
         )
     }
 
-    /// The gateway's own failure. What it was goes to the log, not to the caller.
-    pub fn internal() -> Self {
+    /// The gateway's own failure. The cause goes to the log, not to the caller.
+    pub fn broken(cause: impl Display) -> Self {
         Self::new(
             Code::Internal,
             "The gateway failed while handling this request; whether anything was written is in the run's journal.",
             "Read the run's report before trying again; an operator was alerted.",
         )
+        .caused_by(cause)
+    }
+
+    /// The same problem, with the error behind it for the log.
+    pub fn caused_by(self, cause: impl Display) -> Self {
+        Self { cause: Cause(Some(cause.to_string())), ..self }
+    }
+
+    /// The error behind it, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.0.as_deref()
     }
 }
 

@@ -156,9 +156,9 @@ impl Settings {
         };
         let stores = required("STORES")?;
         // Of a policy that comes twice the last one would count.
-        json::check(stores.as_bytes(), &Shape::Data).map_err(|_| misconfigured("STORES"))?;
+        json::check(stores.as_bytes(), &Shape::Data).map_err(|error| misconfigured("STORES").caused_by(error))?;
         let stores: BTreeMap<String, StoreSettings> =
-            serde_json::from_str(&stores).map_err(|_| misconfigured("STORES"))?;
+            serde_json::from_str(&stores).map_err(|error| misconfigured("STORES").caused_by(error))?;
         if stores.keys().any(|binding| matches!(binding.as_str(), "CONTROL" | "FLAGS" | "RUN" | "SHADOW")) {
             return Err(misconfigured("STORES"));
         }

@@ -44,7 +44,7 @@ pub fn respond(
     answer: Result<Answer<Content>, Problem>,
     environment: Environment,
 ) -> Result<Response, Problem> {
-    let internal = |_: worker::Error| Problem::internal();
+    let internal = |error: worker::Error| Problem::broken(error);
     let response = match answer {
         Ok(Answer::Result { result, info }) => {
             let info = info.map(|info| format!(",\"result_info\":{info}")).unwrap_or_default();

@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// It lives. Says nothing else, because anybody may ask.
 pub fn health() -> Result<Response, Problem> {
-    Response::from_json(&Health { status: "ok" }).map_err(|_| Problem::internal())
+    Response::from_json(&Health { status: "ok" }).map_err(Problem::broken)
 }
 
 /// Whether a person could open a run and work: really asks every store, the gateway's own and the targets, and the
@@ -52,7 +52,7 @@ pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
     let checks: Map<String, Value> =
         checks.into_iter().map(|(name, answered)| (name, if answered { "ok" } else { "failed" }.into())).collect();
     let response = Response::from_json(&Readiness { status: if all { "ready" } else { "not ready" }, checks })
-        .map_err(|_| Problem::internal())?;
+        .map_err(Problem::broken)?;
     Ok(response.with_status(if all { 200 } else { 503 }))
 }
 
@@ -70,7 +70,7 @@ enum Part {
 async fn check(gateway: &Gateway, part: Part) -> Result<(), Problem> {
     let call = |name: String, shape: &'static str, method: &'static str, argument: JsValue| async move {
         let binding = environment::binding(&gateway.env, &name, shape)?;
-        js::call(&binding, method, &[argument]).await.map(|_| ()).map_err(|_| Problem::internal())
+        js::call(&binding, method, &[argument]).await.map(|_| ()).map_err(|error| js::thrown(&error))
     };
     let probe = || JsValue::from_str("health-probe");
     match part {
@@ -80,14 +80,14 @@ async fn check(gateway: &Gateway, part: Part) -> Result<(), Problem> {
         }
         Part::Keys => gateway.keyring.can_open_runs(),
         Part::TokenSecret => gateway.keyring.can_issue(),
-        Part::NoStores => Err(Problem::internal()),
+        Part::NoStores => Err(Problem::broken("no store is configured")),
         Part::Objects(class) => objects::ping(&gateway.env, class).await,
         Part::Flags => call("FLAGS".into(), "getWithMetadata", "get", probe()).await,
         Part::Store(name, StoreKind::Kv) => call(name, "getWithMetadata", "get", probe()).await,
         Part::Store(name, StoreKind::R2) => call(name, "createMultipartUpload", "head", probe()).await,
         Part::Store(name, StoreKind::D1) => {
             let sent = crate::cloudflare::d1::send(&gateway.env, &name, &[("SELECT 1", &[])], RowShape::Arrays).await;
-            sent.map(|_| ()).map_err(|_| Problem::internal())
+            Ok(sent.map(|_| ())?)
         }
     }
 }

@@ -175,7 +175,7 @@ async fn route(gateway: &Gateway, request: Request) -> Result<Response, Problem>
     }
     match route {
         Route::Health | Route::Ready | Route::Document | Route::Data(_) | Route::Receive(_) | Route::Send(_) => {
-            Err(Problem::internal())
+            Err(Problem::broken("a route that is answered before"))
         }
         Route::Account(account) => client_v4::account::serve(gateway, &caller, account, &asked).await,
         Route::Analytics => client_v4::account::no_analytics(),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use worker::{Headers, Response};
 
+use crate::cloudflare::js;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::settings::Environment;
 
@@ -173,6 +174,7 @@ pub fn status(code: Code) -> u16 {
 
 /// Answers a problem.
 pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::Result<Response> {
+    js::log_cause(problem);
     let face = face_of(problem.code);
     let headers = Headers::new();
     // An answer to HEAD has no body to say it in.

@@ -30,7 +30,8 @@ pub struct Asked {
 impl Asked {
     /// Takes a request apart.
     pub fn read(request: Request) -> Result<Self, Problem> {
-        let url = Url::new(&request.inner().url()).map_err(|_| invalid("The address is not valid"))?;
+        let url = Url::new(&request.inner().url())
+            .map_err(|error| invalid("The address is not valid").caused_by(js::message(&error)))?;
         Ok(Self { method: request.inner().method(), path: url.pathname(), url, request, takes: &takes::REFUSED })
     }
 
@@ -54,7 +55,11 @@ impl Asked {
         let pairs = js_sys::Array::from(&self.url.search_params()).into_iter().map(|pair| js_sys::Array::from(&pair));
         let queries: Option<Vec<(String, String)>> =
             pairs.map(|pair| Some((pair.get(0).as_string()?, pair.get(1).as_string()?))).collect();
-        takes.check(&Sent { method: &self.method, headers: &headers, queries: &queries.ok_or_else(Problem::internal)? })
+        takes.check(&Sent {
+            method: &self.method,
+            headers: &headers,
+            queries: &queries.ok_or_else(|| Problem::broken("a query string that was read before"))?,
+        })
     }
 
     /// Refuses a body where none is read.
@@ -69,7 +74,7 @@ impl Asked {
                 "Leave the body out.",
             )
         };
-        let bytes = self.bytes(MAX_NO_BODY).await.map_err(|_| refused())?;
+        let bytes = self.bytes(MAX_NO_BODY).await.map_err(|error| refused().caused_by(error))?;
         json::check(&bytes, &Shape::Object(&[]))?;
         // Some clients send an empty object with each POST.
         if matches!(bytes.trim_ascii(), b"" | b"{}" | b"null") { Ok(()) } else { Err(refused()) }
@@ -146,13 +151,13 @@ impl Asked {
             return Err(too_large(cap));
         }
         if self.length().is_some() {
-            return self.request.bytes().await.map_err(|_| invalid("The body broke off"));
+            return self.request.bytes().await.map_err(|error| invalid("The body broke off").caused_by(error));
         }
         use futures_util::StreamExt as _;
         let Ok(mut stream) = self.request.stream() else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|_| invalid("The body broke off"))?;
+            let piece = piece.map_err(|error| invalid("The body broke off").caused_by(error))?;
             if u64::try_from(bytes.len() + piece.len()).unwrap_or(u64::MAX) > cap {
                 return Err(too_large(cap));
             }
@@ -208,7 +213,7 @@ impl Asked {
 
     /// Reads a body of the shape that the route declares. Without a declaration there is no way to a body's members.
     pub fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Problem> {
-        let Body::Json(shape) = self.takes.body else { return Err(Problem::internal()) };
+        let Body::Json(shape) = self.takes.body else { return Err(Problem::broken("a route without JSON reads some")) };
         json::check(bytes, shape)?;
         parse_json(bytes)
     }
@@ -237,12 +242,13 @@ fn is_resolved_elsewhere(url: &str, resolved: &str) -> bool {
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let text = std::str::from_utf8(bytes).map_err(|_| {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::new(
             Code::InvalidJson,
             "The body is not UTF-8; nothing was read or written.",
             "Send valid JSON in UTF-8.",
         )
+        .caused_by(error)
     })?;
     serde_json::from_str(text).map_err(|error| {
         let why = error.to_string();
@@ -267,7 +273,7 @@ pub fn decode(text: &str) -> Result<String, Problem> {
     percent_decode_str(text)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
-        .map_err(|_| invalid("A part of the path is not UTF-8"))
+        .map_err(|error| invalid("A part of the path is not UTF-8").caused_by(error))
 }
 
 fn too_large(cap: u64) -> Problem {

@@ -242,12 +242,13 @@ impl Parts<'_, '_> {
     }
 
     fn number(&self, name: &str) -> Result<u64, Problem> {
-        self.text(name)?.parse().map_err(|_| {
+        self.text(name)?.parse().map_err(|error| {
             Problem::new(
                 Code::InvalidRequest,
                 format!("The {name} in the path is not a number."),
                 "Take a position from the run's report.",
             )
+            .caused_by(error)
         })
     }
 
@@ -309,7 +310,7 @@ pub fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem
                 "See the API in the README; keys with unusual characters must be percent-encoded.",
             )
         };
-        let matched = router.at(path).map_err(|_| not_found())?;
+        let matched = router.at(path).map_err(|error| not_found().caused_by(error))?;
         let Some((_, takes, route)) = matched.value.iter().find(|(other, ..)| *other == method || *other == ANY) else {
             return Err(Problem::new(
                 Code::MethodNotAllowed,

@@ -24,9 +24,9 @@ use crate::domain::settings::Environment;
 const MAX_BODY: u64 = 64 << 10;
 
 fn answer<T: Serialize>(value: &T, status: u16) -> Result<Response, Problem> {
-    let response = Response::from_json(value).map_err(|_| Problem::internal())?;
+    let response = Response::from_json(value).map_err(Problem::broken)?;
     let headers = response.headers();
-    headers.set("Cache-Control", "no-store").map_err(|_| Problem::internal())?;
+    headers.set("Cache-Control", "no-store").map_err(Problem::broken)?;
     Ok(response.with_status(status))
 }
 
@@ -40,7 +40,7 @@ pub fn actor(caller: &Caller) -> Actor {
 
 /// A run that the caller may name: a token names only its own.
 fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
-    let run = RunId::parse(id).map_err(|_| unknown_run(id))?;
+    let run = RunId::parse(id).map_err(|error| unknown_run(id).caused_by(error))?;
     match caller {
         Caller::Run(claim) if claim.run != run => Err(unknown_run(id)),
         Caller::Run(_) | Caller::Key { .. } => Ok(run),
@@ -67,8 +67,8 @@ pub async fn command<T: serde::de::DeserializeOwned>(
 
 /// A run, as it is described to callers.
 pub fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
-    let text = serde_json::to_string(&summarise(run, js::now())).map_err(|_| Problem::internal())?;
-    serde_json::from_str(&text).map_err(|_| Problem::internal())
+    let text = serde_json::to_string(&summarise(run, js::now())).map_err(Problem::broken)?;
+    serde_json::from_str(&text).map_err(Problem::broken)
 }
 
 /// The run that a request names: by its token, its path or its header `Run-Id`.
@@ -218,7 +218,7 @@ pub async fn operation(gateway: &Gateway, caller: &Caller, id: &str, position: u
     let run = named(caller, id)?;
     let text: String =
         command(gateway, &run, &Command::Operation { run: run.clone(), actor: actor(caller), position }).await?;
-    let operation: Value = serde_json::from_str(&text).map_err(|_| Problem::internal())?;
+    let operation: Value = serde_json::from_str(&text).map_err(Problem::broken)?;
     answer(&operation, 200)
 }
 
@@ -255,10 +255,10 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
         &Command::Report { run: run.clone(), actor: actor(caller), markdown: wants_markdown, moved },
     )
     .await?;
-    let response = Response::ok(text).map_err(|_| Problem::internal())?;
+    let response = Response::ok(text).map_err(Problem::broken)?;
     let media_type = if wants_markdown { "text/markdown; charset=utf-8" } else { "application/json" };
     for (name, value) in [("Content-Type", media_type), ("Cache-Control", "no-store")] {
-        response.headers().set(name, value).map_err(|_| Problem::internal())?;
+        response.headers().set(name, value).map_err(Problem::broken)?;
     }
     Ok(response)
 }

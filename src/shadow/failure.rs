@@ -22,7 +22,7 @@ pub enum Failure {
 impl Failure {
     /// A fault of the gateway's.
     pub fn broken(cause: impl Display) -> Self {
-        Self::Broken { problem: Problem::internal(), cause: cause.to_string() }
+        Self::Broken { problem: Problem::broken(&cause), cause: cause.to_string() }
     }
 
     /// What the caller is told, and what the log is told.

@@ -47,7 +47,7 @@ impl Namespace<'_> {
             KeyCall::List { prefix, limit, cursor } => self.list(prefix, *limit, cursor.as_deref()).await,
             KeyCall::GetMany { keys, with_metadata, json } => self.get_many(keys, *with_metadata, *json).await,
             KeyCall::Put { .. } | KeyCall::Delete { .. } | KeyCall::PutMany { .. } | KeyCall::DeleteMany { .. } => {
-                Err(Problem::internal())
+                Err(Problem::broken("a write came to the reader of KV"))
             }
         }
     }
@@ -65,7 +65,8 @@ impl Namespace<'_> {
         if !base.is_empty() {
             let list: Array = base.iter().map(|key| JsValue::from_str(key)).collect();
             let answer = self.call("getWithMetadata", &[list.into(), JsValue::from_str("text")]).await?;
-            let map: JsMap = answer.dyn_into().map_err(|_| unread(self.store))?;
+            let map: JsMap =
+                answer.dyn_into().map_err(|other| unread(self.store).caused_by(format!("{other:?} is not a Map")))?;
             for key in base {
                 let entry = map.get(&JsValue::from_str(key));
                 let value = js::text_member(&entry, "value").map(String::into_bytes);
@@ -87,7 +88,7 @@ impl Namespace<'_> {
                 Some(found) => {
                     let text = String::from_utf8_lossy(&found.bytes).into_owned();
                     let value = if as_json {
-                        serde_json::from_str(&text).map_err(|_| not_json(key))?
+                        serde_json::from_str(&text).map_err(|error| not_json(key).caused_by(error))?
                     } else {
                         Value::String(text)
                     };
@@ -172,7 +173,9 @@ impl Namespace<'_> {
             js::set(&options, "cursor", &JsValue::from_str(cursor));
         }
         let answer = self.call("list", &[options.into()]).await?;
-        let keys: Array = js::member(&answer, "keys").dyn_into().map_err(|_| unread(self.store))?;
+        let keys: Array = js::member(&answer, "keys")
+            .dyn_into()
+            .map_err(|other| unread(self.store).caused_by(format!("{other:?} is not a list")))?;
         let listed = keys.iter().map(|key| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds since the epoch")]
             let expiration = js::number_member(&key, "expiration").map(|at| at as u64);
@@ -211,7 +214,7 @@ pub struct KeyPage {
 }
 
 fn to_text<T: Serialize>(value: &T) -> Result<String, Problem> {
-    serde_json::to_string(value).map_err(|_| Problem::internal())
+    serde_json::to_string(value).map_err(Problem::broken)
 }
 
 fn not_found() -> Problem {

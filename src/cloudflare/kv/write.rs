@@ -62,7 +62,7 @@ impl Namespace<'_> {
                     last.get(item.key.as_str())
                         .and_then(|at| done.get(*at))
                         .cloned()
-                        .unwrap_or_else(|| Err(Problem::internal()))
+                        .unwrap_or_else(|| Err(Problem::broken("a bulk write had no result")))
                 });
                 Self::bulk(items.iter().map(|item| item.key.as_str()), done.collect())
             }
@@ -72,7 +72,7 @@ impl Namespace<'_> {
                 Self::bulk(keys.iter().map(String::as_str), join_all(deletes).await)
             }
             KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => {
-                Err(Problem::internal())
+                Err(Problem::broken("a read came to the writer of KV"))
             }
         }
     }
@@ -123,12 +123,13 @@ impl Namespace<'_> {
                 self.expiry(item.expiration, item.expiration_ttl)?;
                 as_stored(item.metadata.as_ref())?;
                 if item.base64 {
-                    STANDARD.decode(&item.value).map_err(|_| {
+                    STANDARD.decode(&item.value).map_err(|error| {
                         Problem::new(
                             Code::InvalidRequest,
                             format!("The value of {} is not valid base64; nothing was written.", item.key),
                             "Encode it, or leave base64 out.",
                         )
+                        .caused_by(error)
                     })
                 } else {
                     Ok(item.value.clone().into_bytes())
@@ -188,7 +189,7 @@ impl Namespace<'_> {
                 Ok(planned(Answer::json(result.to_string()), outcome, result, pieces))
             }
             KeyCall::Get { .. } | KeyCall::Metadata { .. } | KeyCall::List { .. } | KeyCall::GetMany { .. } => {
-                Err(Problem::internal())
+                Err(Problem::broken("a read came to the planner of KV"))
             }
         }
     }
@@ -222,7 +223,7 @@ impl Namespace<'_> {
         let before = self.before(key).await?;
         let after = Some(image(&bytes, metadata.as_ref(), expiration));
         let form = KeyForm { size: u64::try_from(bytes.len()).unwrap_or(u64::MAX), expiration, metadata };
-        let form = serde_json::to_string(&form).map_err(|_| Problem::internal())?;
+        let form = serde_json::to_string(&form).map_err(Problem::broken)?;
         let room = self.overlay.as_ref().map_or(Ok(false), |overlay| overlay.has_room(bytes.len()))?;
         let body = if room { Body::Bytes(bytes) } else { Body::NotKept };
         let plan = Planned { store: self.store.to_owned(), key: key.to_owned(), entry: Some((form, body)) };
@@ -261,7 +262,7 @@ pub struct BulkWritten {
 
 impl BulkWritten {
     fn of(successful_key_count: usize, unsuccessful_keys: Vec<String>) -> Result<Value, Problem> {
-        serde_json::to_value(Self { successful_key_count, unsuccessful_keys }).map_err(|_| Problem::internal())
+        serde_json::to_value(Self { successful_key_count, unsuccessful_keys }).map_err(Problem::broken)
     }
 }
 

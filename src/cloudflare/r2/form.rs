@@ -163,7 +163,7 @@ impl ObjectForm {
             uploaded: iso(self.uploaded),
             storage_class,
         };
-        serde_json::to_value(written).map_err(|_| Problem::internal())
+        serde_json::to_value(written).map_err(Problem::broken)
     }
 
     pub(super) fn listed<'a>(&'a self, key: &'a str) -> ObjectLine<'a> {

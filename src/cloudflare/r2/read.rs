@@ -37,7 +37,9 @@ impl Bucket<'_> {
             ObjectCall::List { prefix, delimiter, limit, cursor, start_after } => {
                 self.list(prefix, delimiter.as_deref(), *limit, cursor.as_deref(), start_after.as_deref()).await
             }
-            ObjectCall::Put { .. } | ObjectCall::Delete { .. } => Err(Problem::internal()),
+            ObjectCall::Put { .. } | ObjectCall::Delete { .. } => {
+                Err(Problem::broken("a write came to the reader of R2"))
+            }
         }
     }
 
@@ -73,7 +75,7 @@ impl Bucket<'_> {
     ) -> Result<R2Done, Problem> {
         let options = Object::new();
         if !condition.is_empty() {
-            js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
+            js::set(&options, "onlyIf", &only_if(condition).map_err(|error| js::thrown(&error))?);
         }
         if let Some(range) = range {
             js::set(&options, "range", &range_to_js(range));
@@ -84,7 +86,8 @@ impl Bucket<'_> {
         }
         let form = ObjectForm::from_js(&object);
         hold(&form, condition)?;
-        let body: ReadableStream = js::member(&object, "body").dyn_into().map_err(|_| precondition_failed())?;
+        let body: ReadableStream =
+            js::member(&object, "body").dyn_into().map_err(|_head_only: JsValue| precondition_failed())?;
         let part = range.map(|range| range.resolve(form.size)).transpose()?;
         Ok(content(&form, form.headers(key, described), part, Content::Stream(body)))
     }
@@ -113,7 +116,7 @@ impl Bucket<'_> {
             delimited: prefixes,
             per_page: limit,
         };
-        let text = |text: serde_json::Result<String>| text.map_err(|_| Problem::internal());
+        let text = |text: serde_json::Result<String>| text.map_err(Problem::broken);
         let answer = Answer::Result {
             result: text(serde_json::to_string(&result))?,
             info: Some(text(serde_json::to_string(&info))?),

@@ -38,10 +38,10 @@ impl Bucket<'_> {
                     .map(|(name, value)| Array::of2(&JsValue::from_str(name), &JsValue::from_str(value)))
                     .collect();
                 // Not by setting members: one named `__proto__` would be lost.
-                let custom = Object::from_entries(&pairs).map_err(|_| Problem::internal())?;
+                let custom = Object::from_entries(&pairs).map_err(|error| js::thrown(&error))?;
                 js::set(&options, "customMetadata", &custom);
                 if !condition.is_empty() {
-                    js::set(&options, "onlyIf", &only_if(condition).map_err(|_| Problem::internal())?);
+                    js::set(&options, "onlyIf", &only_if(condition).map_err(|error| js::thrown(&error))?);
                 }
                 match digest {
                     Some(Digest::Md5(hex)) => js::set(&options, "md5", &JsValue::from_str(hex)),
@@ -69,7 +69,9 @@ impl Bucket<'_> {
                 self.call("delete", &[JsValue::from_str(key)], LIMIT).await?;
                 Ok(done(Answer::json(json!({ "key": key }).to_string()), Outcome::Done, Value::Null))
             }
-            ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => Err(Problem::internal()),
+            ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => {
+                Err(Problem::broken("a read came to the writer of R2"))
+            }
         }
     }
 
@@ -100,7 +102,7 @@ impl Bucket<'_> {
                 };
                 let result = form.put_result(key)?;
                 let effect = self.effect(key, before.as_ref(), Some(&form));
-                let stored = serde_json::to_string(&form).map_err(|_| Problem::internal())?;
+                let stored = serde_json::to_string(&form).map_err(Problem::broken)?;
                 let inexact = match received.body {
                     Body::NotKept => vec!["an object larger than the run keeps: its size and digest are known, reading it back is refused".to_owned()],
                     Body::Bytes(_) | Body::Stored(_) => Vec::new(),
@@ -134,13 +136,15 @@ impl Bucket<'_> {
                     volatile: Vec::new(),
                 })
             }
-            ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => Err(Problem::internal()),
+            ObjectCall::Get { .. } | ObjectCall::Head { .. } | ObjectCall::List { .. } => {
+                Err(Problem::broken("a read came to the planner of R2"))
+            }
         }
     }
 
     /// Takes a body in, piece by piece, with its digests.
     async fn receive(&self, payload: Payload, length: u64, digest: Option<&Digest>) -> Result<Received, Problem> {
-        let overlay = self.overlay.as_ref().ok_or_else(Problem::internal)?;
+        let overlay = self.overlay.as_ref().ok_or_else(|| Problem::broken("a dry write without an overlay"))?;
         let mut writer = overlay.begin_body()?;
         let (mut md5, mut sha256, mut size) = (Md5::new(), Sha256::new(), 0u64);
         let mut take = |bytes: &[u8]| {

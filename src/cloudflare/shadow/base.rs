@@ -119,7 +119,7 @@ impl Base for TargetBase {
             let done = d1::perform::<(), ()>(&self.env, &self.store, call, true).await?;
             match done.answer {
                 Answer::Result { result, .. } => Ok(result),
-                Answer::Content { .. } => Err(Problem::internal()),
+                Answer::Content { .. } => Err(Problem::broken("a select answered content")),
             }
         })
     }

@@ -76,7 +76,9 @@ impl Table {
         let (mut valued, mut all, mut keys) = (Vec::new(), Vec::new(), 0);
         for row in columns {
             let cells = <[Option<String>; 3]>::try_from(row).unwrap_or_default();
-            let [Some(column), Some(place), Some(hidden)] = cells else { return Err(Problem::internal()) };
+            let [Some(column), Some(place), Some(hidden)] = cells else {
+                return Err(Problem::broken("a description of columns lacks a cell"));
+            };
             keys += usize::from(place != "0");
             all.push(column.to_ascii_lowercase());
             // A generated column makes its own value.
@@ -85,7 +87,7 @@ impl Table {
             }
         }
         let Some([Some(without_rowid), Some(key_indexes)]) = kinds.first().map(Vec::as_slice) else {
-            return Err(Problem::internal());
+            return Err(Problem::broken("a description of columns is not in order"));
         };
         let free = ["rowid", "_rowid_", "oid"].into_iter().find(|alias| !all.iter().any(|column| column == alias));
         let order = free.filter(|_| without_rowid != "1").map_or(Order::Stored, Order::Rowid);

@@ -99,7 +99,7 @@ fn filled(mode: Mode, text: &str) -> Report {
             mode: None,
             cause: None,
             outcome: Outcome::Failed,
-            problem: Some(Problem { code: Code::SqlError, message: own(), remedy: own() }),
+            problem: Some(Problem::new(Code::SqlError, own(), own())),
             result: json!({ text: text }),
             inexact: vec![own()],
             volatile: vec![own()],

@@ -233,7 +233,7 @@ pub fn no_analytics() -> Result<Response, Problem> {
         "{}: no analytics here. Ask with SQL, or read the run's report: GET /v1/runs/{{id}}/report\n",
         problem.code.as_str()
     );
-    Ok(Response::ok(text).map_err(|_| Problem::internal())?.with_status(crate::http::problem::status(problem.code)))
+    Ok(Response::ok(text).map_err(Problem::broken)?.with_status(crate::http::problem::status(problem.code)))
 }
 
 fn single(result: Value, messages: &[&str]) -> Result<Response, Problem> {
@@ -267,5 +267,5 @@ fn page(entries: Vec<Value>, asked: &Asked) -> Result<Response, Problem> {
 }
 
 fn respond(body: &Value) -> Result<Response, Problem> {
-    Response::from_json(body).map_err(|_| Problem::internal())
+    Response::from_json(body).map_err(Problem::broken)
 }

@@ -89,7 +89,7 @@ pub(super) async fn understand(gateway: &Gateway, action: Action, asked: &mut As
             };
             bare(KeyCall::GetMany { keys: request.keys, with_metadata: request.with_metadata, json })
         }
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::broken("a route of another kind")),
     }
 }
 
@@ -145,7 +145,7 @@ async fn form(asked: &mut Asked, cap: u64) -> Result<(Vec<u8>, Option<Value>), P
         None => None,
         Some(bytes) => {
             json::check(&bytes, &Shape::Data)?;
-            Some(serde_json::from_slice(&bytes).map_err(|_| invalid("The metadata is not JSON"))?)
+            Some(serde_json::from_slice(&bytes).map_err(|error| invalid("The metadata is not JSON").caused_by(error))?)
         }
     };
     Ok((value, metadata))

@@ -209,8 +209,9 @@ pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem>
         Caller::Key { role: Role::Operator, .. } => Err(forbidden("work in stores", "an agent")),
         Caller::Key { name, .. } => {
             let named = named.ok_or_else(run_required)?;
-            let run = RunId::parse(&named)
-                .map_err(|_| crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()))?;
+            let run = RunId::parse(&named).map_err(|error| {
+                crate::domain::run::unknown_run(&named.chars().take(64).collect::<String>()).caused_by(error)
+            })?;
             Ok((run, Actor { name: name.clone(), sees_all: false }))
         }
     }

@@ -46,7 +46,7 @@ pub(super) fn understand(action: Action, asked: &Asked) -> Result<Understood, Pr
             start_after: asked.query("start_after").filter(|key| !key.is_empty()),
         }),
         Action::PutObject(key) => put(key, asked),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::broken("a route of another kind")),
     }
 }
 
@@ -97,7 +97,7 @@ fn put(key: String, asked: &Asked) -> Result<Understood, Problem> {
         storage_class: asked.header("cf-r2-storage-class"),
     };
     check(&call)?;
-    let fingerprint = serde_json::to_string(&call).map_err(|_| Problem::internal())?.into_bytes();
+    let fingerprint = serde_json::to_string(&call).map_err(Problem::broken)?.into_bytes();
     let payload = asked.stream().map_or(Payload::Bytes(Vec::new()), Payload::Stream);
     Ok(Understood { call: Call::Object(call), payload, fingerprint })
 }
@@ -140,10 +140,10 @@ fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
             "Send {\"http_metadata\": {…}, \"custom_metadata\": {…}}, percent-encoded, or leave it out.",
         )
     };
-    let text = decode(&header).map_err(|_| unread())?;
+    let text = decode(&header).map_err(|error| unread().caused_by(error))?;
     json::check(text.as_bytes(), &FORM_SHAPE)?;
     let Object(form): Object<Form> =
-        parse_json(text.as_bytes()).map_err(|problem| Problem { code: problem.code, ..unread() })?;
+        parse_json(text.as_bytes()).map_err(|problem| Problem::new(problem.code, unread().message, unread().remedy))?;
     Ok(Some(form))
 }
 

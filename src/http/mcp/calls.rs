@@ -1,6 +1,7 @@
 //! Calling a tool: its arguments become an operation of the run, the same that a request of the data plane becomes, and
 //! go the same way.
 
+use crate::cloudflare::js;
 use crate::domain::stores;
 use std::borrow::Cow;
 
@@ -101,7 +102,10 @@ async fn operate(
     };
     let result = match members {
         Ok(members) => teller.done(wrote, members, None),
-        Err(problem) => teller.failed(&problem),
+        Err(problem) => {
+            js::log_cause(&problem);
+            teller.failed(&problem)
+        }
     };
     Ok((teller, result))
 }
@@ -223,12 +227,13 @@ fn value_of(fields: &Fields<'_>) -> Result<Vec<u8>, Problem> {
     let value = fields.text("value").map_err(invalid)?.ok_or_else(|| invalid("value is missing"))?;
     match fields.text("encoding").map_err(invalid)?.as_deref() {
         None | Some("text") => Ok(value.into_owned().into_bytes()),
-        Some("base64") => STANDARD.decode(value.as_bytes()).map_err(|_| {
+        Some("base64") => STANDARD.decode(value.as_bytes()).map_err(|error| {
             Problem::new(
                 Code::InvalidRequest,
                 "The value is not valid base64; nothing was written.",
                 "Encode it with padding, or send it as text.",
             )
+            .caused_by(error)
         }),
         Some(_) => Err(invalid("encoding is neither text nor base64")),
     }
@@ -321,7 +326,7 @@ fn understand(tool: Tool, arguments: &str) -> Result<(Call, Payload), Refusal> {
                 start_after: name("start_after")?,
             }))
         }
-        Tool::RunStatus | Tool::RunReport => Err(Problem::internal().into()),
+        Tool::RunStatus | Tool::RunReport => Err(Problem::broken("a tool of the run came to the stores").into()),
     }
 }
 
@@ -369,6 +374,6 @@ async fn read(tool: Tool, key: &str, answer: Answer<Content>) -> Result<Members,
         }
         (Tool::R2List, Answer::Result { result, info }) => contents::objects(&result, info.as_deref()),
         (Tool::R2Put, Answer::Result { result, .. }) => contents::put(&result),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::broken("another result than text")),
     }
 }

@@ -43,7 +43,7 @@ pub async fn read(
         return Ok(members.with("size", &size).with_json("metadata", &described("kv-metadata")?));
     }
     let offset = header("content-range").and_then(offset_of).unwrap_or_default();
-    let form: Map<String, Value> = serde_json::from_str(&described("object-form")?).map_err(|_| Problem::internal())?;
+    let form: Map<String, Value> = serde_json::from_str(&described("object-form")?).map_err(Problem::broken)?;
     let members = ["size", "etag", "uploaded", "http_metadata", "custom_metadata"]
         .into_iter()
         .fold(members, |members, name| members.with(name, form.get(name).unwrap_or(&Value::Null)));
@@ -76,21 +76,23 @@ pub fn cursor(info: Option<&str>) -> Option<String> {
 
 /// The members of a list of objects.
 pub fn objects(result: &str, info: Option<&str>) -> Result<Members, Problem> {
-    let described: Map<String, Value> =
-        info.map_or(Ok(Map::new()), serde_json::from_str).map_err(|_| Problem::internal())?;
+    let described: Map<String, Value> = info.map_or(Ok(Map::new()), serde_json::from_str).map_err(Problem::broken)?;
     let prefixes = described.get("delimited").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
     Ok(Members::default().with_json("objects", result).with("prefixes", &prefixes).with("cursor", &cursor(info)))
 }
 
 /// The members of an object that was put. Its size is text on the wire of the REST API.
 pub fn put(result: &str) -> Result<Members, Problem> {
-    let object: Map<String, Value> = serde_json::from_str(result).map_err(|_| Problem::internal())?;
+    let object: Map<String, Value> = serde_json::from_str(result).map_err(Problem::broken)?;
     let mut members = Members::default();
     for name in ["key", "etag", "version", "uploaded", "storage_class"] {
         members = members.with(name, object.get(name).unwrap_or(&Value::Null));
     }
-    let size: u64 =
-        object.get("size").and_then(Value::as_str).and_then(|size| size.parse().ok()).ok_or_else(Problem::internal)?;
+    let size: u64 = object
+        .get("size")
+        .and_then(Value::as_str)
+        .and_then(|size| size.parse().ok())
+        .ok_or_else(|| Problem::broken("an object without a size"))?;
     Ok(members.with("size", &size))
 }
 

@@ -80,18 +80,19 @@ impl<'a> Fields<'a> {
 
     /// A member that is text.
     pub fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
-        self.given(name).map(|value| text(value).ok_or_else(|| format!("{name} is no text"))).transpose()
+        self.given(name).map(|value| text(value).ok_or_else(|| format!("{name} is not text"))).transpose()
     }
 
     /// A member that is a whole number, not below 0. Models write it as `10.0`, `1e1` and `"10"`, too.
     pub fn whole(&self, name: &str) -> Result<Option<u64>, String> {
-        self.given(name).map(|value| whole(value).ok_or_else(|| format!("{name} is no whole number"))).transpose()
+        self.given(name).map(|value| whole(value).ok_or_else(|| format!("{name} is not a whole number"))).transpose()
     }
 
     /// A member that is true or false, also as a text.
     pub fn truth(&self, name: &str) -> Result<Option<bool>, String> {
-        let truth =
-            |value: &RawValue| value.get().trim_matches('"').parse().map_err(|_| format!("{name} is no truth value"));
+        let truth = |value: &RawValue| {
+            value.get().trim_matches('"').parse().ok().ok_or_else(|| format!("{name} is not a boolean"))
+        };
         self.given(name).map(truth).transpose()
     }
 
@@ -100,7 +101,7 @@ impl<'a> Fields<'a> {
         let Some(value) = self.given(name) else { return Ok(None) };
         json::check(value.get().as_bytes(), &Shape::Data)
             .map_err(|problem| format!("in {name}: {}", problem.message))?;
-        serde_json::from_str(value.get()).map(Some).map_err(|_| format!("{name} is no {what}"))
+        serde_json::from_str(value.get()).ok().map(Some).ok_or_else(|| format!("{name} is not {what}"))
     }
 
     /// A member that says something: `null` is none.
@@ -157,9 +158,9 @@ mod tests {
         assert_eq!(fields.text("b").unwrap().as_deref(), Some("A\n"));
         assert_eq!((fields.whole("c"), fields.text("d"), fields.whole("nothing")), (Ok(Some(7)), Ok(None), Ok(None)));
         assert_eq!(fields.other::<Vec<u8>>("e", "list"), Ok(Some(vec![1])));
-        assert_eq!(fields.text("c"), Err("c is no text".into()));
-        assert_eq!(fields.whole("a"), Err("a is no whole number".into()));
-        assert_eq!(fields.other::<bool>("e", "truth"), Err("e is no truth".into()));
+        assert_eq!(fields.text("c"), Err("c is not text".into()));
+        assert_eq!(fields.whole("a"), Err("a is not a whole number".into()));
+        assert_eq!(fields.other::<bool>("e", "truth"), Err("e is not truth".into()));
         assert!(fields.get("d").is_some());
     }
 
@@ -224,11 +225,7 @@ mod tests {
             ("1", Err(())),
             ("\"\"", Err(())),
         ] {
-            assert_eq!(
-                Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().truth("a").map_err(|_| ()),
-                truth,
-                "{json}"
-            );
+            assert_eq!(Fields::read(&format!(r#"{{"a":{json}}}"#)).unwrap().truth("a").map_err(drop), truth, "{json}");
         }
     }
 

@@ -121,7 +121,9 @@ async fn read(gateway: &Gateway, asked: &mut Asked) -> Result<String, Failure> {
         let status = if problem.code == Code::BodyTooLarge { 413 } else { 400 };
         Failure::new(RpcCode::InvalidRequest, format!("{} {}", problem.message, problem.remedy)).with_status(status)
     })?;
-    String::from_utf8(bytes).map_err(|_| Failure::new(RpcCode::Parse, "The body is not UTF-8; nothing was done."))
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::new(RpcCode::Parse, format!("The body is not UTF-8 ({}); nothing was done.", error.utf8_error()))
+    })
 }
 
 /// Who asks, with what is at hand to answer.
@@ -207,7 +209,7 @@ fn accepted() -> Result<Response, Problem> {
 }
 
 fn respond(status: u16, text: Option<String>, teller: Option<&Teller>) -> Result<Response, Problem> {
-    let internal = |_: worker::Error| Problem::internal();
+    let internal = |error: worker::Error| Problem::broken(error);
     let headers = Headers::new();
     headers.set("Cache-Control", "no-store").map_err(internal)?;
     let (run, dry) = teller.map_or((None, false), Teller::marks);

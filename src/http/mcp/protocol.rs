@@ -139,8 +139,8 @@ fn several<'a>(body: &'a str, headers: &Headers) -> Result<Vec<Result<Message<'a
     if headers.version.as_deref().unwrap_or(UNNAMED) != BATCHING {
         return Err(refused("A body holds one message in this version"));
     }
-    let parts: Vec<&'a RawValue> =
-        serde_json::from_str(body).map_err(|_| refused("The messages cannot be told apart"))?;
+    let parts: Vec<&'a RawValue> = serde_json::from_str(body)
+        .map_err(|error| refused(&format!("The batch cannot be split into messages ({error})")))?;
     if parts.is_empty() || parts.len() > MAX_BATCH {
         return Err(refused(&format!("A body holds 1 to {MAX_BATCH} messages, not {}", parts.len())));
     }

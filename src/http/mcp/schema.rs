@@ -66,10 +66,10 @@ fn of<'r>(rows: &'r [Value], owner: &'r str) -> impl Iterator<Item = &'r Value> 
 
 /// What the reads answered, put together.
 pub fn describe(answers: &str) -> Result<Members, Problem> {
-    let mut answers: Vec<Value> = serde_json::from_str(answers).map_err(|_| Problem::internal())?;
+    let mut answers: Vec<Value> = serde_json::from_str(answers).map_err(Problem::broken)?;
     let mut next = || match answers.pop().and_then(|mut answer| answer.get_mut("results").map(Value::take)) {
         Some(Value::Array(rows)) => Ok(rows),
-        _ => Err(Problem::internal()),
+        _ => Err(Problem::broken("another result than rows")),
     };
     let (references, indexes, columns, definitions) = (next()?, next()?, next()?, next()?);
     let of_kind = |kind: &'static str| definitions.iter().filter(move |one| text(one, "type") == kind);

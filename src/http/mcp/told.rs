@@ -93,7 +93,7 @@ impl Teller {
 
     /// The result of a call that was refused or failed.
     pub fn failed(&self, problem: &Problem) -> String {
-        let Problem { code, message, remedy } = problem;
+        let Problem { code, message, remedy, .. } = problem;
         let notice = self.notice(false);
         let Members(json) =
             self.common(false, &notice).with("error", &json!({"code": code, "message": message, "remedy": remedy}));

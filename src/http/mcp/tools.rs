@@ -93,14 +93,14 @@ pub fn list(settings: &Settings) -> Result<String, Problem> {
         let quoted = Value::from(format!("The {what}, by binding, name or id: {known}.{default}")).to_string();
         text = text.replace(place, quoted.trim_matches('"'));
     }
-    let mut tools: Vec<Map<String, Value>> = serde_json::from_str(&text).map_err(|_| Problem::internal())?;
+    let mut tools: Vec<Map<String, Value>> = serde_json::from_str(&text).map_err(Problem::broken)?;
     for tool in &mut tools {
         let output = tool
             .remove("output")
             .and_then(|output| if let Value::Object(output) = output { Some(output) } else { None });
         tool.insert("outputSchema".into(), answers(output.unwrap_or_default()));
     }
-    serde_json::to_string(&tools).map_err(|_| Problem::internal())
+    serde_json::to_string(&tools).map_err(Problem::broken)
 }
 
 /// The schema of what a tool answers: its own members, or why it did not do what was asked.

@@ -35,8 +35,8 @@ const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// Answers the document. Anybody may read it: it tells of no installation.
 pub fn serve() -> Result<Response, Problem> {
-    let response = Response::ok(DOCUMENT).map_err(|_| Problem::internal())?;
-    response.headers().set("Content-Type", "application/json").map_err(|_| Problem::internal())?;
+    let response = Response::ok(DOCUMENT).map_err(Problem::broken)?;
+    response.headers().set("Content-Type", "application/json").map_err(Problem::broken)?;
     Ok(response)
 }
 

@@ -86,8 +86,11 @@ pub async fn export(gateway: &Gateway, party: Party, export: Export, asked: &Ask
     let (receipt, answered) = operate(gateway, execution, Payload::Bytes(Vec::new())).await?;
     let answered = match answered {
         Ok(Answer::Result { result, .. }) => {
-            let written: Value = serde_json::from_str(&result).map_err(|_| Problem::internal())?;
-            let file = written.get("file").and_then(Value::as_str).ok_or_else(Problem::internal)?;
+            let written: Value = serde_json::from_str(&result).map_err(Problem::broken)?;
+            let file = written
+                .get("file")
+                .and_then(Value::as_str)
+                .ok_or_else(|| Problem::broken("an export without a file"))?;
             Ok(Answer::json(exported(gateway, &party, file, asked)?.to_string()))
         }
         other => other,

@@ -43,8 +43,8 @@ pub async fn receive(
     )
     .await?;
     wire::read_reply::<()>(&response).await?;
-    let response = Response::empty().map_err(|_| Problem::internal())?.with_status(200);
-    response.headers().set("ETag", &format!("\"{md5}\"")).map_err(|_| Problem::internal())?;
+    let response = Response::empty().map_err(Problem::broken)?.with_status(200);
+    response.headers().set("ETag", &format!("\"{md5}\"")).map_err(Problem::broken)?;
     Ok(response)
 }
 
@@ -76,11 +76,11 @@ pub async fn send(
         },
     )
     .await?;
-    let response = Response::from_bytes(bytes).map_err(|_| Problem::internal())?;
+    let response = Response::from_bytes(bytes).map_err(Problem::broken)?;
     for (name, value) in
         [("Content-Type", "application/sql"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
     {
-        response.headers().set(name, value).map_err(|_| Problem::internal())?;
+        response.headers().set(name, value).map_err(Problem::broken)?;
     }
     Ok(response)
 }

@@ -106,12 +106,13 @@ async fn ingest(gateway: &Gateway, party: Party, file: &str) -> Result<Response,
 }
 
 fn read_file(bytes: Vec<u8>) -> Result<SqlCall, Refusal> {
-    let text = String::from_utf8(bytes).map_err(|_| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         Problem::new(
             Code::AmbiguousText,
             "The file is not UTF-8; nothing was imported.",
             "Send SQL as UTF-8; a dump of SQLite's own file format is no SQL.",
         )
+        .caused_by(error)
     })?;
     let statements = split(&text).map_err(|problem| Refusal { problem: problem.into(), sql: Some(text) })?;
     Ok(SqlCall {
@@ -128,7 +129,7 @@ fn imported(
     count: usize,
     result: &str,
 ) -> Result<Value, Problem> {
-    let results: Vec<Value> = serde_json::from_str(result).map_err(|_| Problem::internal())?;
+    let results: Vec<Value> = serde_json::from_str(result).map_err(Problem::broken)?;
     let metas = || results.iter().filter_map(|result| result.get("meta"));
     let whole = |name: &str| metas().filter_map(|meta| meta.get(name)?.as_u64()).sum::<u64>();
     let duration: f64 = metas().filter_map(|meta| meta.get("duration")?.as_f64()).sum();

@@ -89,7 +89,7 @@ async fn fetch(gateway: &Gateway, wanted: &FetchFile) -> Result<Vec<u8>, Problem
     let (_, answered): Executed<Content> = wire::read_executed(response).await?;
     match answered? {
         Answer::Content { content: Some(content), .. } => wire::bytes(content).await,
-        Answer::Content { content: None, .. } | Answer::Result { .. } => Err(Problem::internal()),
+        Answer::Content { content: None, .. } | Answer::Result { .. } => Err(Problem::broken("a file without bytes")),
     }
 }
 
