@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use super::js;
 use super::objects::{self, READY};
 use super::run_world::Turns;
 use super::shadow::base::TargetBase;
@@ -65,11 +64,11 @@ impl ShadowObject {
     }
 }
 
-/// What the caller is told; the cause goes to the log.
+/// The problem with its cause, which is logged where the answer leaves.
 fn told(failure: Failure) -> Problem {
     let (problem, cause) = failure.into_parts();
-    if let Some(cause) = cause {
-        js::log("error", "rehearsal_failed", &[("code", problem.code.as_str()), ("why", &cause)]);
+    match cause {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
     }
-    problem
 }

@@ -1,5 +1,6 @@
 //! How much a run may copy, and what is said when it would be more.
 
+use super::cells::shown;
 use super::failure::Failure;
 use crate::domain::refusal::{Code, Problem};
 
@@ -39,7 +40,8 @@ pub(super) fn exceeded(table: &str, needed: &str, left: &str) -> Failure {
     Problem::new(
         Code::ShadowBudgetExceeded,
         format!(
-            "Rehearsing this statement needs {needed} of {table}, and this run may still copy {left}; nothing was run."
+            "Rehearsing this statement needs {needed} of {}, and this run may still copy {left}; nothing was run.",
+            shown(table)
         ),
         "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
     ).into()
@@ -52,8 +54,9 @@ pub(super) fn too_many(table: &str, rows: u64, most: u64, unbounded: Option<&Str
         Some(why) => Problem::new(
             Code::ShadowBudgetExceeded,
             format!(
-                "The database cannot look up the rows of {table} that the statement reaches ({why}), \
-                 and all {rows} rows are more than the {most} rows that this run may still copy; nothing was run."
+                "The database cannot look up the rows of {} that the statement reaches ({why}), \
+                 and all {rows} rows are more than the {most} rows that this run may still copy; nothing was run.",
+                shown(table)
             ),
             "Narrow its WHERE to rows by a key, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
         )

@@ -148,8 +148,11 @@ pub fn collisions(table: &Table, new: &str) -> Vec<String> {
             let equal: Vec<String> = columns
                 .iter()
                 .map(|(column, collation)| {
+                    // A NULL that REPLACE finds becomes the default, whatever that is by then.
+                    let replaced = table.column(column).is_some_and(|column| column.replaces_null);
                     let column = identifier(column);
-                    format!("x.{column} = {new}.{column} COLLATE {}", identifier(collation))
+                    let unless = if replaced { format!("{new}.{column} IS NULL OR ") } else { String::new() };
+                    format!("({unless}x.{column} = {new}.{column} COLLATE {})", identifier(collation))
                 })
                 .collect();
             format!("({})", equal.join(" AND "))

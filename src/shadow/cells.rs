@@ -1,6 +1,15 @@
 //! SQL expressions that write a row down exactly, and identifiers.
 
+use std::borrow::Cow;
+
 pub use dryrun_sql::quoting::{identifier, literal};
+
+/// A name in a sentence: in quotes, unless it is a plain word.
+pub fn shown(name: &str) -> Cow<'_, str> {
+    let is_plain = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_plain { name.into() } else { identifier(name).into() }
+}
 
 /// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the base may have lost a column that the shadow still has.
 pub fn surely(name: &str) -> String {

@@ -7,47 +7,82 @@ use super::failure::Failure;
 use super::port::{Answered, Ending, Engine, Param, Rows, SqlError};
 
 /// The database of a shadow.
-pub struct Database(Rc<dyn Engine>);
+///
+/// An error that says nothing of the statement is remembered until [`Self::take_fault`], and no transaction is kept
+/// meanwhile: much is concluded from statements that fail, and nothing may be concluded from a disk that does.
+pub struct Database {
+    engine: Rc<dyn Engine>,
+    fault: Rc<RefCell<Option<String>>>,
+}
 
 impl Database {
     /// The database that this engine has.
     pub fn new(engine: Rc<dyn Engine>) -> Self {
-        Self(engine)
+        Self { engine, fault: Rc::default() }
+    }
+
+    fn noticed<T>(&self, result: Result<T, SqlError>) -> Result<T, SqlError> {
+        if let Err(error) = &result
+            && error.is_fault()
+        {
+            self.fault.borrow_mut().get_or_insert_with(|| error.0.clone());
+        }
+        result
+    }
+
+    /// The first fault since this was asked last.
+    pub fn take_fault(&self) -> Option<String> {
+        self.fault.borrow_mut().take()
+    }
+
+    fn finished<T, E>(&self, ended: Result<(), SqlError>, outcome: Option<Result<T, E>>) -> Result<T, E>
+    where
+        E: From<SqlError>,
+    {
+        let ended = self.noticed(ended);
+        if let Some(fault) = self.fault.borrow().clone() {
+            return Err(SqlError(fault).into());
+        }
+        match (ended, outcome) {
+            (Ok(()), Some(result)) => result,
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), None) => Err(SqlError("a transaction did not run".into()).into()),
+        }
     }
 
     /// See [`Engine::run`].
     pub fn run(&self, statement: &str, params: &[Param<'_>]) -> Result<Rows, SqlError> {
-        self.0.run(statement, params)
+        self.noticed(self.engine.run(statement, params))
     }
 
     /// See [`Engine::execute`].
     pub fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<(), SqlError> {
-        self.0.execute(statement, params)
+        self.noticed(self.engine.execute(statement, params))
     }
 
     /// See [`Engine::answer`].
     pub fn answer(&self, statement: &str, params: &[Param<'_>]) -> Result<Answered, SqlError> {
-        self.0.answer(statement, params)
+        self.noticed(self.engine.answer(statement, params))
     }
 
     /// See [`Engine::kept`].
     pub fn kept(&self, key: &str) -> Result<Option<String>, SqlError> {
-        self.0.kept(key)
+        self.noticed(self.engine.kept(key))
     }
 
     /// See [`Engine::keep`].
     pub fn keep(&self, key: &str, text: &str) -> Result<(), SqlError> {
-        self.0.keep(key, text)
+        self.noticed(self.engine.keep(key, text))
     }
 
     /// See [`Engine::size`].
     pub fn size(&self) -> u64 {
-        self.0.size()
+        self.engine.size()
     }
 
     /// See [`Engine::entropy`].
     pub fn entropy(&self) -> u128 {
-        self.0.entropy()
+        self.engine.entropy()
     }
 
     /// Runs `body` in one transaction: an error undoes all of it.
@@ -57,11 +92,11 @@ impl Database {
     {
         let mut body = Some(body);
         let mut outcome = None;
-        let ended = self.0.transaction(&mut || {
+        let ended = self.engine.transaction(&mut || {
             let Some(body) = body.take() else { return Ending::Undo };
-            ending(outcome.insert(body()))
+            ending(outcome.insert(body()), &self.fault)
         });
-        finished(ended, outcome)
+        self.finished(ended, outcome)
     }
 
     /// The same with a body that may wait for others.
@@ -71,14 +106,14 @@ impl Database {
         E: From<SqlError> + 'static,
     {
         let outcome: Rc<RefCell<Option<Result<T, E>>>> = Rc::default();
-        let slot = outcome.clone();
+        let (slot, fault) = (outcome.clone(), self.fault.clone());
         let body = Box::pin(async move {
             let result = body.await;
-            ending(slot.borrow_mut().insert(result))
+            ending(slot.borrow_mut().insert(result), &fault)
         });
-        let ended = self.0.open_transaction(body).await;
+        let ended = self.engine.open_transaction(body).await;
         let outcome = outcome.borrow_mut().take();
-        finished(ended, outcome)
+        self.finished(ended, outcome)
     }
 
     /// Whether foreign keys and CHECKs are enforced.
@@ -115,7 +150,7 @@ impl Database {
             if self.enforces()?.0 == wanted {
                 return Ok(true);
             }
-            self.0.committed().await;
+            self.engine.committed().await;
         }
         Ok(false)
     }
@@ -124,17 +159,6 @@ impl Database {
 /// How often a commit is waited for. Once is enough.
 const MOST_TURNS: usize = 100;
 
-fn ending<T, E>(result: &Result<T, E>) -> Ending {
-    if result.is_ok() { Ending::Keep } else { Ending::Undo }
-}
-
-fn finished<T, E>(ended: Result<(), SqlError>, outcome: Option<Result<T, E>>) -> Result<T, E>
-where
-    E: From<SqlError>,
-{
-    match (ended, outcome) {
-        (Ok(()), Some(result)) => result,
-        (Err(error), _) => Err(error.into()),
-        (Ok(()), None) => Err(SqlError("a transaction did not run".into()).into()),
-    }
+fn ending<T, E>(result: &Result<T, E>, fault: &RefCell<Option<String>>) -> Ending {
+    if result.is_ok() && fault.borrow().is_none() { Ending::Keep } else { Ending::Undo }
 }

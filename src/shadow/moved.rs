@@ -41,6 +41,11 @@ impl<E: Into<Failure>> From<E> for Uncompared {
 impl Shadow {
     /// Compares every row that the run copied or plans to write.
     pub async fn moved(&self, base: &dyn Base, request: &MovedRequest) -> Result<Movement, Failure> {
+        let movement = self.compared(base, request).await;
+        self.unless_at_fault(movement)
+    }
+
+    async fn compared(&self, base: &dyn Base, request: &MovedRequest) -> Result<Movement, Failure> {
         let catalog = Catalog::load(&self.database)?;
         let mut movement = Movement::default();
         let mut planned: BTreeMap<&str, BTreeMap<&str, &PlannedRow>> = BTreeMap::new();

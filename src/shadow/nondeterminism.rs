@@ -65,12 +65,17 @@ impl Shadow {
         // Only where nothing else is written are the events of the target's triggers those of the statement.
         let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
         let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+        let mut views = Vec::new();
+        // The texts that run: of the statement, of triggers that fire, and of views that one of them names.
+        let mut texts = vec![named.clone()];
         for row in definitions.iter() {
             let text_of = |column| row.text(column).unwrap_or_default();
             let (name, table, sql) = (text_of(1), text_of(2), text_of(3));
-            let used = if text_of(0) == "view" {
-                named.names(&name)
-            } else if is_target(&table) {
+            if text_of(0) == "view" {
+                views.push((name, sql));
+                continue;
+            }
+            let fires = if is_target(&table) {
                 !alone
                     || fires_on(&sql)
                         .is_none_or(|event| event == statement.verb || (event == "UPDATE" && named.upserts))
@@ -78,8 +83,17 @@ impl Shadow {
             } else {
                 touched.written.iter().any(|written| written.eq_ignore_ascii_case(&table))
             };
-            if used {
+            if fires {
                 found.extend(volatile(&sql));
+                texts.push(self.named(&sql));
+            }
+        }
+        while let Some(text) = texts.pop() {
+            let (used, others): (Vec<_>, Vec<_>) = views.into_iter().partition(|(name, _)| text.names(name));
+            views = others;
+            for (_, sql) in used {
+                found.extend(volatile(&sql));
+                texts.push(self.named(&sql));
             }
         }
         Ok(found)

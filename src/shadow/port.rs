@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::domain::operation::{RowShape, SqlCall};
 use crate::domain::refusal::Problem;
+use crate::domain::store_error::Verdict;
+use crate::domain::stores::d1;
 
 /// A value for a parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,13 @@ impl<'a> From<&'a Cell> for Param<'a> {
 /// The message of a statement that failed, as SQLite and the platform wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError(pub String);
+
+impl SqlError {
+    /// Whether it says nothing of the statement: SQLite names the disk, the memory or an interruption.
+    pub fn is_fault(&self) -> bool {
+        self.0.contains(": SQLITE_") && d1::error(&self.0) != Verdict::Statement
+    }
+}
 
 /// The cells of one row. They are read where they are, because fetching each costs a call of the platform.
 pub trait Cells {

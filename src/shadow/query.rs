@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::bare::MISMATCH;
 use super::catalog::{self, Catalog, PREFIX};
+use super::cells::shown;
 use super::failure::Failure;
 use super::images::Images;
 use super::needs::{Needs, said};
@@ -96,7 +97,12 @@ impl Shadow {
         }
         let noted = if look.open { self.noted()? } else { 0 };
         let before = if write { self.total_changes()? } else { 0 };
-        let rows = self.database.answer(text, params);
+        // A statement that fails may leave rows behind (OR FAIL); it is to be asked once more for its own error.
+        let rows = if in_parts && write && mode == Mode::Raise && !self.strict_ones(&touched)?.is_empty() {
+            self.database.transaction(|| self.database.answer(text, params))
+        } else {
+            self.database.answer(text, params)
+        };
         if in_parts && write && !(look.open && rows.is_ok()) {
             let missing = self.missing(round, &rows)?;
             match (&rows, missing.is_empty()) {
@@ -362,26 +368,35 @@ impl Shadow {
         }
         if let Some(table) = self.inner_tables()?.intersection(&touched.tables).next() {
             return Err(not_rehearsable(
-                &format!("{table}, in which an FTS5 table keeps its index,"),
+                &format!("{}, in which an FTS5 table keeps its index,", shown(table)),
                 "Use the FTS5 table itself.",
             ));
         }
         for name in &touched.written {
             if let Some(reason) = catalog.incomplete.get(name) {
                 return Err(not_rehearsable(
-                    &format!("A write to {name}, because {reason}"),
+                    &format!("A write to {}, because {reason}", shown(name)),
                     "Leave it out of the dry run.",
                 ));
             }
             let table = self.table(name)?;
             if table.rowid.is_none() && table.primary_key().is_empty() {
                 return Err(not_rehearsable(
-                    &format!("A write to {name}, whose columns hide its rowid so that its rows cannot be told apart,"),
+                    &format!(
+                        "A write to {}, whose columns hide its rowid so that its rows cannot be told apart,",
+                        shown(name)
+                    ),
                     "Rename one of the columns rowid, _rowid_ and oid.",
                 ));
             }
             if !capture::fits(&table) {
                 return Err(capture::untellable(name));
+            }
+            if table.foreign_keys.iter().any(|key| has_twice(&key.to)) {
+                return Err(not_rehearsable(
+                    &format!("A write to {}, which has a foreign key to the same column twice,", shown(name)),
+                    "Name each column of the key once.",
+                ));
             }
         }
         Ok(())
@@ -417,7 +432,10 @@ impl Shadow {
             let name = name.trim_start_matches("main.").to_ascii_lowercase();
             if let Some(reason) = catalog.missing.get(&name) {
                 return not_rehearsable(
-                    &format!("{name} is not part of the rehearsal, because {reason}: a statement that needs it"),
+                    &format!(
+                        "{} is not part of the rehearsal, because {reason}: a statement that needs it",
+                        shown(&name)
+                    ),
                     "Leave it out of the dry run.",
                 )
                 .into();
@@ -427,14 +445,20 @@ impl Shadow {
     }
 }
 
+/// Whether a name is in a list more than once. SQLite compares only the first column of a foreign key with such a key, and which rows it looks at depends on whether there is any trigger.
+fn has_twice(names: &[String]) -> bool {
+    names.iter().enumerate().any(|(at, name)| names.iter().skip(at + 1).any(|other| other.eq_ignore_ascii_case(name)))
+}
+
 /// Refuses what succeeded with an index that is not the one of the base: only what fails without it is sure.
 pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<(), Failure> {
     let unbuilt = virtuals.iter().find_map(|one| Some((one, catalog.unbuilt.get(&one.name)?)));
     unbuilt.map_or(Ok(()), |(one, reason)| {
         let of = one.of().unwrap_or_default();
         let what = format!(
-            "A statement that uses the FTS5 table {}, whose index of {of} cannot be rebuilt ({reason}),",
-            one.name
+            "A statement that uses the FTS5 table {}, whose index of {} cannot be rebuilt ({reason}),",
+            shown(&one.name),
+            shown(of)
         );
         Err(not_rehearsable(&what, "Leave it out of the dry run."))
     })

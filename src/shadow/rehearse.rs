@@ -23,8 +23,6 @@ use super::{Figures, ShadowAnswer, ShadowReply, ShadowRequest, checks};
 use crate::domain::operation::SqlCall;
 use crate::domain::refusal::{Code, Problem};
 use crate::domain::sorted;
-use crate::domain::store_error::Verdict;
-use crate::domain::stores::d1;
 use dryrun_sql::named::Named;
 use dryrun_sql::pragma::Setting;
 use dryrun_sql::statement::Kind;
@@ -65,6 +63,26 @@ impl Shadow {
 
     /// Carries out a request.
     pub async fn run(self: &Rc<Self>, base: &Rc<dyn Base>, request: Rc<ShadowRequest>) -> Result<ShadowReply, Failure> {
+        let reply = self.carry_out(base, request).await;
+        self.unless_at_fault(reply)
+    }
+
+    /// A result, unless the engine failed meanwhile: then whatever was concluded from errors is doubtful.
+    pub(super) fn unless_at_fault<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        match self.database.take_fault() {
+            None => result,
+            Some(cause) => {
+                self.forget();
+                Err(Failure::broken(cause))
+            }
+        }
+    }
+
+    async fn carry_out(
+        self: &Rc<Self>,
+        base: &Rc<dyn Base>,
+        request: Rc<ShadowRequest>,
+    ) -> Result<ShadowReply, Failure> {
         self.forget_some();
         // A request before may have been broken off while it copied.
         self.database.enforce_rules().await?;
@@ -163,7 +181,13 @@ impl Shadow {
             midway: true,
             ..Doubted::default()
         });
-        for frame in std::mem::take(&mut needs.frames) {
+        let frames = std::mem::take(&mut needs.frames);
+        if !frames.is_empty() && call.statements.iter().any(|one| one.statement.kind == Kind::Schema) {
+            // What fires may be a trigger that this very batch makes, and it may reach anything.
+            needs.whole.extend(catalog.partial.iter().cloned());
+            return Ok(());
+        }
+        for frame in frames {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {
                 self.database.execute("INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_frames WHERE what = ?1)", &[frame.as_str().into()])?;
@@ -366,7 +390,7 @@ fn answer(round: Round, catalog: &Catalog) -> ShadowAnswer {
 
 /// The error of an agent's statement. One that SQLite names after the disk or the memory is none of the statement's.
 pub(super) fn store_error(error: SqlError) -> Failure {
-    if error.0.contains(": SQLITE_") && d1::error(&error.0) != Verdict::Statement {
+    if error.is_fault() {
         return error.into();
     }
     Problem::from_store(Code::SqlError, error.0).into()

@@ -49,19 +49,7 @@ impl Oracle {
     pub fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = on").unwrap();
-        // https://developers.cloudflare.com/d1/platform/limits/ and the limits that the runtime sets for every SQLite.
-        for (limit, most) in [
-            (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
-            (Limit::SQLITE_LIMIT_COLUMN, 100),
-            (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
-            (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
-            (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
-            (Limit::SQLITE_LIMIT_ATTACHED, 0),
-            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
-            (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
-        ] {
-            connection.set_limit(limit, most).unwrap();
-        }
+        limit(&connection);
         Self(connection)
     }
 
@@ -147,6 +135,22 @@ impl Oracle {
             .filter_map(|row| row.into_iter().next())
             .filter_map(|value| if let Value::Text(text) = value { Some(text) } else { None })
             .collect()
+    }
+}
+
+/// The limits of D1 (<https://developers.cloudflare.com/d1/platform/limits/>) and those that the runtime sets for every SQLite.
+pub fn limit(connection: &Connection) {
+    for (limit, most) in [
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+        (Limit::SQLITE_LIMIT_COLUMN, 100),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 100),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 5),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 32),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 50),
+        (Limit::SQLITE_LIMIT_VARIABLE_NUMBER, 100),
+    ] {
+        connection.set_limit(limit, most).unwrap();
     }
 }
 

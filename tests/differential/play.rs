@@ -7,21 +7,13 @@ use crate::compare::{Lines, is_honest, of_gateway, of_oracle};
 use crate::model::Model;
 use crate::oracle::Oracle;
 use crate::reported;
-use crate::sequence::{Step, prepared};
+use crate::sequence::{Step, prepared, reason};
+use crate::show::{Mismatch, dumps, joined, shown, sorted};
 use crate::support::{Answer, Bound, Gateway, Refused, Run};
-use crate::values::{literal, quoted, shown as shown_cell};
+use crate::values::{literal, shown as shown_cell};
 
 /// What became of the requests, by reason.
 pub type Counts = BTreeMap<String, usize>;
-
-/// The answers that differ.
-#[derive(Debug, Clone)]
-pub struct Mismatch {
-    pub what: String,
-    pub oracle: Lines,
-    pub live: Lines,
-    pub dry: Lines,
-}
 
 pub struct Played {
     pub steps: Vec<Step>,
@@ -98,12 +90,7 @@ pub fn play(
         differs = dry_lines != oracle_lines;
         played.push(One { step, dry, dry_lines, oracle_lines, at_commit, front });
     }
-    let tables = oracle.texts("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') AND name NOT LIKE 'sqlite_%' ORDER BY name");
-    let dumps: Vec<(String, String)> = tables
-        .into_iter()
-        .map(|table| (table.clone(), dump(oracle, &table)))
-        .chain([("the schema".to_owned(), SCHEMA.to_owned())])
-        .collect();
+    let dumps = dumps(oracle);
     let planned = if differs { Vec::new() } else { plans(gateway, &run, &dumps) };
     let aside = if differs {
         None
@@ -230,7 +217,7 @@ fn report(
     *counts.entry("tables in reports".into()).or_default() += Model::read(oracle).tables.len();
     let (base, _) = prepared(setup);
     let expected = reported::expected(&base, oracle);
-    let dry = reported::said(oracle, &gateway.report(run));
+    let dry = said(oracle, &gateway.report(run));
     (dry != expected).then(|| Mismatch {
         what: "dry differs in its report".into(),
         live: expected.clone(),
@@ -282,37 +269,6 @@ fn finals(
     None
 }
 
-fn sorted(lines: impl Iterator<Item = String>) -> Lines {
-    let mut lines: Lines = lines.collect();
-    lines.sort();
-    lines
-}
-
-fn joined(cells: impl Iterator<Item = String>) -> String {
-    cells.collect::<Vec<_>>().join(", ")
-}
-
-const SCHEMA: &str = "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') AS line FROM sqlite_master \
-                      WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite_%' ORDER BY 1";
-
-/// A SELECT of every row: rowid, storage classes and values to the last bit. REAL values stay numbers, because SQLite's versions write them differently.
-fn dump(oracle: &Oracle, table: &str) -> String {
-    let exact = |column: &str| {
-        let name = column.replace('"', "\"\"");
-        let column = format!("\"{name}\"");
-        format!(
-            "CASE typeof({column}) WHEN 'integer' THEN 'integer ' || {column} WHEN 'text' THEN 'text ' || hex({column}) WHEN 'blob' THEN 'blob ' || hex({column}) \
-             WHEN 'real' THEN CASE WHEN {column} IN (9e999, -9e999) THEN 'endless ' || ({column} > 0) ELSE {column} END ELSE 'null' END AS \"{name}\""
-        )
-    };
-    let name = quoted(table);
-    let mut columns = oracle.texts(&format!("SELECT name FROM pragma_table_xinfo({name}) WHERE hidden <> 1"));
-    if oracle.texts(&format!("SELECT 'without' FROM pragma_table_list WHERE name = {name} AND wr = 1")).is_empty() {
-        columns.insert(0, "rowid".into());
-    }
-    format!("SELECT {} FROM {table}", columns.iter().map(|column| exact(column)).collect::<Vec<_>>().join(", "))
-}
-
 /// Removes whatever an earlier sequence left.
 fn empty(gateway: &Gateway) -> Result<(), String> {
     let listed = gateway.target_rows(
@@ -342,35 +298,30 @@ fn fill(gateway: &Gateway, setup: &[String]) {
     }
 }
 
-/// A refusal without the names in it, to be counted.
-fn reason(code: &str, message: &str) -> String {
-    let words: Vec<&str> =
-        message.split_whitespace().filter(|word| !word.chars().any(|letter| letter.is_ascii_digit())).collect();
-    let words = words.join(" ");
-    format!("{code}: {}", words.chars().take(110).collect::<String>())
-}
-
-/// A request as one would write it by hand.
-pub fn shown(step: &Step) -> String {
-    let statements: Vec<String> = step
-        .bound()
-        .iter()
-        .map(|bound| {
-            if bound.params.is_empty() {
-                bound.sql.clone()
-            } else {
-                format!(
-                    "{} -- {}",
-                    bound.sql,
-                    bound
-                        .params
-                        .iter()
-                        .map(|param| literal(&crate::values::bound(param)))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                )
+/// The lines of a report.
+fn said(now: &Oracle, report: &serde_json::Value) -> Lines {
+    let model = Model::read(now);
+    let mut lines = Lines::new();
+    for group in report["changes"].as_array().into_iter().flatten() {
+        let subject = group["subject"].as_str().unwrap_or_default();
+        // Of a table for text search the words are what counts, not how they are kept.
+        let Some(table) = model.table(subject) else { continue };
+        for item in group["items"].as_array().into_iter().flatten() {
+            let key = item["key"].as_str().unwrap_or_default();
+            let change = item["change"].as_str().unwrap_or_default();
+            lines.push(reported::line(table, key, change));
+            if change == "deleted" {
+                continue;
             }
-        })
-        .collect();
-    if statements.len() == 1 { statements.concat() } else { format!("batch:\n      {}", statements.join("\n      ")) }
+            for field in item["fields"].as_array().into_iter().flatten() {
+                let name = field["field"].as_str().unwrap_or_default();
+                let Some(after) = field.get("after").and_then(reported::value) else { continue };
+                if !name.contains('.') {
+                    lines.extend(reported::new_value(table, key, name, &after));
+                }
+            }
+        }
+    }
+    lines.sort();
+    lines
 }

@@ -41,49 +41,26 @@ pub fn expected(base: &Oracle, now: &Oracle) -> Lines {
     lines
 }
 
-/// The lines of a report.
-pub fn said(now: &Oracle, report: &serde_json::Value) -> Lines {
-    let model = Model::read(now);
-    let mut lines = Lines::new();
-    for group in report["changes"].as_array().into_iter().flatten() {
-        let subject = group["subject"].as_str().unwrap_or_default();
-        // Of a table for text search the words are what counts, not how they are kept.
-        let Some(table) = model.table(subject) else { continue };
-        for item in group["items"].as_array().into_iter().flatten() {
-            let key = item["key"].as_str().unwrap_or_default();
-            let change = item["change"].as_str().unwrap_or_default();
-            lines.push(line(table, key, change));
-            if change == "deleted" {
-                continue;
-            }
-            for field in item["fields"].as_array().into_iter().flatten() {
-                let name = field["field"].as_str().unwrap_or_default();
-                let after = match &field["after"] {
-                    serde_json::Value::Number(number) => match number.as_i64() {
-                        Some(integer) => Value::Integer(integer),
-                        None => Value::Real(number.as_f64().unwrap_or(f64::NAN)),
-                    },
-                    serde_json::Value::String(text) => Value::Text(text.clone()),
-                    serde_json::Value::Null if field.get("after").is_some() => Value::Null,
-                    _ => continue,
-                };
-                if !name.contains('.') {
-                    lines.extend(new_value(table, key, name, &after));
-                }
-            }
-        }
+/// A value as a report or an effect writes it; `None` for bytes and infinite numbers, which have a form of their own.
+pub fn value(json: &serde_json::Value) -> Option<Value> {
+    match json {
+        serde_json::Value::Number(number) => Some(match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Real(number.as_f64().unwrap_or(f64::NAN)),
+        }),
+        serde_json::Value::String(text) => Some(Value::Text(text.clone())),
+        serde_json::Value::Null => Some(Value::Null),
+        _ => None,
     }
-    lines.sort();
-    lines
 }
 
 /// A rowid by which people know a row is compared. Any other key can be spelled in several ways, so only how many rows there are is.
-fn line(table: &Table, key: &str, change: &str) -> String {
+pub fn line(table: &Table, key: &str, change: &str) -> String {
     format!("{} {} {change}", table.name, if table.counts { key } else { "-" })
 }
 
 /// Bytes and infinite numbers have a form of their own, which is not compared.
-fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option<String> {
+pub fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option<String> {
     let shown = match value {
         Value::Null => "null".into(),
         Value::Integer(number) => number.to_string(),

@@ -1,5 +1,8 @@
 //! A sequence: the schema and rows that it begins with, and one step after the other.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use crate::maker::{Made, Maker};
 use crate::model::Model;
 use crate::oracle::{Oracle, Vetted};
@@ -9,14 +12,28 @@ use crate::values::Dice;
 /// How large tables are next to what a run may copy, and how many statements reach few rows.
 pub struct Regime {
     pub name: &'static str,
-    pub vars: serde_json::Value,
+    /// A table with at most so many rows is copied whole.
+    pub whole_rows: u64,
+    /// Rows that a run may copy.
+    pub most_rows: u64,
     /// Rows in a table that is made now.
     pub rows: fn(&mut Dice) -> usize,
     /// Percent of the statements that reach few rows by a key or an index.
     pub narrow: usize,
-    /// Most percent of the statements that may be refused.
-    pub most_refused: f64,
 }
+
+/// Tables that fit, tables that do not, and both.
+pub const REGIMES: [Regime; 3] = [
+    Regime { name: "under", whole_rows: 1_000, most_rows: 50_000, rows: |dice| dice.between(0, 25), narrow: 40 },
+    Regime { name: "over", whole_rows: 0, most_rows: 150, rows: |_| 200, narrow: 80 },
+    Regime {
+        name: "mixed",
+        whole_rows: 50,
+        most_rows: 400,
+        rows: |dice| if dice.percent(50) { 20 } else { 200 },
+        narrow: 75,
+    },
+];
 
 /// Percent of the sequences that have a table for text search.
 const SEARCHED: usize = 15;
@@ -172,4 +189,45 @@ impl Maker<'_> {
             }
         }
     }
+}
+
+/// Each sequence has a seed of its own, so that it can be had alone.
+pub fn seed_of(seed: usize, regime: &str, sequence: usize) -> u64 {
+    let text = format!("{seed} {regime} {sequence}");
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Prints what became of the requests, the refusals by their reason, and answers how many of a hundred were refused.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+pub fn summary(regime: &Regime, counts: &BTreeMap<String, usize>) -> f64 {
+    let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<(&String, usize)> {
+        let mut found: Vec<(&String, usize)> =
+            counts.iter().filter(|(reason, _)| wanted(reason)).map(|(reason, count)| (reason, *count)).collect();
+        found.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        found
+    };
+    let sum = |found: &[(&String, usize)]| found.iter().map(|(_, count)| count).sum::<usize>();
+    let is_table = |reason: &str| reason.starts_with("tables") || reason == "faults";
+    let done = of(&|reason| reason.starts_with("carried out"));
+    let refused = of(&|reason| !reason.starts_with("carried out") && !is_table(reason));
+    let all = sum(&done) + sum(&refused);
+    let share = |count: usize| if all == 0 { 0.0 } else { count as f64 * 100.0 / all as f64 };
+    let mut text =
+        format!("regime {}: {all} requests, {} refused ({:.2} %)\n", regime.name, sum(&refused), share(sum(&refused)));
+    for (reason, count) in refused.iter().chain(&done) {
+        let _ = writeln!(text, "  {count:>6}  {:>6.2} %  {reason}", share(*count));
+    }
+    for (reason, count) in of(&is_table) {
+        let _ = writeln!(text, "  {count:>6}            {reason}");
+    }
+    eprint!("{text}");
+    share(sum(&refused))
+}
+
+/// A refusal without the names in it, to be counted.
+pub fn reason(code: &str, message: &str) -> String {
+    let words: Vec<&str> =
+        message.split_whitespace().filter(|word| !word.chars().any(|letter| letter.is_ascii_digit())).collect();
+    let words = words.join(" ");
+    format!("{code}: {}", words.chars().take(110).collect::<String>())
 }

@@ -1,13 +1,15 @@
 //! Makes a sequence that shows a mismatch small.
 
-use crate::number;
-use crate::play::{Mismatch, Played, play};
+use crate::oracle::Oracle;
 use crate::sequence::{Step, prepared};
-use crate::support::Gateway;
+use crate::show::Mismatch;
 
-/// Leaves out whatever the mismatch does not need.
+/// Plays a sequence again.
+pub type Play<'a> = dyn FnMut(&[String], &Oracle, &[Step]) -> Option<Mismatch> + 'a;
+
+/// Leaves out whatever the mismatch does not need. `play` plays a sequence on a fresh database and says what differs.
 pub fn shrink(
-    gateway: &mut Gateway,
+    play: &mut Play<'_>,
     mut setup: Vec<String>,
     mut steps: Vec<Step>,
     mut mismatch: Mismatch,
@@ -16,11 +18,9 @@ pub fn shrink(
     let wanted = kind(&mismatch);
     let mut again = |setup: &[String], steps: &[Step]| {
         let (oracle, setup) = prepared(setup);
-        let mut left = steps.iter().cloned();
-        let Played { mismatch, .. } = play(gateway, &setup, &oracle, &mut || left.next());
-        mismatch.filter(|mismatch| kind(mismatch) == wanted).map(|mismatch| (setup, mismatch))
+        play(&setup, &oracle, steps).filter(|mismatch| kind(mismatch) == wanted).map(|mismatch| (setup, mismatch))
     };
-    let mut tries = number("DIFFERENTIAL_SHRINK", 200);
+    let mut tries = 200;
     let single: Vec<String> = setup.iter().flat_map(|sql| rows_apart(sql)).collect();
     if let Some((taken, found)) = again(&single, &steps) {
         (setup, mismatch) = (taken, found);

@@ -1,6 +1,8 @@
 //! A gateway in real workerd for tests in Rust: started, asked and ended from here, with a way around it to the
 //! database behind it.
 
+mod requests;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,51 +10,10 @@ use std::process::{Child, Command, Stdio};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One statement with its parameters, as the API takes it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bound {
-    pub sql: String,
-    pub params: Vec<Value>,
-}
+pub use requests::{Answer, Bound, Refused};
 
-impl Bound {
-    /// A statement without parameters.
-    pub fn of(sql: impl Into<String>) -> Self {
-        Self { sql: sql.into(), params: Vec::new() }
-    }
-
-    fn to_json(&self) -> Value {
-        json!({"sql": self.sql, "params": self.params})
-    }
-}
-
-/// Why a request was not carried out: the problem's `code` and `detail`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    pub code: String,
-    pub message: String,
-}
-
-/// What `/raw` answers for one statement.
-#[derive(Debug, Deserialize)]
-pub struct Answer {
-    pub results: Rows,
-    pub meta: Meta,
-}
-
-/// Rows as arrays.
-#[derive(Debug, Deserialize)]
-pub struct Rows {
-    pub columns: Vec<String>,
-    pub rows: Vec<Vec<Value>>,
-}
-
-/// The figures that a client reads.
-#[derive(Debug, Deserialize)]
-pub struct Meta {
-    pub changes: u64,
-    /// A number as JavaScript has it.
-    pub last_row_id: f64,
+fn to_json(bound: &Bound) -> Value {
+    json!({"sql": bound.sql, "params": bound.params})
 }
 
 /// Where the process says that everything is.
@@ -125,8 +86,8 @@ impl Gateway {
     /// Sends statements in a run: one alone, several as a batch.
     pub fn sql(&self, run: &Run, statements: &[Bound]) -> Result<Vec<Answer>, Refused> {
         let body = match statements {
-            [one] => one.to_json(),
-            several => json!({"batch": several.iter().map(Bound::to_json).collect::<Vec<_>>()}),
+            [one] => to_json(one),
+            several => json!({"batch": several.iter().map(to_json).collect::<Vec<_>>()}),
         };
         let mut answer = self.post(
             &format!("{}/client/v4/accounts/{}/d1/database/DB/raw", self.places.url, self.places.account),

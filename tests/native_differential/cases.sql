@@ -1,0 +1,22 @@
+# REPLACE puts the default where it finds a NULL, and that collides
+CREATE TABLE t0 (id TEXT PRIMARY KEY, n INTEGER UNIQUE, s TEXT NOT NULL DEFAULT '' UNIQUE) WITHOUT ROWID
+INSERT INTO t0 VALUES ('b', 1, '')
+--
+INSERT OR REPLACE INTO t0 (id, n, s) VALUES ('a', 3, 'x'), ('c', 2, NULL)
+
+# a trigger that is made in the batch in which it fires reaches rows that are not here
+CREATE TABLE t0 (id INTEGER, id2 INTEGER, x, PRIMARY KEY (id, id2)) WITHOUT ROWID
+WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 60) INSERT INTO t0 SELECT i / 2, i, i FROM c
+--
+CREATE TRIGGER g AFTER INSERT ON t0 FOR EACH ROW BEGIN UPDATE t0 SET x = NEW.x WHERE id = NEW.id; END ;; REPLACE INTO t0 VALUES (17, 100, 'new'), (3, 100, 'new')
+SELECT count(*) FROM t0 WHERE x = 'new' AND id = 17
+
+# a statement that leaves rows behind when it fails is asked again for its own error
+CREATE TABLE big (id INTEGER PRIMARY KEY, x)
+WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 60) INSERT INTO big SELECT i, i FROM c
+--
+CREATE TABLE t (id INTEGER, o INTEGER NOT NULL ON CONFLICT REPLACE DEFAULT 7, PRIMARY KEY (id)) STRICT
+CREATE TABLE u (id INTEGER, id2 TEXT, o INTEGER NOT NULL, PRIMARY KEY (id, id2)) STRICT
+UPDATE big SET x = 0 WHERE id = 3
+INSERT OR FAIL INTO u VALUES (1, 'a', 1), (2, 'b', NULL)
+SELECT count(*) FROM u
