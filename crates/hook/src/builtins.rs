@@ -4,6 +4,7 @@ use super::credentials;
 use super::programs::{assignment, shown};
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::{has, variables};
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::after_options;
@@ -102,31 +103,30 @@ impl Judge<'_> {
 
     /// `command`.
     pub fn command_builtin(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
-        if arguments.first().is_some_and(|first| ["-v", "-V"].contains(&first.shown().as_str())) {
+        if arguments.first().is_some_and(|first| first.is_one_of("-v -V")) {
             return;
         }
-        self.nested(after_options(arguments, &[]), scope, input, piped);
+        self.nested(after_options(arguments, ""), scope, input, piped);
     }
 
     /// Builtins that set variables, or show them.
     pub fn builtin(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
         self.indices(arguments, scope);
-        if ["let"].contains(&program) && arguments.iter().any(|argument| credentials::names_guarded(&argument.shown()))
-        {
+        if program == "let" && arguments.iter().any(|argument| variables::names_guarded(&argument.shown())) {
             self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
         }
-        let names = after_options(arguments, &["-d", "-n", "-N", "-p", "-t", "-u", "-i", "-a", "-O", "-C", "-c"]);
+        let names = after_options(arguments, "-d -n -N -p -t -u -i -a -O -C -c");
         let shows_all = match program {
             "set" => arguments.is_empty(),
             "export" | "declare" | "typeset" | "readonly" | "local" => {
-                names.is_empty() && !arguments.iter().any(|argument| ["-f", "-F"].contains(&argument.shown().as_str()))
+                names.is_empty() && !arguments.iter().any(|argument| argument.is_one_of("-f -F"))
             }
             _ => false,
         };
         if shows_all {
             return self.find(Verdict::credential(format!("`{program}` shows all variables, credentials among them.")));
         }
-        if ["set", "let"].contains(&program)
+        if has("set let", program)
             || program == "printf" && !arguments.iter().any(|argument| argument.shown().starts_with("-v"))
         {
             return;
@@ -135,7 +135,7 @@ impl Judge<'_> {
             argument.shown().starts_with('-') && !argument.shown().starts_with("--") && argument.shown().contains('n')
         });
         let shows = arguments.iter().any(|argument| argument.shown().starts_with("-p"))
-            && ["declare", "typeset", "export", "readonly"].contains(&program);
+            && has("declare typeset export readonly", program);
         for argument in arguments.iter().filter(|argument| !argument.shown().starts_with('-')).chain(names) {
             let start = argument.start();
             let name = start.split(['=', '+', '[', '?', ':']).next().unwrap_or_default();
@@ -146,26 +146,23 @@ impl Judge<'_> {
                 )));
             }
             if shows {
-                if credentials::is_secret(name) {
+                if variables::is_secret(name) {
                     self.find(Verdict::credential(format!("This shows {name}.")));
                 }
                 continue;
             }
             let value = argument.text().and_then(|text| text.split_once('=').map(|(_, value)| value.to_owned()));
             // `export NAME` alone changes nothing.
-            if !(value.is_none() && !start.contains('=') && ["export", "readonly"].contains(&program)) {
+            if !(value.is_none() && !start.contains('=') && has("export readonly", program)) {
                 self.assign(name, scope, value.as_deref());
                 scope.variables.insert(name.to_owned(), None);
-                if let Some(value) = value.filter(|_| {
-                    ["export", "declare", "typeset", "local", "readonly"].contains(&program) && !is_reference
-                }) {
+                if let Some(value) =
+                    value.filter(|_| has("export declare typeset local readonly", program) && !is_reference)
+                {
                     scope.variables.insert(name.to_owned(), Some(value));
                 }
             }
-            if is_reference
-                && ["declare", "typeset", "local"].contains(&program)
-                && credentials::names_guarded(&argument.shown())
-            {
+            if is_reference && has("declare typeset local", program) && variables::names_guarded(&argument.shown()) {
                 self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
             }
         }
@@ -176,8 +173,7 @@ impl Judge<'_> {
         let names: Vec<&Value> = arguments.iter().filter(|argument| !argument.shown().starts_with('-')).collect();
         let harmless = !names.is_empty()
             && names.iter().all(|name| {
-                name.text()
-                    .is_some_and(|name| !credentials::is_secret(&name) && !self.here.key_variables.contains(&name))
+                name.text().is_some_and(|name| !variables::is_secret(&name) && !self.here.key_variables.contains(&name))
             });
         if !harmless {
             self.find(Verdict::credential("This shows variables that hold credentials."));
@@ -200,13 +196,12 @@ impl Judge<'_> {
                 }
             }
             "trap" => {
-                if let Some(action) = after_options(arguments, &[]).first() {
+                if let Some(action) = after_options(arguments, "").first() {
                     self.shell_text(action, "trap", scope);
                 }
             }
             _ => {
-                let words =
-                    if program == "watch" { after_options(arguments, &["-n", "--interval"]) } else { arguments };
+                let words = if program == "watch" { after_options(arguments, "-n --interval") } else { arguments };
                 let Some(line) = words.iter().map(Value::text).collect::<Option<Vec<String>>>() else {
                     return self.find(Verdict::unclear(format!(
                         "What {program} runs does not show before it runs: {program} {}",

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::json;
+use super::table::has;
+use super::table::tools::{Kind, kind};
 
 /// The agents whose hooks this speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,44 +104,6 @@ pub enum NotUnderstood {
     Unknown(String),
 }
 
-/// Tools without effect on files or networks.
-const HARMLESS: [&str; 34] = [
-    "TodoWrite",
-    "TodoRead",
-    "Task",
-    "Agent",
-    "ExitPlanMode",
-    "EnterPlanMode",
-    "BashOutput",
-    "TaskOutput",
-    "KillShell",
-    "KillBash",
-    "TaskStop",
-    "TaskCreate",
-    "TaskUpdate",
-    "TaskList",
-    "TaskGet",
-    "AskUserQuestion",
-    "ToolSearch",
-    "Skill",
-    "Glob",
-    "LS",
-    "WebSearch",
-    "ListMcpResourcesTool",
-    "google_web_search",
-    "save_memory",
-    "glob",
-    "list_directory",
-    "write_todos",
-    "update_plan",
-    "ask_user",
-    "enter_plan_mode",
-    "exit_plan_mode",
-    "activate_skill",
-    "get_internal_docs",
-    "complete_task",
-];
-
 /// Reads a call.
 pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
     let form = |what: &str| NotUnderstood::Form(what.to_owned());
@@ -156,9 +120,9 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
         .and_then(Value::as_str)
         .ok_or_else(|| form("it does not say its hook_event_name"))?;
     let wanted = match agent {
-        Agent::ClaudeCode | Agent::Codex => ["PreToolUse"].contains(&name),
+        Agent::ClaudeCode | Agent::Codex => name == "PreToolUse",
         Agent::Gemini => name == "BeforeTool",
-        Agent::Cursor => ["beforeShellExecution", "beforeMCPExecution", "beforeReadFile", "preToolUse"].contains(&name),
+        Agent::Cursor => has("beforeShellExecution beforeMCPExecution beforeReadFile preToolUse", name),
     };
     if !wanted {
         return Err(NotUnderstood::Unknown(format!("the event {name:?}")));
@@ -245,23 +209,17 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
     if name.starts_with("mcp_") || name.starts_with("MCP:") || event.get("mcp_context").is_some_and(Value::is_object) {
         return Ok(mcp(name, String::new(), input, event));
     }
-    Ok(match name {
-        "Bash" | "Shell" | "shell" | "run_shell_command" | "exec_command" | "shell_command" | "local_shell"
-        | "PowerShell" | "Monitor"
-            if agent != Agent::Cursor || name == "Shell" =>
-        {
-            Tool::Shell(command(&input, || needed(&["command", "cmd"]))?)
-        }
-        "Read" | "read_file" | "NotebookRead" | "view_image" => {
-            Tool::Read(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?)
-        }
-        "read_many_files" => {
+    let unknown = || NotUnderstood::Unknown(format!("the tool {name:?}"));
+    Ok(match kind(name).ok_or_else(unknown)? {
+        Kind::Shell if agent == Agent::Cursor && name != "Shell" => return Err(unknown()),
+        Kind::Shell => Tool::Shell(command(&input, || needed(&["command", "cmd"]))?),
+        Kind::Read => Tool::Read(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
+        Kind::ReadMany => {
             Tool::Read(texts(&input, &["include", "paths"]).ok_or_else(|| lacking(&["include", "paths"]))?)
         }
-        "Edit" | "Write" | "MultiEdit" | "NotebookEdit" | "write_file" | "replace" | "edit_file" | "StrReplace"
-        | "TabWrite" | "EditNotebook" | "Delete" => Tool::Write(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
-        "apply_patch" | "ApplyPatch" => Tool::Write(patched(&needed(&["command", "input", "patch"])?)?),
-        "Grep" | "grep" | "grep_files" | "search_file_content" | "grep_search" => Tool::Search {
+        Kind::Write => Tool::Write(texts(&input, &PATHS).ok_or_else(|| lacking(&PATHS))?),
+        Kind::Patch => Tool::Write(patched(&needed(&["command", "input", "patch"])?)?),
+        Kind::Search => Tool::Search {
             pattern: needed(&["pattern", "query"])?,
             places: match PLACES.iter().any(|name| input.get(*name).is_some_and(|place| !place.is_null())) {
                 true => texts(&input, &PLACES).ok_or_else(|| lacking(&PLACES))?,
@@ -269,19 +227,19 @@ fn tool(agent: Agent, name: &str, input: Value, event: &Value) -> Result<Tool, N
             },
             shows: agent != Agent::ClaudeCode || first(&["output_mode"]).as_deref() == Some("content"),
         },
-        "WebFetch" | "web_fetch" | "fetch" => Tool::Fetch(needed(&["url", "prompt"])?),
-        "ReadMcpResourceTool" => Tool::Mcp {
+        Kind::Fetch => Tool::Fetch(needed(&["url", "prompt"])?),
+        Kind::Resource => Tool::Mcp {
             server: first(&["server"]).unwrap_or_default(),
             tool: "read_resource".into(),
             location: String::new(),
             input,
         },
-        name if HARMLESS.contains(&name) => Tool::Harmless,
-        name => return Err(NotUnderstood::Unknown(format!("the tool {name:?}"))),
+        Kind::Harmless => Tool::Harmless,
     })
 }
 
-/// Every text under these names, be it one or a list: nobody knows which of them the agent takes. `None` when there is none, or something else.
+/// Every text under these names, be it one or a list: nobody knows which of them the agent takes. `None` when there is
+/// none, or something else.
 fn texts(input: &Value, names: &[&str]) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for value in names.iter().filter_map(|name| input.get(*name)).filter(|value| !value.is_null()) {

@@ -3,9 +3,9 @@
 use brush_parser::ParserOptions;
 use brush_parser::word::{self, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource};
 
-use super::credentials;
 use super::scope::Scope;
 use super::shell::Judge;
+use super::table::variables;
 use super::values::{Builder, Value, ansi_c, braces};
 use super::verdict::Verdict;
 
@@ -127,7 +127,7 @@ impl Judge<'_> {
             .to_owned();
         let is_plain = matches!(expression, ParameterExpr::Parameter { indirect: false, .. }) && !raw.contains('[');
         if is_plain {
-            if credentials::is_secret(&name) || self.here.key_variables.contains(&name) {
+            if variables::is_secret(&name) || self.here.key_variables.contains(&name) {
                 return builder.unknown(quoted, true);
             }
             let known = match (scope.variables.get(&name), name.as_str()) {
@@ -162,12 +162,9 @@ impl Judge<'_> {
             }
             _ => {
                 let through = raw.starts_with("${!")
-                    && scope
-                        .variables
-                        .get(&name)
-                        .is_none_or(|value| value.as_deref().is_none_or(credentials::is_secret));
+                    && scope.variables.get(&name).is_none_or(|value| value.as_deref().is_none_or(variables::is_secret));
                 let secret =
-                    credentials::is_secret(&name) || self.here.key_variables.contains(&name) || through || within;
+                    variables::is_secret(&name) || self.here.key_variables.contains(&name) || through || within;
                 builder.unknown(quoted, secret);
             }
         }

@@ -5,6 +5,8 @@ use super::guards;
 use super::programs::replaced;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::options::ARGUMENTS;
+use super::table::{has, variables};
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::after_options;
@@ -24,51 +26,30 @@ impl Judge<'_> {
         };
         // Their names, their beginnings, and what wrangler's login calls its own.
         let looks_for = |text: &str| {
-            credentials::names_secret(text).is_some()
+            variables::names_secret(text).is_some()
                 || ["drk_", "drt_", "oauth_token", "refresh_token"].iter().any(|part| text.contains(part))
         };
         if hidden && !names_only && arguments.iter().any(|argument| looks_for(&argument.shown())) {
             self.find(Verdict::credential(
-                "This search looks for credentials in all files, hidden ones as well (`git grep` and plain `rg` leave them out; `-l` shows names alone).",
+                "This search looks for credentials in all files, hidden ones as well (`git grep` and plain `rg` leave \
+                 them out; `-l` shows names alone).",
             ));
         }
     }
 
     /// The command of xargs gets more words than are written here.
     pub fn xargs(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
-        const VALUES: [&str; 20] = [
-            "-I",
-            "-i",
-            "-n",
-            "-P",
-            "-d",
-            "-a",
-            "-L",
-            "-s",
-            "-E",
-            "-R",
-            "-J",
-            "--max-args",
-            "--max-procs",
-            "--delimiter",
-            "--arg-file",
-            "--replace",
-            "--max-lines",
-            "-j",
-            "--jobs",
-            "--colsep",
-        ];
         for argument in arguments {
             self.find(credentials::argument(argument, scope, self.here));
         }
-        let at = arguments.iter().position(|argument| ["-I", "-J", "--replace"].contains(&argument.shown().as_str()));
+        let at = arguments.iter().position(|argument| argument.is_one_of("-I -J --replace"));
         let attached = arguments.iter().find_map(|argument| {
             argument.text()?.strip_prefix("-I").filter(|mark| !mark.is_empty()).map(str::to_owned)
         });
         let mark = attached
             .or_else(|| at.and_then(|at| arguments.get(at + 1)).map(Value::shown))
             .unwrap_or_else(|| "{}".to_owned());
-        let mut command: Vec<Value> = after_options(arguments, &VALUES)
+        let mut command: Vec<Value> = after_options(arguments, ARGUMENTS)
             .iter()
             .map(|word| if word.shown().contains(&mark) { replaced(word, &mark) } else { word.clone() })
             .collect();
@@ -88,11 +69,9 @@ impl Judge<'_> {
         let shown: Vec<String> = arguments.iter().map(Value::shown).collect();
         let acts = shown.iter().any(|text| text.starts_with("-exec") || text.starts_with("-ok") || text == "-fprint");
         let mut rest = arguments;
-        while let Some(at) =
-            rest.iter().position(|word| ["-exec", "-execdir", "-ok", "-okdir"].contains(&word.shown().as_str()))
-        {
+        while let Some(at) = rest.iter().position(|word| word.is_one_of("-exec -execdir -ok -okdir")) {
             let after = rest.get(at + 1..).unwrap_or_default();
-            let end = after.iter().position(|word| [";", "+"].contains(&word.shown().as_str())).unwrap_or(after.len());
+            let end = after.iter().position(|word| word.is_one_of("; +")).unwrap_or(after.len());
             let command: Vec<Value> = after
                 .iter()
                 .take(end)
@@ -107,7 +86,7 @@ impl Judge<'_> {
                 self.find(credentials::argument(argument, scope, self.here));
             }
             for (option, pattern) in shown.iter().zip(shown.iter().skip(1)) {
-                if ["-name", "-iname", "-path", "-ipath", "-wholename", "-iwholename"].contains(&option.as_str()) {
+                if has("-name -iname -path -ipath -wholename -iwholename", option) {
                     self.find(credentials::found(pattern));
                 }
             }

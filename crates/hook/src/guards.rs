@@ -5,101 +5,29 @@ use std::path::Path;
 use super::names::{candidates, matches};
 use super::scope::Scope;
 use super::surroundings::{base_name, tidied};
+use super::table::files::{GUARDED, PROJECT};
+use super::table::has;
+use super::table::options::GIT_CHANGES;
+use super::table::programs::{Fact, program as program_of};
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
-
-/// Folders of agents, with the files in them that decide about hooks.
-const FOLDERS: [(&str, &[&str]); 4] = [
-    (".claude", &["settings.json", "settings.local.json"]),
-    (".codex", &["hooks.json", "config.toml"]),
-    (".gemini", &["settings.json"]),
-    (".cursor", &["hooks.json"]),
-];
-/// Where the gateways are.
-const FILE: &str = "dryrun.toml";
-
-/// Programs that only read what they name.
-const READERS: [&str; 57] = [
-    "cat",
-    "head",
-    "tail",
-    "less",
-    "more",
-    "grep",
-    "egrep",
-    "fgrep",
-    "rg",
-    "ag",
-    "wc",
-    "ls",
-    "stat",
-    "file",
-    "diff",
-    "cmp",
-    "bat",
-    "nl",
-    "od",
-    "xxd",
-    "hexdump",
-    "sha256sum",
-    "shasum",
-    "md5sum",
-    "test",
-    "[",
-    "echo",
-    "printf",
-    "sort",
-    "cut",
-    "uniq",
-    "basename",
-    "dirname",
-    "realpath",
-    "readlink",
-    "mkdir",
-    "tree",
-    "du",
-    "column",
-    "cd",
-    "code",
-    "dryrun",
-    "wrangler",
-    "taplo",
-    "gh",
-    "tac",
-    "strings",
-    "export",
-    "declare",
-    "typeset",
-    "local",
-    "readonly",
-    "set",
-    "source",
-    ".",
-    "zip",
-    "jobs",
-];
-/// Programs that only read unless they are told to write in place.
-const IN_PLACE: [&str; 9] = ["sed", "gsed", "awk", "gawk", "mawk", "jq", "gojq", "yq", "jaq"];
-/// Commands of git that change files of the working folder.
-const GIT: [&str; 8] = ["checkout", "restore", "rm", "mv", "clean", "apply", "stash", "update-index"];
 
 /// Whether a program changes what guards the agent.
 pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
     let said = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.shown().as_str()));
     let verb =
         arguments.iter().find(|argument| !argument.start().starts_with('-')).map(Value::shown).unwrap_or_default();
-    let only_reads = READERS.contains(&program)
-        || IN_PLACE.contains(&program)
-            && !arguments.iter().any(|argument| {
-                ["-i", "--in-place", "--inplace", "inplace"].iter().any(|option| argument.start().starts_with(option))
-            })
-        || program == "git" && !GIT.contains(&verb.as_str())
+    let known = program_of(program);
+    let in_place = || ["-i", "--in-place", "--inplace", "inplace"].iter().any(|option| said_start(arguments, option));
+    let only_reads = known.is(Fact::Reads)
+        || known.is(Fact::ReadsUnlessInPlace) && !in_place()
+        || program == "git" && !has(GIT_CHANGES, &verb)
         || program == "tar" && !tar_writes(arguments)
         || program == "find" && !finds_to_change(arguments);
     if only_reads {
         return Verdict::Harmless;
     }
-    if ["cp", "ln", "scp", "rsync", "install"].contains(&program) && !said(&["-t", "--target-directory"]) {
+    if known.is(Fact::Copies) && !said(&["-t", "--target-directory"]) {
         // Only the last one is written: itself, or what it is a folder for.
         let Some((target, sources)) = arguments.split_last() else { return Verdict::Harmless };
         let is_folder = target.shown() == "." || target.shown().ends_with('/') || folder(target, scope).is_refused();
@@ -115,13 +43,17 @@ pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
         .fold(Verdict::Harmless, |verdict, argument| verdict.and(written(argument, scope)).and(folder(argument, scope)))
 }
 
+fn said_start(arguments: &[Value], option: &str) -> bool {
+    arguments.iter().any(|argument| argument.start().starts_with(option))
+}
+
 /// Whether `find` deletes what it finds, or gives it to a program that does not only read.
 fn finds_to_change(arguments: &[Value]) -> bool {
     let mut words = arguments.iter().map(Value::shown);
     while let Some(word) = words.next() {
-        let starts = ["-exec", "-execdir", "-ok", "-okdir"].contains(&word.as_str());
+        let starts = has("-exec -execdir -ok -okdir", &word);
         if word == "-delete"
-            || starts && !words.next().is_some_and(|program| READERS.contains(&base_name(&program).as_str()))
+            || starts && !words.next().is_some_and(|program| program_of(&base_name(&program)).is(Fact::Reads))
         {
             return true;
         }
@@ -154,22 +86,22 @@ fn file(value: &Value, scope: &Scope) -> Verdict {
     let Some(text) = value.text() else { return Verdict::Harmless };
     let [name, folder] = &last_two(&text, scope);
     let is = |guard: &str| name == guard || value.glob && matches(name, guard);
-    let is_listed = |names: &[&str]| names.iter().any(|guard| is(guard));
-    let in_folder = match FOLDERS.iter().find(|(known, _)| known == folder) {
+    let is_listed = |names: &str| names.split(' ').any(is);
+    let in_folder = match GUARDED.iter().find(|(known, _)| known == folder) {
         // Every file of settings, also one of a kind that comes later.
         Some((".claude", names)) => is_listed(names) || name.starts_with("settings") && name.ends_with(".json"),
         Some((_, names)) => is_listed(names),
         None => false,
     };
     let says_something = name.contains(|character: char| character.is_ascii_alphanumeric());
-    if in_folder || says_something && is(FILE) { refused(&text) } else { Verdict::Harmless }
+    if in_folder || says_something && is(PROJECT) { refused(&text) } else { Verdict::Harmless }
 }
 
 /// The folder as a whole: `rm -r .claude`.
 fn folder(value: &Value, scope: &Scope) -> Verdict {
     let Some(text) = value.text() else { return Verdict::Harmless };
     let [name, _] = &last_two(&text, scope);
-    if FOLDERS.iter().any(|(folder, _)| name == folder) { refused(&text) } else { Verdict::Harmless }
+    if GUARDED.iter().any(|(folder, _)| name == folder) { refused(&text) } else { Verdict::Harmless }
 }
 
 fn last_two(text: &str, scope: &Scope) -> [String; 2] {
@@ -187,8 +119,8 @@ pub fn code(text: &str) -> Verdict {
     let mut words = text.split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character));
     let names = |word: &str| {
         let parts: Vec<&str> = word.rsplit('/').collect();
-        parts.first() == Some(&FILE)
-            || FOLDERS.iter().any(|(folder, _)| parts.iter().take(2).any(|part| part == folder))
+        parts.first() == Some(&PROJECT)
+            || GUARDED.iter().any(|(folder, _)| parts.iter().take(2).any(|part| part == folder))
     };
     match words.find(|word| names(word)) {
         Some(word) if WRITES.iter().any(|write| text.contains(write)) => refused(word),

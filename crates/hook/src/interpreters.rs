@@ -1,58 +1,17 @@
-//! Programs that run code of other languages. The code is not parsed, only searched: what it does in other words is not seen.
+//! Programs that run code of other languages. The code is not parsed, only searched: what it does in other words is not
+//! seen.
 
 use super::credentials;
 use super::mentions;
 use super::network;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::interpreters::{Interpreter, PRELOADS, interpreter};
+use super::table::programs::Rule;
+use super::table::{self, has};
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrangler;
-
-/// An interpreter, and which of its options take code.
-struct Interpreter {
-    name: &'static str,
-    /// Letters of short options, which may stand together (`-lane CODE`) and next to their value (`-e'CODE'`).
-    letters: &'static str,
-    /// Letters whose value is the rest of the word, or else the next one: `-W ignore`.
-    valued: &'static str,
-    /// Letters whose value can only be the rest of the word: `-MPOSIX`, `-i.bak`.
-    attached: &'static str,
-    /// Whole words.
-    words: &'static [&'static str],
-}
-
-const fn interpreter(
-    name: &'static str,
-    letters: &'static str,
-    valued: &'static str,
-    attached: &'static str,
-    words: &'static [&'static str],
-) -> Interpreter {
-    Interpreter { name, letters, valued, attached, words }
-}
-
-const INTERPRETERS: [Interpreter; 16] = [
-    interpreter("node", "ep", "rC", "", &["--eval", "--print"]),
-    interpreter("nodejs", "ep", "rC", "", &["--eval", "--print"]),
-    interpreter("tsx", "ep", "rC", "", &["--eval", "--print"]),
-    interpreter("ts-node", "ep", "rPO", "", &["--eval", "--print"]),
-    interpreter("bun", "ep", "r", "", &["--eval", "--print"]),
-    interpreter("deno", "", "", "", &["eval"]),
-    interpreter("python", "c", "WXQ", "m", &[]),
-    interpreter("pypy", "c", "WX", "m", &[]),
-    interpreter("ruby", "e", "rIC", "KxFEWT", &[]),
-    interpreter("perl", "eE", "I", "MmiFxDC", &[]),
-    interpreter("php", "rBRE", "dcztS", "f", &["--run", "--process-begin", "--process-code", "--process-end"]),
-    interpreter("lua", "e", "l", "", &[]),
-    interpreter("osascript", "e", "l", "", &[]),
-    interpreter("pwsh", "", "", "", &["-c", "-Command"]),
-    interpreter("elixir", "e", "rSpz", "", &["--eval", "--rpc-eval"]),
-    interpreter("Rscript", "e", "", "", &[]),
-];
-
-/// Options with which an interpreter runs a file before anything else.
-const PRELOADS: [&str; 6] = ["-r", "--require", "--import", "--loader", "--experimental-loader", "--preload"];
 
 /// Where the code of an option is.
 enum Code {
@@ -66,34 +25,35 @@ enum Code {
     Other,
 }
 
-impl Interpreter {
-    fn code_of(&self, option: &str) -> Code {
-        if self.words.contains(&option) {
+impl Code {
+    /// The code that an option of an interpreter takes.
+    fn of(known: &Interpreter, option: &str) -> Self {
+        if has(known.words, option) {
             return Code::Next;
         }
         if option.starts_with("--") {
-            return if PRELOADS.contains(&option) { Code::Other } else { Code::None };
+            return if has(PRELOADS, option) { Code::Other } else { Code::None };
         }
         if let Some((_, text)) =
-            option.split_once('=').filter(|(word, _)| word.starts_with("--") && self.words.contains(word))
+            option.split_once('=').filter(|(word, _)| word.starts_with("--") && has(known.words, word))
         {
             return Code::Here(text.to_owned());
         }
         let Some(letters) = option.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else { return Code::None };
         for (at, letter) in letters.char_indices() {
-            if self.letters.contains(letter) {
+            if known.letters.contains(letter) {
                 let rest = letters.get(at + letter.len_utf8()..).unwrap_or_default();
                 // `-pe CODE` of node is `-p -e`.
-                return if rest.is_empty() || rest.chars().all(|letter| self.letters.contains(letter)) {
+                return if rest.is_empty() || rest.chars().all(|letter| known.letters.contains(letter)) {
                     Code::Next
                 } else {
                     Code::Here(rest.to_owned())
                 };
             }
-            if self.valued.contains(letter) {
+            if known.valued.contains(letter) {
                 return if at + letter.len_utf8() == letters.len() { Code::Other } else { Code::None };
             }
-            if self.attached.contains(letter) {
+            if known.attached.contains(letter) {
                 break;
             }
         }
@@ -101,18 +61,15 @@ impl Interpreter {
     }
 }
 
-/// Programs whose arguments are code that can start others.
-const WITH_CODE: [&str; 12] =
-    ["awk", "gawk", "mawk", "sed", "gsed", "vim", "vi", "nvim", "ed", "expect", "sqlite3", "zx"];
-
 impl Judge<'_> {
     /// Looks at the code of an interpreter; answers whether it is one.
     pub fn interpreter(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input) -> bool {
-        if WITH_CODE.contains(&program) {
+        let rule = table::programs::program(program).rule;
+        if matches!(rule, Rule::Code | Rule::TextCode) {
             for argument in arguments {
                 self.find(network::code(&argument.shown(), network::CODE, scope, self.here));
             }
-            if !["awk", "gawk", "mawk", "sed", "gsed"].contains(&program) {
+            if rule == Rule::Code {
                 if let Input::Text(text) = input {
                     self.find(network::code(text, network::INPUT, scope, self.here));
                 }
@@ -120,14 +77,7 @@ impl Judge<'_> {
             }
             return true;
         }
-        let versioned = |name: &str| {
-            program
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
-        };
-        let Some(known) = INTERPRETERS.iter().find(|known| versioned(&known.name.to_ascii_lowercase())) else {
-            return false;
-        };
+        let Some(known) = interpreter(program) else { return false };
         self.opaque(scope);
         if let Some(host) = arguments.iter().find_map(|argument| mentions::host(&argument.shown())) {
             self.find(network::past(host));
@@ -146,13 +96,13 @@ impl Judge<'_> {
                 continue;
             }
             if std::mem::take(&mut is_value) {
-                if PRELOADS.contains(&before.as_str()) {
+                if has(PRELOADS, &before) {
                     self.script_file(argument, scope);
                 }
                 continue;
             }
             before.clone_from(&shown);
-            match known.code_of(&shown) {
+            match Code::of(known, &shown) {
                 Code::None => {}
                 Code::Other => {
                     is_value = true;

@@ -1,4 +1,5 @@
-//! JSON that says one thing only: an object that names a member twice is refused, because the agent may take the one and a hook the other.
+//! JSON that says one thing only: an object that names a member twice is refused, because the agent may take the one
+//! and a hook the other.
 
 use std::fmt;
 

@@ -1,8 +1,12 @@
-//! What an agent may do without a person: a tool call in, a verdict out. No I/O but the files that a command would run, through [`surroundings::Files`].
+//! What an agent may do without a person: a tool call in, a verdict out. No I/O but the files that a command would run,
+//! through [`surroundings::Files`].
 //!
-//! A shell command is parsed as a shell would, its words are expanded as far as that is possible without running anything, and each program that would start is looked at.
-//! What cannot be known beforehand is refused where it could reach Cloudflare. This helps an agent that means well; it is no prison. The credentials are the boundary.
+//! A shell command is parsed as a shell would, its words are expanded as far as that is possible without running
+//! anything, and each program that would start is looked at.
+//! What cannot be known beforehand is refused where it could reach Cloudflare. This helps an agent that means well; it
+//! is no prison. The credentials are the boundary.
 
+mod assignments;
 mod builtins;
 pub mod call;
 mod credentials;
@@ -11,6 +15,7 @@ mod finders;
 mod guards;
 mod interpreters;
 mod json;
+mod make;
 mod mentions;
 mod names;
 mod network;
@@ -22,6 +27,7 @@ mod scope;
 mod scripts;
 mod shell;
 pub mod surroundings;
+mod table;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! What a text that is not parsed speaks of: the last resort for code in other languages, and for what no shell would understand.
+//! What a text that is not parsed speaks of: the last resort for code in other languages, and for what no shell would
+//! understand.
 
 /// Hosts of Cloudflare's API and of R2.
 const HOSTS: [&str; 5] =

@@ -1,10 +1,11 @@
 //! Programs that speak to other machines.
 
-use super::credentials;
 use super::guards;
 use super::mentions;
 use super::scope::{Input, Scope};
 use super::surroundings::Surroundings;
+use super::table::options::CLIENT;
+use super::table::{files, has, variables};
 use super::values::Value;
 use super::verdict::Verdict;
 
@@ -56,7 +57,8 @@ pub fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
 pub fn past(address: &str) -> Verdict {
     Verdict::direct(
         format!("{} is Cloudflare or production itself, past the gateway.", shortened(address)),
-        "In a run the gateway answers in Cloudflare's place: dryrun exec -- sh -c 'curl -H \"Authorization: Bearer $CLOUDFLARE_API_TOKEN\" \"$CLOUDFLARE_API_BASE_URL/accounts/$CLOUDFLARE_ACCOUNT_ID/…\"'.",
+        "In a run the gateway answers in Cloudflare's place: dryrun exec -- sh -c 'curl -H \"Authorization: Bearer \
+         $CLOUDFLARE_API_TOKEN\" \"$CLOUDFLARE_API_BASE_URL/accounts/$CLOUDFLARE_ACCOUNT_ID/…\"'.",
     )
 }
 
@@ -68,38 +70,10 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Long options whose next word is no address.
-const WITH_VALUE: [&str; 24] = [
-    "--header",
-    "--data",
-    "--data-raw",
-    "--data-binary",
-    "--data-urlencode",
-    "--json",
-    "--form",
-    "--output",
-    "--user-agent",
-    "--request",
-    "--method",
-    "--max-time",
-    "--connect-timeout",
-    "--retry",
-    "--retry-delay",
-    "--write-out",
-    "--upload-file",
-    "--user",
-    "--cookie",
-    "--cookie-jar",
-    "--cacert",
-    "--referer",
-    "--timeout",
-    "--retry-max-time",
-];
-
 /// Whether the next word is the value of this option, and so no address.
 fn takes_next(program: &str, option: &str) -> bool {
     if option.starts_with("--") {
-        return WITH_VALUE.contains(&option);
+        return has(CLIENT, option);
     }
     let letters = letters_with_value(program);
     // The first letter with a value takes the rest of the word, or else the next one.
@@ -163,7 +137,7 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
                 verdict.and(Verdict::unclear(format!("{program} takes its options or addresses from a file here.")));
         }
         // `name:value` and `name=value` of HTTPie are no addresses.
-        if ["http", "https", "xh", "xhs"].contains(&program)
+        if has("http https xh xhs", program)
             && argument.start().contains([':', '='])
             && !argument.start().contains("://")
             && !argument.start().starts_with(':')
@@ -218,7 +192,8 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
     verdict
 }
 
-/// What goes to the gateway: inside of a run its object decides; outside, a key would be needed that agents do not have, and the gateway refuses by itself.
+/// What goes to the gateway: inside of a run its object decides; outside, a key would be needed that agents do not
+/// have, and the gateway refuses by itself.
 pub fn through(here: &Surroundings<'_>) -> Verdict {
     if here.is_in_run() { Verdict::Gateway } else { Verdict::Harmless }
 }
@@ -328,7 +303,7 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
     if what == CODE && shows_all_variables(text) {
         return Verdict::credential(format!("{what} takes all variables, credentials among them."));
     }
-    if let Some(name) = credentials::names_secret(text).filter(|_| !in_run) {
+    if let Some(name) = variables::names_secret(text).filter(|_| !in_run) {
         return Verdict::credential(format!("{what} reads {name}."));
     }
     if let Some(client) = mentions::client(text).filter(|_| !in_run) {
@@ -339,7 +314,7 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
     }
     let names_file = text
         .split(|character: char| character.is_whitespace() || "'\"`(),;=".contains(character))
-        .any(|word| credentials::file(word.as_ref()).is_some());
+        .any(|word| files::credential(word.as_ref()).is_some());
     if names_file && what != SCRIPT {
         return Verdict::credential(format!("{what} reads a file with credentials."));
     }

@@ -4,6 +4,8 @@ use super::mentions;
 use super::network;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::has;
+use super::table::options::{GIT_STARTS, INFRASTRUCTURE_READS};
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::{after_dashes, after_options};
@@ -29,8 +31,8 @@ impl Judge<'_> {
                 let mut inside = scope.clone();
                 inside.within_exec = true;
                 inside.cleared = false;
-                let values = ["--parent", "--label", "--id", "--prompt-version", "--expires-in"];
-                let command = after_dashes(rest).unwrap_or_else(|| after_options(rest, &values));
+                let values = "--parent --label --id --prompt-version --expires-in";
+                let command = after_dashes(rest).unwrap_or_else(|| after_options(rest, values));
                 self.nested(command, &mut inside, input, piped);
             }
             Some(_) => self.find(network::through(self.here)),
@@ -41,30 +43,10 @@ impl Judge<'_> {
     /// Tools that change a whole account.
     pub fn infrastructure(&mut self, program: &str, arguments: &[Value]) {
         let verbs: Vec<String> = arguments.iter().map(Value::shown).filter(|text| !text.starts_with('-')).collect();
-        let reads = [
-            "plan",
-            "validate",
-            "fmt",
-            "init",
-            "version",
-            "show",
-            "output",
-            "graph",
-            "providers",
-            "console",
-            "help",
-            "preview",
-            "synth",
-            "diff",
-            "about",
-            "get",
-            "metadata",
-            "test",
-        ];
         let is_state = verbs.first().is_some_and(|verb| verb == "state")
-            && verbs.get(1).is_some_and(|verb| ["list", "show"].contains(&verb.as_str()));
-        let is_plain = !["flarectl", "cloudflared", "cf-terraforming"].contains(&program)
-            && (verbs.is_empty() || is_state || verbs.first().is_some_and(|verb| reads.contains(&verb.as_str())));
+            && verbs.get(1).is_some_and(|verb| has("list show", verb));
+        let is_plain = !has("flarectl cloudflared cf-terraforming", program)
+            && (verbs.is_empty() || is_state || verbs.first().is_some_and(|verb| has(INFRASTRUCTURE_READS, verb)));
         if is_plain || verbs.is_empty() {
             return;
         }
@@ -101,7 +83,7 @@ impl Judge<'_> {
 
     /// git, as far as it runs other programs or speaks to other machines.
     pub fn git(&mut self, arguments: &[Value], scope: &mut Scope) {
-        let rest = after_options(arguments, &["-C", "-c", "--git-dir", "--work-tree", "--namespace"]);
+        let rest = after_options(arguments, "-C -c --git-dir --work-tree --namespace");
         let verb = rest.first().map(Value::shown).unwrap_or_default();
         let after = rest.get(1..).unwrap_or_default();
         let option = |names: [&str; 2]| {
@@ -120,28 +102,13 @@ impl Judge<'_> {
                 }
             }
             "submodule" if after.iter().any(|argument| argument.shown() == "foreach") => {
-                for text in after.iter().filter(|argument| {
-                    !["foreach", "--recursive", "-q", "--quiet"].contains(&argument.shown().as_str())
-                }) {
+                for text in after.iter().filter(|argument| !argument.is_one_of("foreach --recursive -q --quiet")) {
                     self.shell_text(text, "git submodule foreach", scope);
                 }
             }
             _ => {}
         }
-        let runs_others = [
-            "config",
-            "bisect",
-            "filter-branch",
-            "difftool",
-            "mergetool",
-            "clone",
-            "fetch",
-            "pull",
-            "push",
-            "remote",
-            "ls-remote",
-        ]
-        .contains(&verb.as_str());
+        let runs_others = has(GIT_STARTS, &verb);
         let before = arguments.iter().take(arguments.len() - rest.len());
         for argument in before.chain(if runs_others { after } else { &[] }) {
             let text = argument.shown();

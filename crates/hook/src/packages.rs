@@ -5,107 +5,24 @@ use serde_json::Value as Json;
 use super::mentions;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::has;
+use super::table::options::{FOREACH, PACKAGE_COMMANDS, PACKAGES};
 use super::tasks::sounds_risky;
 use super::values::Value;
 use super::verdict::{Reason, Verdict};
 use super::wrappers::after_options;
 
-/// Options with a value that come before a command.
-const VALUES: [&str; 22] = [
-    "-w",
-    "--workspace",
-    "--prefix",
-    "-C",
-    "--dir",
-    "--cwd",
-    "--filter",
-    "-F",
-    "-p",
-    "--package",
-    "--loglevel",
-    "--registry",
-    "--userconfig",
-    "--cache",
-    "--script-shell",
-    "--node-options",
-    "--filter-prod",
-    "--reporter",
-    "--config",
-    "--tsconfig",
-    "--env-file",
-    "-r",
-];
-
-/// Options with a value of `yarn workspaces foreach`.
-const FOREACH: [&str; 6] = ["--from", "--include", "--exclude", "-j", "--jobs", "--since"];
-
-/// Commands of the runners themselves that run no program of the project's choice by name.
-const OWN: [&str; 52] = [
-    "install",
-    "i",
-    "ci",
-    "add",
-    "remove",
-    "rm",
-    "uninstall",
-    "un",
-    "update",
-    "up",
-    "upgrade",
-    "outdated",
-    "ls",
-    "list",
-    "ll",
-    "la",
-    "view",
-    "info",
-    "show",
-    "search",
-    "audit",
-    "why",
-    "explain",
-    "link",
-    "unlink",
-    "pack",
-    "prune",
-    "dedupe",
-    "rebuild",
-    "root",
-    "bin",
-    "prefix",
-    "config",
-    "get",
-    "set",
-    "cache",
-    "init",
-    "create",
-    "help",
-    "version",
-    "whoami",
-    "ping",
-    "fund",
-    "import",
-    "store",
-    "patch",
-    "fetch",
-    "pm",
-    "workspaces",
-    "doctor",
-    "approve-builds",
-    "licenses",
-];
-
 impl Judge<'_> {
     /// npm and its kin.
     pub fn packages(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
-        if ["npx", "bunx", "pnpx"].contains(&program) {
+        if has("npx bunx pnpx", program) {
             return self.package_program(arguments, scope, input, piped);
         }
         if program == "bun" && runs_code(arguments) {
             self.interpreter(program, arguments, scope, input);
             return;
         }
-        let rest = after_options(arguments, &VALUES);
+        let rest = after_options(arguments, PACKAGES);
         let Some((verb, after)) = rest.split_first() else { return };
         let Some(verb) = verb.text() else {
             return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
@@ -118,13 +35,13 @@ impl Judge<'_> {
                 self.packages(program, after.get(1..).unwrap_or_default(), scope, input, piped)
             }
             "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "foreach") => {
-                self.packages(program, after_options(after.get(1..).unwrap_or_default(), &FOREACH), scope, input, piped)
+                self.packages(program, after_options(after.get(1..).unwrap_or_default(), FOREACH), scope, input, piped)
             }
             "workspaces" if program == "yarn" && after.first().is_some_and(|first| first.shown() == "run") => {
                 self.packages(program, after, scope, input, piped)
             }
             "run" | "run-script" | "rum" | "urn" | "task" => {
-                let after = after_options(after, &VALUES);
+                let after = after_options(after, PACKAGES);
                 if let Some((name, extra)) = after.split_first() {
                     self.package_script(program, name, arguments, extra, scope, input, piped);
                 }
@@ -143,7 +60,7 @@ impl Judge<'_> {
             {
                 self.find(Verdict::unclear(format!("`{program} {verb}` writes a script that mentions Cloudflare.")));
             }
-            verb if OWN.contains(&verb) || program == "npm" || program == "corepack" => self.opaque(scope),
+            verb if has(PACKAGE_COMMANDS, verb) || program == "npm" || program == "corepack" => self.opaque(scope),
             // pnpm, yarn and bun take the name of a script or program alone.
             verb => self.package_script(program, &Value::known(verb), arguments, after, scope, input, piped),
         }
@@ -163,14 +80,14 @@ impl Judge<'_> {
             if let Some(text) = said.strip_prefix("-c").filter(|text| !text.is_empty() && !said.starts_with("--")) {
                 return self.subshell(text, scope);
             }
-            if ["-c", "--call"].contains(&said.as_str()) {
+            if has("-c --call", &said) {
                 return after.first().map_or((), |text| self.shell_text(text, "npx", scope));
             }
-            if VALUES.contains(&said.as_str()) {
+            if has(PACKAGES, &said) {
                 rest = rest.split_first().map_or(rest, |(_, after)| after);
             }
         }
-        let command = after_options(arguments, &VALUES);
+        let command = after_options(arguments, PACKAGES);
         let Some((name, rest)) = command.split_first() else { return };
         let Some(text) = name.text().filter(|_| !name.glob) else {
             return self.find(Verdict::unclear(format!(
@@ -243,12 +160,15 @@ impl Judge<'_> {
         let extra: Vec<Value> = extra.iter().filter(|argument| argument.shown() != "--").cloned().collect();
         let Some(text) = script(&name) else {
             let risky = sounds_risky(&name);
-            if ["pnpm", "yarn", "bun"].contains(&program) && !elsewhere {
+            if has("pnpm yarn bun", program) && !elsewhere {
                 let words: Vec<Value> = std::iter::once(Value::known(name)).chain(extra).collect();
                 return self.program(words, scope, input, piped);
             }
             if risky {
-                self.find(Verdict::unclear(format!("The script {name} is not in a package.json that can be read from here, so that nobody sees what it does.")));
+                self.find(Verdict::unclear(format!(
+                    "The script {name} is not in a package.json that can be read from \
+                                                    here, so that nobody sees what it does."
+                )));
             }
             return;
         };
@@ -274,7 +194,7 @@ impl Judge<'_> {
 
 /// Whether bun is asked to run code or a file, and not a script or command by its name.
 fn runs_code(arguments: &[Value]) -> bool {
-    let rest = after_options(arguments, &VALUES);
+    let rest = after_options(arguments, PACKAGES);
     let has_code = arguments.iter().take(arguments.len() - rest.len()).any(|option| {
         let shown = option.shown();
         ["-e", "-p", "--eval", "--print"].iter().any(|code| shown.split('=').next() == Some(code))
@@ -288,8 +208,6 @@ fn runs_code(arguments: &[Value]) -> bool {
 }
 
 fn folder_option(arguments: &[Value]) -> Option<&Value> {
-    let at = arguments
-        .iter()
-        .position(|argument| ["--prefix", "-C", "--dir", "--cwd"].contains(&argument.shown().as_str()))?;
+    let at = arguments.iter().position(|argument| argument.is_one_of("--prefix -C --dir --cwd"))?;
     arguments.get(at + 1)
 }

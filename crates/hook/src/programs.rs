@@ -7,174 +7,12 @@ use super::network;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
 use super::surroundings::base_name;
+use super::table::programs::{Fact, Rule};
+use super::table::{self, has, variables};
 use super::values::{Part, Value};
 use super::verdict::Verdict;
 use super::wrangler;
 use super::wrappers::{after_options, clears, inner};
-
-/// Programs that start no other and reach no other machine, whatever their arguments.
-const HARMLESS: [&str; 115] = [
-    "ls",
-    "cat",
-    "head",
-    "tail",
-    "wc",
-    "sort",
-    "uniq",
-    "cut",
-    "tr",
-    "grep",
-    "egrep",
-    "fgrep",
-    "rg",
-    "ag",
-    "fd",
-    "jq",
-    "yq",
-    "echo",
-    "printf",
-    "true",
-    "false",
-    ":",
-    "test",
-    "[",
-    "pwd",
-    "cd",
-    "pushd",
-    "popd",
-    "dirs",
-    "mkdir",
-    "rmdir",
-    "cp",
-    "mv",
-    "rm",
-    "touch",
-    "chmod",
-    "chown",
-    "ln",
-    "basename",
-    "dirname",
-    "realpath",
-    "readlink",
-    "date",
-    "sleep",
-    "diff",
-    "cmp",
-    "comm",
-    "tee",
-    "stat",
-    "file",
-    "du",
-    "df",
-    "which",
-    "type",
-    "hash",
-    "whoami",
-    "id",
-    "uname",
-    "hostname",
-    "ps",
-    "kill",
-    "tree",
-    "less",
-    "more",
-    "column",
-    "nl",
-    "od",
-    "xxd",
-    "hexdump",
-    "md5sum",
-    "sha1sum",
-    "sha256sum",
-    "shasum",
-    "base64",
-    "gzip",
-    "gunzip",
-    "zcat",
-    "unzip",
-    "bat",
-    "seq",
-    "rev",
-    "tac",
-    "paste",
-    "join",
-    "fold",
-    "fmt",
-    "expand",
-    "yes",
-    "tput",
-    "clear",
-    "wait",
-    "jobs",
-    "fg",
-    "bg",
-    "disown",
-    "exit",
-    "return",
-    "break",
-    "continue",
-    "shift",
-    "umask",
-    "ulimit",
-    "shopt",
-    "times",
-    "let",
-    "free",
-    "uptime",
-    "nproc",
-    "lsof",
-    "pgrep",
-    "cloc",
-    "tokei",
-    "locale",
-    "arch",
-    "sync",
-];
-
-/// Programs that only look at names, not into files.
-const NAMES_ONLY: [&str; 13] = [
-    "ls", "test", "[", "stat", "touch", "chmod", "chown", "echo", "printf", "mkdir", "basename", "dirname", "realpath",
-];
-
-/// Programs whose arguments are text for people, patterns, or names of packages.
-const TEXTUAL: [&str; 33] = [
-    "echo", "printf", "grep", "egrep", "fgrep", "rg", "ag", "git", "fd", "which", "type", "ls", "mkdir", "cd", "code",
-    "brew", "apt", "apt-get", "pip", "pip3", "cargo", "go", "gem", "dnf", "apk", "rm", "cp", "mv", "pgrep", "man",
-    "tldr", "hash", "prettier",
-];
-
-/// Programs that fetch secrets.
-const MANAGERS: [&str; 18] = [
-    "op",
-    "vault",
-    "doppler",
-    "infisical",
-    "bws",
-    "bw",
-    "sops",
-    "chamber",
-    "aws-vault",
-    "pass",
-    "gopass",
-    "secret-tool",
-    "akeyless",
-    "lpass",
-    "envchain",
-    "teller",
-    "berglas",
-    "keyring",
-];
-
-/// Programs that do so with these words among others.
-const MANAGERS_BY_WORD: [(&str, &[&str]); 7] = [
-    ("aws", &["secretsmanager", "get-secret-value"]),
-    ("aws", &["ssm", "--with-decryption"]),
-    ("gcloud", &["secrets", "access"]),
-    ("az", &["keyvault", "secret"]),
-    ("kubectl", &["get", "secret"]),
-    ("kubectl", &["get", "secrets"]),
-    ("git", &["credential", "fill"]),
-];
 
 impl Judge<'_> {
     /// A program with its arguments.
@@ -202,9 +40,9 @@ impl Judge<'_> {
         if self.function(&program, scope) {
             return self.arguments(&program, arguments, scope, piped);
         }
-        if MANAGERS_BY_WORD.iter().any(|(name, words)| {
-            *name == program && words.iter().all(|word| arguments.iter().any(|argument| argument.shown() == *word))
-        }) {
+        let known = table::programs::program(&program);
+        let has_word = |word: &str| arguments.iter().any(|argument| argument.shown() == word);
+        if known.words_for_secrets().any(|words| words.split(' ').all(has_word)) {
             self.find(Verdict::credential(format!("`{}` hands out secrets.", shown(&words))));
         }
         scope.cleared |= clears(&program, arguments);
@@ -214,49 +52,46 @@ impl Judge<'_> {
             }
             return self.nested(command, scope, input, piped);
         }
-        match program.as_str() {
-            "wrangler" | "wrangler2" | "wrangler.js" | "wrangler.cmd" => {
-                self.find(wrangler::judge(arguments, scope, self.here))
-            }
-            "dryrun" | "dryrun.exe" => self.dryrun(arguments, scope, input, piped),
-            "env" | "cross-env" | "cross-env-shell" => return self.env(arguments, scope, input, piped),
-            "command" => return self.command_builtin(arguments, scope, input, piped),
-            "xargs" | "parallel" => return self.xargs(&program, arguments, scope),
-            "find" => return self.find_files(arguments, scope, piped),
-            "cd" | "pushd" | "chdir" => {
-                let to = after_options(arguments, &[])
+        match known.rule {
+            Rule::Wrangler => self.find(wrangler::judge(arguments, scope, self.here)),
+            Rule::Dryrun => self.dryrun(arguments, scope, input, piped),
+            Rule::Env => return self.env(arguments, scope, input, piped),
+            Rule::Command => return self.command_builtin(arguments, scope, input, piped),
+            Rule::Arguments => return self.xargs(&program, arguments, scope),
+            Rule::Find => return self.find_files(arguments, scope, piped),
+            Rule::Folder => {
+                let to = after_options(arguments, "")
                     .first()
                     .map_or_else(|| self.here.home.as_ref().map(|home| home.display().to_string()), Value::text);
                 scope.cwd = to.filter(|to| to != "-").and_then(|to| scope.path(&to));
                 return;
             }
-            "export" | "declare" | "typeset" | "local" | "readonly" | "unset" | "read" | "mapfile" | "readarray"
-            | "getopts" | "set" | "printf" | "let" => self.builtin(&program, arguments, scope),
-            "test" | "[" => self.indices(arguments, scope),
-            "printenv" => self.printenv(arguments),
-            "su" | "runuser" | "script" | "flock" | "sg" | "nix-shell" => {
+            Rule::Variables => self.builtin(&program, arguments, scope),
+            Rule::Test => self.indices(arguments, scope),
+            Rule::Printenv => self.printenv(arguments),
+            Rule::CommandOption => {
                 let text = arguments
                     .iter()
-                    .position(|argument| ["-c", "--command", "--run"].contains(&argument.shown().as_str()))
+                    .position(|argument| argument.is_one_of("-c --command --run"))
                     .and_then(|at| arguments.get(at + 1));
                 if let Some(text) = text {
                     self.shell_text(text, &program, scope);
                 }
                 self.other(&program, arguments, input, scope);
             }
-            "tmux" | "screen" | "zellij" => {
+            Rule::Terminal => {
                 for argument in arguments.iter().filter(|argument| argument.shown().contains(char::is_whitespace)) {
                     self.shell_text(argument, &program, scope);
                 }
                 self.other(&program, arguments, input, scope);
             }
-            "at" | "batch" | "crontab" if !arguments.iter().any(|argument| argument.shown() == "-l") => {
+            Rule::Later if !arguments.iter().any(|argument| argument.shown() == "-l") => {
                 self.find(Verdict::unclear(format!("`{program}` runs something later, when nobody looks at it.")));
             }
-            "hash" | "enable" if arguments.iter().any(|argument| ["-p", "-f"].contains(&argument.shown().as_str())) => {
+            Rule::Renames if arguments.iter().any(|argument| argument.is_one_of("-p -f")) => {
                 self.find(Verdict::unclear(format!("With `{program}` a name would stand for another program.")));
             }
-            "ps" => {
+            Rule::Processes => {
                 // Of the options without a dash, `e` shows the variables of each process.
                 if shows_variables_of_processes(arguments) {
                     self.find(Verdict::credential(
@@ -264,17 +99,15 @@ impl Judge<'_> {
                     ));
                 }
             }
-            "security"
+            Rule::Keychain
                 if arguments
                     .first()
                     .is_some_and(|first| first.shown().starts_with("find-") || first.shown().starts_with("dump-")) =>
             {
                 self.find(Verdict::credential("`security` hands out secrets."));
             }
-            "fd" | "fdfind" => {
-                if let Some(at) = arguments
-                    .iter()
-                    .position(|argument| ["-x", "-X", "--exec", "--exec-batch"].contains(&argument.shown().as_str()))
+            Rule::FindByName => {
+                if let Some(at) = arguments.iter().position(|argument| argument.is_one_of("-x -X --exec --exec-batch"))
                 {
                     let mut command: Vec<Value> = arguments
                         .iter()
@@ -288,34 +121,43 @@ impl Judge<'_> {
                     self.program(command, &mut scope.clone(), &Input::Inherited, false);
                 }
             }
-            "git" => self.git(arguments, scope),
-            "jq" | "gojq" | "jaq" | "yq" | "envsubst" | "gomplate" => {
+            Rule::Git => self.git(arguments, scope),
+            Rule::Template => {
                 let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
                 let asks = line.split([' ', '|', '(']).any(|word| word == "env") || network::shows_all_variables(&line);
                 if asks
                     || (program == "envsubst" || line.to_lowercase().contains("env"))
-                        && credentials::names_secret(&line).is_some()
+                        && variables::names_secret(&line).is_some()
                 {
                     self.find(Verdict::credential("This shows variables that hold credentials."));
                 }
             }
-            "eval" | "trap" | "alias" | "watch" => self.evaluated(&program, arguments, scope),
-            "curl" | "wget" | "http" | "https" | "xh" | "xhs" | "httpie" | "curlie" | "aria2c" | "fetch" | "nc"
-            | "ncat" | "netcat" | "telnet" | "socat" | "websocat" | "grpcurl" | "wrk" | "hey" | "ab" | "oha" => {
+            Rule::Evaluates => self.evaluated(&program, arguments, scope),
+            Rule::Client => {
                 self.find(network::client(&program, arguments, input, scope, self.here));
                 return self.files_of(&program, arguments, scope, piped);
             }
-            "aws" | "rclone" | "s3cmd" | "s5cmd" | "mc" | "mcli" => {
-                self.find(network::s3(&program, arguments, scope, self.here))
-            }
-            "terraform" | "tofu" | "pulumi" | "cdktf" | "terragrunt" | "flarectl" | "cloudflared"
-            | "cf-terraforming" => self.infrastructure(&program, arguments),
-            "gh" | "act" => self.github(arguments),
-            _ if MANAGERS.contains(&program.as_str()) || self.here.managers.contains(&program) => {
-                self.find(Verdict::credential(format!("`{program}` hands out secrets.")));
-            }
-            _ => {
-                if !self.runs_script(&program, name, arguments, scope, input, piped) {
+            Rule::S3 => self.find(network::s3(&program, arguments, scope, self.here)),
+            Rule::Infrastructure => self.infrastructure(&program, arguments),
+            Rule::Ci => self.github(arguments),
+            Rule::Plain
+            | Rule::Secrets
+            | Rule::Later
+            | Rule::Renames
+            | Rule::Keychain
+            | Rule::Shell
+            | Rule::Source
+            | Rule::Make
+            | Rule::Packages
+            | Rule::Launcher(_)
+            | Rule::Tasks(_)
+            | Rule::TaskFile(_)
+            | Rule::Code
+            | Rule::TextCode
+            | Rule::Wrapper { .. } => {
+                if known.rule == Rule::Secrets || self.here.managers.contains(&program) {
+                    self.find(Verdict::credential(format!("`{program}` hands out secrets.")));
+                } else if !self.runs_script(&program, name, arguments, scope, input, piped) {
                     self.other(&program, arguments, input, scope);
                 }
             }
@@ -339,23 +181,21 @@ impl Judge<'_> {
 
     /// What goes for the arguments of every program: no files with credentials, no credentials.
     pub fn arguments(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
-        if arguments.iter().any(|argument| argument.secret) && !["test", "[", "wrangler", "aws"].contains(&program) {
+        if arguments.iter().any(|argument| argument.secret)
+            && !table::programs::program(program).is(Fact::TakesCredentials)
+        {
             self.find(Verdict::credential(format!("`{program}` would show or pass on the value of a credential.")));
         }
         self.files_of(program, arguments, scope, piped);
     }
 
     fn files_of(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
+        let known = table::programs::program(program);
         let verb = arguments.first().map(Value::shown).unwrap_or_default();
-        let names_only = NAMES_ONLY.contains(&program) && !piped
-            || program == "git"
-                && ["check-ignore", "status", "rm", "ls-files", "commit", "log"].contains(&verb.as_str());
-        let writes =
-            ["cp", "mv", "tee", "rm", "ln", "install", "rsync", "sed", "truncate", "dd", "patch", "touch", "perl"]
-                .contains(&program);
-        // The pattern of a search, or the program of jq, is no file.
-        let is_search = ["grep", "egrep", "fgrep", "rg", "ag"].contains(&program);
-        let pattern = if (is_search || ["jq", "yq", "gojq", "jaq"].contains(&program))
+        let names_only = known.is(Fact::NamesOnly) && !piped
+            || program == "git" && has("check-ignore status rm ls-files commit log", &verb);
+        let writes = known.is(Fact::Writes);
+        let pattern = if known.is(Fact::PatternFirst)
             && !arguments.iter().any(|argument| {
                 ["-e", "-f", "--regexp", "--file"].iter().any(|option| argument.start().starts_with(option))
             }) {
@@ -372,14 +212,15 @@ impl Judge<'_> {
             }
         }
         self.find(guards::changed(program, arguments, scope));
-        if is_search {
+        if known.is(Fact::Searches) {
             self.search(program, arguments);
         }
     }
 
     /// A program that nothing is known of.
     pub fn other(&mut self, program: &str, arguments: &[Value], input: &Input, scope: &mut Scope) {
-        if !TEXTUAL.contains(&program) && !HARMLESS.contains(&program) {
+        let known = table::programs::program(program);
+        if !known.is(Fact::Textual) && !known.is(Fact::Alone) {
             // What it reads may be its program: `tclsh <<< …`, `hurl <<< …`.
             if let Input::Text(text) = input {
                 self.find(network::code(text, network::INPUT, scope, self.here));
@@ -402,7 +243,7 @@ impl Judge<'_> {
                 self.find(network::past(host));
             }
         }
-        if !HARMLESS.contains(&program) {
+        if !known.is(Fact::Alone) {
             self.opaque(scope);
         }
     }
@@ -431,7 +272,8 @@ pub fn program_name(word: &Value) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Whether `ps` shows variables: `-E`, or an `e` in a word of options without a dash. The values of other options are no such words.
+/// Whether `ps` shows variables: `-E`, or an `e` in a word of options without a dash. The values of other options are
+/// no such words.
 fn shows_variables_of_processes(arguments: &[Value]) -> bool {
     let mut is_value = false;
     arguments.iter().map(Value::shown).any(|shown| {

@@ -10,12 +10,12 @@ use brush_parser::ast::{
 };
 use brush_parser::{Parser, ParserOptions};
 
-use super::credentials::{self, Runs};
+use super::credentials;
 use super::mentions;
 use super::scope::{Input, Scope};
 use super::surroundings::Surroundings;
 use super::values::Value;
-use super::verdict::{Reason, Verdict};
+use super::verdict::Verdict;
 
 /// How deep commands within commands are followed.
 const MAX_DEPTH: usize = 12;
@@ -59,7 +59,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program with all words after it.
+    /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program
+    /// with all words after it.
     pub fn is_too_much(&mut self, words: usize) -> bool {
         self.steps.set(self.steps.get() + 1 + words / WORDS_OF_A_STEP);
         let is_too_much = self.steps.get() > MAX_STEPS;
@@ -249,17 +250,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The name of a variable can hold an index, and that a command: `test -v 'a[$(ls)]'`.
-    pub fn indices(&mut self, values: &[Value], scope: &mut Scope) {
-        for text in values
-            .iter()
-            .filter_map(Value::text)
-            .filter(|text| text.contains('[') && (text.contains("$(") || text.contains('`')))
-        {
-            self.pieces_of(&text, scope, true);
-        }
-    }
-
     fn simple(&mut self, command: &SimpleCommand, scope: &mut Scope, input: Input, piped: bool) {
         let prefix = command.prefix.iter().flat_map(|prefix| &prefix.0);
         let suffix = command.suffix.iter().flat_map(|suffix| &suffix.0);
@@ -329,63 +319,6 @@ impl<'a> Judge<'a> {
                 scope.set(&name, value);
             }
         }
-    }
-
-    /// A variable gets these values: none of them may be a credential, which would go by another name from then on.
-    fn copies(&mut self, values: &[Value]) {
-        if values.iter().any(|value| value.secret) {
-            self.find(Verdict::credential("This command copies a credential into another variable."));
-        }
-    }
-
-    fn assigned(&mut self, value: &AssignmentValue, scope: &mut Scope) -> Option<String> {
-        match value {
-            AssignmentValue::Scalar(word) => {
-                // No braces and no division by blanks in an assignment.
-                let value = self.pieces_of(&word.value, scope, true);
-                let [value] = value.as_slice() else {
-                    return if value.is_empty() { Some(String::new()) } else { None };
-                };
-                self.copies(std::slice::from_ref(value));
-                value.text()
-            }
-            AssignmentValue::Array(values) => {
-                for (_, value) in values {
-                    let values = self.expand(&value.value, scope);
-                    self.copies(&values);
-                }
-                None
-            }
-        }
-    }
-
-    /// A variable gets a value: one that leads tools to the gateway, or one that makes programs run others, is not for agents to set.
-    pub fn assign(&mut self, name: &str, scope: &mut Scope, value: Option<&str>) {
-        if credentials::is_guarded(name) || self.here.key_variables.iter().any(|key| key == name) {
-            self.find(Verdict::refused(
-                Reason::Direct,
-                format!("This command sets or removes {name}, which decides where Cloudflare's tools go and as whom."),
-                "Leave it as it is; in a run it leads to the gateway. To work in a run: dryrun exec -- COMMAND. To choose the environment: DRYRUN_ENV=staging dryrun exec -- COMMAND.",
-            ));
-        } else if let Some(runs) = credentials::makes_programs_run_others(name) {
-            match (runs, value) {
-                (Runs::Prompt, Some(text)) => drop(self.pieces_of(text, scope, true)),
-                (Runs::NodeOptions, Some(text))
-                    if !text.contains("-r") && !text.contains("--import") && !text.contains("loader") => {}
-                (Runs::Command, Some(text)) => self.subshell(text, scope),
-                _ => self.find(Verdict::unclear(format!(
-                    "This command sets {name}, with which every program would run something else first."
-                ))),
-            }
-        }
-    }
-
-    /// Arithmetic: it can set variables, and holds commands.
-    pub fn arithmetic(&mut self, text: &str, scope: &mut Scope) {
-        if credentials::names_guarded(text) {
-            self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
-        }
-        self.pieces_of(text, scope, true);
     }
 }
 

@@ -3,44 +3,25 @@
 use super::mentions;
 use super::scope::{Input, Scope};
 use super::shell::Judge;
+use super::table::programs::Rule;
+use super::table::{self, has};
 use super::values::Value;
 use super::verdict::Verdict;
 use super::wrappers::{after_dashes, after_options};
 
-/// Programs that run scripts of `package.json` by their names, and the word before these, if there is one.
-const RUNNERS: [(&str, Option<&str>); 12] = [
-    ("npm-run-all", None),
-    ("npm-run-all2", None),
-    ("run-s", None),
-    ("run-p", None),
-    ("wireit", None),
-    ("nr", None),
-    ("concurrently", None),
-    ("turbo", Some("run")),
-    ("turbo", None),
-    ("lerna", Some("run")),
-    ("nx", Some("run")),
-    ("nx", None),
-];
-
-/// Programs with a file of tasks, and the names that it may have.
-const FILES: [(&str, &[&str]); 5] = [
-    ("just", &["justfile", "Justfile", ".justfile"]),
-    ("task", &["Taskfile.yml", "Taskfile.yaml", "taskfile.yml", "taskfile.yaml"]),
-    ("rake", &["Rakefile", "rakefile", "Rakefile.rb"]),
-    ("invoke", &["tasks.py"]),
-    ("inv", &["tasks.py"]),
-];
-
 impl Judge<'_> {
     /// Looks at the tasks that a runner is asked for; answers whether it is one.
     pub fn tasks(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) -> bool {
-        if let Some((_, names)) = FILES.iter().find(|(name, _)| *name == program) {
-            self.tasks_of_file(program, names, arguments, scope);
-            return true;
-        }
+        let word = match table::programs::program(program).rule {
+            Rule::TaskFile(names) => {
+                self.tasks_of_file(program, names, arguments, scope);
+                return true;
+            }
+            Rule::Tasks(word) => word,
+            _ => return false,
+        };
         let first = arguments.iter().map(Value::shown).find(|text| !text.starts_with('-')).unwrap_or_default();
-        if !RUNNERS.iter().any(|(name, verb)| *name == program && verb.is_none_or(|verb| verb == first)) {
+        if word.is_some_and(|word| word != first) {
             return false;
         }
         self.opaque(scope);
@@ -67,32 +48,34 @@ impl Judge<'_> {
         true
     }
 
-    /// Which lines belong to a task only its own program knows: of a file that speaks of Cloudflare, tasks that sound like it are refused.
-    fn tasks_of_file(&mut self, program: &str, names: &[&str], arguments: &[Value], scope: &mut Scope) {
+    /// Which lines belong to a task only its own program knows: of a file that speaks of Cloudflare, tasks that sound
+    /// like it are refused.
+    fn tasks_of_file(&mut self, program: &str, names: &str, arguments: &[Value], scope: &mut Scope) {
         self.opaque(scope);
         let Some(text) = scope.cwd.as_ref().and_then(|cwd| {
             cwd.ancestors()
                 .take(6)
-                .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+                .flat_map(|folder| names.split(' ').map(move |name| folder.join(name)))
                 .find_map(|path| self.here.files.read(&path))
         }) else {
             return;
         };
         let speaks = mentions::host(&text).is_some() || mentions::wrangler(&text) || mentions::client(&text).is_some();
-        let asked: Vec<String> =
-            after_options(arguments, &["-f", "--justfile", "-d", "--working-directory", "-t", "--taskfile"])
-                .iter()
-                .map(Value::shown)
-                .collect();
-        let is_listing = arguments.iter().any(|argument| {
-            ["-l", "--list", "--summary", "-T", "--tasks", "--help", "--version", "--show", "-s"]
-                .contains(&argument.shown().as_str())
-        });
+        let asked: Vec<String> = after_options(arguments, "-f --justfile -d --working-directory -t --taskfile")
+            .iter()
+            .map(Value::shown)
+            .collect();
+        let is_listing = arguments
+            .iter()
+            .any(|argument| has("-l --list --summary -T --tasks --help --version --show -s", &argument.shown()));
         if speaks
             && !is_listing
             && (asked.is_empty() || asked.iter().any(|name| sounds_risky(name) || name.contains('…')))
         {
-            self.find(Verdict::unclear(format!("`{program}` takes this task from a file that speaks of Cloudflare, and what the task does does not show before it runs.")));
+            self.find(Verdict::unclear(format!(
+                "`{program}` takes this task from a file that speaks of Cloudflare, and \
+                                                what the task does does not show before it runs."
+            )));
         }
     }
 }

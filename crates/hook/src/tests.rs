@@ -30,8 +30,15 @@ fn project() -> Project {
     Project(BTreeMap::from([
         (
             "/srv/project/package.json",
-            r#"{"scripts": {"deploy": "wrangler deploy", "test": "vitest run", "start": "wrangler dev", "db:local": "wrangler d1 execute DB --local", "db": "wrangler d1 execute DB", "w": "wrangler", "prebuild": "node clean.js",
-               "build": "tsc && vite build", "all": "npm-run-all build deploy", "both": "concurrently \"npm:start\" \"npm:deploy\"", "migrate": "node migrate.js", "nested": "npm run deploy", "quiet": "$RUNNER build"}}"#,
+            r#"{"scripts": {"deploy": "wrangler deploy", "test": "vitest run",
+               "start": "wrangler dev", "db:local": "wrangler d1 execute DB --local",
+               "db": "wrangler d1 execute DB",
+               "w": "wrangler",
+               "prebuild": "node clean.js",
+               "build": "tsc && vite build",
+               "all": "npm-run-all build deploy", "both": "concurrently \"npm:start\" \"npm:deploy\"",
+               "migrate": "node migrate.js", "nested": "npm run deploy",
+               "quiet": "$RUNNER build"}}"#,
         ),
         ("/srv/project/wrangler.toml", "name = \"app\"\n[[d1_databases]]\nbinding = \"DB\"\n"),
         ("/srv/project/remote/wrangler.jsonc", "{\"d1_databases\": [{\"binding\": \"DB\", \"remote\": true}]}"),
@@ -48,7 +55,9 @@ fn project() -> Project {
         ("/srv/project/run", "#!/usr/bin/python3\nprint(1)\n"),
         (
             "/srv/project/Makefile",
-            "WRANGLER = npx wrangler\ninclude deploy.mk\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor f in a b; do echo $$f; done\n",
+            "WRANGLER = npx wrangler\ninclude deploy.mk\nall: build\nbuild:\n\t@tsc -p .\ndeploy: build\n\t$(WRANGLER) \
+             deploy\nship: deploy\n\techo done\nlocal:\n\t$(WRANGLER) d1 execute DB --local --file=x.sql\nfor:\n\tfor \
+             f in a b; do echo $$f; done\n",
         ),
         ("/home/ada/.config/rclone/rclone.conf", "[store]\ntype = s3\nprovider = Cloudflare\n"),
     ]))
@@ -99,7 +108,10 @@ fn harmless(verdict: &Verdict) -> bool {
 }
 
 fn is(reason: Reason) -> impl Fn(&Verdict) -> bool {
-    move |verdict| matches!(verdict, Verdict::Refused(refusal) if refusal.reason == reason && !refusal.what.is_empty() && !refusal.remedy.is_empty())
+    move |verdict| match verdict {
+        Verdict::Refused(refusal) => refusal.reason == reason && !refusal.what.is_empty() && !refusal.remedy.is_empty(),
+        Verdict::Harmless | Verdict::Gateway => false,
+    }
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::network::{self, Leads};
 use super::scope::Scope;
 use super::shell;
 use super::surroundings::Surroundings;
+use super::table::tools::{Argument, READS, WRITES, argument};
+use super::table::{has, variables};
 use super::values::Value;
 use super::verdict::Verdict;
 
@@ -28,7 +30,7 @@ pub fn judge(call: &Call, here: &Surroundings<'_>) -> Verdict {
             let by_place = places
                 .iter()
                 .fold(Verdict::Harmless, |verdict, place| verdict.and(credentials::path(place, &scope, here)));
-            match credentials::names_secret(pattern).filter(|_| *shows) {
+            match variables::names_secret(pattern).filter(|_| *shows) {
                 Some(name) => by_place.and(Verdict::credential(format!(
                     "This search would show lines with {name}, in hidden files as well (names of files alone are fine)."
                 ))),
@@ -60,7 +62,8 @@ fn mcp(server: &str, tool: &str, location: &str, input: &Json, scope: &Scope, he
             Verdict::direct(
                 format!("The tool {named} of Cloudflare's own MCP server acts on the account itself."),
                 format!(
-                    "Use the tools of the gateway's server, {OWN_SERVER}: dryrun exec gives its configuration to agents as DRYRUN_MCP_CONFIG."
+                    "Use the tools of the gateway's server, {OWN_SERVER}: dryrun exec gives its configuration to \
+                     agents as DRYRUN_MCP_CONFIG."
                 ),
             )
         };
@@ -82,72 +85,12 @@ fn only_reads(tool: &str) -> bool {
         }
         was_lower = character.is_ascii_lowercase();
     }
-    let any = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-    let reads = [
-        "list",
-        "get",
-        "search",
-        "docs",
-        "documentation",
-        "describe",
-        "read",
-        "status",
-        "whoami",
-        "details",
-        "logs",
-        "observability",
-        "keys",
-        "values",
-        "guide",
-    ];
-    let writes = [
-        "create",
-        "update",
-        "delete",
-        "put",
-        "set",
-        "add",
-        "remove",
-        "execute",
-        "exec",
-        "run",
-        "query",
-        "deploy",
-        "edit",
-        "write",
-        "patch",
-        "post",
-        "import",
-        "purge",
-        "restore",
-        "rollback",
-        "rename",
-        "move",
-        "enable",
-        "disable",
-        "bulk",
-        "apply",
-        "upload",
-        "start",
-        "stop",
-        "send",
-        "publish",
-        "attach",
-        "detach",
-        "rotate",
-        "revoke",
-        "token",
-        "secret",
-        "sql",
-        "container",
-        "fetch",
-        "evaluate",
-        "code",
-    ];
-    any(&reads) && !any(&writes)
+    let any = |known: &str| words.iter().any(|word| has(known, word));
+    any(READS) && !any(WRITES)
 }
 
-/// The arguments of any server's tool: commands, files and addresses in them are looked at like those of the agent's own tools.
+/// The arguments of any server's tool: commands, files and addresses in them are looked at like those of the agent's
+/// own tools.
 fn arguments(tool: &str, input: &Json, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     Arguments { scope, here, writes: !only_reads(tool) }.walk("", input, 0)
 }
@@ -159,51 +102,42 @@ struct Arguments<'a> {
     writes: bool,
 }
 
-/// Names of arguments that are command lines, or the program of one.
-const COMMANDS: [&str; 7] = ["command", "cmd", "shell_command", "bash", "shell", "program", "executable"];
-/// Names of arguments that come after it.
-const WORDS: [&str; 4] = ["args", "arguments", "argv", "command_args"];
-
 impl Arguments<'_> {
     fn walk(&self, name: &str, value: &Json, depth: usize) -> Verdict {
-        let name = name.to_lowercase();
         match value {
             _ if depth > 16 => Verdict::unclear("The arguments of this tool are nested deeper than can be looked at."),
             Json::Object(fields) => {
-                let whole = fields
-                    .iter()
-                    .filter(|(name, _)| COMMANDS.contains(&name.to_lowercase().as_str()))
-                    .filter_map(|(_, command)| {
+                let whole = fields.iter().filter(|(name, _)| argument(name) == Some(Argument::Command)).filter_map(
+                    |(_, command)| {
                         let words = fields
                             .iter()
-                            .find(|(name, _)| WORDS.contains(&name.to_lowercase().as_str()))
+                            .find(|(name, _)| argument(name) == Some(Argument::Words))
                             .and_then(|(_, words)| words_of(words))?;
                         Some(format!("{} {words}", command.as_str()?))
-                    });
+                    },
+                );
                 let verdict =
                     whole.fold(Verdict::Harmless, |verdict, line| verdict.and(shell::judge(&line, self.here)));
                 fields.iter().fold(verdict, |verdict, (name, value)| verdict.and(self.walk(name, value, depth + 1)))
             }
             Json::Array(items) => {
-                let line = if COMMANDS.contains(&name.as_str()) { words_of(value) } else { None };
+                let line = if argument(name) == Some(Argument::Command) { words_of(value) } else { None };
                 let verdict = line.map_or(Verdict::Harmless, |line| shell::judge(&line, self.here));
-                items.iter().fold(verdict, |verdict, item| verdict.and(self.walk(&name, item, depth + 1)))
+                items.iter().fold(verdict, |verdict, item| verdict.and(self.walk(name, item, depth + 1)))
             }
-            Json::String(text) => self.text(&name, text),
+            Json::String(text) => self.text(name, text),
             _ => Verdict::Harmless,
         }
     }
 
     fn text(&self, name: &str, text: &str) -> Verdict {
-        match name {
-            name if COMMANDS.contains(&name) => shell::judge(text, self.here),
-            "path" | "file_path" | "filepath" | "file" | "filename" | "relative_path" | "paths" | "files" | "uri"
-            | "destination" | "target" | "old_path" | "new_path" => self.file(text),
-            // Of a file that is moved, or code.
-            "source" => self.file(text).and(network::code(text, network::CODE, self.scope, self.here)),
-            "url" | "endpoint" | "base_url" | "host" | "urls" => self.address(text),
-            "code" | "script" | "function" | "expression" => network::code(text, network::CODE, self.scope, self.here),
-            _ => Verdict::Harmless,
+        match argument(name) {
+            Some(Argument::Command) => shell::judge(text, self.here),
+            Some(Argument::File) => self.file(text),
+            Some(Argument::Source) => self.file(text).and(network::code(text, network::CODE, self.scope, self.here)),
+            Some(Argument::Address) => self.address(text),
+            Some(Argument::Code) => network::code(text, network::CODE, self.scope, self.here),
+            Some(Argument::Words) | None => Verdict::Harmless,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use brush_parser::word::{BraceExpressionMember, BraceExpressionOrText};
 
+use super::table::has;
+
 /// A part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -38,6 +40,11 @@ impl Value {
     /// The text, when all of it is known.
     pub fn text(&self) -> Option<String> {
         self.parts.iter().map(|part| if let Part::Known(text) = part { Some(text.as_str()) } else { None }).collect()
+    }
+
+    /// Whether it is one of these words, separated by blanks.
+    pub fn is_one_of(&self, words: &str) -> bool {
+        has(words, &self.shown())
     }
 
     /// The text with a mark in place of what is not known.

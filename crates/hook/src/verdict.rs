@@ -51,7 +51,8 @@ impl Verdict {
         Self::refused(
             Reason::Credential,
             what,
-            "Credentials are not for agents. A command that needs Cloudflare gets what it needs from: dryrun exec -- COMMAND. What a person has to look up, ask that person for.",
+            "Credentials are not for agents. A command that needs Cloudflare gets what it needs from: dryrun exec -- \
+             COMMAND. What a person has to look up, ask that person for.",
         )
     }
 
@@ -60,7 +61,8 @@ impl Verdict {
         Self::refused(
             Reason::Unclear,
             what,
-            "Write out plainly what is to run: the program and its arguments as text, one step a call, or a script file that can be read beforehand.",
+            "Write out plainly what is to run: the program and its arguments as text, one step a call, or a script \
+             file that can be read beforehand.",
         )
     }
 

@@ -2,13 +2,10 @@
 
 use super::scope::Scope;
 use super::surroundings::Surroundings;
+use super::table::has;
+use super::table::options::{WRANGLER, WRANGLER_GROUPS, WRANGLER_SWITCHES};
 use super::values::Value;
 use super::verdict::Verdict;
-
-/// Options of every command, with a value.
-const GLOBAL_VALUES: [&str; 7] = ["-c", "--config", "--cwd", "-e", "--env", "--env-file", "--profile"];
-/// Options of every command, without.
-const GLOBAL_SWITCHES: [&str; 5] = ["-h", "--help", "-v", "--version", "--install-skills"];
 
 /// A command line of wrangler's, taken apart.
 struct Line<'a> {
@@ -22,7 +19,8 @@ impl Line<'_> {
         self.verbs.get(index).map_or("", String::as_str)
     }
 
-    /// The options that are certainly there, with their values: of an option without `=` the next word, if that is none.
+    /// The options that are certainly there, with their values: of an option without `=` the next word, if that is
+    /// none.
     fn options(&self) -> impl Iterator<Item = (String, Option<String>)> {
         let said: Vec<String> = self.arguments.iter().map(Value::shown).collect();
         let mut options = Vec::new();
@@ -60,7 +58,7 @@ impl Line<'_> {
                 && argument.start().starts_with("--")
         });
         let taken_back = self.options().any(|(option, value)| {
-            option == off || option == name && value.is_some_and(|value| ["false", "0", "…"].contains(&value.as_str()))
+            option == off || option == name && value.is_some_and(|value| has("false 0 …", &value))
         });
         before_rest && !taken_back && !self.may_have_any()
     }
@@ -99,13 +97,13 @@ fn parse(arguments: &[Value]) -> Option<Line<'_>> {
             if verbs.len() == 3 {
                 break;
             }
-        } else if GLOBAL_VALUES.contains(&text.as_str()) {
+        } else if has(WRANGLER, &text) {
             index += 1;
-        } else if !(GLOBAL_SWITCHES.contains(&text.as_str())
-            || GLOBAL_VALUES.iter().any(|name| text.starts_with(&format!("{name}="))))
+        } else if !(has(WRANGLER_SWITCHES, &text)
+            || WRANGLER.split(' ').any(|name| text.starts_with(&format!("{name}="))))
         {
             // Whether the next word is the value of this option or a command is not known.
-            if verbs.is_empty() || verbs.len() == 1 && GROUPS.contains(&verbs.first().map_or("", String::as_str)) {
+            if verbs.is_empty() || verbs.len() == 1 && has(WRANGLER_GROUPS, verbs.first().map_or("", String::as_str)) {
                 return None;
             }
             break;
@@ -113,36 +111,6 @@ fn parse(arguments: &[Value]) -> Option<Line<'_>> {
     }
     Some(Line { arguments, verbs })
 }
-
-/// Commands that have commands of their own.
-const GROUPS: [&str; 26] = [
-    "d1",
-    "kv",
-    "r2",
-    "pages",
-    "versions",
-    "deployments",
-    "secret",
-    "secrets-store",
-    "queues",
-    "triggers",
-    "workflows",
-    "vectorize",
-    "hyperdrive",
-    "containers",
-    "dispatch-namespace",
-    "cert",
-    "mtls-certificate",
-    "pipelines",
-    "ai",
-    "vpc",
-    "email",
-    "tunnel",
-    "auth",
-    "telemetry",
-    "check",
-    "turnstile",
-];
 
 /// Judges the arguments of wrangler.
 pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Verdict {
@@ -172,12 +140,14 @@ pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Ver
         "login" | "logout" | "auth" => Verdict::credential(format!("`{shown}` is about a person's login.")),
         "dev" => Verdict::direct(
             format!("`{shown}` works on the real stores, past the gateway."),
-            "Take --remote away, and remote = true in the configuration: wrangler dev --local works on copies on this machine.",
+            "Take --remote away, and remote = true in the configuration: wrangler dev --local works on copies on this \
+             machine.",
         ),
         _ if is_of_stores(&line) => of_stores(&shown, &line, scope, here),
         _ => Verdict::direct(
             format!("`{shown}` acts on the account itself: no rehearsal shows what it does, so it is not for agents."),
-            "Deploying, secrets and the account's settings go through CI, and to production by a person. To see what would be deployed: wrangler deploy --dry-run. To work on data: dryrun exec -- wrangler d1 execute …",
+            "Deploying, secrets and the account's settings go through CI, and to production by a person. To see what \
+             would be deployed: wrangler deploy --dry-run. To work on data: dryrun exec -- wrangler d1 execute …",
         ),
     }
 }
@@ -189,7 +159,7 @@ fn of_stores(shown: &str, line: &Line<'_>, scope: &Scope, here: &Surroundings<'_
     if here.is_gated() && !scope.within_exec && !scope.cleared {
         return Verdict::Gateway;
     }
-    let also = if ["d1", "kv", "r2"].contains(&line.verb(0)) && !line.has("--local") && !line.has("--remote") {
+    let also = if has("d1 kv r2", line.verb(0)) && !line.has("--local") && !line.has("--remote") {
         " For the copy on this machine, say so: --local."
     } else {
         ""
@@ -197,7 +167,8 @@ fn of_stores(shown: &str, line: &Line<'_>, scope: &Scope, here: &Surroundings<'_
     if here.is_in_run() || scope.within_exec {
         return Verdict::direct(
             format!(
-                "`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not there as dryrun exec sets it (`env -i` and `sudo` take it away)."
+                "`{shown}` would not go to the gateway: CLOUDFLARE_API_BASE_URL is not there as dryrun exec sets it \
+                 (`env -i` and `sudo` take it away)."
             ),
             format!("Leave the variables of the run as they are, or begin anew: dryrun exec -- {shown}.{also}"),
         );
@@ -212,7 +183,7 @@ fn of_stores(shown: &str, line: &Line<'_>, scope: &Scope, here: &Surroundings<'_
 fn is_of_stores(line: &Line<'_>) -> bool {
     match line.verb(0) {
         "d1" | "kv" | "kv:key" | "kv:bulk" | "kv:namespace" | "whoami" => true,
-        "r2" => ["object", "bucket", "bulk"].contains(&line.verb(1)),
+        "r2" => has("object bucket bulk", line.verb(1)),
         _ => false,
     }
 }

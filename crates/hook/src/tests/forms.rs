@@ -1,4 +1,5 @@
-//! The same deeds in other forms: options that stand together, other runners, other ways to a file, and calls that say two things.
+//! The same deeds in other forms: options that stand together, other runners, other ways to a file, and calls that say
+//! two things.
 
 use super::super::call::{Agent, parse};
 use super::*;
