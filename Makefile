@@ -34,7 +34,7 @@ test: setup ## Everything that is tested, on two cores
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(SUITES)
 
 test-native: ## Rules and use cases, without a Worker
-	cargo test --locked --lib --test tidy --test front_fuzz
+	cargo test --locked --lib --test tidy --test tidy_imports --test front_fuzz
 	cargo test --locked -p dryrun-hook -p dryrun-sql -p dryrun-text
 	cargo test --locked --profile native --test native_differential -- --show-output
 

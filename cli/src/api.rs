@@ -8,7 +8,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::here::RunHere;
+use crate::run_here::RunHere;
 use crate::settings::{Environment, Project};
 
 /// Longest wait for an answer: a large import takes its time.

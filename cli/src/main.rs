@@ -5,6 +5,7 @@ mod commands;
 mod dry;
 mod failure;
 mod here;
+mod run_here;
 mod say;
 mod settings;
 mod statements;

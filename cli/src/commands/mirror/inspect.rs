@@ -10,9 +10,9 @@ use super::cell::Cell;
 use super::pages::sample;
 use super::personal::{Holds, by_name, by_value, holds_email, is_iban};
 use super::plan::TablePlan;
-use super::rules::{Rules, line};
+use super::rule::{Rule, line};
+use super::rules::Rules;
 use super::schema::Table;
-use super::scrub::Rule;
 use super::wire::Reads;
 use crate::failure::{Exit, Failure, Outcome};
 

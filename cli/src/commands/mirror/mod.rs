@@ -3,13 +3,16 @@
 mod affinity;
 mod cell;
 mod copy;
+mod found;
 mod inspect;
 mod job;
+mod never;
 mod order;
 mod pages;
 mod personal;
 mod plan;
 mod prepare;
+mod rule;
 mod rules;
 mod schema;
 mod scrub;
@@ -24,9 +27,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use found::Found;
 use job::Job;
+use never::never_to_production;
 use plan::TablePlan;
-use prepare::Changes;
 use rules::Rules;
 use schema::Schema;
 use scrub::Scrubber;
@@ -35,7 +39,7 @@ use state::{Phase, State};
 use wire::{Reads, Source, Stop, Target};
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::here::RunHere;
+use crate::run_here::RunHere;
 use crate::say::Say;
 use crate::settings::Environment;
 
@@ -86,25 +90,6 @@ pub struct Mirror {
     /// Where it is remembered how far the mirror is
     #[arg(long, value_name = "FILE", default_value = ".dryrun-mirror.json")]
     state: PathBuf,
-}
-
-/// The refusal that no option lifts.
-pub fn never_to_production() -> Failure {
-    Failure::new(
-        Exit::Refused,
-        "never_to_production",
-        "A mirror is never written to production. Nothing was read or written.",
-        "Mirror the other way round: dryrun mirror --from production --to staging",
-    )
-}
-
-/// What was found out before anything is written.
-struct Found {
-    source: Schema,
-    target: Schema,
-    changes: Changes,
-    steps: Vec<Vec<TablePlan>>,
-    bounds: std::collections::BTreeMap<String, (u64, Option<Vec<cell::Cell>>)>,
 }
 
 impl Mirror {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::cell::Cell;
 use super::order::{Edge, order};
 use super::pages::Row;
+use super::rule::Rule;
 use super::schema::{ForeignKey, Key, Schema, Table};
-use super::scrub::{Rule, Scrubber};
+use super::scrub::Scrubber;
 use crate::failure::{Exit, Failure, Outcome};
 
 /// A reference that is written when all rows are there.
@@ -206,8 +207,8 @@ pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table
 mod tests {
     use super::*;
     use crate::commands::mirror::affinity::Affinity;
+    use crate::commands::mirror::rule::Plain;
     use crate::commands::mirror::schema::Column;
-    use crate::commands::mirror::scrub::Plain;
 
     fn table(name: &str, columns: &[(&str, bool)], foreign_keys: &[(&str, &str, &str)]) -> Table {
         let column = |(at, (name, required)): (usize, &(&str, bool))| Column {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::affinity::Affinity;
+use super::rule::{Plain, Rule};
 use super::schema::{Schema, Table};
-use super::scrub::{Plain, Rule};
 use crate::failure::{Failure, Outcome};
 
 /// The file.
@@ -147,16 +147,6 @@ fn objection(table: &Table, column: &str, rule: &Rule) -> Option<String> {
     })
 }
 
-/// A line of the file, for a remedy or a proposal.
-pub fn line(column: &str, rule: &str) -> String {
-    let bare =
-        !column.is_empty() && column.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-    // What JSON escapes TOML reads too.
-    let column =
-        if bare { column.to_owned() } else { serde_json::Value::from(column).to_string().replace('\u{7f}', "\\u007f") };
-    format!("{column} = {rule}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,14 +193,5 @@ mod tests {
             toml::from_str::<Rules>("[tables.a]\nb = \"scramble\"").is_err()
                 && toml::from_str::<Rules>("[table.a]\nb = \"null\"").is_err()
         );
-    }
-
-    #[test]
-    fn lines_can_be_pasted() {
-        assert_eq!(line("e_mail", "\"email\""), "e_mail = \"email\"");
-        for name in ["first name", "a\"b", "a\\b", "naïve", "two\nlines\t\u{1}"] {
-            let table: toml::Table = toml::from_str(&line(name, "\"name\"")).unwrap();
-            assert_eq!(table.keys().next().unwrap(), name);
-        }
     }
 }

@@ -3,84 +3,10 @@
 use std::collections::BTreeMap;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::Deserialize;
 use sha2::Sha256;
 
 use super::cell::Cell;
-
-/// A rule for a column.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Rule {
-    /// One of the rules without a setting.
-    Plain(Plain),
-    /// A value for every row.
-    Fixed {
-        /// The value.
-        fixed: toml::Value,
-    },
-    /// Rules for places in a JSON text.
-    Json {
-        /// By JSON pointer; `*` stands for every member.
-        json: BTreeMap<String, Rule>,
-    },
-}
-
-/// The rules without a setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Plain {
-    /// Not personal.
-    Keep,
-    /// NULL.
-    Null,
-    /// A digest.
-    Hash,
-    /// An invented name.
-    Name,
-    /// An address that reaches nobody.
-    Email,
-    /// A number that reaches nobody.
-    Phone,
-    /// The same length, letters for letters, digits for digits.
-    KeepFormat,
-}
-
-impl Rule {
-    /// Whether values stay as they are.
-    pub fn keeps(&self) -> bool {
-        *self == Self::Plain(Plain::Keep)
-    }
-
-    /// Whether different values can become the same one.
-    pub fn merges(&self) -> bool {
-        matches!(self, Self::Fixed { .. } | Self::Plain(Plain::Name))
-    }
-
-    /// As scrub.toml writes it.
-    pub fn spelled(&self) -> String {
-        match self {
-            Self::Plain(Plain::Keep) => "\"keep\"".to_owned(),
-            Self::Plain(Plain::Null) => "\"null\"".to_owned(),
-            Self::Plain(Plain::Hash) => "\"hash\"".to_owned(),
-            Self::Plain(Plain::Name) => "\"name\"".to_owned(),
-            Self::Plain(Plain::Email) => "\"email\"".to_owned(),
-            Self::Plain(Plain::Phone) => "\"phone\"".to_owned(),
-            Self::Plain(Plain::KeepFormat) => "\"keep_format\"".to_owned(),
-            Self::Fixed { fixed } => format!("{{ fixed = {fixed} }}"),
-            Self::Json { json } => {
-                let places: Vec<String> =
-                    json.iter().map(|(path, rule)| super::rules::line(path, &rule.spelled())).collect();
-                format!("{{ json = {{ {} }} }}", places.join(", "))
-            }
-        }
-    }
-
-    /// Whether no value that it makes can be one that was there before, however short.
-    pub fn makes_new_values(&self) -> bool {
-        matches!(self, Self::Plain(Plain::Hash | Plain::Name | Plain::Email | Plain::Phone))
-    }
-}
+use super::rule::{Plain, Rule};
 
 /// Applies rules.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dryrun_text::line;
 use serde_json::{Value, json};
 
-use super::Found;
+use super::found::Found;
 use super::inspect::{Suspect, lines};
 use super::job::Job;
 use super::rules::Rules;

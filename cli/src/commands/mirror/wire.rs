@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::cell::Sent;
+use super::never::never_to_production;
 use crate::api::Gateway;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::settings::Environment;
@@ -335,7 +336,7 @@ impl Target {
         stop: Stop,
     ) -> Outcome<Self> {
         if gateway.environment == Environment::Production {
-            return Err(super::never_to_production());
+            return Err(never_to_production());
         }
         Connection::open(gateway, account, database, live, other, stop).map(Self)
     }

@@ -4,6 +4,7 @@ mod file;
 mod judge;
 mod keys;
 mod profile;
+mod rehearsal;
 mod show;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use crate::statements::{identifier, literal};
 
 use file::{Rehearsed, Stage};
 use keys::Keys;
+use rehearsal::Rehearsal;
 
 /// Run pending migrations in a dry run, against the rows that are there
 ///
@@ -50,23 +52,6 @@ pub struct Rehearse {
     /// Answer in Markdown, for the summary of a CI job
     #[arg(long)]
     markdown: bool,
-}
-
-/// A whole rehearsal.
-pub struct Rehearsal {
-    environment: Environment,
-    database: String,
-    run: String,
-    applied: Vec<String>,
-    notes: Vec<String>,
-    files: Vec<Rehearsed>,
-    keys: Keys,
-}
-
-impl Rehearsal {
-    fn passes(&self) -> bool {
-        self.files.iter().all(Rehearsed::passes) && !matches!(self.keys, Keys::Broken(_))
-    }
 }
 
 impl Rehearse {

@@ -6,10 +6,10 @@ use dryrun_text::line;
 use dryrun_text::markdown::{cell, code};
 use serde_json::{Value, json};
 
-use super::Rehearsal;
 use super::file::{Ending, Rehearsed, Told, Touched};
 use super::judge::plural;
 use super::keys::Keys;
+use super::rehearsal::Rehearsal;
 use crate::statements::brief;
 
 /// Longest statement in a line.
