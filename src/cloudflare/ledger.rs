@@ -4,6 +4,7 @@ use super::overlay::{self, Planned, ShadowRecord};
 use super::run_world::RunWorld;
 use super::sql::{Database, SqlError, unreadable};
 use super::transfers;
+use super::versions;
 use super::wire::Content;
 use crate::app::message::{Answer, Receipt};
 use crate::app::ports::{Ending, FlagRecord, Idempotency, Ledger, Recalled, Surroundings as _};
@@ -137,6 +138,7 @@ impl Ledger for RunWorld {
     fn create(&self, run: &Run) -> Result<(), Problem> {
         self.database.transaction(|| {
             prepare(&self.database)?;
+            versions::RUN.record(&self.database)?;
             self.store_run(run)
         })
     }

@@ -20,4 +20,5 @@ pub mod shadow;
 pub mod shadow_object;
 pub mod sql;
 pub mod transfers;
+pub mod versions;
 pub mod wire;

@@ -11,6 +11,7 @@ use super::objects::{self, READY};
 use super::overlay::sweep;
 use super::run_world::{RunTurns, RunWorld, Turns};
 use super::sql::{Database, unreadable};
+use super::versions;
 use super::wire::{self, Content};
 use crate::app::close_run::close_run;
 use crate::app::execute::{Executed, execute};
@@ -32,7 +33,7 @@ pub struct RunObject {
     env: Env,
     instance: String,
     turns: Rc<RunTurns>,
-    swept: Cell<bool>,
+    woken: Cell<bool>,
 }
 
 impl DurableObject for RunObject {
@@ -42,7 +43,7 @@ impl DurableObject for RunObject {
             env,
             instance: format!("{:032x}", js::entropy()),
             turns: Rc::new(RunTurns { view: Turns::new(), flag: Turns::new() }),
-            swept: Cell::new(false),
+            woken: Cell::new(false),
         }
     }
 
@@ -103,9 +104,13 @@ impl RunObject {
         let settings = environment::settings(&self.env)?;
         let world =
             RunWorld::new(self.env.clone(), self.state.clone(), settings, self.instance.clone(), self.turns.clone());
-        if !self.swept.replace(true) && world.run()?.is_some() {
-            // The first request of this life: what streams left behind that a crash cut off is of no use.
-            sweep(&world.database)?;
+        if !self.woken.get() {
+            versions::RUN.migrate(&world.database)?;
+            if world.run()?.is_some() {
+                // What streams left behind that a crash cut off is of no use.
+                sweep(&world.database)?;
+            }
+            self.woken.set(true);
         }
         Ok(world)
     }

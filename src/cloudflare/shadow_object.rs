@@ -1,5 +1,6 @@
 //! The object of a run's shadow of one database.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
@@ -9,6 +10,7 @@ use super::run_world::Turns;
 use super::shadow::base::TargetBase;
 use super::shadow::engine::ObjectEngine;
 use super::sql::{Database, unreadable};
+use super::versions;
 use super::wire;
 use crate::domain::refusal::Problem;
 use crate::shadow::failure::Failure;
@@ -23,6 +25,7 @@ pub struct ShadowObject {
     shadow: Rc<Shadow>,
     turns: Rc<Turns>,
     env: Env,
+    woken: Cell<bool>,
 }
 
 impl DurableObject for ShadowObject {
@@ -32,6 +35,7 @@ impl DurableObject for ShadowObject {
             shadow: Rc::new(Shadow::new(Rc::new(ObjectEngine::new(Database::of(&state))))),
             turns: Turns::new(),
             env,
+            woken: Cell::new(false),
         }
     }
 
@@ -44,6 +48,12 @@ impl DurableObject for ShadowObject {
             let text = request.text().await.map_err(|error| unreadable("request", error))?;
             // Copying waits for D1, and meanwhile another statement could begin: one after the other.
             let _turn = self.turns.take().await?;
+            if !self.woken.get() {
+                if !versions::SHADOW.migrate(&self.database)? {
+                    versions::SHADOW.record(&self.database)?;
+                }
+                self.woken.set(true);
+            }
             if path == "/moved" {
                 let request: MovedRequest =
                     serde_json::from_str(&text).map_err(|error| unreadable("request", error))?;
