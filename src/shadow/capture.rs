@@ -201,7 +201,15 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
     // SQLite looks at the types of a STRICT row earlier when there is a trigger before it, so another error would come first.
     if !table.strict || replaces {
         triggers.push(("before_insert", format!("BEFORE INSERT ON {quoted} {unless} BEGIN {candidates} END")));
-        triggers.push(("before_update", format!("BEFORE UPDATE ON {quoted} {unless} BEGIN {candidates} END")));
+        // A cascade and an agent's trigger can touch a row under its new key before the row itself tells of it.
+        let comes = table.rowid.map(|rowid| {
+            format!(
+                " INSERT INTO {TOUCHED} (name, key) SELECT {name}, CAST(NEW.{rowid} AS TEXT) WHERE NEW.{rowid} <> OLD.{rowid} \
+                 AND NOT EXISTS (SELECT 1 FROM {quoted} AS x WHERE x.{rowid} = NEW.{rowid});"
+            )
+        });
+        let comes = comes.unwrap_or_default();
+        triggers.push(("before_update", format!("BEFORE UPDATE ON {quoted} {unless} BEGIN {candidates}{comes} END")));
     }
     triggers
 }

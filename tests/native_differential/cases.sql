@@ -20,3 +20,12 @@ CREATE TABLE u (id INTEGER, id2 TEXT, o INTEGER NOT NULL, PRIMARY KEY (id, id2))
 UPDATE big SET x = 0 WHERE id = 3
 INSERT OR FAIL INTO u VALUES (1, 'a', 1), (2, 'b', NULL)
 SELECT count(*) FROM u
+
+# a cascade and a trigger touch a row under its new key before the row itself tells of it
+CREATE TABLE t1 (id INTEGER PRIMARY KEY, s)
+CREATE TABLE t2 (id INTEGER PRIMARY KEY, p INTEGER, FOREIGN KEY (p) REFERENCES t1 (id) ON UPDATE CASCADE)
+CREATE TRIGGER g AFTER UPDATE ON t2 BEGIN UPDATE t1 SET s = 'touched' WHERE id = NEW.p; END
+INSERT INTO t1 VALUES (1, 'a'), (2, 'b')
+INSERT INTO t2 VALUES (1, 1), (2, 2)
+--
+UPDATE t1 SET id = 30 WHERE id = 1
