@@ -80,7 +80,8 @@ impl Gateway {
         &self.bearer
     }
 
-    /// Asks without a credential, and takes an answer of any status: whether a gateway is there, and whether it is that of the environment, is known before a key is sent to it.
+    /// Asks without a credential, and takes an answer of any status: whether a gateway is there, and whether it is that
+    /// of the environment, is known before a key is sent to it.
     pub fn probe(&self, path: &str) -> Outcome<Answer> {
         let sent = self.agent.get(format!("{}{path}", self.url)).call();
         self.read(path, sent)
@@ -116,7 +117,8 @@ impl Gateway {
         Ok(self.post(&format!("/v1/runs/{id}/close"), &json!({}))?.body)
     }
 
-    /// Runs statements in a D1 database as one batch, with the credential of a run. Answers rows as arrays, one list for each statement.
+    /// Runs statements in a D1 database as one batch, with the credential of a run. Answers rows as arrays, one list
+    /// for each statement.
     pub fn raw(&self, account: &str, database: &str, batch: &[Value]) -> Outcome<Vec<Value>> {
         let path = format!("/client/v4/accounts/{account}/d1/database/{database}/raw");
         let answer = self.post(&path, &json!({ "batch": batch }))?;
@@ -163,7 +165,8 @@ impl Gateway {
                     self.url, self.environment
                 ),
                 format!(
-                    "Correct the url of [{}] in dryrun.toml, or DRYRUN_ENV; nothing is done in an environment that was not asked for.",
+                    "Correct the url of [{}] in dryrun.toml, or DRYRUN_ENV; nothing is done in an environment that was \
+                     not asked for.",
                     self.environment
                 ),
             )),

@@ -259,7 +259,8 @@ impl DryRun {
         Ok(self.gateway.get(&format!("/v1/runs/{}/operations/{position}", self.id))?.body)
     }
 
-    /// The definitions of agents' own things: type, name, table, text. What belongs to SQLite or the platform is left out.
+    /// The definitions of agents' own things: type, name, table, text. What belongs to SQLite or the platform is left
+    /// out.
     pub fn definitions(&self) -> Outcome<Vec<Definition>> {
         let answers = self.batch("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")?;
         let all = answers.into_iter().next().unwrap_or_default().rows.into_iter().map(|row| Definition {
@@ -271,7 +272,8 @@ impl DryRun {
         Ok(all.filter(|one| !belongs_to_others(&one.name) && !belongs_to_others(&one.table)).collect())
     }
 
-    /// The names in a table of applied migrations, in the order in which they were applied; `None` when there is no such table.
+    /// The names in a table of applied migrations, in the order in which they were applied; `None` when there is no
+    /// such table.
     pub fn applied(&self, table: &str) -> Outcome<Option<Vec<String>>> {
         if !self.definitions()?.iter().any(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(table)) {
             return Ok(None);

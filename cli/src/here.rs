@@ -69,7 +69,8 @@ pub fn gateway(project: &Project, environment: Environment, say: Say) -> Outcome
     Gateway::of(project, environment)
 }
 
-/// Warns of a project without staging, of a key that others can read, and of one that crosses a network in the clear. `url`: where it goes, when that is not what the project says.
+/// Warns of a project without staging, of a key that others can read, and of one that crosses a network in the clear.
+/// `url`: where it goes, when that is not what the project says.
 pub fn warn(project: &Project, environment: Environment, url: Option<&str>, say: Say) {
     if !project.has_staging() && project.profiles.contains_key(&Environment::Production) {
         say.warn(&no_staging(project, environment));
@@ -87,10 +88,11 @@ fn no_staging(project: &Project, environment: Environment) -> String {
     let file = project.file.as_deref().unwrap_or_else(|| Path::new(crate::settings::FILE)).display();
     let what = match environment {
         Environment::Staging => "Nothing is done: there is no way from staging to production but to name it.",
-        Environment::Production => "You named production, and PRODUCTION IS WHAT YOU GET.",
+        Environment::Production => "You chose production: this acts on production.",
     };
     format!(
-        "THIS PROJECT HAS NO STAGING ({file}).\n{what}\nMake a staging gateway (see Environments in the README) and add [staging]."
+        "THIS PROJECT HAS NO STAGING ({file}).\n{what}\nMake a staging gateway (see Environments in the README) and \
+         add [staging]."
     )
 }
 
@@ -105,7 +107,8 @@ fn leaves_in_the_clear(url: &str) -> bool {
     !(host == "localhost" || host == "[::1]" || host.starts_with("127."))
 }
 
-/// The variables that a `.env` of this folder gives to wrangler although a run's token is there: with a global key and its e-mail address, wrangler leaves the token aside.
+/// The variables that a `.env` of this folder gives to wrangler although a run's token is there: with a global key and
+/// its e-mail address, wrangler leaves the token aside.
 pub fn global_keys_in(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for name in [".env", ".env.local"] {

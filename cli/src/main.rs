@@ -92,7 +92,8 @@ fn run(command: Command, say: Say) -> Outcome<ExitCode> {
     }
 }
 
-/// A command line that is not valid, or a question for help. Whoever asks for JSON gets it before the command line is understood.
+/// A command line that is not valid, or a question for help. Whoever asks for JSON gets it before the command line is
+/// understood.
 fn not_valid(error: &clap::Error) -> ExitCode {
     let asked = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     if !error.use_stderr() {

@@ -22,7 +22,8 @@ impl RunHere {
         Self::from_parts(RUN_VARIABLES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
     }
 
-    /// A process is wholly in a run or not at all. With a part of the variables it could leave its run unseen, and open one with the project's own key.
+    /// A process is wholly in a run or not at all. With a part of the variables it could leave its run unseen, and open
+    /// one with the project's own key.
     fn from_parts(parts: [Option<String>; 3]) -> Outcome<Option<Self>> {
         match parts {
             [None, None, None] => Ok(None),
@@ -39,7 +40,8 @@ impl RunHere {
                 };
                 Err(Failure::configuration(
                     format!(
-                        "This looks like a part of a run, but not a whole one (set: {}; not set: {}). Nothing was done.",
+                        "This looks like a part of a run, but not a whole one (set: {}; not set: {}). Nothing was \
+                         done.",
                         named(true),
                         named(false)
                     ),

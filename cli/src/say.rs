@@ -1,4 +1,5 @@
-//! How results are said: for people, or as one JSON document on standard output. Everything else goes to standard error.
+//! How results are said: for people, or as one JSON document on standard output. Everything else goes to standard
+//! error.
 //!
 //! Nothing else of this program writes to a terminal. What is said for people has no control characters but line feeds,
 //! and JSON has such characters escaped, whatever data is in it.

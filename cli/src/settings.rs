@@ -130,7 +130,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SILENCE: Duration = Duration::from_secs(5);
 
 impl Secret {
-    /// Where it comes from, for people. Of a command only its name: a path in a secrets manager is nobody else's business.
+    /// Where it comes from, for people. Of a command only its name: a path in a secrets manager is nobody else's
+    /// business.
     pub fn describe(&self) -> String {
         match self {
             Self::Variable(name) => format!("the variable {name}"),
@@ -223,7 +224,8 @@ fn run(words: &[String], folder: &Path, patience: Duration) -> Outcome<String> {
         }
         return Err(Failure::configuration(
             format!(
-                "The command for the key, {program}, did not end within {} seconds and was stopped. Nothing was sent anywhere.",
+                "The command for the key, {program}, did not end within {} seconds and was stopped. Nothing was sent \
+                 anywhere.",
                 patience.as_secs()
             ),
             "Run it by hand to see what it waits for: it gets no input here.",
@@ -298,10 +300,14 @@ impl Project {
         })?;
         let profiles = toml::from_str(&text).map_err(|error| {
             // The line itself may hold a key, so only its number is said.
-            let line = error.span().and_then(|span| text.get(..span.start)).map_or(1, |before| before.matches('\n').count() + 1);
+            let line = error
+                .span()
+                .and_then(|span| text.get(..span.start))
+                .map_or(1, |before| before.matches('\n').count() + 1);
             Failure::configuration(
                 format!("{} is not understood: line {line}: {}.", file.display(), without_values(error.message())),
-                "It has a section for each environment: [staging] and [production], each with url = \"…\" and key = { variable = \"…\" }, { file = \"…\" } or { command = […] }.",
+                "It has a section for each environment: [staging] and [production], each with url = \"…\" and key = { \
+                 variable = \"…\" }, { file = \"…\" } or { command = […] }.",
             )
         })?;
         let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -313,7 +319,8 @@ impl Project {
         self.profiles.contains_key(&Environment::Staging)
     }
 
-    /// The profile of an environment. There is no way from one to the other: a project without staging has to name production itself.
+    /// The profile of an environment. There is no way from one to the other: a project without staging has to name
+    /// production itself.
     pub fn profile(&self, environment: Environment) -> Outcome<&Profile> {
         self.profiles.get(&environment).ok_or_else(|| {
             let wher = self.file.as_ref().map_or_else(

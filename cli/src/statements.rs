@@ -1,4 +1,5 @@
-//! SQL text, cut into its statements by a real grammar of SQLite, with what each of them names; and definitions without what means nothing in them.
+//! SQL text, cut into its statements by a real grammar of SQLite, with what each of them names; and definitions without
+//! what means nothing in them.
 
 use turso_parser::ast::{AlterTableBody, Cmd, ColumnConstraint, ColumnDefinition, Expr, Literal, QualifiedName, Stmt};
 use turso_parser::lexer::Lexer;
@@ -184,7 +185,8 @@ fn words(sql: &str) -> Vec<Word> {
     words
 }
 
-/// A text as a list of words in which only meaning is left: no blanks, no comments, no quotes around names, no capitals but in values.
+/// A text as a list of words in which only meaning is left: no blanks, no comments, no quotes around names, no capitals
+/// but in values.
 pub fn meaning(sql: &str) -> Vec<String> {
     let mut meaning: Vec<String> = words(sql).iter().map(|word| plain(&word.raw)).collect();
     while meaning.last().is_some_and(|last| last == ";") {
@@ -206,7 +208,8 @@ fn plain(raw: &str) -> String {
     name.unwrap_or_else(|| raw.to_owned()).to_lowercase()
 }
 
-/// A definition laid out for people to compare: one column, constraint, clause or inner statement a line, whatever the text looked like.
+/// A definition laid out for people to compare: one column, constraint, clause or inner statement a line, whatever the
+/// text looked like.
 pub fn layout(sql: &str) -> Vec<String> {
     const CLAUSES: [&str; 7] = ["select", "from", "where", "group", "order", "limit", "union"];
     let words = words(sql);
@@ -276,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_at_the_semicolons_that_end_statements_and_at_no_other() {
-        let text = "-- first; really\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n/* ; */ CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM b; UPDATE c SET x = 1; END;\nDELETE FROM \"a;b\"";
+        let text = "-- first; really\nCREATE TABLE a (x TEXT DEFAULT ';');\n\n/* ; */ CREATE TRIGGER t AFTER INSERT ON \
+                    a BEGIN DELETE FROM b; UPDATE c SET x = 1; END;\nDELETE FROM \"a;b\"";
         assert_eq!(
             show(text),
             [

@@ -173,7 +173,7 @@ describe('which environment', () => {
       assert.match(unnamed.stderr, /^!{72}\nTHIS PROJECT HAS NO STAGING .*\nNothing is done: .*\n.*\n!{72}\nerror: .*NO STAGING.*\n {2}Add \[staging\] to it, or say that you mean production/);
       const named = await dryrun(only, args, { prepare, env: { DRYRUN_ENV: 'production' } });
       assert.equal(named.code, 0, named.stderr);
-      assert.match(named.stderr, /^!{72}\nTHIS PROJECT HAS NO STAGING .*\nYou named production, and PRODUCTION IS WHAT YOU GET\./);
+      assert.match(named.stderr, /^!{72}\nTHIS PROJECT HAS NO STAGING .*\nYou chose production: this acts on production\./);
     }
   });
 

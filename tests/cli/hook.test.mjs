@@ -115,7 +115,7 @@ describe('outside of a run', () => {
         ['cat staging.key', /holds a key of the gateway/],
         ['cat .dev.vars', /holds credentials/],
         ['env | grep CLOUDFLARE', /shows all variables/],
-        ['bash -c "$(echo d3JhbmdsZXI= | base64 -d) deploy"', /does not show before it runs/],
+        ['bash -c "$(echo d3JhbmdsZXI= | base64 -d) deploy"', /Cannot tell in advance what bash runs/],
         ['wrangler deploy "', /mentions wrangler/],
       ];
       for (const [command, why] of refused) assertBlocked(agent, await shell(agent, command), why);
@@ -252,15 +252,15 @@ describe('a gateway that fails', () => {
   const strange = [
     ['never answers', () => () => {}, 'gateway_slow', /did not answer within 2 s/],
     ['breaks the connection', () => (_, response) => response.socket.resetAndDestroy(), 'gateway_unreachable', /cannot be reached/],
-    ['answers no JSON', () => answers(200, '<html>'), 'gateway_answer', /no JSON/],
-    ['answers an empty body', () => answers(200, ''), 'gateway_answer', /no JSON/],
+    ['answers no JSON', () => answers(200, '<html>'), 'gateway_answer', /not valid JSON/],
+    ['answers an empty body', () => answers(200, ''), 'gateway_answer', /not valid JSON/],
     ['answers another run', (run) => answers(200, described({ ...run, id: 'other' })), 'gateway_answer', /200, and not about the run/],
     ['answers an unknown mode', (run) => answers(200, described(run, { mode: 'maybe' })), 'gateway_answer', /not about the run/],
     ['answers an unknown phase', (run) => answers(200, described(run, { phase: 'ajar' })), 'gateway_answer', /without a phase/],
-    ['answers 204', () => answers(204, undefined), 'gateway_answer', /no JSON/],
+    ['answers 204', () => answers(204, undefined), 'gateway_answer', /not valid JSON/],
     ['answers 500', () => answers(500, '{}'), 'gateway_answer', /answered 500/],
     ['answers 503 with a code', () => answers(503, '{"code":"run_unavailable","detail":"The run does not answer."}'), 'gateway_answer', /503: The run does not answer\. \(run_unavailable\)/],
-    ['sends elsewhere', (run) => (request, response) => (request.url.startsWith('/elsewhere') ? answers(200, described(run))(request, response) : answers(302, '', { Location: '/elsewhere', Environment: 'staging' })(request, response)), 'gateway_answer', /no JSON/],
+    ['sends elsewhere', (run) => (request, response) => (request.url.startsWith('/elsewhere') ? answers(200, described(run))(request, response) : answers(302, '', { Location: '/elsewhere', Environment: 'staging' })(request, response)), 'gateway_answer', /not valid JSON/],
     ['does not say its environment', (run) => answers(200, described(run), {}), 'configuration', /says that it is no environment/],
     ['never ends its answer', (run) => (_, response) => { response.writeHead(200, { Environment: 'staging' }); response.write(described(run)); }, 'gateway_slow', /did not end within 2 s/],
     ['breaks off half way', (run) => (_, response) => { response.writeHead(200, { Environment: 'staging', 'Content-Length': 1000 }); response.write(described(run), () => response.socket.destroySoon()); }, 'gateway_answer', /broke off/],
@@ -313,8 +313,8 @@ describe('a gateway that fails', () => {
 describe('a hook that fails', () => {
   const inputs = [
     ['nothing', '', 'input', /nothing came in/],
-    ['broken JSON', '{"hook_event_name": "PreToolUse", ', 'input', /is no JSON/],
-    ['JSON that is no object', '[]', 'input', /no JSON object/],
+    ['broken JSON', '{"hook_event_name": "PreToolUse", ', 'input', /is not valid JSON/],
+    ['JSON that is no object', '[]', 'input', /not a JSON object/],
     ['a member that is there twice', '{"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "wrangler deploy", "command": "ls"}}', 'input', /"command" is there twice/],
     ['no event', '{}', 'input', /hook_event_name/],
     ['an unknown event', '{"hook_event_name": "Surprise", "tool_name": "Bash", "tool_input": {"command": "ls"}}', 'unknown_tool', /does not know the event "Surprise"/],

@@ -15,7 +15,8 @@ use crate::text::{count, list, number, shown as shown_of, table, text};
 
 /// Show which environment this is, and whether everything is well
 ///
-/// Asks the gateway for its health and readiness, who the key is, and which stores there are. Each D1 database is read in a short dry run with the label purpose=preflight, which is closed again.
+/// Asks the gateway for its health and readiness, who the key is, and which stores there are. Each D1 database is read
+/// in a short dry run with the label purpose=preflight, which is closed again.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   dryrun env                         staging
@@ -119,7 +120,9 @@ fn readiness(gateway: &Gateway, found: &mut Found) -> Value {
     for (name, _) in checks.iter().filter(|(_, state)| state.as_str() != Some("ok")) {
         let remedy = match name.as_str() {
             "control" => {
-                "An operator must look at the binding CONTROL: are its migrations applied, and does its marker name this environment? See Environments in the README.".to_owned()
+                "An operator must look at the binding CONTROL: are its migrations applied, and does its marker name \
+                 this environment? See Environments in the README."
+                    .to_owned()
             }
             "flags" => "An operator must look at the binding FLAGS: does its KV namespace exist?".to_owned(),
             "keys" | "token_secret" => {
@@ -135,7 +138,10 @@ fn readiness(gateway: &Gateway, found: &mut Found) -> Value {
             }
             // Told of with the stores.
             "stores" => continue,
-            _ => format!("An operator must look at the binding {name} of the gateway: does the store exist, and is it the one that STORES in wrangler.toml names?"),
+            _ => format!(
+                "An operator must look at the binding {name} of the gateway: does the store exist, and is it \
+                          the one that STORES in wrangler.toml names?"
+            ),
         };
         found.trouble(format!("{name} does not answer the gateway."), remedy);
     }
@@ -152,7 +158,11 @@ fn stores(gateway: &Gateway, about: &Value, found: &mut Found) -> Vec<Value> {
         return stores;
     }
     if about.pointer("/caller/role").and_then(Value::as_str) == Some("operator") {
-        found.notes.push("Tables and migrations were not read: an operator's key opens no runs. An agent's or approver's key shows them.".to_owned());
+        found.notes.push(
+            "Tables and migrations were not read: an operator's key opens no runs. An agent's or \
+                          approver's key shows them."
+                .to_owned(),
+        );
         return stores;
     }
     if !stores.iter().any(|store| text(store, "kind") == "d1") {
@@ -227,13 +237,16 @@ fn level(gateway: &Gateway, account: &str, database: &str) -> Outcome<(u64, Valu
 fn notes(found: &mut Found) {
     let folder = std::env::current_dir().unwrap_or_default();
     for (file, variable) in global_keys_in(&folder) {
-        found
-            .notes
-            .push(format!("{} sets {variable}. wrangler prefers it to a run's token, so inside dryrun exec the gateway will refuse wrangler. Take the line out.", file.display()));
+        found.notes.push(format!(
+            "{} sets {variable}. wrangler prefers it to a run's token, so inside dryrun exec the gateway \
+                           will refuse wrangler. Take the line out.",
+            file.display()
+        ));
     }
     for login in wrangler_logins() {
         found.notes.push(format!(
-            "wrangler is logged in on this machine ({}). A run's token comes before that, but a command that drops the token can reach Cloudflare past the gateway. wrangler logout ends it.",
+            "wrangler is logged in on this machine ({}). A run's token comes before that, but a command that drops the \
+             token can reach Cloudflare past the gateway. wrangler logout ends it.",
             login.display()
         ));
     }

@@ -115,7 +115,8 @@ mod tests {
         });
         assert_eq!(
             shown(&document),
-            "Step 3: DB UPDATE p: done (dry run)\n  UPDATE p⏎ SET v = ?  ← [\"x\"]\nupdated p 1 (statement 2)\n  v: \"a\" → \"b\\u001b[2J\\n\"\n"
+            "Step 3: DB UPDATE p: done (dry run)\n  UPDATE p⏎ SET v = ?  ← [\"x\"]\nupdated p 1 (statement 2)\n  v: \
+             \"a\" → \"b\\u001b[2J\\n\"\n"
         );
     }
 

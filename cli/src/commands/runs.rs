@@ -1,4 +1,5 @@
-//! What the gateway's control plane tells of runs and alerts, and the two things that can be done to a run from outside: turn it dry, close it.
+//! What the gateway's control plane tells of runs and alerts, and the two things that can be done to a run from
+//! outside: turn it dry, close it.
 
 use std::fmt::Write as _;
 
@@ -13,7 +14,8 @@ use crate::text::{list, mode, number, shown, table, text, time};
 
 /// List runs, newest first
 ///
-/// An agent's key sees its own runs, an approver's and an operator's everybody's. Inside dryrun exec: the current run and those right below it.
+/// An agent's key sees its own runs, an approver's and an operator's everybody's. Inside dryrun exec: the current run
+/// and those right below it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   dryrun runs
@@ -74,7 +76,8 @@ pub struct Close {
 
 /// List what failed in the gateway, newest first
 ///
-/// For the keys of approvers and operators. A guard failure is the gateway's own; an agent failure is something that an agent did wrong.
+/// For the keys of approvers and operators. A guard failure is the gateway's own; an agent failure is something that an
+/// agent did wrong.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   dryrun alerts

@@ -55,7 +55,7 @@ impl Judge<'_> {
                     _ if last.starts_with('f') => self.find(credentials::argument(&value, scope, self.here)),
                     Some(name) if takes('u', "--unset") => self.assign(&name, scope, None),
                     None if takes('u', "--unset") => {
-                        self.find(Verdict::unclear("Which variable env takes away does not show before it runs."))
+                        self.find(Verdict::unclear("Cannot tell in advance which variable env unsets."))
                     }
                     _ => {}
                 }
@@ -73,7 +73,7 @@ impl Judge<'_> {
                         _ => (first.text().map(|_| attached), rest),
                     };
                     let Some(text) = text else {
-                        return self.find(Verdict::unclear("What env starts does not show before it runs."));
+                        return self.find(Verdict::unclear("Cannot tell in advance what env starts."));
                     };
                     let line =
                         std::iter::once(text).chain(rest.iter().map(Value::quoted)).collect::<Vec<_>>().join(" ");
@@ -83,7 +83,7 @@ impl Judge<'_> {
                 _ if said.starts_with('-') => {}
                 _ if first.many || first.start().is_empty() && first.text().is_none() => {
                     return self.find(Verdict::unclear(format!(
-                        "What env sets or starts does not show before it runs: env {}",
+                        "Cannot tell in advance what env sets or starts: env {}",
                         shown(arguments)
                     )));
                 }
@@ -141,9 +141,8 @@ impl Judge<'_> {
             let name = start.split(['=', '+', '[', '?', ':']).next().unwrap_or_default();
             let is_whole = argument.text().is_some() || start.contains('=');
             if !is_whole {
-                return self.find(Verdict::unclear(format!(
-                    "Which variable `{program}` changes does not show before it runs."
-                )));
+                return self
+                    .find(Verdict::unclear(format!("Cannot tell in advance which variable `{program}` changes.")));
             }
             if shows {
                 if variables::is_secret(name) {
@@ -191,7 +190,7 @@ impl Judge<'_> {
                                 self.subshell(command, scope);
                             }
                         }
-                        None => self.find(Verdict::unclear("What this alias stands for does not show before it runs.")),
+                        None => self.find(Verdict::unclear("Cannot tell in advance what this alias stands for.")),
                     }
                 }
             }
@@ -204,7 +203,7 @@ impl Judge<'_> {
                 let words = if program == "watch" { after_options(arguments, "-n --interval") } else { arguments };
                 let Some(line) = words.iter().map(Value::text).collect::<Option<Vec<String>>>() else {
                     return self.find(Verdict::unclear(format!(
-                        "What {program} runs does not show before it runs: {program} {}",
+                        "Cannot tell in advance what {program} runs: {program} {}",
                         shown(arguments)
                     )));
                 };
@@ -221,8 +220,9 @@ impl Judge<'_> {
     pub fn shell_text(&mut self, value: &Value, program: &str, scope: &mut Scope) {
         match value.text() {
             Some(text) => self.subshell(&text, scope),
-            None => self
-                .find(Verdict::unclear(format!("What {program} runs does not show before it runs: {}", value.shown()))),
+            None => {
+                self.find(Verdict::unclear(format!("Cannot tell in advance what {program} runs: {}", value.shown())))
+            }
         }
     }
 }

@@ -111,9 +111,9 @@ pub fn parse(agent: Agent, text: &str) -> Result<Call, NotUnderstood> {
         return Err(form("nothing came in"));
     }
     let event: Value =
-        json::read(text).map_err(|error| NotUnderstood::Form(format!("what came in is no JSON: {error}")))?;
+        json::read(text).map_err(|error| NotUnderstood::Form(format!("what came in is not valid JSON: {error}")))?;
     if !event.is_object() {
-        return Err(form("what came in is no JSON object"));
+        return Err(form("what came in is not a JSON object"));
     }
     let name = event
         .get("hook_event_name")
@@ -171,7 +171,7 @@ fn text_of(value: &Value, name: &str) -> Result<String, NotUnderstood> {
 fn input_of(event: &Value) -> Result<Value, NotUnderstood> {
     match event.get("tool_input") {
         Some(Value::String(text)) => json::read(text)
-            .map_err(|error| NotUnderstood::Form(format!("tool_input is a text that is no JSON: {error}"))),
+            .map_err(|error| NotUnderstood::Form(format!("tool_input is a text that is not valid JSON: {error}"))),
         Some(input) => Ok(input.clone()),
         None => Err(NotUnderstood::Form("tool_input is missing".into())),
     }

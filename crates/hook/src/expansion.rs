@@ -1,4 +1,4 @@
-//! What the words of a command line become, as far as that shows before it runs.
+//! What the words of a command line become, as far as that is known in advance.
 
 use brush_parser::ParserOptions;
 use brush_parser::word::{self, ParameterExpr, ParameterTransformOp, TildeExpr, WordPiece, WordPieceWithSource};
@@ -151,7 +151,7 @@ impl Judge<'_> {
             }
             ParameterExpr::Transform { op: ParameterTransformOp::PromptExpand, .. } => {
                 self.find(Verdict::unclear(
-                    "What a variable holds is run here as a part of a prompt; that does not show before it runs.",
+                    "This runs the value of a variable as part of a prompt; cannot tell in advance what that does.",
                 ));
                 builder.unknown(quoted, false);
             }

@@ -119,7 +119,7 @@ impl Judge<'_> {
                 }
             }
             if known.name == "pwsh" && shown.to_lowercase().starts_with("-e") {
-                self.find(Verdict::unclear("What this PowerShell command runs does not show before it runs."));
+                self.find(Verdict::unclear("Cannot tell in advance what this PowerShell command runs."));
                 return true;
             }
             if shown.starts_with('-') && shown != "-" || shown == "run" {
@@ -146,7 +146,7 @@ impl Judge<'_> {
                 Input::Text(text) => self.code(&Value::known(text.clone()), program, scope),
                 Input::Stream if !arguments.iter().any(|argument| argument.shown() == "-m") => {
                     self.find(Verdict::unclear(format!(
-                        "{program} runs what another program writes: that does not show before it runs."
+                        "{program} runs the output of another program: cannot tell in advance what that is."
                     )));
                 }
                 Input::File(path) => {
@@ -167,7 +167,7 @@ impl Judge<'_> {
 
     fn code(&mut self, code: &Value, program: &str, scope: &Scope) {
         if code.shown() == "…" {
-            return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
+            return self.find(Verdict::unclear(format!("Cannot tell in advance what {program} runs.")));
         }
         self.find(network::code(&code.shown(), network::CODE, scope, self.here));
     }
@@ -177,7 +177,7 @@ impl Judge<'_> {
         let Some(path) = file.text().filter(|_| !file.glob).and_then(|text| scope.path(&text)) else { return };
         if self.written.contains(&path) {
             return self.find(Verdict::unclear(format!(
-                "{shown} is written and run in one command: what it does does not show before it runs."
+                "{shown} is written and run in one command: cannot tell in advance what it does."
             )));
         }
         if let Some(text) = self.here.files.read(&path) {

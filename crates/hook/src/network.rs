@@ -168,7 +168,7 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
         let authority =
             known.split_once("://").map_or(known, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
         if !host_is_known || authority.contains(['{', '}', '[', '*']) && !authority.starts_with("[:") {
-            verdict = verdict.and(Verdict::unclear(format!("Where `{shown}` leads does not show before it runs.")));
+            verdict = verdict.and(Verdict::unclear(format!("Cannot tell in advance where `{shown}` leads.")));
             continue;
         }
         match leads(&shown, here) {
@@ -284,7 +284,7 @@ pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> V
     }
     let in_run = (here.is_gated() || scope.within_exec) && !scope.cleared;
     if mentions::wrangler(text) {
-        let says = format!("{what} starts wrangler; with what does not show before it runs.");
+        let says = format!("{what} starts wrangler; cannot tell in advance with which arguments.");
         return match what {
             // In a run it finds the gateway like everything else that is started there.
             SCRIPT if in_run => Verdict::Harmless,

@@ -36,7 +36,7 @@ impl Judge<'_> {
                 self.nested(command, &mut inside, input, piped);
             }
             Some(_) => self.find(network::through(self.here)),
-            None => self.find(Verdict::unclear("Which command of dryrun this is does not show before it runs.")),
+            None => self.find(Verdict::unclear("Cannot tell in advance which command of dryrun this is.")),
         }
     }
 

@@ -25,7 +25,7 @@ impl Judge<'_> {
         let rest = after_options(arguments, PACKAGES);
         let Some((verb, after)) = rest.split_first() else { return };
         let Some(verb) = verb.text() else {
-            return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
+            return self.find(Verdict::unclear(format!("Cannot tell in advance what {program} runs.")));
         };
         match verb.as_str() {
             "npm" | "pnpm" | "yarn" if program == "corepack" => self.packages(&verb, after, scope, input, piped),
@@ -91,7 +91,7 @@ impl Judge<'_> {
         let Some((name, rest)) = command.split_first() else { return };
         let Some(text) = name.text().filter(|_| !name.glob) else {
             return self.find(Verdict::unclear(format!(
-                "Which program this starts does not show before it runs: npx {}",
+                "Cannot tell in advance which program this starts: npx {}",
                 name.shown()
             )));
         };
@@ -106,7 +106,7 @@ impl Judge<'_> {
         let is_elsewhere =
             text.contains(':') || text.to_lowercase().contains("cloudflare/") && !text.starts_with("@cloudflare/");
         if program != "wrangler" && is_elsewhere && mentions::of_command(&text).is_some() {
-            return self.find(Verdict::unclear(format!("What {text} runs does not show before it runs.")));
+            return self.find(Verdict::unclear(format!("Cannot tell in advance what {text} runs.")));
         }
         let words: Vec<Value> = std::iter::once(Value::known(program)).chain(rest.iter().cloned()).collect();
         self.program(words, scope, input, piped);
@@ -126,7 +126,7 @@ impl Judge<'_> {
     ) {
         self.opaque(scope);
         let Some(name) = name.text() else {
-            return self.find(Verdict::unclear(format!("Which script {program} runs does not show before it runs.")));
+            return self.find(Verdict::unclear(format!("Cannot tell in advance which script {program} runs.")));
         };
         let folder = folder_option(all);
         let elsewhere = all.iter().any(|argument| {
@@ -146,7 +146,7 @@ impl Judge<'_> {
         });
         if scripts.as_ref().is_some_and(|path| self.written.contains(path)) {
             return self.find(Verdict::unclear(
-                "package.json is written in the same command: what its scripts do does not show before it runs.",
+                "package.json is written in the same command: cannot tell in advance what its scripts do.",
             ));
         }
         if let Some(path) = &scripts {

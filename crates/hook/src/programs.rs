@@ -21,10 +21,10 @@ impl Judge<'_> {
         let Some(program) = program_name(name) else {
             let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
                 Some(mentioned) => format!(
-                    "Which program this starts does not show before it runs, and it mentions {mentioned}: {}",
+                    "Cannot tell in advance which program this starts, and it mentions {mentioned}: {}",
                     shown(&words)
                 ),
-                None => format!("Which program this starts does not show before it runs: {}", shown(&words)),
+                None => format!("Cannot tell in advance which program this starts: {}", shown(&words)),
             };
             return self.find(Verdict::unclear(what));
         };

@@ -76,7 +76,7 @@ impl Judge<'_> {
         while let Some((first, after)) = rest.split_first() {
             let shown = first.shown();
             if first.text().is_none() && first.may_be_option() {
-                return self.find(Verdict::unclear(format!("What {program} runs does not show before it runs.")));
+                return self.find(Verdict::unclear(format!("Cannot tell in advance what {program} runs.")));
             }
             if !shown.starts_with(['-', '+']) || shown == "-" {
                 break;
@@ -131,7 +131,7 @@ impl Judge<'_> {
                 ))),
             },
             Input::Stream => self.find(Verdict::unclear(format!(
-                "{program} runs what another program writes: that does not show before it runs."
+                "{program} runs the output of another program: cannot tell in advance what that is."
             ))),
         }
     }
@@ -165,7 +165,7 @@ impl Judge<'_> {
         let Some(path) = file.text().and_then(|text| scope.path(&text)) else { return false };
         if self.written.contains(&path) {
             self.find(Verdict::unclear(format!(
-                "{} is written and run in one command: what it does does not show before it runs.",
+                "{} is written and run in one command: cannot tell in advance what it does.",
                 file.shown()
             )));
             return true;

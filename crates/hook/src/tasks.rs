@@ -74,7 +74,7 @@ impl Judge<'_> {
         {
             self.find(Verdict::unclear(format!(
                 "`{program}` takes this task from a file that speaks of Cloudflare, and \
-                                                what the task does does not show before it runs."
+                 it is not clear in advance what the task does."
             )));
         }
     }

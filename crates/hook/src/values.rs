@@ -1,4 +1,4 @@
-//! A word of a command line, as far as it can be known before it runs.
+//! A word of a command line, as far as it is known in advance.
 
 use brush_parser::word::{BraceExpressionMember, BraceExpressionOrText};
 

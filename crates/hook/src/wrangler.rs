@@ -117,7 +117,7 @@ pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Ver
     let shown = format!("wrangler {}", arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" "));
     let shown = shown.trim_end().to_owned();
     let Some(line) = parse(arguments) else {
-        return Verdict::unclear(format!("Which command of wrangler `{shown}` is does not show before it runs."));
+        return Verdict::unclear(format!("Cannot tell in advance which command of wrangler `{shown}` is."));
     };
     for (option, what) in [
         ("--env-file", "takes variables from a file, with which it could leave the gateway"),

@@ -17,7 +17,8 @@ use schema::Side;
 
 /// Show where the schemas of two environments differ
 ///
-/// Tables, columns, indexes, views, triggers, foreign keys and applied migrations of every D1 database, read in dry runs. Blanks, comments, quotes and capitals that mean nothing are no difference.
+/// Tables, columns, indexes, views, triggers, foreign keys and applied migrations of every D1 database, read in dry
+/// runs. Blanks, comments, quotes and capitals that mean nothing are no difference.
 #[derive(clap::Args)]
 #[command(
     after_help = "It ends with 0 when both are equal and with 1 when they are not, or when a database is only on one side.

@@ -83,12 +83,14 @@ pub fn read(run: &DryRun, record: &str) -> Outcome<Side> {
     };
     let columns = each(|name| {
         format!(
-            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}) WHERE hidden <> 1 ORDER BY cid"
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name}) WHERE hidden <> 1 \
+             ORDER BY cid"
         )
     })?;
     let keys = each(|name| {
         format!(
-            "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list({name}) ORDER BY id, seq"
+            "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete FROM pragma_foreign_key_list({name}) ORDER \
+             BY id, seq"
         )
     })?;
     let mut shapes: BTreeMap<&str, (Vec<Column>, BTreeSet<String>)> = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! The command itself: started with everything of ours but the environment, waited for, and told of every signal that is meant for it.
+//! The command itself: started with everything of ours but the environment, waited for, and told of every signal that
+//! is meant for it.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -121,9 +122,12 @@ impl Guard {
     }
 }
 
-/// What the terminal sends (Ctrl-C, Ctrl-\) reaches the command without us, as it is of the same group; twice would be another word. What a process sent to us is for the command.
+/// What the terminal sends (Ctrl-C, Ctrl-\) reaches the command without us, as it is of the same group; twice would be
+/// another word. What a process sent to us is for the command.
 ///
-/// When a terminal is closed, only the leader of its session is told (<https://man7.org/linux/man-pages/man7/credentials.7.html>): if that is us, the command would hear of it when we end, and we wait for its end.
+/// When a terminal is closed, only the leader of its session is told
+/// (<https://man7.org/linux/man-pages/man7/credentials.7.html>): if that is us, the command would hear of it when we
+/// end, and we wait for its end.
 fn is_for_the_child(origin: &Origin) -> bool {
     match origin.cause {
         Cause::Kernel => origin.signal == SIGHUP && getsid(None).is_ok_and(|session| session == getpid()),
@@ -133,7 +137,8 @@ fn is_for_the_child(origin: &Origin) -> bool {
     }
 }
 
-/// The signals that are ignored, as bits. Only Linux tells without asking in a way that is not safe; elsewhere none count as ignored.
+/// The signals that are ignored, as bits. Only Linux tells without asking in a way that is not safe; elsewhere none
+/// count as ignored.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();

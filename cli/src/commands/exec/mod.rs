@@ -1,4 +1,5 @@
-//! `dryrun exec`: a command in a run. Opens the run, lends the command its environment, waits, closes the run whatever happens, and says what it came to.
+//! `dryrun exec`: a command in a run. Opens the run, lends the command its environment, waits, closes the run whatever
+//! happens, and says what it came to.
 
 mod child;
 mod summary;
@@ -26,7 +27,9 @@ use variables::{Hiding, MCP_FILE, S3_FILES};
 
 /// Run a command in a run: dry unless --live
 ///
-/// The command finds the gateway where it would find Cloudflare: wrangler, Cloudflare's SDKs and MCP clients work as they are. Real credentials of Cloudflare and of S3 clients, and the gateway's own key, are taken out of its environment. Its input and output are its own; everything that dryrun says goes to standard error.
+/// The command finds the gateway where it would find Cloudflare: wrangler, Cloudflare's SDKs and MCP clients work as
+/// they are. Real credentials of Cloudflare and of S3 clients, and the gateway's own key, are taken out of its
+/// environment. Its input and output are its own; everything that dryrun says goes to standard error.
 ///
 /// Inside of a run, exec opens a run below it, with its mode: below a dry run everything is dry.
 #[derive(clap::Args)]
@@ -64,7 +67,8 @@ pub struct Exec {
     /// How long the run may take: 86400 when left out, at most 604800
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u64>,
-    /// Leave this variable to the command although it may hold a real credential; NAME* stands for all that begin so. Never the gateway's keys
+    /// Leave this variable to the command although it may hold a real credential; NAME* stands for all that begin so.
+    /// Never the gateway's keys
     #[arg(long, value_name = "NAME")]
     keep: Vec<String>,
     /// The command and its arguments
@@ -227,7 +231,8 @@ impl Exec {
         }
         for (file, variable) in global_keys_in(&std::env::current_dir().unwrap_or_default()) {
             say.note(&format!(
-                "Note: {} sets {variable}, which wrangler prefers to the run's token, so the gateway will refuse wrangler. Take the line out.",
+                "Note: {} sets {variable}, which wrangler prefers to the run's token, so the gateway will refuse \
+                 wrangler. Take the line out.",
                 line(&file.display().to_string())
             ));
         }

@@ -79,7 +79,8 @@ fn reached(run: &Value, summary: &Value) -> String {
     match (text(run, "mode"), live) {
         ("dry_run", 0) => format!("Nothing was written to {environment} through the gateway."),
         ("dry_run", live) => format!(
-            "WARNING: {} reached {environment} before this became a dry run; nothing was written through the gateway after that.",
+            "WARNING: {} reached {environment} before this became a dry run; nothing was written through the gateway \
+             after that.",
             count(live, "write")
         ),
         (_, 0) => format!("This was a live run, and nothing was written to {environment} through the gateway."),
@@ -161,7 +162,8 @@ mod tests {
         assert_eq!(run("dry_run", 0), "Nothing was written to staging through the gateway.");
         assert_eq!(
             run("dry_run", 2),
-            "WARNING: 2 writes reached staging before this became a dry run; nothing was written through the gateway after that."
+            "WARNING: 2 writes reached staging before this became a dry run; nothing was written through the gateway \
+             after that."
         );
         assert_eq!(run("live", 0), "This was a live run, and nothing was written to staging through the gateway.");
         assert_eq!(run("live", 1), "1 write reached staging.");

@@ -1,6 +1,8 @@
-//! The environment of a command in a run: what every tool reads to find the gateway, and none of what would lead past it.
+//! The environment of a command in a run: what every tool reads to find the gateway, and none of what would lead past
+//! it.
 //!
-//! This keeps a well-meaning tool on its way. It is no prison: what a person can read in files, a command that this person starts can read as well.
+//! This keeps a well-meaning tool on its way. It is no prison: what a person can read in files, a command that this
+//! person starts can read as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -107,7 +109,8 @@ impl Hiding<'_> {
         self.keep.iter().any(|kept| kept.strip_suffix('*').map_or(kept == name, |start| name.starts_with(start)))
     }
 
-    /// The names of those that are hidden. What the gateway's keys and tokens are in is never left, whatever it is called.
+    /// The names of those that are hidden. What the gateway's keys and tokens are in is never left, whatever it is
+    /// called.
     pub fn names(&self, variables: impl Iterator<Item = (String, String)>) -> BTreeSet<String> {
         variables
             .filter(|(name, value)| {
@@ -149,7 +152,8 @@ fn is_credential(name: &str, value: &str) -> bool {
         || leads_past(value)
 }
 
-/// `TF_VAR_cloudflare_api_token`, `PROD_R2_SECRET`, `WRANGLER_R2_SQL_AUTH_TOKEN`, `MY_CF_KEY`, `CLOUDFLARED_TOKEN`, `CFTOKEN`: a name that speaks of a store's provider, or of a program that keeps its copies there, and of a secret.
+/// `TF_VAR_cloudflare_api_token`, `PROD_R2_SECRET`, `WRANGLER_R2_SQL_AUTH_TOKEN`, `MY_CF_KEY`, `CLOUDFLARED_TOKEN`,
+/// `CFTOKEN`: a name that speaks of a store's provider, or of a program that keeps its copies there, and of a secret.
 fn sounds_like_one(name: &str) -> bool {
     let words: Vec<String> =
         name.split(|character: char| !character.is_ascii_alphanumeric()).map(str::to_ascii_uppercase).collect();
@@ -177,7 +181,8 @@ fn sounds_like_one(name: &str) -> bool {
         && words.iter().any(|word| is_secret(word))
 }
 
-/// Whether a value is an address of R2 or of Cloudflare's API, whatever its name is: with the keys in it or next to it, it leads past the gateway.
+/// Whether a value is an address of R2 or of Cloudflare's API, whatever its name is: with the keys in it or next to it,
+/// it leads past the gateway.
 fn leads_past(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     ["cloudflarestorage.com", "api.cloudflare.com"].iter().any(|host| value.contains(host))

@@ -14,7 +14,8 @@ pub const BLOCK: i32 = 2;
 /// Whether something was said already. One answer only, whoever is first: the rules, the deadline, a panic.
 static SAID: AtomicBool = AtomicBool::new(false);
 
-/// Lets the call through, and ends the process. It says no more than it must: a person's own permission prompts still come.
+/// Lets the call through, and ends the process. It says no more than it must: a person's own permission prompts still
+/// come.
 pub fn allow(agent: Agent) -> ! {
     first();
     let said = match agent {
@@ -48,7 +49,8 @@ fn first() {
 
 fn end(stdout: &str, stderr: &str, code: i32) -> ! {
     let (stdout, stderr) = (dryrun_text::json(stdout), dryrun_text::lines(stderr));
-    // An answer that nobody reads any more changes nothing; but what was to be allowed and could not be said is blocked.
+    // An answer that nobody reads any more changes nothing; but what was to be allowed and could not be said is
+    // blocked.
     let heard =
         stdout.is_empty() || writeln!(std::io::stdout(), "{stdout}").and_then(|()| std::io::stdout().flush()).is_ok();
     if !stderr.is_empty() {

@@ -94,7 +94,7 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
     })?;
     let strange =
         |what: &str| Trouble::failed("gateway_answer", format!("The gateway at {url} answered {what}."), remedy);
-    let body: Value = serde_json::from_str(&text).map_err(|_| strange("something that is no JSON"))?;
+    let body: Value = serde_json::from_str(&text).map_err(|_| strange("something that is not valid JSON"))?;
     if said.as_deref() != Some(environment.as_str()) {
         let said = said.unwrap_or_else(|| "no environment".into());
         return Err(Trouble::failed(

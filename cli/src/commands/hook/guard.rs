@@ -116,8 +116,10 @@ fn decide(agent: Agent) -> Result<(), Stop> {
     if !here.is_in_run() && project.profiles.is_empty() {
         return Err(with_project(Trouble::failed(
             "configuration",
-            "There is no dryrun.toml here or above, and this is not inside of dryrun exec: what the hook is to guard is not known.",
-            "Write dryrun.toml with the project's gateways. In the settings of a user the hook stands before every project: install it for projects instead (dryrun hook install AGENT --project).",
+            "There is no dryrun.toml here or above, and this is not inside of dryrun exec: what the hook is to guard \
+             is not known.",
+            "Write dryrun.toml with the project's gateways. In the settings of a user the hook stands before every \
+             project: install it for projects instead (dryrun hook install AGENT --project).",
         )));
     }
     match judge(&call, &here) {
@@ -135,7 +137,8 @@ fn decide(agent: Agent) -> Result<(), Stop> {
                     "Begin anew: dryrun exec -- COMMAND.",
                 )));
             };
-            // What is let through to a store is the gateway's to decide, by the mode of the run. Here it only has to be there, with the run open.
+            // What is let through to a store is the gateway's to decide, by the mode of the run. Here it only has to be
+            // there, with the run open.
             run_is_open(&Target { url: url.to_owned(), bearer: bearer.to_owned() }, run, environment).map_err(
                 |trouble| match trouble {
                     Trouble::Refused { why } => Stop::Rule(format!("dryrun hook: blocked. {why}")),

@@ -15,7 +15,8 @@ use crate::settings::Project;
 
 /// Write the hook into an agent's settings
 ///
-/// What is there stays; what was written by an earlier version is replaced; the file as it was is kept next to it. A second time changes nothing.
+/// What is there stays; what was written by an earlier version is replaced; the file as it was is kept next to it. A
+/// second time changes nothing.
 #[derive(clap::Args)]
 pub struct Install {
     /// The agent
@@ -42,8 +43,9 @@ impl Install {
             None | Some("") => Value::Null,
             Some(text) => serde_json::from_str(text).map_err(|error| {
                 Failure::configuration(
-                    format!("{} is no JSON: {error}. Nothing was changed.", file.display()),
-                    "Correct it (comments are not JSON), or put in by hand what this shows: dryrun hook install AGENT --print, in an empty folder.",
+                    format!("{} is not valid JSON: {error}. Nothing was changed.", file.display()),
+                    "Correct it (comments are not JSON), or put in by hand what this shows: dryrun hook install AGENT \
+                     --print, in an empty folder.",
                 )
             })?,
         };
@@ -79,7 +81,8 @@ impl Install {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// How the settings name this program: by its path, but in settings that others share by its name alone, where that leads here.
+    /// How the settings name this program: by its path, but in settings that others share by its name alone, where that
+    /// leads here.
     fn program(&self) -> Outcome<String> {
         let own = std::env::current_exe().map_err(|error| {
             Failure::configuration(
@@ -101,10 +104,12 @@ impl Install {
 fn note(agent: Agent) -> Option<&'static str> {
     match agent {
         Agent::ClaudeCode => Some(
-            "Claude Code reads its settings when it starts: start it anew. Versions before 2.1.295 do not know onFailure; `|| exit 2` holds there too.",
+            "Claude Code reads its settings when it starts: start it anew. Versions before 2.1.295 do not know \
+             onFailure; `|| exit 2` holds there too.",
         ),
         Agent::Codex => Some(
-            "Codex asks once whether it may trust a changed hook (/hooks), and does not run it before. [features] hooks = false in its config.toml turns hooks off.",
+            "Codex asks once whether it may trust a changed hook (/hooks), and does not run it before. [features] \
+             hooks = false in its config.toml turns hooks off.",
         ),
         Agent::Gemini => Some(
             "Gemini CLI reads its settings when it starts: start it anew. hooksConfig.enabled = false turns hooks off.",

@@ -19,7 +19,8 @@ use crate::say::Say;
 
 /// Stand before an agent's tools: refuse what goes past the gateway
 ///
-/// Reads one tool call from standard input, as the agent gives it to its hooks. Exit code 0 lets it through, 2 blocks it; there is no other. Whatever goes wrong blocks it too, and an operator is alerted.
+/// Reads one tool call from standard input, as the agent gives it to its hooks. Exit code 0 lets it through, 2 blocks
+/// it; there is no other. Whatever goes wrong blocks it too, and an operator is alerted.
 ///
 /// A hook helps an agent that means well. It is no prison: the credentials are the boundary.
 #[derive(clap::Args)]

@@ -39,7 +39,8 @@ pub fn path(agent: Agent, is_user: bool, project: &Path) -> Outcome<PathBuf> {
     Ok(PathBuf::from(home).join(folder).join(file))
 }
 
-/// The command line that goes into settings. Whatever ends otherwise than by 0 ends by 2: a missing program, a signal, a limit.
+/// The command line that goes into settings. Whatever ends otherwise than by 0 ends by 2: a missing program, a signal,
+/// a limit.
 pub fn command(agent: Agent, program: &str, timeout: Option<&str>) -> String {
     let limit = timeout.map(|timeout| format!("{} -k 1 {OUTER_SECONDS} ", quoted(timeout))).unwrap_or_default();
     format!("{limit}{} hook {} || exit 2", quoted(program), agent.as_str())

@@ -18,7 +18,8 @@ use crate::settings::Project;
 
 /// Prove that the installed hook blocks, allows, and blocks when it fails
 ///
-/// Runs the command lines that are in the settings, of the project and of the user. Nothing else is started, nothing is sent to the gateway, and nobody is alerted.
+/// Runs the command lines that are in the settings, of the project and of the user. Nothing else is started, nothing is
+/// sent to the gateway, and nobody is alerted.
 #[derive(clap::Args)]
 pub struct Test {
     /// The agent; all whose settings hold the hook when left out
@@ -47,7 +48,7 @@ impl Test {
                 let Ok(text) = std::fs::read_to_string(&file) else { continue };
                 let settings: Value = serde_json::from_str(&text).map_err(|error| {
                     Failure::found(
-                        format!("{} is no JSON: {error}. The agent does not read it.", file.display()),
+                        format!("{} is not valid JSON: {error}. The agent does not read it.", file.display()),
                         "Correct it.",
                     )
                 })?;
@@ -134,7 +135,7 @@ fn prove(agent: Agent, command: &str, proofs: &mut Vec<Proof>) {
         "blocks when the gateway does not answer",
         broken(serve("").and_then(|url| run(command, &through, Some(&url)))),
     );
-    add("blocks a call that is no JSON", broken(run(command, "{\"hook_event_name\": ", Some(&closed))));
+    add("blocks a call that is not valid JSON", broken(run(command, "{\"hook_event_name\": ", Some(&closed))));
     add("blocks when no call comes in", broken(run(command, "", Some(&closed))));
     add("blocks a tool that it does not know", broken(run(command, &unknown(agent), Some(&closed))));
     add("blocks when it is killed", kill(command).and_then(|ended| ended.has_code(2)));

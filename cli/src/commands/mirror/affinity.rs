@@ -1,4 +1,5 @@
-//! What SQLite makes of a value when it stores it in a column (<https://www.sqlite.org/datatype3.html#type_affinity>). What a rule makes has to be known as the target will have it, or the check in the end would find other values.
+//! What SQLite makes of a value when it stores it in a column (<https://www.sqlite.org/datatype3.html#type_affinity>).
+//! What a rule makes has to be known as the target will have it, or the check in the end would find other values.
 
 use super::cell::Cell;
 

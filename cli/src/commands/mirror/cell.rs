@@ -1,6 +1,8 @@
 //! One value of a row, exactly as SQLite stores it, and how it comes and goes through D1's JSON.
 //!
-//! A number would lose digits in JSON, so integers and reals travel as text, next to a letter for the storage class. Text travels as it is, a BLOB as a list of bytes. Text that is no UTF-8 comes with its broken bytes replaced, and is then asked for again as bytes.
+//! A number would lose digits in JSON, so integers and reals travel as text, next to a letter for the storage class.
+//! Text travels as it is, a BLOB as a list of bytes. Text that is no UTF-8 comes with its broken bytes replaced, and is
+//! then asked for again as bytes.
 
 use std::borrow::Cow;
 
@@ -102,7 +104,8 @@ impl Cell {
         }
     }
 
-    /// What a reader could make of it: text whose broken bytes are replaced, and bytes that are text. The end may be cut.
+    /// What a reader could make of it: text whose broken bytes are replaced, and bytes that are text. The end may be
+    /// cut.
     pub fn readable(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
@@ -197,7 +200,8 @@ impl Cell {
     }
 }
 
-/// Whether a text can stand in a statement as it is. The gateway refuses NUL and byte order marks there, and texts that could be meant as a name of its own or of SQLite's.
+/// Whether a text can stand in a statement as it is. The gateway refuses NUL and byte order marks there, and texts that
+/// could be meant as a name of its own or of SQLite's.
 fn is_plain(text: &str) -> bool {
     let name = text.trim_start_matches(['"', '\'', '`', '[']).to_ascii_lowercase();
     !text.contains(['\0', '\u{feff}'])
@@ -209,7 +213,8 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A digest of rows that does not depend on the order or the pages they come in: the sum of their SHA-256, modulo 2^256. A row holds its key, so a row in the wrong place is another row.
+/// A digest of rows that does not depend on the order or the pages they come in: the sum of their SHA-256, modulo
+/// 2^256. A row holds its key, so a row in the wrong place is another row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RowsDigest {
     sum: [u8; 32],

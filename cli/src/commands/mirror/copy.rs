@@ -1,4 +1,5 @@
-//! Rows on their way. Every write replaces what it wrote before, so that it can be repeated after any interruption: a page first deletes its range of keys, in the same transaction.
+//! Rows on their way. Every write replaces what it wrote before, so that it can be repeated after any interruption: a
+//! page first deletes its range of keys, in the same transaction.
 
 use indicatif::ProgressBar;
 
@@ -117,7 +118,8 @@ impl Job {
             .collect()
     }
 
-    /// Writes as many of the rows as one transaction takes, and tells how many: half as many after each refusal, so that in the end a single row says what is wrong.
+    /// Writes as many of the rows as one transaction takes, and tells how many: half as many after each refusal, so
+    /// that in the end a single row says what is wrong.
     fn write_some(&mut self, plan: &TablePlan, rows: &[Ready], room: Room<'_>) -> Outcome<usize> {
         let mut count = rows.len();
         loop {
@@ -161,7 +163,8 @@ impl Job {
                         Exit::Refused,
                         "cycle_too_large",
                         format!(
-                            "The rows of {} can only be written in one transaction, because they refer to each other and may not be NULL, and they are too many for one.",
+                            "The rows of {} can only be written in one transaction, because they refer to each other \
+                             and may not be NULL, and they are too many for one.",
                             names.join(" and ")
                         ),
                         "Make one of the references nullable, or leave these tables out with --tables.",
@@ -262,11 +265,17 @@ fn describe(key: &[Cell]) -> String {
 fn explain(plan: &TablePlan, rows: &[Ready], failure: Failure) -> Failure {
     let key = rows.first().map(|one| describe(&one.source_key)).unwrap_or_default();
     let remedy = if failure.message.contains("FOREIGN KEY") {
-        "It refers to a row that is not there: one that came, or was referred to, while the mirror ran. Begin anew with --restart, at a quieter time.".to_owned()
+        "It refers to a row that is not there: one that came, or was referred to, while the mirror ran. Begin anew \
+         with --restart, at a quieter time."
+            .to_owned()
     } else if failure.message.contains("UNIQUE") && plan.scrubbed().next().is_some() {
-        "Two values that were different may have become the same. Take hash or email for a unique column, and begin anew with --restart.".to_owned()
+        "Two values that were different may have become the same. Take hash or email for a unique column, and begin \
+         anew with --restart."
+            .to_owned()
     } else if failure.message.contains("CHECK") {
-        "A CHECK of the table does not hold for what the rules make of the row. Take other rules, and begin anew with --restart.".to_owned()
+        "A CHECK of the table does not hold for what the rules make of the row. Take other rules, and begin anew with \
+         --restart."
+            .to_owned()
     } else {
         failure.remedy.clone()
     };

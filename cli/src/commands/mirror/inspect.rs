@@ -265,7 +265,11 @@ pub fn refuse_late(table: &str, column: &str, key: &str, file: &str, unlisted: U
     Failure::new(
         Exit::Found,
         "personal_data",
-        format!("{table}.{column} holds {} in the row with the key {key}, and {file} says nothing about it. This row and those after it were not written.", unlisted.what),
+        format!(
+            "{table}.{column} holds {} in the row with the key {key}, and {file} says nothing about it. This row \
+                 and those after it were not written.",
+            unlisted.what
+        ),
         format!("Add a rule to {file}, or \"keep\" if it is not personal, and begin anew with --restart:"),
     )
     .with_lines(lines(&[suspect]).lines().map(str::to_owned))
@@ -301,7 +305,8 @@ pub struct Unlisted {
     pub rule: String,
 }
 
-/// The first column of a row without a rule that holds something personal for sure; what is scrubbed as JSON may not hold an address any more that was there before, nor a place that its rule leaves out.
+/// The first column of a row without a rule that holds something personal for sure; what is scrubbed as JSON may not
+/// hold an address any more that was there before, nor a place that its rule leaves out.
 pub fn holds_unlisted(plan: &TablePlan, before: &[Cell], after: &[Cell]) -> Option<Unlisted> {
     plan.rules.iter().enumerate().find_map(|(place, rule)| {
         let text = before.get(place)?.readable()?;

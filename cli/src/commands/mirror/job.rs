@@ -20,7 +20,8 @@ pub struct Job {
     pub source: Source,
     /// What is written.
     pub target: Target,
-    /// The tables, in an order in which every row finds what it refers to. Tables of one step are written in one transaction.
+    /// The tables, in an order in which every row finds what it refers to. Tables of one step are written in one
+    /// transaction.
     pub steps: Vec<Vec<TablePlan>>,
     /// How far it is.
     pub state: State,

@@ -112,7 +112,8 @@ impl Mirror {
                 Exit::Refused,
                 "inside_run",
                 format!(
-                    "This is inside the run {}, and a mirror would write past it, in a live run of its own. Nothing was read or written.",
+                    "This is inside the run {}, and a mirror would write past it, in a live run of its own. Nothing \
+                     was read or written.",
                     run.id
                 ),
                 "Mirror outside of dryrun exec. To look only: --dry-run",
@@ -157,7 +158,8 @@ impl Mirror {
     /// The state to go on with, or a new one.
     fn state(&self, what: std::collections::BTreeMap<String, String>) -> Outcome<Option<State>> {
         let file = self.state.display();
-        // What is begun anew need not be understood: the triggers that were set aside are the source's own, and come back with its schema.
+        // What is begun anew need not be understood: the triggers that were set aside are the source's own, and come
+        // back with its schema.
         let found = if self.restart { State::find(&self.state).ok().flatten() } else { State::find(&self.state)? };
         match (found, self.resume, self.restart) {
             (None, true, _) => Err(Failure::new(
@@ -231,7 +233,8 @@ impl Mirror {
             return Err(Failure::new(
                 Exit::Found,
                 "tables_changed",
-                "The source has other tables than when this mirror began, so it would not be complete. Nothing was written now.",
+                "The source has other tables than when this mirror began, so it would not be complete. Nothing was \
+                 written now.",
                 "Begin anew with --restart.",
             ));
         }
@@ -367,7 +370,8 @@ impl Mirror {
             ),
         };
         let how = format!(
-            "The target has a part of the rows.{triggers} Go on with the same command and --resume, or begin anew with --restart."
+            "The target has a part of the rows.{triggers} Go on with the same command and --resume, or begin anew with \
+             --restart."
         );
         let again = failure.remedy.contains("--restart");
         let remedy = match (failure.remedy.is_empty(), again) {

@@ -7,7 +7,8 @@ use super::schema::{Key, Table};
 use super::wire::{Answered, Reads};
 use crate::failure::{Failure, Outcome};
 
-/// D1 answers at most 100 columns (<https://developers.cloudflare.com/d1/platform/limits/>), and one of them says what the others are.
+/// D1 answers at most 100 columns (<https://developers.cloudflare.com/d1/platform/limits/>), and one of them says what
+/// the others are.
 const MAX_TERMS: usize = 98;
 /// Rows whose lengths are asked for at once.
 const MEASURED: usize = 10_000;
@@ -160,7 +161,8 @@ pub fn sample(
     Ok(found)
 }
 
-/// How many rows each table has, and the highest key of those with a rowid: all in one look, so that rows which come later are told from those of now.
+/// How many rows each table has, and the highest key of those with a rowid: all in one look, so that rows which come
+/// later are told from those of now.
 pub fn bounds(side: &impl Reads, tables: &[&Table]) -> Outcome<Vec<(u64, Option<Vec<Cell>>)>> {
     let mut found = Vec::new();
     for some in tables.chunks(500) {
@@ -222,7 +224,11 @@ fn selects(terms: &[Term], rest: &str, in_bytes: bool) -> Vec<String> {
             let values: Vec<String> = terms
                 .iter()
                 .map(|term| match term {
-                    Term::Value(term) => format!("CASE typeof(TERM) WHEN 'integer' THEN CAST(TERM AS TEXT) WHEN 'real' THEN quote(TERM){text} ELSE TERM END").replace("TERM", term),
+                    Term::Value(term) => format!(
+                        "CASE typeof(TERM) WHEN 'integer' THEN CAST(TERM AS TEXT) WHEN 'real' \
+                                                  THEN quote(TERM){text} ELSE TERM END"
+                    )
+                    .replace("TERM", term),
                     Term::Number(term) => format!("CAST({term} AS TEXT)"),
                 })
                 .collect();

@@ -1,4 +1,5 @@
-//! What looks personal, by the name of a column or by its values. Better one question too many than one address in staging.
+//! What looks personal, by the name of a column or by its values. Better one question too many than one address in
+//! staging.
 
 /// Words of column names that speak of a person or a secret, each with the rule that fits.
 const WORDS: &[(&str, &str)] = &[

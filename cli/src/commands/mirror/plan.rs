@@ -161,7 +161,8 @@ fn free(table: &Table, foreign_key: &ForeignKey) -> Option<usize> {
         .find(|place| table.columns.get(*place).is_some_and(|column| !column.required && column.key_place == 0))
 }
 
-/// The tables that are copied: all, or those that were asked for. What refers to a copied table is copied too, because its rows would be left without what they refer to.
+/// The tables that are copied: all, or those that were asked for. What refers to a copied table is copied too, because
+/// its rows would be left without what they refer to.
 pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table>> {
     if asked.is_empty() {
         return Ok(schema.tables.iter().collect());
@@ -194,7 +195,8 @@ pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table
             Exit::Usage,
             "left_out",
             format!(
-                "--tables leaves out tables whose rows refer to copied ones: {}. Replacing those would break or delete these. Nothing was written.",
+                "--tables leaves out tables whose rows refer to copied ones: {}. Replacing those would break or delete \
+                 these. Nothing was written.",
                 left_out.join(", ")
             ),
             format!("Add them: --tables {},{}", asked.join(","), names.join(",")),

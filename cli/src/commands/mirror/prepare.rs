@@ -1,4 +1,5 @@
-//! The target before and after its rows: triggers aside, rows out, tables that it lacks in; and in the end what could only be made when all rows were there.
+//! The target before and after its rows: triggers aside, rows out, tables that it lacks in; and in the end what could
+//! only be made when all rows were there.
 
 use std::collections::BTreeSet;
 

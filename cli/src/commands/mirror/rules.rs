@@ -39,7 +39,8 @@ impl Rules {
         let rules: Self = toml::from_str(&text).map_err(|error| {
             Failure::configuration(
                 format!("{} is not valid:", path.display()),
-                "It has a section [tables.NAME] for each table with lines such as email = \"email\". Rules: keep, null, hash, name, email, phone, keep_format, { fixed = VALUE }, { json = { \"/path\" = RULE } }.",
+                "It has a section [tables.NAME] for each table with lines such as email = \"email\". Rules: keep, \
+                 null, hash, name, email, phone, keep_format, { fixed = VALUE }, { json = { \"/path\" = RULE } }.",
             )
             .with_reasons(error.to_string().lines().map(str::to_owned))
         })?;

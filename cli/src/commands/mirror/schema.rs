@@ -250,13 +250,15 @@ fn describe(table: &str) -> [String; 3] {
     let name = Cell::text(table).literal();
     [
         format!(
-            "SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT), type FROM pragma_table_xinfo({name}) ORDER BY cid"
+            "SELECT name, CAST(\"notnull\" AS TEXT), CAST(pk AS TEXT), CAST(hidden AS TEXT), type FROM \
+             pragma_table_xinfo({name}) ORDER BY cid"
         ),
         format!(
             "SELECT CAST(id AS TEXT), \"table\", \"from\", \"to\" FROM pragma_foreign_key_list({name}) ORDER BY id, seq"
         ),
         format!(
-            "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
+            "SELECT list.name, list.origin, CAST(list.\"unique\" AS TEXT), info.name FROM pragma_index_list({name}) AS \
+             list, pragma_index_info(list.name) AS info ORDER BY list.seq, info.seqno"
         ),
     ]
 }
@@ -312,7 +314,8 @@ fn table(name: &str, kind: &Kind, answers: &[Answered]) -> Outcome<Table> {
                 Exit::Refused,
                 "no_key",
                 format!(
-                    "The table {name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart. Nothing was written."
+                    "The table {name} has columns named rowid, _rowid_ and oid, so its rows cannot be told apart. \
+                     Nothing was written."
                 ),
                 "Name the other tables with --tables.",
             ));

@@ -1,4 +1,5 @@
-//! What becomes of a personal value. The same value becomes the same one everywhere in a mirror, so that joins and unique constraints still hold; without the secret nobody gets from one to the other.
+//! What becomes of a personal value. The same value becomes the same one everywhere in a mirror, so that joins and
+//! unique constraints still hold; without the secret nobody gets from one to the other.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +69,8 @@ impl Scrubber {
         }
     }
 
-    /// Values that differ in case only become values that differ in case only: a column that compares without case stays joined, one that compares with it stays unique.
+    /// Values that differ in case only become values that differ in case only: a column that compares without case
+    /// stays joined, one that compares with it stays unique.
     fn cased(&self, what: &str, text: &str, made: &str) -> String {
         if text == text.to_lowercase() {
             return made.to_owned();
@@ -118,7 +120,8 @@ impl Scrubber {
         if text.trim().contains(char::is_whitespace) { format!("{} {}", word(), word()) } else { word() }
     }
 
-    /// A Feistel network over digits and letters: each format is mapped onto itself one to one, so what was unique stays unique.
+    /// A Feistel network over digits and letters: each format is mapped onto itself one to one, so what was unique
+    /// stays unique.
     fn keep_format(&self, text: &str) -> String {
         let lower: Vec<char> = text.chars().map(|character| character.to_ascii_lowercase()).collect();
         let radix = |character: char| match character {
@@ -198,7 +201,8 @@ impl Scrubber {
         format!("{sign}{made}").parse().unwrap_or_else(|_| self.number(&digits))
     }
 
-    /// Digits for digits, of at most 15 that count: those every reader reads alike. A zero that comes first or last is not written.
+    /// Digits for digits, of at most 15 that count: those every reader reads alike. A zero that comes first or last is
+    /// not written.
     fn in_real(&self, text: &str) -> Cell {
         let shown = text
             .parse::<f64>()

@@ -1,4 +1,5 @@
-//! What is done already, so that a mirror that was interrupted can go on: one file, replaced as a whole after every write.
+//! What is done already, so that a mirror that was interrupted can go on: one file, replaced as a whole after every
+//! write.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -142,7 +143,8 @@ impl State {
         }
         Err(Failure::configuration(
             format!(
-                "{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not fit those that are there. Nothing was written now."
+                "{SECRET_VARIABLE} is not the secret that this mirror began with, so the rest of the values would not \
+                 fit those that are there. Nothing was written now."
             ),
             "Set it as it was then (or not at all, if it was not set), or begin anew with --restart.",
         ))
@@ -154,7 +156,10 @@ impl State {
             Some(secret) => Ok(secret.clone()),
             None => environment_secret()?.ok_or_else(|| {
                 Failure::configuration(
-                    format!("This mirror began with a secret from {SECRET_VARIABLE}, which is not set now. Nothing was written now."),
+                    format!(
+                        "This mirror began with a secret from {SECRET_VARIABLE}, which is not set now. Nothing was \
+                             written now."
+                    ),
                     format!("Set {SECRET_VARIABLE} again."),
                 )
             }),
@@ -177,7 +182,11 @@ impl State {
         };
         write().map_err(|error| {
             Failure::configuration(
-                format!("The state file {} cannot be written: {error}. The mirror stopped, because it could not go on after an interruption.", self.path.display()),
+                format!(
+                    "The state file {} cannot be written: {error}. The mirror stopped, because it could not go on \
+                         after an interruption.",
+                    self.path.display()
+                ),
                 "Make its folder writable, or name another file with --state.",
             )
         })
@@ -194,7 +203,8 @@ impl State {
     }
 }
 
-/// Makes sure that no other mirror works with a state file of this folder: two of them would delete each other's rows. The lock is on the folder itself, so nothing is left of it, also after a kill.
+/// Makes sure that no other mirror works with a state file of this folder: two of them would delete each other's rows.
+/// The lock is on the folder itself, so nothing is left of it, also after a kill.
 pub fn alone(path: &Path) -> Outcome<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let unusable = |error: std::io::Error| {

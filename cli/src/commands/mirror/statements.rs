@@ -1,4 +1,5 @@
-//! The statements that write rows, within D1's limits (<https://developers.cloudflare.com/d1/platform/limits/>): 100,000 bytes a statement, 100 bound parameters, 100 columns.
+//! The statements that write rows, within D1's limits (<https://developers.cloudflare.com/d1/platform/limits/>):
+//! 100,000 bytes a statement, 100 bound parameters, 100 columns.
 
 use super::cell::{Cell, identifier};
 use super::pages::{Row, condition};
@@ -229,7 +230,8 @@ mod tests {
         );
         assert_eq!(
             statements[0].sql,
-            "WITH mirrored_rows (key_0, value_0) AS (VALUES (1, 'a'), (2, 'b')) UPDATE \"t\" SET \"c1\" = mirrored_rows.value_0 FROM mirrored_rows WHERE \"t\".rowid = mirrored_rows.key_0"
+            "WITH mirrored_rows (key_0, value_0) AS (VALUES (1, 'a'), (2, 'b')) UPDATE \"t\" SET \"c1\" = \
+             mirrored_rows.value_0 FROM mirrored_rows WHERE \"t\".rowid = mirrored_rows.key_0"
         );
     }
 }

@@ -28,7 +28,8 @@ pub fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
         format!("# Nothing looks personal that {} says nothing about.", rules.file())
     } else {
         format!(
-            "# What looks personal. Look at each line: \"keep\" says that a column is not personal.\n# Columns that are not here are copied as they are.\n\n{}",
+            "# What looks personal. Look at each line: \"keep\" says that a column is not personal.\n# Columns that \
+             are not here are copied as they are.\n\n{}",
             lines(suspects)
         )
     };
@@ -80,7 +81,8 @@ pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took
     }
     let _ = writeln!(
         text,
-        "\nMirrored {} tables, {} rows, {} from {} to {} in {:.1} s ({} requests).\nRow counts and digests were read again on both sides and agree; no scrubbed value is left.",
+        "\nMirrored {} tables, {} rows, {} from {} to {} in {:.1} s ({} requests).\nRow counts and digests were read \
+         again on both sides and agree; no scrubbed value is left.",
         tables.len(),
         grouped(rows),
         megabytes(bytes),

@@ -1,4 +1,5 @@
-//! Reads both sides again and compares: how many rows, a digest of all their values as they should be, and whether a value that was scrubbed is still anywhere.
+//! Reads both sides again and compares: how many rows, a digest of all their values as they should be, and whether a
+//! value that was scrubbed is still anywhere.
 
 use std::collections::HashSet;
 
@@ -42,7 +43,8 @@ impl Job {
         }
         Err(Failure::found(
             "The mirror is not what it should be:",
-            "Somebody or something else wrote to the target meanwhile, or this is a defect. Begin anew with --restart while nobody works there.",
+            "Somebody or something else wrote to the target meanwhile, or this is a defect. Begin anew with --restart \
+             while nobody works there.",
         )
         .with_reasons(wrong))
     }
@@ -92,7 +94,8 @@ impl Job {
                 column.name
             )));
         }
-        // A reference that was filled in may be newer than the rest of its row; then the row is what the source has now.
+        // A reference that was filled in may be newer than the rest of its row; then the row is what the source has
+        // now.
         if target != copied && target != source {
             let why =
                 if target.rows == copied.rows { "other values".to_owned() } else { format!("{} rows", target.rows) };

@@ -1,6 +1,7 @@
 //! The two databases over D1's HTTP API, each with the token of one run.
 //!
-//! What is read from is a [`Source`]: it sends nothing but SELECT, with the token of a dry run, and believes no answer that does not say that it is one. Only a [`Target`] can write.
+//! What is read from is a [`Source`]: it sends nothing but SELECT, with the token of a dry run, and believes no answer
+//! that does not say that it is one. Only a [`Target`] can write.
 
 use std::cell::Cell as Counter;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::settings::Environment;
 /// Longest wait for an answer: D1 ends a batch after 30 s, and 8 MB have to travel.
 const LIMIT: Duration = Duration::from_secs(90);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How often a request is sent at most, and how long after the first failure it is sent again; then twice as long each time.
+/// How often a request is sent at most, and how long after the first failure it is sent again; then twice as long each
+/// time.
 const ATTEMPTS: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Longest answer that is read.
@@ -171,7 +173,8 @@ impl Connection {
         })
     }
 
-    /// Sends a batch until there is a clear answer. Only what may be carried out twice comes here: a SELECT, or a write that replaces what it wrote before.
+    /// Sends a batch until there is a clear answer. Only what may be carried out twice comes here: a SELECT, or a write
+    /// that replaces what it wrote before.
     fn send(&self, batch: &[Statement], key: Option<&str>) -> Outcome<Vec<Answered>> {
         let statements: Vec<Value> = batch
             .iter()
@@ -274,7 +277,8 @@ impl Connection {
     }
 }
 
-/// Which of the gateway's refusals pass by themselves. After those the write may have happened; it is one that can be carried out again.
+/// Which of the gateway's refusals pass by themselves. After those the write may have happened; it is one that can be
+/// carried out again.
 fn refused(gateway: &Gateway, status: u16, text: &str) -> Ended {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     let part = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -310,7 +314,8 @@ fn not_as_asked(gateway: &Gateway, what: &str) -> Failure {
         Exit::Refused,
         "not_as_asked",
         format!("The {} gateway at {} {what}. The mirror stopped at once.", gateway.environment, gateway.url),
-        "Look at the urls in dryrun.toml and at the run's report; nothing is copied through an answer that is not what it should be.",
+        "Look at the urls in dryrun.toml and at the run's report; nothing is copied through an answer that is not what \
+         it should be.",
     )
 }
 
@@ -341,7 +346,8 @@ impl Target {
         Connection::open(gateway, account, database, live, other, stop).map(Self)
     }
 
-    /// Runs statements as one transaction. `key` names this write: sent again it gets the first answer. Where that is not known, it is carried out again, so it has to replace whatever it wrote before.
+    /// Runs statements as one transaction. `key` names this write: sent again it gets the first answer. Where that is
+    /// not known, it is carried out again, so it has to replace whatever it wrote before.
     pub fn write(&self, key: &str, batch: &[Statement]) -> Outcome<Vec<Answered>> {
         if !self.0.live {
             return Err(not_as_asked(&self.0.gateway, "is only looked at"));

@@ -177,7 +177,11 @@ impl Stage<'_> {
         });
         let mut file = Rehearsed { statements: told.collect(), millis, ..Rehearsed::not_run(name) };
         if record.is_some() && !cut(text).closed {
-            file.warnings.push("The last statement does not end with a semicolon: what wrangler appends to record the migration becomes a part of it.".to_owned());
+            file.warnings.push(
+                "The last statement does not end with a semicolon: what wrangler appends to record the \
+                                migration becomes a part of it."
+                    .to_owned(),
+            );
         }
         match ran {
             Ok(answers) => {
@@ -360,7 +364,10 @@ impl Stage<'_> {
             let rows: u64 =
                 told.touched.values().map(|touched| touched.inserted + touched.updated + touched.deleted).sum();
             if *unbounded {
-                warnings.push(format!("line {line}: {name} has no WHERE: it changes every row of its table, including rows that are added before it is applied."));
+                warnings.push(format!(
+                    "line {line}: {name} has no WHERE: it changes every row of its table, including \
+                                       rows that are added before it is applied."
+                ));
             }
             let figures = |table: &Option<String>| {
                 table
@@ -370,7 +377,10 @@ impl Stage<'_> {
                     .map(|was| was.rows)
             };
             if let (Action::AddColumn { column, required: true }, Some(table)) = (action, table) {
-                warnings.push(format!("line {line}: {column} is NOT NULL and has no default, which works only as long as {table} has no rows. Give it a default."));
+                warnings.push(format!(
+                    "line {line}: {column} is NOT NULL and has no default, which works only as long \
+                                       as {table} has no rows. Give it a default."
+                ));
             }
             let whole = match action {
                 Action::DropColumn => figures(table),
@@ -384,7 +394,11 @@ impl Stage<'_> {
                 _ => None,
             };
             if let Some(rows) = whole.into_iter().chain([rows]).max().filter(|rows| *rows >= SLOW_ROWS) {
-                warnings.push(format!("line {line}: {name} goes through {}: it may be slow, and D1 ends a statement after 30 seconds. Do it in parts.", plural(rows)));
+                warnings.push(format!(
+                    "line {line}: {name} goes through {}: it may be slow, and D1 ends a statement \
+                                       after 30 seconds. Do it in parts.",
+                    plural(rows)
+                ));
             }
         }
         for NewNulls { table, column, nulls, rows, in_part } in &file.new_nulls {

@@ -234,7 +234,8 @@ impl Case<'_> {
         self.statements.iter().filter(writes).flat_map(of).collect()
     }
 
-    /// Whether a row that goes is one of a table from which the file says to remove rows: in this statement, or all of them in any.
+    /// Whether a row that goes is one of a table from which the file says to remove rows: in this statement, or all of
+    /// them in any.
     fn names_deletion(&self, effect: &Effect) -> bool {
         let subject = lower(&effect.subject);
         let same = |statement: &Statement| statement.table.as_deref().map(lower).as_deref() == Some(subject.as_str());
@@ -248,7 +249,8 @@ impl Case<'_> {
         let instance = self.lineage.of(effect).and_then(|index| self.lineage.instances.get(index));
         let table_goes =
             instance.is_some_and(|instance| instance.dropped.is_some() && !self.lineage.is_made_anew(instance));
-        // The rows of a table that is made anew go with its first shape: those that are not in the new one are looked at by themselves.
+        // The rows of a table that is made anew go with its first shape: those that are not in the new one are looked
+        // at by themselves.
         by_itself || all_go || table_goes
     }
 
@@ -302,7 +304,8 @@ impl Case<'_> {
     }
 }
 
-/// How many rows of `gone` are not in `kept`: by their primary key where both have it, and else by number. Up to three are named.
+/// How many rows of `gone` are not in `kept`: by their primary key where both have it, and else by number. Up to three
+/// are named.
 fn lost(gone: &[&Map<String, Value>], kept: &[&Map<String, Value>], key: &[String]) -> (u64, Vec<String>) {
     let identity = |image: &Map<String, Value>| {
         key.iter().map(|column| image.get(column).map(ToString::to_string)).collect::<Option<Vec<_>>>()
@@ -361,7 +364,8 @@ fn own_tables(words: &[String]) -> usize {
     verb.unwrap_or_default()
 }
 
-/// Indexes and triggers that went with a table which is there again, and that no statement names: a table that is made anew loses them silently.
+/// Indexes and triggers that went with a table which is there again, and that no statement names: a table that is made
+/// anew loses them silently.
 pub fn left_behind(before: &[Definition], after: &[Definition], statements: &[Statement]) -> Vec<String> {
     let dropped = |name: &str| {
         statements.iter().any(|statement| {
@@ -452,7 +456,8 @@ mod tests {
 
     #[test]
     fn a_table_that_is_made_anew_keeps_its_rows_or_says_which_it_lost() {
-        let anew = "CREATE TABLE t_new (id);\nINSERT INTO t_new SELECT id FROM t;\nDROP TABLE t;\nALTER TABLE t_new RENAME TO t";
+        let anew = "CREATE TABLE t_new (id);\nINSERT INTO t_new SELECT id FROM t;\nDROP TABLE t;\nALTER TABLE t_new \
+                    RENAME TO t";
         let all = [come(2, "t_new", 1), come(2, "t_new", 2), gone(3, "t", 1), gone(3, "t", 2)];
         assert!(judge(&["t"], anew, &all).is_empty());
         assert_eq!(judge(&["t"], anew, &all[1..]), ["line 3: t is made anew without 1 row that it had (id 1)."]);

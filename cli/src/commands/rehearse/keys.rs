@@ -23,7 +23,8 @@ type Violations = BTreeMap<(String, String), u64>;
 /// Checks every table after the files.
 pub fn check(run: &DryRun, base: &DryRun) -> Outcome<Keys> {
     let unfit: BTreeSet<String> = unfit(run)?;
-    // What did not fit before either is not this rehearsal's doing; then only the rows of other tables could be checked, which no PRAGMA does.
+    // What did not fit before either is not this rehearsal's doing; then only the rows of other tables could be
+    // checked, which no PRAGMA does.
     let new = if unfit.is_empty() { Vec::new() } else { unfit.difference(&self::unfit(base)?).cloned().collect() };
     if !new.is_empty() {
         return Ok(Keys::Broken(new));
@@ -76,7 +77,8 @@ fn unfit(run: &DryRun) -> Outcome<BTreeSet<String>> {
     let primary = each(|table| format!("SELECT name FROM pragma_table_xinfo({table}) WHERE pk > 0"))?;
     let unique = each(|table| {
         format!(
-            "SELECT l.name, i.name FROM pragma_index_list({table}) l, pragma_index_info(l.name) i WHERE l.\"unique\" = 1 AND l.partial = 0"
+            "SELECT l.name, i.name FROM pragma_index_list({table}) l, pragma_index_info(l.name) i WHERE l.\"unique\" = \
+             1 AND l.partial = 0"
         )
     })?;
     let lower = |text: String| text.to_ascii_lowercase();

@@ -24,7 +24,8 @@ use rehearsal::Rehearsal;
 
 /// Run pending migrations in a dry run, against the rows that are there
 ///
-/// Each file runs as one batch, as `wrangler d1 migrations apply` sends it, and the next one sees what it did. Nothing is written anywhere.
+/// Each file runs as one batch, as `wrangler d1 migrations apply` sends it, and the next one sees what it did. Nothing
+/// is written anywhere.
 #[derive(clap::Args)]
 #[command(
     after_help = "It ends with 1 when a file would fail, deletes rows that it does not name (by a cascade, a trigger, REPLACE, or a table that is made anew without them), changes rows of a table that no statement of it names, or breaks foreign keys.
@@ -35,7 +36,8 @@ Examples:
   dryrun rehearse migrations/ --markdown >> \"$GITHUB_STEP_SUMMARY\""
 )]
 pub struct Rehearse {
-    /// A folder of numbered .sql files, of which those run that are not applied yet, or one .sql file, which runs as it is
+    /// A folder of numbered .sql files, of which those run that are not applied yet, or one .sql file, which runs as it
+    /// is
     path: PathBuf,
     /// The database, by binding, name or id; can be left out where there is only one
     #[arg(long)]
@@ -124,7 +126,8 @@ impl Rehearse {
 /// The table in which wrangler records what is applied, as wrangler makes it.
 fn record_table(table: &str) -> String {
     format!(
-        "CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS {} (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP \
+         DEFAULT CURRENT_TIMESTAMP NOT NULL)",
         identifier(table)
     )
 }

@@ -22,7 +22,8 @@ pub struct Profile {
 /// Most columns that are counted in one statement: D1's results have at most 100.
 const MOST_COLUMNS: usize = 90;
 
-/// Counts a table as the run sees it; `None` when that would take more than the run may copy, or when there is no such table.
+/// Counts a table as the run sees it; `None` when that would take more than the run may copy, or when there is no such
+/// table.
 pub fn count(run: &DryRun, table: &str) -> Outcome<Option<Profile>> {
     let described = run.batch(&format!(
         "SELECT name, pk FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
@@ -104,7 +105,8 @@ pub struct NewNulls {
     pub in_part: bool,
 }
 
-/// Compares a table with itself. `renamed`: columns by their new names. A column that is NULL in every row is only what ADD COLUMN does; one that is filled in part was forgotten in part.
+/// Compares a table with itself. `renamed`: columns by their new names. A column that is NULL in every row is only what
+/// ADD COLUMN does; one that is filled in part was forgotten in part.
 pub fn new_nulls(table: &str, before: &Profile, after: &Profile, renamed: &BTreeMap<String, String>) -> Vec<NewNulls> {
     let found = after.nulls.iter().filter(|(_, nulls)| **nulls > 0).filter_map(|(column, nulls)| {
         let old = renamed.get(column).unwrap_or(column);

@@ -19,7 +19,8 @@ use steps::Steps;
 
 /// Look whether a deployed gateway does what it is for
 ///
-/// Health, every store, the environment, and a real dry run with writes to D1, KV and R2 that are read back, reported, and reach no store.
+/// Health, every store, the environment, and a real dry run with writes to D1, KV and R2 that are read back, reported,
+/// and reach no store.
 #[derive(clap::Args)]
 #[command(
     after_help = "What may be mended by waiting (no connection, a route that is not there yet, an error of the server) is tried again with growing pauses; a wrong answer is not. It ends with 1 when a step fails, and leaves nothing behind but closed dry runs.
@@ -164,11 +165,16 @@ impl Test {
             }
             let good: Vec<&str> = checks.keys().map(String::as_str).filter(|name| !failed.contains(name)).collect();
             Err(Trouble::Wait(Failure::found(
-                format!("These parts do not answer: {}. These do: {}.", failed.join(", "), if good.is_empty() { "none".to_owned() } else { good.join(", ") }),
+                format!(
+                    "These parts do not answer: {}. These do: {}.",
+                    failed.join(", "),
+                    if good.is_empty() { "none".to_owned() } else { good.join(", ") }
+                ),
                 if failed.iter().all(|part| ["keys", "token_secret"].contains(part)) {
                     "Put the secrets KEYS and TOKEN_SECRET: see Credentials in the README."
                 } else {
-                    "Look at the bindings of that name in wrangler.toml, and whether the store is there (wrangler d1 list, kv namespace list, r2 bucket list)."
+                    "Look at the bindings of that name in wrangler.toml, and whether the store is there (wrangler d1 \
+                     list, kv namespace list, r2 bucket list)."
                 },
             )))
         })
@@ -179,14 +185,20 @@ impl Test {
         self.steps.make("environment", || {
             let told = probe.expect("/v1/environment", Some(&key), Sent::Get)?.body;
             if text(&told, "environment") != probe.environment.as_str() {
-                return Err(wrong(format!("The gateway says that it is {}, not {}.", text(&told, "environment"), probe.environment), "Correct the url, or DRYRUN_ENV."));
+                return Err(wrong(
+                    format!("The gateway says that it is {}, not {}.", text(&told, "environment"), probe.environment),
+                    "Correct the url, or DRYRUN_ENV.",
+                ));
             }
             // A new version needs a while to be everywhere.
             if let Some(commit) = commit.as_ref().filter(|commit| text(&told, "commit") != **commit) {
-                let other = Some(text(&told, "commit")).filter(|other| !other.is_empty()).unwrap_or_else(|| "no commit that it knows".to_owned());
+                let other = Some(text(&told, "commit"))
+                    .filter(|other| !other.is_empty())
+                    .unwrap_or_else(|| "no commit that it knows".to_owned());
                 return Err(Trouble::Wait(Failure::found(
                     format!("The gateway that answers is that of {other}, not of {commit}."),
-                    "Look at what runs: wrangler deployments status. A deployment says its commit with --var COMMIT:<id>.",
+                    "Look at what runs: wrangler deployments status. A deployment says its commit with --var \
+                     COMMIT:<id>.",
                 )));
             }
             let stores: Vec<Store> = told
@@ -194,7 +206,11 @@ impl Test {
                 .and_then(Value::as_array)
                 .into_iter()
                 .flatten()
-                .map(|store| Store { binding: text(store, "binding"), kind: text(store, "kind"), denied: text(store, "policy") == "denied" })
+                .map(|store| Store {
+                    binding: text(store, "binding"),
+                    kind: text(store, "kind"),
+                    denied: text(store, "policy") == "denied",
+                })
                 .collect();
             if stores.iter().all(|store| store.denied) {
                 return Err(wrong(
@@ -204,7 +220,15 @@ impl Test {
             }
             let caller = told.get("caller").unwrap_or(&Value::Null);
             let names = stores.iter().map(|store| store.binding.clone()).collect::<Vec<_>>().join(", ");
-            Ok(((text(&told, "account"), stores), format!("{} · {names} · asked by {} ({})", probe.environment, text(caller, "name"), text(caller, "role"))))
+            Ok((
+                (text(&told, "account"), stores),
+                format!(
+                    "{} · {names} · asked by {} ({})",
+                    probe.environment,
+                    text(caller, "name"),
+                    text(caller, "role")
+                ),
+            ))
         })
     }
 
@@ -329,7 +353,9 @@ impl Test {
                     match reply.code.as_str() {
                         "key_not_found" | "object_not_found" => true,
                         _ if reply.status == 200 => false,
-                        _ if reply.status >= 500 || reply.environment.is_none() => return Err(Trouble::Wait(refusal(&place.path, &reply))),
+                        _ if reply.status >= 500 || reply.environment.is_none() => {
+                            return Err(Trouble::Wait(refusal(&place.path, &reply)));
+                        }
                         _ => return Err(Trouble::End(refusal(&place.path, &reply))),
                     }
                 }
@@ -339,7 +365,8 @@ impl Test {
             } else {
                 Err(wrong(
                     format!("WHAT WAS WRITTEN IN A DRY RUN IS IN {} OF {environment}.", place.binding),
-                    "Stop using this gateway: roll back with wrangler rollback, and take the thing away that is named like the run.",
+                    "Stop using this gateway: roll back with wrangler rollback, and take the thing away that is named \
+                     like the run.",
                 ))
             }
         })
@@ -428,7 +455,8 @@ impl Place {
                 let sql = |sql: String| json!({ "sql": sql });
                 // Said twice, it is the same: a write whose answer was lost is tried again.
                 let write = sql(format!(
-                    "CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, said TEXT NOT NULL); INSERT OR REPLACE INTO {table} VALUES (1, '{word}')"
+                    "CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, said TEXT NOT NULL); INSERT OR \
+                     REPLACE INTO {table} VALUES (1, '{word}')"
                 ));
                 let (read, look) = (
                     sql(format!("SELECT said FROM {table} WHERE id = 1")),

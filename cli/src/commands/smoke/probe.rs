@@ -87,7 +87,8 @@ impl Probe {
                 "Correct the url, or DRYRUN_ENV.",
             ))),
             _ if reply.code == "environment_mismatch" => Err(Trouble::End(refusal(path, &reply))),
-            // Where there is no gateway yet, a server of Cloudflare's own answers 404; once it is there, it says where it is.
+            // Where there is no gateway yet, a server of Cloudflare's own answers 404; once it is there, it says where
+            // it is.
             None if reply.status != 404 && reply.status < 500 => Err(Trouble::End(self.no_gateway(path, &reply))),
             _ => Ok(reply),
         }
