@@ -3,6 +3,7 @@
 mod affinity;
 mod cell;
 mod copy;
+mod differences;
 mod found;
 mod inspect;
 mod job;
@@ -17,6 +18,7 @@ mod rules;
 mod schema;
 mod scrub;
 mod sides;
+mod signals;
 mod state;
 mod statements;
 mod summary;
@@ -24,7 +26,6 @@ mod verify;
 mod wire;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use found::Found;
@@ -35,6 +36,7 @@ use rules::Rules;
 use schema::Schema;
 use scrub::Scrubber;
 use sides::Sides;
+use signals::listen;
 use state::{Phase, State};
 use wire::{Reads, Source, Stop, Target};
 
@@ -381,19 +383,6 @@ impl Mirror {
         };
         Failure { remedy, ..failure }
     }
-}
-
-/// Lets Ctrl-C end a mirror between two requests, and a second one at once.
-fn listen() -> Outcome<Stop> {
-    let stop = Stop::default();
-    let failed = |error: std::io::Error| {
-        Failure::configuration(format!("Signals cannot be listened to: {error}."), "Try again.")
-    };
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop)).map_err(failed)?;
-        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(failed)?;
-    }
-    Ok(stop)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock of a Worker is an argument; this is a program of its own")]

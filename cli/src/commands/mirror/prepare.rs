@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::cell::{Cell, identifier};
+use super::differences::{Differences, compare};
 use super::job::Job;
 use super::pages::bounds;
 use super::plan::{Meanwhile, arrange};
-use super::schema::{Differences, Object, Schema, Table, compare};
+use super::schema::{Object, Schema, Table};
 use super::statements::delete_some;
 use super::wire::Statement;
 use crate::failure::{Exit, Failure, Outcome};

@@ -3,6 +3,7 @@
 mod file;
 mod judge;
 mod keys;
+mod outcome;
 mod profile;
 mod rehearsal;
 mod show;
@@ -18,8 +19,9 @@ use crate::say::Say;
 use crate::settings::{Environment, Project};
 use crate::statements::{identifier, literal};
 
-use file::{Rehearsed, Stage};
+use file::Stage;
 use keys::Keys;
+use outcome::{Ending, Rehearsed};
 use rehearsal::Rehearsal;
 
 /// Run pending migrations in a dry run, against the rows that are there
@@ -103,7 +105,7 @@ impl Rehearse {
         let bar = say.bar(files.len() as u64);
         for file in &files {
             bar.set_message(dryrun_text::line(&file.name).into_owned());
-            let stopped = rehearsal.files.last().is_some_and(|last: &Rehearsed| last.ending != file::Ending::Done);
+            let stopped = rehearsal.files.last().is_some_and(|last: &Rehearsed| last.ending != Ending::Done);
             let record = matches!(found, Found::Folder(_))
                 .then(|| format!("INSERT INTO {} (name)\nvalues ({});", identifier(&self.table), literal(&file.name)));
             rehearsal.files.push(if stopped {
@@ -114,7 +116,7 @@ impl Rehearse {
             bar.inc(1);
         }
         bar.finish_and_clear();
-        if rehearsal.files.iter().any(|file| file.ending == file::Ending::Done) {
+        if rehearsal.files.iter().any(|file| file.ending == Ending::Done) {
             rehearsal.keys = keys::check(run, base)?;
         } else if !rehearsal.files.is_empty() {
             rehearsal.keys = Keys::Unknown("no file ran to its end.".to_owned());

@@ -1,7 +1,7 @@
 //! The result of rehearsing migrations.
 
-use super::file::Rehearsed;
 use super::keys::Keys;
+use super::outcome::Rehearsed;
 use crate::settings::Environment;
 
 /// A whole rehearsal.

@@ -6,9 +6,9 @@ use dryrun_text::line;
 use dryrun_text::markdown::{cell, code};
 use serde_json::{Value, json};
 
-use super::file::{Ending, Rehearsed, Told, Touched};
 use super::judge::plural;
 use super::keys::Keys;
+use super::outcome::{Ending, Rehearsed, Told, Touched};
 use super::rehearsal::Rehearsal;
 use crate::statements::brief;
 

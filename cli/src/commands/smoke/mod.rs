@@ -1,5 +1,6 @@
 //! Whether a gateway that was just deployed does what it is for.
 
+mod place;
 mod probe;
 mod steps;
 
@@ -14,6 +15,7 @@ use crate::say::Say;
 use crate::settings::{Environment, Project};
 use crate::text::now;
 
+use place::{Place, Store, Written};
 use probe::{Probe, Reply, Sent, Trouble, refusal};
 use steps::Steps;
 
@@ -91,14 +93,6 @@ struct Test {
     steps: Steps,
     /// The id of the run, and what is written: nobody else's.
     word: String,
-}
-
-/// A store behind the gateway.
-#[derive(Debug, Clone)]
-struct Store {
-    binding: String,
-    kind: String,
-    denied: bool,
 }
 
 /// An open run.
@@ -412,65 +406,6 @@ impl Test {
             }
         );
         lines
-    }
-}
-
-/// What is written to a store, and how it is found again.
-struct Place {
-    binding: String,
-    kind: &'static str,
-    path: String,
-    word: String,
-    /// Under what the report has it.
-    subject: String,
-    key: String,
-    written: Written,
-}
-
-enum Written {
-    /// A table of its own, made inside the dry run: no table of the target is needed.
-    Rows { write: Value, read: Value, look: Value },
-    /// A value or an object.
-    Value(String),
-}
-
-impl Place {
-    fn new(account: &str, store: &Store, word: &str) -> Self {
-        let Store { binding, kind, .. } = store;
-        let root = format!("/client/v4/accounts/{account}");
-        let value = |kind: &'static str, path: String, subject: &str| Self {
-            binding: binding.clone(),
-            kind,
-            path,
-            word: word.to_owned(),
-            subject: subject.to_owned(),
-            key: word.to_owned(),
-            written: Written::Value(word.to_owned()),
-        };
-        match kind.as_str() {
-            "kv" => value("KV", format!("{root}/storage/kv/namespaces/{binding}/values/{word}"), "keys"),
-            "r2" => value("R2", format!("{root}/r2/buckets/{binding}/objects/{word}"), "objects"),
-            _ => {
-                let table = word.replace('-', "_");
-                let sql = |sql: String| json!({ "sql": sql });
-                // Said twice, it is the same: a write whose answer was lost is tried again.
-                let write = sql(format!(
-                    "CREATE TABLE IF NOT EXISTS {table} (id INTEGER PRIMARY KEY, said TEXT NOT NULL); INSERT OR \
-                     REPLACE INTO {table} VALUES (1, '{word}')"
-                ));
-                let (read, look) = (
-                    sql(format!("SELECT said FROM {table} WHERE id = 1")),
-                    sql(format!("SELECT count(*) FROM sqlite_master WHERE name = '{table}'")),
-                );
-                Self {
-                    path: format!("{root}/d1/database/{binding}/raw"),
-                    subject: table,
-                    key: "1".to_owned(),
-                    written: Written::Rows { write, read, look },
-                    ..value("D1", String::new(), "")
-                }
-            }
-        }
     }
 }
 
