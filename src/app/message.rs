@@ -232,3 +232,24 @@ pub enum Vouched {
 
 /// Any answer of a run's object, or why there is none.
 pub type Reply<T> = Result<T, Problem>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receipt_format_unchanged() {
+        let receipt = Receipt {
+            run: RunId::parse("r1").unwrap(),
+            position: Some(7),
+            mode: Some(Mode::DryRun),
+            cause: Some(ModeCause::Asked),
+            replayed: false,
+        };
+        let text = serde_json::to_string(&receipt).unwrap();
+        let pinned =
+            expect_test::expect![[r#"{"run":"r1","position":7,"mode":"dry_run","cause":"asked","replayed":false}"#]];
+        pinned.assert_eq(&text);
+        assert_eq!(serde_json::from_str::<Receipt>(&text).unwrap(), receipt);
+    }
+}

@@ -333,3 +333,17 @@ pub struct ShadowRecord {
     /// Bytes copied.
     pub bytes: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shadow_record_format_unchanged() {
+        let record = ShadowRecord { dirty: true, serial: 1, rows: 2, bytes: 3 };
+        let text = serde_json::to_string(&record).unwrap();
+        let pinned = expect_test::expect![[r#"{"dirty":true,"serial":1,"rows":2,"bytes":3}"#]];
+        pinned.assert_eq(&text);
+        assert_eq!(serde_json::from_str::<ShadowRecord>(&text).unwrap(), record);
+    }
+}

@@ -352,6 +352,15 @@ mod tests {
     }
 
     #[test]
+    fn the_run_token_format_unchanged() {
+        let keyring = keyring(Environment::Staging);
+        let pinned = expect_test::expect![
+            "drt_staging_eyJyIjoicjEiLCJvIjoiZGVzayIsIngiOjEwMH0.rzHYYi2Y9zEsuZCxOsQn6w0qe0qzOZ73LEpCUDHnPA4"
+        ];
+        pinned.assert_eq(&keyring.issue(&claim()).unwrap());
+    }
+
+    #[test]
     fn a_credential_of_the_other_environment_is_told_so() {
         let token = keyring(Environment::Staging).issue(&claim()).unwrap();
         for bearer in [KEY, &token] {

@@ -431,4 +431,26 @@ mod tests {
             prop_assert_eq!(replayed, state);
         }
     }
+
+    #[test]
+    fn the_effect_format_unchanged() {
+        let short = effect("1", json!(null), json!({"z": 1, "a": {"blob": "00ff"}}));
+        let long = Effect {
+            label: Some("a = 1".into()),
+            statement: Some(2),
+            renamed_from: Some("old".into()),
+            ..effect("2", json!({"x": {"real": "Inf"}}), json!(null))
+        };
+        let pinned_short = expect_test::expect![[
+            r#"{"store":"DB","subject":"t","key":"1","before":null,"after":{"z":1,"a":{"blob":"00ff"}}}"#
+        ]];
+        let pinned_long = expect_test::expect![[
+            r#"{"store":"DB","subject":"t","key":"2","label":"a = 1","statement":2,"renamed_from":"old","before":{"x":{"real":"Inf"}},"after":null}"#
+        ]];
+        for (effect, pinned) in [(short, pinned_short), (long, pinned_long)] {
+            let text = serde_json::to_string(&effect).unwrap();
+            pinned.assert_eq(&text);
+            assert_eq!(serde_json::from_str::<Effect>(&text).unwrap(), effect);
+        }
+    }
 }

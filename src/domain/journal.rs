@@ -93,3 +93,48 @@ pub struct Entry {
     /// How long it took, in milliseconds. The platform's clock moves only with I/O.
     pub duration_ms: Option<u64>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::refusal::Code;
+
+    #[test]
+    fn the_journal_entry_format_unchanged() {
+        let entry = Entry {
+            position: 0,
+            at: 1,
+            store: "DB".into(),
+            kind: StoreKind::D1,
+            access: Access::Write,
+            action: "update".into(),
+            subject: Some("t".into()),
+            request: json!({"sql": "UPDATE t SET a = 1"}),
+            unbounded: vec!["updates every row of t".into()],
+            mode: Some(Mode::DryRun),
+            cause: Some(ModeCause::Asked),
+            outcome: Outcome::Refused,
+            problem: Some(Problem::new(Code::FlagUnavailable, "message", "remedy").caused_by("never stored")),
+            result: json!({"changes": 1}),
+            inexact: vec!["rows".into()],
+            volatile: vec!["random()".into()],
+            duration_ms: Some(2),
+        };
+        let text = serde_json::to_string(&entry).unwrap();
+        let pinned = expect_test::expect![[
+            r#"{"position":0,"at":1,"store":"DB","kind":"d1","access":"write","action":"update","subject":"t","request":{"sql":"UPDATE t SET a = 1"},"unbounded":["updates every row of t"],"mode":"dry_run","cause":"asked","outcome":"refused","problem":{"code":"flag_unavailable","message":"message","remedy":"remedy"},"result":{"changes":1},"inexact":["rows"],"volatile":["random()"],"duration_ms":2}"#
+        ]];
+        pinned.assert_eq(&text);
+        let read: Entry = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    }
+
+    #[test]
+    fn the_shortest_journal_entry_format_unchanged() {
+        let text = r#"{"position":0,"at":1,"store":"CACHE","kind":"kv","access":"read","action":"get","subject":null,"request":null,"mode":null,"cause":null,"outcome":"running","problem":null,"duration_ms":null}"#;
+        let read: Entry = serde_json::from_str(text).unwrap();
+        assert_eq!((read.outcome, read.result, read.unbounded.len()), (Outcome::Running, Value::Null, 0));
+    }
+}

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stored_form_of_a_run_is_unchanged() {
+    fn the_run_format_unchanged() {
         let run = Run {
             id: RunId::parse("r1").unwrap(),
             owner: "agent".into(),

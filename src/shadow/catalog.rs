@@ -411,3 +411,33 @@ fn collations(sql: &str) -> Option<BTreeMap<String, String>> {
         }),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_format_unchanged() {
+        let one = |name: &str| BTreeSet::from([name.to_owned()]);
+        let why = |name: &str| BTreeMap::from([(name.to_owned(), "why".to_owned())]);
+        let catalog = Catalog {
+            loaded: true,
+            hydrated: one("a"),
+            partial: one("b"),
+            dirty: one("c"),
+            missing: why("d"),
+            incomplete: why("e"),
+            unbuilt: why("f"),
+            rows: 1,
+            bytes: 2,
+            serial: 3,
+            ..Catalog::default()
+        };
+        let text = serde_json::to_string(&catalog).unwrap();
+        let pinned = expect_test::expect![[
+            r#"{"loaded":true,"hydrated":["a"],"partial":["b"],"dirty":["c"],"schema_dirty":false,"views_dirty":false,"counters_set":false,"hostile":false,"missing":{"d":"why"},"incomplete":{"e":"why"},"unbuilt":{"f":"why"},"rows":1,"bytes":2,"serial":3}"#
+        ]];
+        pinned.assert_eq(&text);
+        assert_eq!(serde_json::from_str::<Catalog>(&text).unwrap(), catalog);
+    }
+}
