@@ -36,9 +36,9 @@ test: setup ## Everything that is tested, on two cores
 test-native: ## Rules and use cases, without a Worker
 	cargo test --locked --lib --test tidy --test tidy_imports --test front_fuzz
 	cargo test --locked -p dryrun-hook -p dryrun-sql -p dryrun-text
-	cargo test --locked --profile native --test native_differential -- --show-output
 
 test-sql: build ## Random statements and SQLite's own tests: dry, live and SQLite itself agree
+	cargo test --locked --profile native --test native_differential -- --show-output
 	cargo test --locked --test differential
 	cargo test --locked --test sqllogictest
 

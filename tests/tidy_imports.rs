@@ -1,4 +1,5 @@
-//! No two files import each other, also not by way of others: a file can be read, tested and moved with what it imports.
+//! No two files import each other, also not by way of others: a file can be read, tested and moved with what it
+//! imports.
 //!
 //! Paths are read from the text. `mod` declarations and `pub use` of a file's own modules are no imports.
 

@@ -18,7 +18,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A gateway and a credential for it.
 #[derive(Debug, Clone)]
-pub struct Gateway {
+pub(crate) struct Gateway {
     /// Its address, without a slash at the end.
     pub url: String,
     /// Which environment it should be.
@@ -29,7 +29,7 @@ pub struct Gateway {
 
 /// An answer that was understood.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status.
     pub status: u16,
     /// The body as JSON; null when it is none.
@@ -42,7 +42,7 @@ pub struct Answer {
 
 impl Gateway {
     /// The gateway of the environment: of the run that this process is part of, or of the project's profile.
-    pub fn current(project: &Project, environment: Environment) -> Outcome<Self> {
+    pub(crate) fn current(project: &Project, environment: Environment) -> Outcome<Self> {
         if let Some(run) = RunHere::find()? {
             return Ok(Self::new(&run.url, environment, run.token));
         }
@@ -50,7 +50,7 @@ impl Gateway {
     }
 
     /// The gateway of an environment's profile.
-    pub fn of(project: &Project, environment: Environment) -> Outcome<Self> {
+    pub(crate) fn of(project: &Project, environment: Environment) -> Outcome<Self> {
         let profile = project.profile(environment)?;
         let key = profile.key.fetch(&project.folder)?;
         check_key(&key, environment, &profile.key.describe())?;
@@ -58,7 +58,7 @@ impl Gateway {
     }
 
     /// A gateway by its address.
-    pub fn new(url: &str, environment: Environment, bearer: String) -> Self {
+    pub(crate) fn new(url: &str, environment: Environment, bearer: String) -> Self {
         // A gateway does not send anybody elsewhere, and a credential follows nobody there.
         let agent = Agent::config_builder()
             .http_status_as_error(false)
@@ -71,24 +71,24 @@ impl Gateway {
     }
 
     /// The same gateway with another credential.
-    pub fn with(&self, bearer: &str) -> Self {
+    pub(crate) fn with(&self, bearer: &str) -> Self {
         Self { bearer: bearer.to_owned(), ..self.clone() }
     }
 
     /// The credential.
-    pub fn bearer(&self) -> &str {
+    pub(crate) fn bearer(&self) -> &str {
         &self.bearer
     }
 
     /// Asks without a credential, and takes an answer of any status: whether a gateway is there, and whether it is that
     /// of the environment, is known before a key is sent to it.
-    pub fn probe(&self, path: &str) -> Outcome<Answer> {
+    pub(crate) fn probe(&self, path: &str) -> Outcome<Answer> {
         let sent = self.agent.get(format!("{}{path}", self.url)).call();
         self.read(path, sent)
     }
 
     /// Asks.
-    pub fn get(&self, path: &str) -> Outcome<Answer> {
+    pub(crate) fn get(&self, path: &str) -> Outcome<Answer> {
         let sent = self
             .agent
             .get(format!("{}{path}", self.url))
@@ -98,7 +98,7 @@ impl Gateway {
     }
 
     /// Asks with a JSON body.
-    pub fn post(&self, path: &str, body: &Value) -> Outcome<Answer> {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Outcome<Answer> {
         let sent = self
             .agent
             .post(format!("{}{path}", self.url))
@@ -108,18 +108,18 @@ impl Gateway {
     }
 
     /// Opens a run; answers what the gateway answered, its token among it.
-    pub fn open_run(&self, terms: &Value) -> Outcome<Value> {
+    pub(crate) fn open_run(&self, terms: &Value) -> Outcome<Value> {
         Ok(self.post("/v1/runs", terms)?.body)
     }
 
     /// Ends a run.
-    pub fn close_run(&self, id: &str) -> Outcome<Value> {
+    pub(crate) fn close_run(&self, id: &str) -> Outcome<Value> {
         Ok(self.post(&format!("/v1/runs/{id}/close"), &json!({}))?.body)
     }
 
     /// Runs statements in a D1 database as one batch, with the credential of a run. Answers rows as arrays, one list
     /// for each statement.
-    pub fn raw(&self, account: &str, database: &str, batch: &[Value]) -> Outcome<Vec<Value>> {
+    pub(crate) fn raw(&self, account: &str, database: &str, batch: &[Value]) -> Outcome<Vec<Value>> {
         let path = format!("/client/v4/accounts/{account}/d1/database/{database}/raw");
         let answer = self.post(&path, &json!({ "batch": batch }))?;
         answer.body.get("result").and_then(Value::as_array).cloned().ok_or_else(|| not_understood(&path))

@@ -13,7 +13,7 @@ const MOST_READS: usize = 200;
 
 /// An open dry run and one of its databases.
 #[derive(Debug, Clone)]
-pub struct DryRun {
+pub(crate) struct DryRun {
     /// Its id.
     pub id: String,
     gateway: Gateway,
@@ -22,7 +22,7 @@ pub struct DryRun {
 
 /// A D1 database behind a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub(crate) struct Database {
     /// Its binding, which is the same in every environment.
     pub binding: String,
     /// Its name, which is not.
@@ -35,7 +35,7 @@ pub struct Database {
 
 /// A gateway and the D1 databases behind it.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub(crate) struct Site {
     /// The gateway, with the credential that opens runs.
     pub gateway: Gateway,
     /// The account that clients name.
@@ -46,7 +46,7 @@ pub struct Site {
 
 impl Site {
     /// Asks the gateway which databases there are.
-    pub fn find(gateway: Gateway) -> Outcome<Self> {
+    pub(crate) fn find(gateway: Gateway) -> Outcome<Self> {
         let about = gateway.get("/v1/environment")?.body;
         let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let stores = about.get("stores").and_then(Value::as_array).into_iter().flatten();
@@ -60,7 +60,7 @@ impl Site {
     }
 
     /// The database that is named, by binding, name or id, or else the only one.
-    pub fn pick(&self, named: Option<&str>) -> Outcome<&Database> {
+    pub(crate) fn pick(&self, named: Option<&str>) -> Outcome<&Database> {
         let environment = self.gateway.environment;
         let usage = |message: String| {
             let names = self.databases.iter().map(|database| database.binding.as_str()).collect::<Vec<_>>().join(", ");
@@ -84,7 +84,7 @@ impl Site {
     }
 
     /// A binding comes first: the name of one database may be the binding of another.
-    pub fn named(&self, text: &str) -> Option<&Database> {
+    pub(crate) fn named(&self, text: &str) -> Option<&Database> {
         let members: [fn(&Database) -> &str; 3] = [|one| &one.binding, |one| &one.name, |one| &one.id];
         // An id that the gateway does not know is empty, and names nothing.
         members
@@ -94,14 +94,14 @@ impl Site {
     }
 
     /// This gateway with one of its databases.
-    pub fn place(&self, database: &Database) -> Place {
+    pub(crate) fn place(&self, database: &Database) -> Place {
         Place { gateway: self.gateway.clone(), account: self.account.clone(), database: database.binding.clone() }
     }
 }
 
 /// A gateway and one D1 database behind it.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(crate) struct Place {
     /// The gateway, with the credential that opens runs.
     pub gateway: Gateway,
     /// The account that clients name.
@@ -112,20 +112,20 @@ pub struct Place {
 
 impl Place {
     /// Asks the gateway which databases there are, and takes the one that is named, or the only one.
-    pub fn find(gateway: Gateway, named: Option<&str>) -> Outcome<Self> {
+    pub(crate) fn find(gateway: Gateway, named: Option<&str>) -> Outcome<Self> {
         let site = Site::find(gateway)?;
         let database = site.pick(named)?;
         Ok(site.place(database))
     }
 
     /// Works in a dry run of its own, which is closed afterwards.
-    pub fn rehearse<T>(&self, command: &str, work: impl FnOnce(&DryRun) -> Outcome<T>) -> Outcome<T> {
+    pub(crate) fn rehearse<T>(&self, command: &str, work: impl FnOnce(&DryRun) -> Outcome<T>) -> Outcome<T> {
         rehearse(&self.gateway, &self.account, command, |run| work(&run.database(&self.database)))
     }
 }
 
 /// An open dry run, in which every database of its gateway can be asked.
-pub struct Opened {
+pub(crate) struct Opened {
     id: String,
     gateway: Gateway,
     account: String,
@@ -133,7 +133,7 @@ pub struct Opened {
 
 impl Opened {
     /// The same run, at one database.
-    pub fn database(&self, binding: &str) -> DryRun {
+    pub(crate) fn database(&self, binding: &str) -> DryRun {
         let path = format!("/client/v4/accounts/{}/d1/database/{binding}/raw", self.account);
         DryRun { id: self.id.clone(), gateway: self.gateway.clone(), path }
     }
@@ -141,7 +141,7 @@ impl Opened {
 
 impl Site {
     /// Works in a dry run of its own, which is closed afterwards.
-    pub fn rehearse<T>(&self, command: &str, work: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
+    pub(crate) fn rehearse<T>(&self, command: &str, work: impl FnOnce(&Opened) -> Outcome<T>) -> Outcome<T> {
         rehearse(&self.gateway, &self.account, command, work)
     }
 }
@@ -174,7 +174,7 @@ fn rehearse<T>(
 
 /// The rows of one statement.
 #[derive(Debug, Clone, Default)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// The rows.
     pub rows: Vec<Vec<Value>>,
     /// What is said of how it ran.
@@ -198,7 +198,7 @@ impl Rows {
     }
 
     /// A cell as text; empty for NULL.
-    pub fn text(row: &[Value], column: usize) -> String {
+    pub(crate) fn text(row: &[Value], column: usize) -> String {
         match row.get(column) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
@@ -207,14 +207,14 @@ impl Rows {
     }
 
     /// A cell as a count.
-    pub fn number(row: &[Value], column: usize) -> u64 {
+    pub(crate) fn number(row: &[Value], column: usize) -> u64 {
         row.get(column).and_then(Value::as_u64).unwrap_or_default()
     }
 }
 
 impl DryRun {
     /// Runs a text as one batch; answers what each statement answered.
-    pub fn batch(&self, sql: &str) -> Outcome<Vec<Rows>> {
+    pub(crate) fn batch(&self, sql: &str) -> Outcome<Vec<Rows>> {
         let answer = self.gateway.post(&self.path, &json!({ "sql": sql }))?;
         self.sure(&answer)?;
         let results = answer.body.get("result").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -233,7 +233,7 @@ impl DryRun {
     }
 
     /// Asks several questions; answers the rows of each.
-    pub fn ask(&self, questions: &[String]) -> Outcome<Vec<Rows>> {
+    pub(crate) fn ask(&self, questions: &[String]) -> Outcome<Vec<Rows>> {
         let mut answers = Vec::new();
         for part in questions.chunks(MOST_READS) {
             answers.extend(self.batch(&part.join(";\n"))?);
@@ -242,7 +242,7 @@ impl DryRun {
     }
 
     /// The newest operation of the run, as the journal has it.
-    pub fn newest(&self) -> Outcome<Value> {
+    pub(crate) fn newest(&self) -> Outcome<Value> {
         let report = self.gateway.get(&format!("/v1/runs/{}/report?format=json", self.id))?.body;
         let newest = report
             .get("operations")
@@ -261,7 +261,7 @@ impl DryRun {
 
     /// The definitions of agents' own things: type, name, table, text. What belongs to SQLite or the platform is left
     /// out.
-    pub fn definitions(&self) -> Outcome<Vec<Definition>> {
+    pub(crate) fn definitions(&self) -> Outcome<Vec<Definition>> {
         let answers = self.batch("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")?;
         let all = answers.into_iter().next().unwrap_or_default().rows.into_iter().map(|row| Definition {
             kind: Rows::text(&row, 0),
@@ -274,7 +274,7 @@ impl DryRun {
 
     /// The names in a table of applied migrations, in the order in which they were applied; `None` when there is no
     /// such table.
-    pub fn applied(&self, table: &str) -> Outcome<Option<Vec<String>>> {
+    pub(crate) fn applied(&self, table: &str) -> Outcome<Option<Vec<String>>> {
         if !self.definitions()?.iter().any(|one| one.kind == "table" && one.name.eq_ignore_ascii_case(table)) {
             return Ok(None);
         }
@@ -298,7 +298,7 @@ impl DryRun {
 
 /// One definition of a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
+pub(crate) struct Definition {
     /// `table`, `index`, `view` or `trigger`.
     pub kind: String,
     /// Its name.

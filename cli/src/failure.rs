@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// The exit codes, as the help and the README list them. `exec` ends with the code of its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// What was looked at is not as it should be: a rehearsal that fails, a difference, a failed check.
     Found = 1,
     /// The command line is not valid. A hook blocks with this code.
@@ -20,7 +20,7 @@ pub enum Exit {
 /// A failure with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code.
     pub exit: Exit,
     /// A stable code: the gateway's own, or one of this program.
@@ -37,7 +37,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with a remedy.
-    pub fn new(exit: Exit, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             exit,
             code: code.to_owned(),
@@ -49,32 +49,32 @@ impl Failure {
     }
 
     /// The same with more of the message.
-    pub fn with_reasons(self, reasons: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_reasons(self, reasons: impl IntoIterator<Item = String>) -> Self {
         Self { reasons: reasons.into_iter().collect(), ..self }
     }
 
     /// The same with more of the remedy: lines to copy.
-    pub fn with_lines(self, lines: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn with_lines(self, lines: impl IntoIterator<Item = String>) -> Self {
         Self { lines: lines.into_iter().collect(), ..self }
     }
 
     /// The configuration is missing or not valid.
-    pub fn configuration(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn configuration(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Exit::Configuration, "configuration", message, remedy)
     }
 
     /// The gateway could not be reached, or its answer was not understood.
-    pub fn unreachable(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn unreachable(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Exit::Unreachable, "unreachable", message, remedy)
     }
 
     /// Something was found that should not be so.
-    pub fn found(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn found(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Exit::Found, "found", message, remedy)
     }
 
     /// As JSON.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let all = |first: &str, more: &[String]| {
             let more: String = more.iter().map(|line| format!("\n{line}")).collect();
             format!("{first}{more}")
@@ -85,4 +85,4 @@ impl Failure {
 }
 
 /// What most functions here answer.
-pub type Outcome<T> = Result<T, Failure>;
+pub(crate) type Outcome<T> = Result<T, Failure>;

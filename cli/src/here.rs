@@ -10,7 +10,7 @@ use crate::settings::{Environment, Project};
 
 /// Everything that a command needs to know before it asks the gateway anything.
 #[derive(Debug, Clone)]
-pub struct Here {
+pub(crate) struct Here {
     /// The project.
     pub project: Project,
     /// The gateway, with the credential of the run or the key of the profile.
@@ -25,7 +25,7 @@ pub struct Here {
 
 impl Here {
     /// Finds it all, and warns of what must not be missed.
-    pub fn find(say: Say) -> Outcome<Self> {
+    pub(crate) fn find(say: Say) -> Outcome<Self> {
         let environment = Environment::current()?;
         let project = Project::find()?;
         let run = RunHere::find()?;
@@ -41,7 +41,7 @@ impl Here {
     }
 
     /// The run that a command is about: the one that is named, or the one that this is part of.
-    pub fn run_id(&self, named: Option<&str>) -> Outcome<String> {
+    pub(crate) fn run_id(&self, named: Option<&str>) -> Outcome<String> {
         let Some(id) = named.map(str::to_owned).or_else(|| self.run.as_ref().map(|run| run.id.clone())) else {
             return Err(Failure::new(
                 Exit::Usage,
@@ -64,14 +64,14 @@ impl Here {
 }
 
 /// The gateway of an environment's profile, after the warnings that must not be missed.
-pub fn gateway(project: &Project, environment: Environment, say: Say) -> Outcome<Gateway> {
+pub(crate) fn gateway(project: &Project, environment: Environment, say: Say) -> Outcome<Gateway> {
     warn(project, environment, None, say);
     Gateway::of(project, environment)
 }
 
 /// Warns of a project without staging, of a key that others can read, and of one that crosses a network in the clear.
 /// `url`: where it goes, when that is not what the project says.
-pub fn warn(project: &Project, environment: Environment, url: Option<&str>, say: Say) {
+pub(crate) fn warn(project: &Project, environment: Environment, url: Option<&str>, say: Say) {
     if !project.has_staging() && project.profiles.contains_key(&Environment::Production) {
         say.warn(&no_staging(project, environment));
     }
@@ -109,7 +109,7 @@ fn leaves_in_the_clear(url: &str) -> bool {
 
 /// The variables that a `.env` of this folder gives to wrangler although a run's token is there: with a global key and
 /// its e-mail address, wrangler leaves the token aside.
-pub fn global_keys_in(folder: &Path) -> Vec<(PathBuf, String)> {
+pub(crate) fn global_keys_in(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for name in [".env", ".env.local"] {
         let file = folder.join(name);

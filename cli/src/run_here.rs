@@ -3,11 +3,11 @@
 use crate::failure::{Failure, Outcome};
 
 /// The variables that `exec` gives to its command, and that make a command part of a run.
-pub const RUN_VARIABLES: [&str; 3] = ["DRYRUN_RUN_ID", "DRYRUN_URL", "DRYRUN_TOKEN"];
+pub(crate) const RUN_VARIABLES: [&str; 3] = ["DRYRUN_RUN_ID", "DRYRUN_URL", "DRYRUN_TOKEN"];
 
 /// The run that this process is part of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunHere {
+pub(crate) struct RunHere {
     /// Its id.
     pub id: String,
     /// Its gateway.
@@ -18,7 +18,7 @@ pub struct RunHere {
 
 impl RunHere {
     /// Looks at the environment.
-    pub fn find() -> Outcome<Option<Self>> {
+    pub(crate) fn find() -> Outcome<Option<Self>> {
         Self::from_parts(RUN_VARIABLES.map(|name| std::env::var(name).ok().filter(|value| !value.is_empty())))
     }
 

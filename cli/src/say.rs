@@ -14,30 +14,30 @@ use crate::failure::Failure;
 
 /// Says results and progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Say {
+pub(crate) struct Say {
     json: bool,
 }
 
 impl Say {
     /// As JSON, or for people.
-    pub fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool) -> Self {
         Self { json }
     }
 
     /// Whether results are JSON.
-    pub fn is_json(self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.json
     }
 
     /// Says the result of a command: `text` to people, `value` to programs.
-    pub fn result(self, value: &Value, text: &str) {
+    pub(crate) fn result(self, value: &Value, text: &str) {
         let said = if self.json { json(value) } else { lines(text.trim_end()).into_owned() };
         // Whoever closed the pipe does not want to hear it.
         let _ = writeln!(std::io::stdout(), "{said}");
     }
 
     /// Says the result of a command whose standard output is not ours.
-    pub fn result_aside(self, value: &Value, text: &str) {
+    pub(crate) fn result_aside(self, value: &Value, text: &str) {
         if self.json {
             let _ = writeln!(std::io::stderr(), "{}", json(value));
         } else {
@@ -46,18 +46,18 @@ impl Say {
     }
 
     /// Says what goes on.
-    pub fn note(self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{}", lines(text));
     }
 
     /// Says something that must not be missed.
-    pub fn warn(self, text: &str) {
+    pub(crate) fn warn(self, text: &str) {
         let rule = "!".repeat(72);
         let _ = writeln!(std::io::stderr(), "{rule}\n{}\n{rule}", lines(text));
     }
 
     /// Says why a command failed.
-    pub fn failure(self, failure: &Failure) {
+    pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
             let _ = writeln!(std::io::stdout(), "{}", json(&failure.to_json()));
             return;
@@ -72,7 +72,7 @@ impl Say {
     }
 
     /// A bar for long work; nothing where nobody would see it.
-    pub fn bar(self, steps: u64) -> ProgressBar {
+    pub(crate) fn bar(self, steps: u64) -> ProgressBar {
         if self.json || !std::io::stderr().is_terminal() {
             return ProgressBar::hidden();
         }
@@ -85,6 +85,6 @@ impl Say {
 }
 
 /// A JSON document as one line that a terminal can be trusted with.
-pub fn json(value: &Value) -> String {
+pub(crate) fn json(value: &Value) -> String {
     dryrun_text::json(&value.to_string()).into_owned()
 }

@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 /// An environment. There are two, so that nobody has to guess what a third one means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
-pub enum Environment {
+pub(crate) enum Environment {
     /// The default.
     Staging,
     /// Only by name.
@@ -24,7 +24,7 @@ pub enum Environment {
 
 impl Environment {
     /// What `DRYRUN_ENV` says; staging when it is not set.
-    pub fn current() -> Outcome<Self> {
+    pub(crate) fn current() -> Outcome<Self> {
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         if let Some((name, meant)) = names.into_iter().find_map(|name| misspelt(&name).map(|meant| (name, meant))) {
             return Err(Failure::configuration(
@@ -46,7 +46,7 @@ impl Environment {
     }
 
     /// The spelling everywhere.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Staging => "staging",
             Self::Production => "production",
@@ -73,7 +73,7 @@ impl std::fmt::Display for Environment {
 
 /// Where a secret comes from. It is never in the file itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Secret {
+pub(crate) enum Secret {
     /// A variable of the environment.
     Variable(String),
     /// A file; its text without blanks around it.
@@ -132,7 +132,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 impl Secret {
     /// Where it comes from, for people. Of a command only its name: a path in a secrets manager is nobody else's
     /// business.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Variable(name) => format!("the variable {name}"),
             Self::File(path) => format!("the file {}", path.display()),
@@ -141,7 +141,7 @@ impl Secret {
     }
 
     /// What is wrong with how it is kept, and the remedy: a file that others on this machine can read.
-    pub fn exposed(&self, folder: &Path) -> Option<(String, String)> {
+    pub(crate) fn exposed(&self, folder: &Path) -> Option<(String, String)> {
         use std::os::unix::fs::PermissionsExt as _;
         let Self::File(path) = self else { return None };
         let path = folder.join(path);
@@ -156,7 +156,7 @@ impl Secret {
     }
 
     /// Fetches it.
-    pub fn fetch(&self, folder: &Path) -> Outcome<String> {
+    pub(crate) fn fetch(&self, folder: &Path) -> Outcome<String> {
         let text = match self {
             Self::Variable(name) => std::env::var(name).map_err(|_| {
                 Failure::configuration(
@@ -259,7 +259,7 @@ fn without_values(message: &str) -> String {
 /// One environment of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// The gateway's address.
     pub url: String,
     /// Where its key comes from.
@@ -268,7 +268,7 @@ pub struct Profile {
 
 /// `dryrun.toml`, and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Project {
+pub(crate) struct Project {
     /// The folder of the file; the working folder when there is none.
     pub folder: PathBuf,
     /// The file.
@@ -278,11 +278,11 @@ pub struct Project {
 }
 
 /// The name of the file.
-pub const FILE: &str = "dryrun.toml";
+pub(crate) const FILE: &str = "dryrun.toml";
 
 impl Project {
     /// Reads the file named by `DRYRUN_CONFIG`, or the nearest `dryrun.toml` from here upwards.
-    pub fn find() -> Outcome<Self> {
+    pub(crate) fn find() -> Outcome<Self> {
         let here = std::env::current_dir().map_err(|error| {
             Failure::configuration(format!("There is no working folder: {error}."), "Change to one.")
         })?;
@@ -315,13 +315,13 @@ impl Project {
     }
 
     /// Whether the project has a staging of its own.
-    pub fn has_staging(&self) -> bool {
+    pub(crate) fn has_staging(&self) -> bool {
         self.profiles.contains_key(&Environment::Staging)
     }
 
     /// The profile of an environment. There is no way from one to the other: a project without staging has to name
     /// production itself.
-    pub fn profile(&self, environment: Environment) -> Outcome<&Profile> {
+    pub(crate) fn profile(&self, environment: Environment) -> Outcome<&Profile> {
         self.profiles.get(&environment).ok_or_else(|| {
             let wher = self.file.as_ref().map_or_else(
                 || format!("There is no {FILE} here or above"),

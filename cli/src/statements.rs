@@ -8,7 +8,7 @@ use turso_parser::token::TokenType;
 
 /// What a statement does to the table that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// It reads, or says how the batch is checked.
     None,
     /// It writes rows and removes none by name.
@@ -33,7 +33,7 @@ pub enum Action {
 
 /// One statement of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub(crate) struct Statement {
     /// Its text, without what stands around it.
     pub text: String,
     /// Where it ends in the whole text.
@@ -50,7 +50,7 @@ pub struct Statement {
 
 /// A text, cut.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// Its statements, as far as it could be read.
     pub statements: Vec<Statement>,
     /// What stands after them and could not be read: the gateway's own answer says why. Its action is unknown.
@@ -60,7 +60,7 @@ pub struct Cut {
 }
 
 /// Cuts a text.
-pub fn cut(sql: &str) -> Cut {
+pub(crate) fn cut(sql: &str) -> Cut {
     let mut parser = Parser::new(sql.as_bytes());
     let mut cut = Cut::default();
     let mut start = 0;
@@ -187,7 +187,7 @@ fn words(sql: &str) -> Vec<Word> {
 
 /// A text as a list of words in which only meaning is left: no blanks, no comments, no quotes around names, no capitals
 /// but in values.
-pub fn meaning(sql: &str) -> Vec<String> {
+pub(crate) fn meaning(sql: &str) -> Vec<String> {
     let mut meaning: Vec<String> = words(sql).iter().map(|word| plain(&word.raw)).collect();
     while meaning.last().is_some_and(|last| last == ";") {
         meaning.pop();
@@ -210,7 +210,7 @@ fn plain(raw: &str) -> String {
 
 /// A definition laid out for people to compare: one column, constraint, clause or inner statement a line, whatever the
 /// text looked like.
-pub fn layout(sql: &str) -> Vec<String> {
+pub(crate) fn layout(sql: &str) -> Vec<String> {
     const CLAUSES: [&str; 7] = ["select", "from", "where", "group", "order", "limit", "union"];
     let words = words(sql);
     let is = |word: &Word, names: &[&str]| names.iter().any(|name| word.raw.eq_ignore_ascii_case(name));
@@ -245,7 +245,7 @@ pub fn layout(sql: &str) -> Vec<String> {
 }
 
 /// In one line, at most so many characters.
-pub fn brief(sql: &str, most: usize) -> String {
+pub(crate) fn brief(sql: &str, most: usize) -> String {
     let line = sql
         .lines()
         .map(|line| line.split("--").next().unwrap_or_default())
@@ -256,12 +256,12 @@ pub fn brief(sql: &str, most: usize) -> String {
 }
 
 /// A name as SQL takes it, whatever is in it.
-pub fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A text as SQL takes it.
-pub fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 

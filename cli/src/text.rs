@@ -4,51 +4,51 @@ use dryrun_text::line;
 use serde_json::Value;
 
 /// A text out of an object; empty when it is not there.
-pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The same, to be shown in a line.
-pub fn shown(value: &Value, name: &str) -> String {
+pub(crate) fn shown(value: &Value, name: &str) -> String {
     line(text(value, name)).into_owned()
 }
 
 /// A number out of an object; zero when it is not there.
-pub fn number(value: &Value, name: &str) -> u64 {
+pub(crate) fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// A list out of an object; empty when it is not there.
-pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A number with its noun: `1 step`, `2 steps`.
-pub fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// The mode of a run, for people.
-pub fn mode(mode: &str) -> &str {
+pub(crate) fn mode(mode: &str) -> &str {
     if mode == "dry_run" { "dry run" } else { mode }
 }
 
 /// A time in milliseconds, in UTC.
-pub fn time(millis: u64) -> String {
+pub(crate) fn time(millis: u64) -> String {
     let time = i64::try_from(millis).ok().and_then(chrono::DateTime::from_timestamp_millis);
     time.map_or_else(|| format!("{millis} ms"), |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// Now, in milliseconds.
 #[expect(clippy::disallowed_methods, reason = "the clock of a Worker is an argument; this is a program of its own")]
-pub fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Lines with columns: every column but the last is as wide as its widest cell.
-pub fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
     };

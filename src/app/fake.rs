@@ -1,4 +1,5 @@
-//! A world for the use cases' tests, whose parts can fail before or after their effect, and which writes down the order of what happens.
+//! A world for the use cases' tests, whose parts can fail before or after their effect, and which writes down the order
+//! of what happens.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use crate::domain::settings::{Environment, Policy, Settings, Store, StoreKind, S
 
 /// How a store behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fails {
+pub(super) enum Fails {
     /// It works.
     Never,
     /// It says no and did nothing.
@@ -31,10 +32,10 @@ pub enum Fails {
 }
 
 /// Something that happens in between.
-pub type Meanwhile = Box<dyn FnOnce(&World)>;
+pub(super) type Meanwhile = Box<dyn FnOnce(&World)>;
 
 /// The world.
-pub struct World {
+pub(super) struct World {
     pub now: Cell<Millis>,
     pub settings: Settings,
     pub run: RefCell<Option<Run>>,
@@ -52,12 +53,12 @@ pub struct World {
 }
 
 /// The id of the world's run.
-pub fn id() -> RunId {
+pub(super) fn id() -> RunId {
     RunId::parse("r1").unwrap()
 }
 
 impl World {
-    pub fn with(mode: Mode) -> Self {
+    pub(super) fn with(mode: Mode) -> Self {
         let settings = Settings::parse(|name| match name {
             "ENVIRONMENT" => Some("staging".into()),
             "ACCOUNT_ID" => Some("local".into()),
@@ -93,21 +94,21 @@ impl World {
         }
     }
 
-    pub fn change(&self, change: impl FnOnce(&mut Run)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Run)) {
         change(self.run.borrow_mut().as_mut().unwrap());
     }
 
-    pub fn note(&self, what: impl Into<String>) {
+    pub(super) fn note(&self, what: impl Into<String>) {
         self.log.borrow_mut().push(what.into());
     }
 
-    pub fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         self.log.borrow().join(", ")
     }
 }
 
 /// A write of the agent's.
-pub fn put(policy: Policy) -> Execute {
+pub(super) fn put(policy: Policy) -> Execute {
     let settings = StoreSettings { kind: StoreKind::Kv, name: "cache".into(), id: None, policy };
     Execute {
         run: id(),
@@ -122,7 +123,7 @@ pub fn put(policy: Policy) -> Execute {
 }
 
 /// Runs a future that never really waits.
-pub fn finish<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn finish<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,

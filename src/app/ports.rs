@@ -184,7 +184,8 @@ pub trait Stores {
     ) -> Result<Done<Self::Content, Self::Plan>, Problem>;
     /// Reads: in a dry run the run's own view, else the store.
     async fn read(&self, run: &Run, operation: &Operation) -> Result<Done<Self::Content, Self::Plan>, Problem>;
-    /// Whether what came with a repeated request is what came with the first one, as far as its fingerprint could not tell: bodies that stream are not held to be hashed before.
+    /// Whether what came with a repeated request is what came with the first one, as far as its fingerprint could not
+    /// tell: bodies that stream are not held to be hashed before.
     async fn repeats(
         &self,
         operation: &Operation,
@@ -197,7 +198,8 @@ pub trait Stores {
 
 /// The people who are called.
 pub trait Alarms {
-    /// Reports that a part of the guard failed. Never waits and never fails: the log line is written even when nothing else works.
+    /// Reports that a part of the guard failed. Never waits and never fails: the log line is written even when nothing
+    /// else works.
     fn guard_failed(&self, run: Option<&RunId>, problem: &Problem);
     /// Tells the index of runs that this one changed. Never waits.
     fn run_changed(&self, run: &Run);

@@ -36,7 +36,8 @@ fn due(record: FlagRecord, ttl_seconds: u64, now: Millis) -> Due {
     }
 }
 
-/// When the flag should be looked after next, though the run makes no writes: before it is half as old as it may get, or soon again when it was not put then.
+/// When the flag should be looked after next, though the run makes no writes: before it is half as old as it may get,
+/// or soon again when it was not put then.
 pub fn next_look(record: FlagRecord, ttl_seconds: u64, now: Millis) -> Millis {
     match record.published_at {
         Some(at) if now < at + ttl_seconds * 1_000 * 4 / 10 => at + ttl_seconds * 1_000 * 45 / 100,

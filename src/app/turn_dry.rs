@@ -8,7 +8,8 @@ use super::publish_flag::publish_if_due;
 
 /// Turns the run dry and publishes its flag. Turning a dry run dry again changes nothing.
 ///
-/// The mode is in storage before the flag is put: when KV fails, the run is a dry run all the same, and only its writes are refused until the flag stands.
+/// The mode is in storage before the flag is put: when KV fails, the run is a dry run all the same, and only its writes
+/// are refused until the flag stands.
 pub async fn turn_dry<W>(world: &W, cause: ModeCause) -> Result<Run, Problem>
 where
     W: Ledger + FlagStore + Alarms + Surroundings,

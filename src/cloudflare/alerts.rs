@@ -56,7 +56,8 @@ pub async fn raise_for_panic(env: Env) {
     tell(env, Kind::GuardFailure, None, "interrupted", message, remedy).await;
 }
 
-/// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken, the settings neither.
+/// One alert for each cause and minute, with a count. The log line comes first and needs nothing that may be broken,
+/// the settings neither.
 async fn tell(env: Env, kind: Kind, run: Option<RunId>, cause: &str, message: &str, remedy: &str) {
     let now = js::now();
     // Whoever is called reads it in a terminal, a log or a chat.

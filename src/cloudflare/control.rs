@@ -49,11 +49,13 @@ async fn rows(env: &Env, sql: &str, params: Value) -> Result<Vec<Value>, Problem
 }
 
 thread_local! {
-    /// Whether this isolate's bindings were found to belong together. Bindings do not change while an isolate lives, so a yes is kept; a no is asked again.
+    /// Whether this isolate's bindings were found to belong together. Bindings do not change while an isolate lives, so
+    /// a yes is kept; a no is asked again.
     static VERIFIED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Refuses everything unless the marker in CONTROL names this Worker's environment: bindings of two environments may have been crossed.
+/// Refuses everything unless the marker in CONTROL names this Worker's environment: bindings of two environments may
+/// have been crossed.
 pub async fn verify_environment(env: &Env, settings: &Settings) -> Result<(), Problem> {
     if VERIFIED.get() {
         return Ok(());
@@ -85,7 +87,8 @@ pub async fn verify_environment(env: &Env, settings: &Settings) -> Result<(), Pr
         Some(environment) => Err(Problem::new(
             Code::EnvironmentMismatch,
             format!(
-                "This Worker is {}, its CONTROL database belongs to {environment}: the bindings are crossed, so it refuses everything.",
+                "This Worker is {}, its CONTROL database belongs to {environment}: the bindings are crossed, so it \
+                 refuses everything.",
                 settings.environment
             ),
             "An operator must correct the bindings in wrangler.toml and deploy again.",
@@ -179,7 +182,8 @@ pub async fn list_runs(
 ) -> Result<Vec<IndexedRun>, Problem> {
     let mut runs = rows(
         env,
-        "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id = ?2 OR parent = ?2) ORDER BY opened_at DESC, id DESC LIMIT ?3",
+        "SELECT id, owner, mode, opened_at, expires_at, closed_at, parent, labels, prompt_version FROM runs WHERE (?1 \
+         IS NULL OR owner = ?1) AND (?2 IS NULL OR id = ?2 OR parent = ?2) ORDER BY opened_at DESC, id DESC LIMIT ?3",
         json!([owner, below, limit]),
     )
     .await?;
@@ -197,7 +201,8 @@ pub async fn list_runs(
     typed(runs)
 }
 
-/// The id that was generated for an opening with this idempotency key, now or the first time; with the request it was for.
+/// The id that was generated for an opening with this idempotency key, now or the first time; with the request it was
+/// for.
 pub async fn claim_opening(
     env: &Env,
     owner: &str,
@@ -207,7 +212,8 @@ pub async fn claim_opening(
 ) -> Result<(String, String), Problem> {
     let rows = rows(
         env,
-        "INSERT INTO openings (owner, idempotency_key, request, run) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (owner, idempotency_key) DO UPDATE SET run = run RETURNING run, request",
+        "INSERT INTO openings (owner, idempotency_key, request, run) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (owner, \
+         idempotency_key) DO UPDATE SET run = run RETURNING run, request",
         json!([owner, key, request, run]),
     )
     .await?;
@@ -227,7 +233,8 @@ pub async fn count_alert(
     let rows = rows(
         env,
         "INSERT INTO alerts (kind, cause, minute, count, message, run, first_at, last_at) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?6) \
-         ON CONFLICT (kind, cause, minute) DO UPDATE SET count = count + 1, last_at = excluded.last_at, run = excluded.run, message = excluded.message RETURNING count",
+         ON CONFLICT (kind, cause, minute) DO UPDATE SET count = count + 1, last_at = excluded.last_at, run = \
+         excluded.run, message = excluded.message RETURNING count",
         json!([kind, cause, now / 60_000, message, run, now]),
     )
     .await?;
@@ -239,5 +246,13 @@ pub async fn count_alert(
 
 /// The newest alerts.
 pub async fn list_alerts(env: &Env, limit: u32) -> Result<Vec<RaisedAlert>, Problem> {
-    typed(rows(env, "SELECT id, kind, cause, minute, count, message, run, first_at, last_at FROM alerts ORDER BY last_at DESC, id DESC LIMIT ?1", json!([limit])).await?)
+    typed(
+        rows(
+            env,
+            "SELECT id, kind, cause, minute, count, message, run, first_at, last_at FROM alerts ORDER BY \
+                     last_at DESC, id DESC LIMIT ?1",
+            json!([limit]),
+        )
+        .await?,
+    )
 }

@@ -1,6 +1,8 @@
 //! A D1 database, by the transport inside its binding.
 //!
-//! The documented methods of the binding answer rows as objects, which lose a column whose name comes twice, or rows as arrays without `meta`. The transport that they all use takes the same JSON and answers either shape with `meta`, as Cloudflare's REST API does; its text passes through unparsed.
+//! The documented methods of the binding answer rows as objects, which lose a column whose name comes twice, or rows as
+//! arrays without `meta`. The transport that they all use takes the same JSON and answers either shape with `meta`, as
+//! Cloudflare's REST API does; its text passes through unparsed.
 
 use crate::domain::stores::d1;
 use std::time::Duration;
@@ -132,8 +134,10 @@ pub struct QueryResult {
     pub meta: Map<String, Value>,
 }
 
-/// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`, or a virtual table takes its content
-/// from it: reading it would write. SQLite begins each definition of a virtual table with these words; `LIKE` could be switched to mind capitals.
+/// Ends a batch with an error before anything in it runs, when a view of the database runs `pragma_optimize`, or a
+/// virtual table takes its content
+/// from it: reading it would write. SQLite begins each definition of a virtual table with these words; `LIKE` could be
+/// switched to mind capitals.
 const GUARD: &str = "SELECT json('the schema runs pragma_optimize') WHERE EXISTS (SELECT 1 FROM sqlite_master \
     WHERE (type = 'view' OR substr(sql, 1, 20) = 'CREATE VIRTUAL TABLE') AND instr(lower(sql), 'pragma_optimize') > 0)";
 
@@ -189,7 +193,8 @@ pub async fn perform<C, P>(env: &Env, database: &str, call: &SqlCall, dry: bool)
     })
 }
 
-/// The bookmark of the state that the database is in now (<https://developers.cloudflare.com/d1/best-practices/read-replication/>).
+/// The bookmark of the state that the database is in now
+/// (<https://developers.cloudflare.com/d1/best-practices/read-replication/>).
 pub async fn bookmark(env: &Env, database: &str) -> Result<String, Problem> {
     let asked = async {
         let failed = |error: JsValue| failed(database, Attempt::Read, &js::message(&error));

@@ -68,7 +68,8 @@ impl Source for View<'_> {
                     return Err(Problem::new(
                         Code::NotRehearsable,
                         format!(
-                            "{missing} of the database is not part of the rehearsal, so an export would leave it out; nothing was exported."
+                            "{missing} of the database is not part of the rehearsal, so an export would leave it out; \
+                             nothing was exported."
                         ),
                         "Export from a run that has not written to this database.",
                     ));

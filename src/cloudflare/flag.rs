@@ -19,7 +19,8 @@ fn key(run: &RunId) -> JsValue {
     JsValue::from_str(&format!("dryrun_active:{run}"))
 }
 
-/// Reads a run's flag within the budget. A binding that does not answer stays pending for ever by itself, so the wait is raced against a timer.
+/// Reads a run's flag within the budget. A binding that does not answer stays pending for ever by itself, so the wait
+/// is raced against a timer.
 pub async fn read(env: &Env, run: &RunId, budget: Duration) -> Flag {
     let Ok(flags) = binding(env, "FLAGS", "getWithMetadata") else { return Flag::Failed };
     match js::within(budget, js::call(&flags, "get", &[key(run), JsValue::from_str("arrayBuffer")])).await {

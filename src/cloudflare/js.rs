@@ -1,6 +1,7 @@
 //! The JavaScript of the platform that `worker` does not wrap, or wraps without `catch`, and small helpers to reach it.
 //!
-//! An SQL error inside `SqlCursor::to_array` tears the whole wasm instance down in `worker` 0.8.7, because that import cannot throw there. Every import here can.
+//! An SQL error inside `SqlCursor::to_array` tears the whole wasm instance down in `worker` 0.8.7, because that import
+//! cannot throw there. Every import here can.
 
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use std::future::Future;
@@ -124,7 +125,8 @@ pub async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Opti
     }
 }
 
-/// Takes a body that nobody read and drops it, so that whoever is still sending it gets the answer and not a broken connection.
+/// Takes a body that nobody read and drops it, so that whoever is still sending it gets the answer and not a broken
+/// connection.
 pub async fn drain_unread(request: &web_sys::Request) {
     let length = request.headers().get("Content-Length").ok().flatten().and_then(|text| text.parse::<u64>().ok());
     if request.body_used() || length.is_some_and(|length| length > MAX_DRAINED) {
@@ -168,7 +170,8 @@ pub fn iso(at: u64) -> String {
 /// Random bytes of the platform's generator.
 pub fn entropy() -> u128 {
     let mut bytes = [0u8; 16];
-    // The generator of a Worker does not fail; if it did, the time alone would name the run and a second one in the same millisecond would be a conflict.
+    // The generator of a Worker does not fail; if it did, the time alone would name the run and a second one in the
+    // same millisecond would be a conflict.
     let _ = getrandom::fill(&mut bytes);
     u128::from_le_bytes(bytes)
 }

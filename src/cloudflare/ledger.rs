@@ -17,11 +17,15 @@ use crate::domain::run::{Millis, Mode, ModeCause, Run};
 /// The tables of the ledger. See STORAGE.md.
 const TABLES: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY CHECK (id = 1), run TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS flag (id INTEGER PRIMARY KEY CHECK (id = 1), published_at INTEGER, attempted_at INTEGER)",
+    "CREATE TABLE IF NOT EXISTS flag (id INTEGER PRIMARY KEY CHECK (id = 1), published_at INTEGER, attempted_at \
+     INTEGER)",
     "CREATE TABLE IF NOT EXISTS operation (position INTEGER PRIMARY KEY, entry TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS effect (position INTEGER NOT NULL, number INTEGER NOT NULL, effect TEXT NOT NULL, PRIMARY KEY (position, number)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, request TEXT NOT NULL, instance TEXT NOT NULL, receipt TEXT, info TEXT) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS answer (key TEXT NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL, PRIMARY KEY (key, number)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS effect (position INTEGER NOT NULL, number INTEGER NOT NULL, effect TEXT NOT NULL, \
+     PRIMARY KEY (position, number)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS idempotency (key TEXT PRIMARY KEY, request TEXT NOT NULL, instance TEXT NOT NULL, \
+     receipt TEXT, info TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS answer (key TEXT NOT NULL, number INTEGER NOT NULL, part TEXT NOT NULL, PRIMARY KEY \
+     (key, number)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS shadow (store TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
 ];
 
@@ -114,7 +118,8 @@ impl RunWorld {
     /// Remembers what is known of a shadow.
     pub fn set_shadow_record(&self, store: &str, record: ShadowRecord) -> Result<(), Problem> {
         self.database.execute(
-            "INSERT INTO shadow (store, record) VALUES (?, ?) ON CONFLICT (store) DO UPDATE SET record = excluded.record",
+            "INSERT INTO shadow (store, record) VALUES (?, ?) ON CONFLICT (store) DO UPDATE SET record = \
+             excluded.record",
             &[store.into(), to_json(&record)?.as_str().into()],
         )?;
         Ok(())
@@ -168,7 +173,8 @@ impl Ledger for RunWorld {
 
     fn set_flag_record(&self, record: FlagRecord) -> Result<(), Problem> {
         self.database.execute(
-            "INSERT INTO flag (id, published_at, attempted_at) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET published_at = excluded.published_at, attempted_at = excluded.attempted_at",
+            "INSERT INTO flag (id, published_at, attempted_at) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET \
+             published_at = excluded.published_at, attempted_at = excluded.attempted_at",
             &[record.published_at.into(), record.attempted_at.into()],
         )?;
         if record.published_at == record.attempted_at {

@@ -51,7 +51,9 @@ pub fn ready(database: &Database) -> worker::Result<Response> {
     }
 }
 
-/// Sends a request to an object. With `keep` it is carried to its end even when the caller hangs up: cut off in the middle, a write would leave its run waiting. A new stub is made each time: after an exception the old one stays broken.
+/// Sends a request to an object. With `keep` it is carried to its end even when the caller hangs up: cut off in the
+/// middle, a write would leave its run waiting. A new stub is made each time: after an exception the old one stays
+/// broken.
 pub async fn send(
     env: &Env,
     class: &str,

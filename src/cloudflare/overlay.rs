@@ -1,6 +1,7 @@
 //! The run's own view of keys and objects: what it planned to write, kept in the run's object.
 //!
-//! Small things are rows; bodies are kept in chunks under a cap for the whole run. A body over the cap is described by its size and digest, and reading it is refused instead of faked.
+//! Small things are rows; bodies are kept in chunks under a cap for the whole run. A body over the cap is described by
+//! its size and digest, and reading it is refused instead of faked.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,12 @@ const CHUNK_BYTES: usize = 1 << 20;
 
 /// The tables of the overlay. See STORAGE.md.
 pub const TABLES: [&str; 4] = [
-    "CREATE TABLE IF NOT EXISTS overlay (store TEXT NOT NULL, key TEXT NOT NULL, form TEXT, bytes BLOB, body INTEGER, PRIMARY KEY (store, key)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS body (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, planned INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS body_chunk (body INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (body, number)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS overlay (store TEXT NOT NULL, key TEXT NOT NULL, form TEXT, bytes BLOB, body INTEGER, \
+     PRIMARY KEY (store, key)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS body (id INTEGER PRIMARY KEY AUTOINCREMENT, bytes INTEGER NOT NULL, planned INTEGER \
+     NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS body_chunk (body INTEGER NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, \
+     PRIMARY KEY (body, number)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY CHECK (id = 1), bytes INTEGER NOT NULL)",
 ];
 
@@ -131,7 +135,8 @@ impl<'a> Overlay<'a> {
             Kept::Not => {
                 return Err(Problem::new(
                     Code::BodyNotKept,
-                    "This value was planned but is larger than what a dry run keeps; its size and digest are in the report.",
+                    "This value was planned but is larger than what a dry run keeps; its size and digest are in the \
+                     report.",
                     "Raise OVERLAY_MAX_BYTES, or do not read the value back in this run.",
                 ));
             }

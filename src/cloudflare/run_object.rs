@@ -26,7 +26,8 @@ use crate::domain::refusal::{Code, Problem};
 use crate::domain::report::report;
 use crate::domain::run::{Mode, ModeCause, Phase, Run, RunId, unknown_run};
 
-/// One run. Its storage holds the mode, the journal and the run's own view of keys and objects; nothing is true only in memory.
+/// One run. Its storage holds the mode, the journal and the run's own view of keys and objects; nothing is true only in
+/// memory.
 #[durable_object]
 pub struct RunObject {
     state: Rc<State>,

@@ -107,7 +107,8 @@ impl RunWorld {
         Err(Problem::broken("the shadow was ahead of the journal more often than it can be"))
     }
 
-    /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the report has to.
+    /// Writes down a planned change whose answer never left: the agent does not know of it, the shadow does, so the
+    /// report has to.
     fn journal_lost(
         &self,
         store: &str,
@@ -133,7 +134,11 @@ impl RunWorld {
             outcome: Outcome::Done,
             problem: None,
             result: Value::Null,
-            inexact: vec!["a planned change whose answer was lost when the gateway was interrupted; the agent may have sent it again".into()],
+            inexact: vec![
+                "a planned change whose answer was lost when the gateway was interrupted; the agent may have \
+                           sent it again"
+                    .into(),
+            ],
             volatile: Vec::new(),
             duration_ms: None,
         };
@@ -302,7 +307,8 @@ impl Stores for RunWorld {
                 }
             },
             Call::Database(DatabaseCall::Export { no_schema, no_data, tables }) => {
-                // Nothing of the run's own may change while its rows are written down, and one file at a time takes the room that there is.
+                // Nothing of the run's own may change while its rows are written down, and one file at a time takes the
+                // room that there is.
                 let _turn = self.turn().await?;
                 self.export(dry, store, &Wanted { schema: !no_schema, data: !no_data, tables }).await
             }
@@ -361,7 +367,8 @@ impl Alarms for RunWorld {
 
 /// Lets one change at a time through.
 ///
-/// A request that the platform cuts off never lets go of its turn, so a turn is not waited for longer than the longest operation: then the one that holds it is gone, and the queue starts anew.
+/// A request that the platform cuts off never lets go of its turn, so a turn is not waited for longer than the longest
+/// operation: then the one that holds it is gone, and the queue starts anew.
 pub struct Turns {
     lock: RefCell<Arc<Mutex<()>>>,
 }

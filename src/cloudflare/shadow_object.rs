@@ -18,7 +18,8 @@ use crate::shadow::port::Base;
 use crate::shadow::rehearse::Shadow;
 use crate::shadow::{MovedRequest, ShadowRequest};
 
-/// A real SQLite in which a dry run's statements run. It holds copies and planned changes, never the journal: what agents send here can reach nothing else.
+/// A real SQLite in which a dry run's statements run. It holds copies and planned changes, never the journal: what
+/// agents send here can reach nothing else.
 #[durable_object]
 pub struct ShadowObject {
     database: Database,

@@ -179,7 +179,8 @@ impl Database {
         Ok(Rows(self.sql.exec(statement, params)?.raw()?.to_array()?))
     }
 
-    /// Runs exactly one statement that answers no rows. Each way into the engine costs microseconds, and this is the shortest.
+    /// Runs exactly one statement that answers no rows. Each way into the engine costs microseconds, and this is the
+    /// shortest.
     pub fn execute(&self, statement: &str, params: &[Param<'_>]) -> Result<(), SqlError> {
         self.execute_bound(statement, &bind(params))
     }
@@ -225,7 +226,8 @@ impl Database {
         }
     }
 
-    /// Runs `body` in one transaction that may wait for others meanwhile: an error undoes all of it. No other request of the object is served until it ends, and the platform ends it after 30 seconds.
+    /// Runs `body` in one transaction that may wait for others meanwhile: an error undoes all of it. No other request
+    /// of the object is served until it ends, and the platform ends it after 30 seconds.
     pub async fn open_transaction<T, E>(&self, body: impl Future<Output = Result<T, E>> + 'static) -> Result<T, E>
     where
         T: 'static,

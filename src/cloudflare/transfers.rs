@@ -12,7 +12,8 @@ use crate::app::message::{Direction, FetchFile};
 use crate::domain::refusal::{Code, Problem};
 
 /// The table of the files. See STORAGE.md.
-pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS transfer (id TEXT PRIMARY KEY, store TEXT NOT NULL, direction TEXT NOT NULL, body INTEGER NOT NULL) WITHOUT ROWID";
+pub const TABLE: &str = "CREATE TABLE IF NOT EXISTS transfer (id TEXT PRIMARY KEY, store TEXT NOT NULL, direction TEXT \
+                         NOT NULL, body INTEGER NOT NULL) WITHOUT ROWID";
 
 impl RunWorld {
     /// Keeps a stored body as a file. The last one of this database and direction makes room for it.
@@ -93,7 +94,8 @@ fn too_large() -> Problem {
     Problem::new(
         Code::BodyTooLarge,
         format!(
-            "The file is larger than the {MAX_IMPORT_BYTES} bytes of an import, or than what the run may still keep; nothing was imported."
+            "The file is larger than the {MAX_IMPORT_BYTES} bytes of an import, or than what the run may still keep; \
+             nothing was imported."
         ),
         "Split the file.",
     )

@@ -1,6 +1,8 @@
 //! How the Worker and the objects put their messages into HTTP.
 //!
-//! A message is JSON in a header, percent-encoded; the body is the payload or the content and passes through as a stream. Only a message with bytes in memory goes into the body as a frame, because an operation's statements may be long: four bytes of length, the JSON, the payload.
+//! A message is JSON in a header, percent-encoded; the body is the payload or the content and passes through as a
+//! stream. Only a message with bytes in memory goes into the body as a frame, because an operation's statements may be
+//! long: four bytes of length, the JSON, the payload.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::de::DeserializeOwned;

@@ -39,7 +39,7 @@ fn messages(receipt: &Receipt, environment: Environment) -> Value {
 }
 
 /// Answers an operation.
-pub fn respond(
+pub(super) fn respond(
     receipt: &Receipt,
     answer: Result<Answer<Content>, Problem>,
     environment: Environment,

@@ -18,13 +18,13 @@ use wasm_bindgen::JsValue;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// It lives. Says nothing else, because anybody may ask.
-pub fn health() -> Result<Response, Problem> {
+pub(super) fn health() -> Result<Response, Problem> {
     Response::from_json(&Health { status: "ok" }).map_err(Problem::broken)
 }
 
 /// Whether a person could open a run and work: really asks every store, the gateway's own and the targets, and the
 /// objects of runs and shadows; and looks whether there are keys and a secret to sign tokens with.
-pub async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
+pub(super) async fn ready(gateway: &Gateway) -> Result<Response, Problem> {
     let mut names = vec![
         ("control".to_owned(), Part::Control),
         ("flags".to_owned(), Part::Flags),

@@ -9,7 +9,7 @@ use crate::domain::settings::Environment;
 
 /// How a code looks on the wire: the HTTP status, Cloudflare's number for it where there is one, and whether a retry
 /// can mend it.
-pub struct Face {
+pub(super) struct Face {
     /// The HTTP status.
     pub status: u16,
     /// The number in `errors`.
@@ -27,7 +27,7 @@ const fn face(status: u16, number: u32, retry: bool) -> Face {
 
 /// Clients never retry 403; 409, 429 and 5xx they do, unless they are told not to. Numbers above 1000700 are this
 /// gateway's own.
-pub fn face_of(code: Code) -> Face {
+pub(super) fn face_of(code: Code) -> Face {
     match code {
         Code::Unauthenticated => face(401, 9109, false),
         Code::WrongEnvironment => face(403, 1000701, false),
@@ -92,7 +92,7 @@ pub fn face_of(code: Code) -> Face {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "Problem"))]
-pub struct Body<'a> {
+pub(super) struct Body<'a> {
     /// `urn:dryrun-gateway:problem:` and the code.
     r#type: String,
     /// The code, readable.
@@ -168,12 +168,12 @@ fn body(problem: &Problem, environment: Option<Environment>) -> Body<'_> {
 }
 
 /// The status of a code.
-pub fn status(code: Code) -> u16 {
+pub(super) fn status(code: Code) -> u16 {
     face_of(code).status
 }
 
 /// Answers a problem.
-pub fn respond(problem: &Problem, environment: Option<Environment>) -> worker::Result<Response> {
+pub(super) fn respond(problem: &Problem, environment: Option<Environment>) -> worker::Result<Response> {
     js::log_cause(problem);
     let face = face_of(problem.code);
     let headers = Headers::new();

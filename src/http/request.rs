@@ -16,7 +16,7 @@ use crate::domain::strict::json::{self, Shape};
 use crate::domain::strict::{Body, Sent, Takes};
 
 /// A request and what every handler wants to know of it.
-pub struct Asked {
+pub(super) struct Asked {
     /// The method, as it was sent: one that nobody knows must not pass for another.
     pub method: String,
     /// The path as it was sent, still percent-encoded: an encoded slash is not a separator.
@@ -29,14 +29,14 @@ pub struct Asked {
 
 impl Asked {
     /// Takes a request apart.
-    pub fn read(request: Request) -> Result<Self, Problem> {
+    pub(super) fn read(request: Request) -> Result<Self, Problem> {
         let url = Url::new(&request.inner().url())
             .map_err(|error| invalid("The address is not valid").caused_by(js::message(&error)))?;
         Ok(Self { method: request.inner().method(), path: url.pathname(), url, request, takes: &takes::REFUSED })
     }
 
     /// Refuses an address of the data plane that means another path than it spells.
-    pub fn spells_its_path(&self) -> Result<(), Problem> {
+    pub(super) fn spells_its_path(&self) -> Result<(), Problem> {
         if !is_resolved_elsewhere(&self.request.inner().url(), &self.path) {
             return Ok(());
         }
@@ -49,7 +49,7 @@ impl Asked {
     }
 
     /// Says what its route understands, and refuses what it does not, as far as that shows without the body.
-    pub fn understood_by(&mut self, takes: &'static Takes) -> Result<(), Problem> {
+    pub(super) fn understood_by(&mut self, takes: &'static Takes) -> Result<(), Problem> {
         self.takes = takes;
         let headers: Vec<(String, String)> = self.request.headers().entries().collect();
         let pairs = js_sys::Array::from(&self.url.search_params()).into_iter().map(|pair| js_sys::Array::from(&pair));
@@ -63,7 +63,7 @@ impl Asked {
     }
 
     /// Refuses a body where none is read.
-    pub async fn without_body(&mut self) -> Result<(), Problem> {
+    pub(super) async fn without_body(&mut self) -> Result<(), Problem> {
         if self.takes.body != Body::None || matches!(self.method.as_str(), "GET" | "HEAD") {
             return Ok(());
         }
@@ -81,17 +81,17 @@ impl Asked {
     }
 
     /// The path of a request, as [`Self::path`].
-    pub fn path_of(request: &web_sys::Request) -> String {
+    pub(super) fn path_of(request: &web_sys::Request) -> String {
         Url::new(&request.url()).map(|url| url.pathname()).unwrap_or_default()
     }
 
     /// A header, if it is there and readable.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(super) fn header(&self, name: &str) -> Option<String> {
         self.request.headers().get(name).ok().flatten()
     }
 
     /// All headers that begin with a prefix, without it, in lower case.
-    pub fn headers_under(&self, prefix: &str) -> Vec<(String, String)> {
+    pub(super) fn headers_under(&self, prefix: &str) -> Vec<(String, String)> {
         self.request
             .headers()
             .entries()
@@ -100,37 +100,37 @@ impl Asked {
     }
 
     /// The first value of a query parameter.
-    pub fn query(&self, name: &str) -> Option<String> {
+    pub(super) fn query(&self, name: &str) -> Option<String> {
         self.url.search_params().get(name)
     }
 
     /// All values of a query parameter.
-    pub fn query_all(&self, name: &str) -> Vec<String> {
+    pub(super) fn query_all(&self, name: &str) -> Vec<String> {
         self.url.search_params().get_all(name).iter().filter_map(|value| value.as_string()).collect()
     }
 
     /// Scheme, host and port by which the gateway was reached.
-    pub fn origin(&self) -> String {
+    pub(super) fn origin(&self) -> String {
         self.url.origin()
     }
 
     /// The host by which the gateway was reached, without its port.
-    pub fn hostname(&self) -> String {
+    pub(super) fn hostname(&self) -> String {
         self.url.hostname()
     }
 
     /// The query as it was sent.
-    pub fn raw_query(&self) -> String {
+    pub(super) fn raw_query(&self) -> String {
         self.url.search()
     }
 
     /// What `Content-Length` says.
-    pub fn length(&self) -> Option<u64> {
+    pub(super) fn length(&self) -> Option<u64> {
         self.header("Content-Length").and_then(|text| text.trim().parse().ok())
     }
 
     /// The media type, without parameters.
-    pub fn media_type(&self) -> String {
+    pub(super) fn media_type(&self) -> String {
         self.header("Content-Type")
             .unwrap_or_default()
             .split(';')
@@ -141,12 +141,12 @@ impl Asked {
     }
 
     /// The body as a stream; `None` when there is none.
-    pub fn stream(&self) -> Option<web_sys::ReadableStream> {
+    pub(super) fn stream(&self) -> Option<web_sys::ReadableStream> {
         self.request.inner().body()
     }
 
     /// The body in memory. What is longer than the cap is refused while it arrives.
-    pub async fn bytes(&mut self, cap: u64) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn bytes(&mut self, cap: u64) -> Result<Vec<u8>, Problem> {
         if self.length().is_some_and(|length| length > cap) {
             return Err(too_large(cap));
         }
@@ -167,7 +167,7 @@ impl Asked {
     }
 
     /// The fields of a multipart body, in their order. Its length was checked against the cap before.
-    pub async fn form(&mut self, cap: u64) -> Result<Vec<(String, Vec<u8>)>, Problem> {
+    pub(super) async fn form(&mut self, cap: u64) -> Result<Vec<(String, Vec<u8>)>, Problem> {
         match self.length() {
             None => {
                 return Err(Problem::new(
@@ -199,7 +199,7 @@ impl Asked {
     }
 
     /// The body as JSON, and its bytes.
-    pub async fn json<T: DeserializeOwned>(&mut self, cap: u64) -> Result<(T, Vec<u8>), Problem> {
+    pub(super) async fn json<T: DeserializeOwned>(&mut self, cap: u64) -> Result<(T, Vec<u8>), Problem> {
         if self.media_type() != "application/json" {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,
@@ -212,14 +212,14 @@ impl Asked {
     }
 
     /// Reads a body of the shape that the route declares. Without a declaration there is no way to a body's members.
-    pub fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Problem> {
+    pub(super) fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T, Problem> {
         let Body::Json(shape) = self.takes.body else { return Err(Problem::broken("a route without JSON reads some")) };
         json::check(bytes, shape)?;
         parse_json(bytes)
     }
 
     /// The fields that a form may have.
-    pub fn form_fields(&self) -> &'static [&'static str] {
+    pub(super) fn form_fields(&self) -> &'static [&'static str] {
         if let Body::BytesOrForm(fields) = self.takes.body { fields } else { &[] }
     }
 }
@@ -241,7 +241,7 @@ fn is_resolved_elsewhere(url: &str, resolved: &str) -> bool {
 }
 
 /// Reads JSON, telling text that is no JSON from JSON of the wrong form.
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Problem::new(
             Code::InvalidJson,
@@ -269,7 +269,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// Decodes a part of a path.
-pub fn decode(text: &str) -> Result<String, Problem> {
+pub(super) fn decode(text: &str) -> Result<String, Problem> {
     percent_decode_str(text)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
@@ -290,7 +290,7 @@ fn invalid(what: &str) -> Problem {
 
 /// A JSON object read into a structure. Left to itself, serde also takes an array of the members in their order, which
 /// no caller means.
-pub struct Object<T>(pub T);
+pub(super) struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -15,7 +15,7 @@ use dryrun_text::cut_with_count;
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
+pub(super) enum Route {
     Health,
     Ready,
     Document,
@@ -44,7 +44,7 @@ pub enum Route {
 
 /// A question about the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Account {
+pub(super) enum Account {
     User,
     Token,
     All,
@@ -55,7 +55,7 @@ pub enum Account {
 
 /// A request of the data plane: which account, which store, what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Data {
+pub(super) struct Data {
     pub account: String,
     pub store: String,
     pub action: Action,
@@ -63,7 +63,7 @@ pub struct Data {
 
 /// What a request of the data plane asks. Keys are decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     Describe(StoreKind),
     NotOffered(StoreKind, String),
     Query,
@@ -289,7 +289,7 @@ thread_local! {
 }
 
 /// The methods that a path answers.
-pub fn methods(path: &str) -> Vec<&'static str> {
+pub(super) fn methods(path: &str) -> Vec<&'static str> {
     ROUTER.with(|router| {
         router
             .get_or_init(build)
@@ -300,7 +300,7 @@ pub fn methods(path: &str) -> Vec<&'static str> {
 }
 
 /// Finds the route of a request, and what it understands.
-pub fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem> {
+pub(super) fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem> {
     ROUTER.with(|router| {
         let router = router.get_or_init(build);
         let not_found = || {
@@ -324,7 +324,7 @@ pub fn find(method: &str, path: &str) -> Result<(Route, &'static Takes), Problem
 
 /// Method and path of every route, and what it understands.
 #[cfg(test)]
-pub fn routes() -> impl Iterator<Item = (&'static str, &'static str, &'static Takes)> {
+pub(super) fn routes() -> impl Iterator<Item = (&'static str, &'static str, &'static Takes)> {
     ROUTES.iter().map(|(method, path, takes, _)| (*method, *path, *takes))
 }
 

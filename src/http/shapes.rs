@@ -12,7 +12,7 @@ use crate::domain::settings::{Environment, Policy, Settings, StoreKind};
 /// The answer of `POST /v1/runs`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct OpenedRun {
+pub(super) struct OpenedRun {
     /// The run.
     #[serde(flatten)]
     pub run: RunSummary,
@@ -23,7 +23,7 @@ pub struct OpenedRun {
 /// The answer of `GET /v1/runs`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RunList {
+pub(super) struct RunList {
     /// The newest first.
     pub runs: Vec<IndexedRun>,
 }
@@ -31,7 +31,7 @@ pub struct RunList {
 /// The answer of `GET /v1/alerts`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct AlertList {
+pub(super) struct AlertList {
     /// The newest first.
     pub alerts: Vec<RaisedAlert>,
 }
@@ -39,7 +39,7 @@ pub struct AlertList {
 /// The answer of `POST /v1/alerts`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RaisedByHook {
+pub(super) struct RaisedByHook {
     /// Always `hook_failure`.
     pub kind: &'static str,
     /// Why.
@@ -53,7 +53,7 @@ pub struct RaisedByHook {
 /// The answer of `GET /v1/environment`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Installation<'a> {
+pub(super) struct Installation<'a> {
     /// Where this is.
     environment: Environment,
     /// The account that clients name in the path.
@@ -112,7 +112,7 @@ struct Limits {
 
 impl<'a> Installation<'a> {
     /// What this caller may know of an installation.
-    pub fn of(settings: &'a Settings, caller: &'a Caller) -> Self {
+    pub(super) fn of(settings: &'a Settings, caller: &'a Caller) -> Self {
         let store = |(binding, store): (&'a String, &'a crate::domain::settings::StoreSettings)| KnownStore {
             binding,
             kind: store.kind,
@@ -145,7 +145,7 @@ impl<'a> Installation<'a> {
 /// The answer of `GET /health`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Health {
+pub(super) struct Health {
     /// It answers, so it lives.
     #[cfg_attr(test, schemars(extend("const" = "ok")))]
     pub status: &'static str,
@@ -154,7 +154,7 @@ pub struct Health {
 /// The answer of `GET /health/ready`.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Readiness {
+pub(super) struct Readiness {
     /// `ready` when every part answered: somebody can open a run and work.
     #[cfg_attr(test, schemars(extend("enum" = ["ready", "not ready"])))]
     pub status: &'static str,

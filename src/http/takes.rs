@@ -6,14 +6,14 @@ use crate::domain::strict::json::Shape::{Data, List, Object};
 use crate::domain::strict::{Body, OF_OBJECTS, Takes};
 
 /// The path says it all.
-pub const NOTHING: Takes = Takes::NOTHING;
+pub(super) const NOTHING: Takes = Takes::NOTHING;
 
 /// The route refuses whatever comes, so that nothing of it can be misunderstood.
-pub const REFUSED: Takes = Takes { body: Body::Refused, ..NOTHING };
+pub(super) const REFUSED: Takes = Takes { body: Body::Refused, ..NOTHING };
 
 // ---- The control plane
 
-pub const OPEN_RUN: Takes = Takes {
+pub(super) const OPEN_RUN: Takes = Takes {
     headers: &["idempotency-key"],
     body: Body::Json(&Object(&[
         ("id", Data),
@@ -27,42 +27,42 @@ pub const OPEN_RUN: Takes = Takes {
 };
 
 /// A second time it changes nothing, with or without a key that says so.
-pub const ONCE: Takes = Takes { headers: &["idempotency-key"], ..NOTHING };
+pub(super) const ONCE: Takes = Takes { headers: &["idempotency-key"], ..NOTHING };
 
-pub const LIST: Takes = Takes { queries: &["limit"], ..NOTHING };
+pub(super) const LIST: Takes = Takes { queries: &["limit"], ..NOTHING };
 
-pub const REPORT: Takes = Takes { queries: &["format", "moved"], ..NOTHING };
+pub(super) const REPORT: Takes = Takes { queries: &["format", "moved"], ..NOTHING };
 
-pub const HOOK_REPORT: Takes = Takes {
+pub(super) const HOOK_REPORT: Takes = Takes {
     body: Body::Json(&Object(&[("kind", Data), ("cause", Data), ("message", Data), ("agent", Data)])),
     ..NOTHING
 };
 
 /// Messages name their members by the rules of their protocol: `mcp/protocol.rs` and `mcp/calls.rs` refuse what is not
 /// understood.
-pub const MESSAGES: Takes = Takes { headers: &["run-id"], body: Body::Messages, ..NOTHING };
+pub(super) const MESSAGES: Takes = Takes { headers: &["run-id"], body: Body::Messages, ..NOTHING };
 
 // ---- The account, and files
 
-pub const PAGES: Takes = Takes { queries: &["page", "per_page"], ..NOTHING };
+pub(super) const PAGES: Takes = Takes { queries: &["page", "per_page"], ..NOTHING };
 
-pub const STORES: Takes = Takes { queries: &["page", "per_page", "name"], ..NOTHING };
+pub(super) const STORES: Takes = Takes { queries: &["page", "per_page", "name"], ..NOTHING };
 
-pub const BUCKETS: Takes = Takes { queries: &["name", "name_contains"], ..NOTHING };
+pub(super) const BUCKETS: Takes = Takes { queries: &["name", "name_contains"], ..NOTHING };
 
-pub const DESCRIBE: Takes = Takes { lists: &["fields"], headers: &["run-id"], ..NOTHING };
+pub(super) const DESCRIBE: Takes = Takes { lists: &["fields"], headers: &["run-id"], ..NOTHING };
 
-pub const FILE: Takes = Takes { body: Body::Bytes, ..NOTHING };
+pub(super) const FILE: Takes = Takes { body: Body::Bytes, ..NOTHING };
 
 // ---- Stores
 
 /// A read that its path says whole.
-pub const READ: Takes = Takes { headers: &["run-id"], ..NOTHING };
+pub(super) const READ: Takes = Takes { headers: &["run-id"], ..NOTHING };
 
 /// A write that its path says whole.
-pub const WRITE: Takes = Takes { headers: &["run-id", "idempotency-key"], ..NOTHING };
+pub(super) const WRITE: Takes = Takes { headers: &["run-id", "idempotency-key"], ..NOTHING };
 
-pub const SQL: Takes = Takes {
+pub(super) const SQL: Takes = Takes {
     body: Body::Json(&Object(&[
         ("sql", Data),
         ("params", Data),
@@ -72,12 +72,12 @@ pub const SQL: Takes = Takes {
 };
 
 /// The file stands for the request and runs once, with or without a key that says so.
-pub const IMPORT: Takes = Takes {
+pub(super) const IMPORT: Takes = Takes {
     body: Body::Json(&Object(&[("action", Data), ("etag", Data), ("filename", Data), ("current_bookmark", Data)])),
     ..WRITE
 };
 
-pub const EXPORT: Takes = Takes {
+pub(super) const EXPORT: Takes = Takes {
     body: Body::Json(&Object(&[
         ("output_format", Data),
         ("current_bookmark", Data),
@@ -86,14 +86,14 @@ pub const EXPORT: Takes = Takes {
     ..WRITE
 };
 
-pub const BOOKMARK: Takes = Takes { queries: &["timestamp"], ..READ };
+pub(super) const BOOKMARK: Takes = Takes { queries: &["timestamp"], ..READ };
 
-pub const KEYS: Takes = Takes { queries: &["prefix", "limit", "cursor"], ..READ };
+pub(super) const KEYS: Takes = Takes { queries: &["prefix", "limit", "cursor"], ..READ };
 
-pub const PUT_VALUE: Takes =
+pub(super) const PUT_VALUE: Takes =
     Takes { queries: &["expiration", "expiration_ttl"], body: Body::BytesOrForm(&["value", "metadata"]), ..WRITE };
 
-pub const BULK_PUT: Takes = Takes {
+pub(super) const BULK_PUT: Takes = Takes {
     body: Body::Json(&List(&Object(&[
         ("key", Data),
         ("value", Data),
@@ -105,9 +105,9 @@ pub const BULK_PUT: Takes = Takes {
     ..WRITE
 };
 
-pub const BULK_DELETE: Takes = Takes { body: Body::Json(&List(&Data)), ..WRITE };
+pub(super) const BULK_DELETE: Takes = Takes { body: Body::Json(&List(&Data)), ..WRITE };
 
-pub const BULK_GET: Takes =
+pub(super) const BULK_GET: Takes =
     Takes { body: Body::Json(&Object(&[("keys", Data), ("type", Data), ("withMetadata", Data)])), ..WRITE };
 
 /// S3's names of what other names are taken for here: a client that sends them would read the first page for ever.
@@ -124,16 +124,16 @@ const OF_S3_LISTS: &[&str] = &[
     "x-amz-*",
 ];
 
-pub const OBJECTS: Takes =
+pub(super) const OBJECTS: Takes =
     Takes { queries: &["prefix", "delimiter", "per_page", "cursor", "start_after"], not_offered: OF_S3_LISTS, ..READ };
 
-pub const HEAD_OBJECT: Takes = Takes {
+pub(super) const HEAD_OBJECT: Takes = Takes {
     headers: &["run-id", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "object-form"],
     not_offered: OF_OBJECTS,
     ..NOTHING
 };
 
-pub const GET_OBJECT: Takes = Takes {
+pub(super) const GET_OBJECT: Takes = Takes {
     headers: &[
         "run-id",
         "range",
@@ -146,7 +146,7 @@ pub const GET_OBJECT: Takes = Takes {
     ..HEAD_OBJECT
 };
 
-pub const PUT_OBJECT: Takes = Takes {
+pub(super) const PUT_OBJECT: Takes = Takes {
     headers: &[
         "run-id",
         "idempotency-key",

@@ -31,7 +31,7 @@ fn answer<T: Serialize>(value: &T, status: u16) -> Result<Response, Problem> {
 }
 
 /// Who acts, and whether they may see the runs of others.
-pub fn actor(caller: &Caller) -> Actor {
+pub(super) fn actor(caller: &Caller) -> Actor {
     match caller {
         Caller::Key { name, role } => Actor { name: name.clone(), sees_all: *role != Role::Agent },
         Caller::Run(claim) => Actor { name: claim.owner.clone(), sees_all: false },
@@ -48,7 +48,7 @@ fn named(caller: &Caller, id: &str) -> Result<RunId, Problem> {
 }
 
 /// Asks a run's object.
-pub async fn command<T: serde::de::DeserializeOwned>(
+pub(super) async fn command<T: serde::de::DeserializeOwned>(
     gateway: &Gateway,
     run: &RunId,
     command: &Command,
@@ -66,13 +66,13 @@ pub async fn command<T: serde::de::DeserializeOwned>(
 }
 
 /// A run, as it is described to callers.
-pub fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
+pub(super) fn described(run: &Run) -> Result<Map<String, Value>, Problem> {
     let text = serde_json::to_string(&summarise(run, js::now())).map_err(Problem::broken)?;
     serde_json::from_str(&text).map_err(Problem::broken)
 }
 
 /// The run that a request names: by its token, its path or its header `Run-Id`.
-pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Option<RunId> {
+pub(super) fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Option<RunId> {
     match (caller, route) {
         (Caller::Run(claim), _) => Some(claim.run.clone()),
         (
@@ -87,7 +87,7 @@ pub fn named_run(caller: &Caller, asked: &Asked, route: Option<&Route>) -> Optio
 
 /// Takes the word `Dry-Run: true` for a run, whatever else becomes of the request that said it. A run that the caller
 /// cannot name is left to the request's own answer.
-pub async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<(), Problem> {
+pub(super) async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<(), Problem> {
     let word = Command::TurnDry { run: run.clone(), actor: actor(caller) };
     match command::<Run>(gateway, run, &word).await {
         Ok(_) => Ok(()),
@@ -97,12 +97,17 @@ pub async fn take_word(gateway: &Gateway, caller: &Caller, run: &RunId) -> Resul
 }
 
 /// Where this is, and who is asking.
-pub fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Problem> {
+pub(super) fn environment(gateway: &Gateway, caller: &Caller) -> Result<Response, Problem> {
     answer(&Installation::of(&gateway.settings, caller), 200)
 }
 
 /// Opens a run.
-pub async fn open(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
+pub(super) async fn open(
+    gateway: &Gateway,
+    caller: &Caller,
+    mut asked: Asked,
+    asked_dry: bool,
+) -> Result<Response, Problem> {
     gateway.keyring.can_issue()?;
     let body = asked.bytes(MAX_BODY).await?;
     let request: OpenRequest =
@@ -176,7 +181,7 @@ async fn identify(
 }
 
 /// Lists runs: an agent's own, a token's and those right below it, everybody's for the others.
-pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
+pub(super) async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
     let limit = limits::page(asked.query("limit").as_deref(), 1, 50)?;
     let actor = actor(caller);
     let owner = (!actor.sees_all).then_some(actor.name.as_str());
@@ -189,32 +194,37 @@ pub async fn list(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<R
 }
 
 /// A run that the caller may see.
-pub async fn read_run(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<Run, Problem> {
+pub(super) async fn read_run(gateway: &Gateway, caller: &Caller, run: &RunId) -> Result<Run, Problem> {
     command(gateway, run, &Command::Status { run: run.clone(), actor: actor(caller) }).await
 }
 
 /// Describes a run.
-pub async fn status(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+pub(super) async fn status(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = read_run(gateway, caller, &named(caller, id)?).await?;
     answer(&summarise(&run, js::now()), 200)
 }
 
 /// Turns a run dry.
-pub async fn turn_dry(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+pub(super) async fn turn_dry(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::TurnDry { run: run.clone(), actor: actor(caller) }).await?;
     answer(&summarise(&run, js::now()), 200)
 }
 
 /// Ends a run.
-pub async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
+pub(super) async fn close(gateway: &Gateway, caller: &Caller, id: &str) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let run: Run = command(gateway, &run, &Command::Close { run: run.clone(), actor: actor(caller) }).await?;
     answer(&summarise(&run, js::now()), 200)
 }
 
 /// One operation of a run with everything that it changed.
-pub async fn operation(gateway: &Gateway, caller: &Caller, id: &str, position: u64) -> Result<Response, Problem> {
+pub(super) async fn operation(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: &str,
+    position: u64,
+) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let text: String =
         command(gateway, &run, &Command::Operation { run: run.clone(), actor: actor(caller), position }).await?;
@@ -223,7 +233,7 @@ pub async fn operation(gateway: &Gateway, caller: &Caller, id: &str, position: u
 }
 
 /// The report of a run, as JSON or Markdown.
-pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked) -> Result<Response, Problem> {
+pub(super) async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked) -> Result<Response, Problem> {
     let run = named(caller, id)?;
     let format = asked.query("format");
     let wants_markdown = match format.as_deref() {
@@ -265,7 +275,7 @@ pub async fn report(gateway: &Gateway, caller: &Caller, id: &str, asked: &Asked)
 
 /// Takes the report of a hook that failed, and calls somebody. Answers before that is done: the hook has no time, and
 /// the log line comes first.
-pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -> Result<Response, Problem> {
     let (Object(report), _): (Object<HookReport>, _) = asked.json(MAX_BODY).await?;
     let failure = HookFailure::parse(&report, &actor(caller).name)?;
     let run = match caller {
@@ -283,7 +293,7 @@ pub async fn report_hook(gateway: &Gateway, caller: &Caller, mut asked: Asked) -
 }
 
 /// The newest alerts.
-pub async fn alerts(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
+pub(super) async fn alerts(gateway: &Gateway, caller: &Caller, asked: &Asked) -> Result<Response, Problem> {
     if !actor(caller).sees_all {
         return Err(forbidden("read alerts", "an operator or an approver"));
     }

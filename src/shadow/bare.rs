@@ -1,8 +1,11 @@
 //! A statement without the gateway's triggers.
 //!
-//! A trigger on a table changes more than what it notes: SQLite looks at foreign keys that a row by itself cannot break ("foreign key
-//! mismatch"), at the types of a STRICT row before its keys, and at references of a row that REPLACE puts in another's place. Where that shows,
-//! the statement runs as it would in the base, and what it changed is told by comparing all rows before and after. So all that it touches must
+//! A trigger on a table changes more than what it notes: SQLite looks at foreign keys that a row by itself cannot break
+//! ("foreign key
+//! mismatch"), at the types of a STRICT row before its keys, and at references of a row that REPLACE puts in another's
+//! place. Where that shows,
+//! the statement runs as it would in the base, and what it changed is told by comparing all rows before and after. So
+//! all that it touches must
 //! be here whole.
 
 use std::collections::BTreeSet;
@@ -104,7 +107,8 @@ impl Shadow {
     /// Drops the gateway's triggers on tables.
     fn take_triggers(&self, tables: &BTreeSet<String>) -> Result<(), Failure> {
         for table in tables {
-            let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) = '_dryrun_'";
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND \
+                       substr(name, 1, 8) = '_dryrun_'";
             for name in self.database.run(sql, &[table.as_str().into()])?.iter().filter_map(|row| row.text(0)) {
                 self.database.execute(&format!("DROP TRIGGER {}", identifier(&name)), &[])?;
             }

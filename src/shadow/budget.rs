@@ -43,8 +43,10 @@ pub(super) fn exceeded(table: &str, needed: &str, left: &str) -> Failure {
             "Rehearsing this statement needs {needed} of {}, and this run may still copy {left}; nothing was run.",
             shown(table)
         ),
-        "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
-    ).into()
+        "Narrow its WHERE to rows by a key or an indexed column, split the work over several runs, or raise \
+         SHADOW_MAX_ROWS or SHADOW_MAX_BYTES.",
+    )
+    .into()
 }
 
 /// The refusal of a table that is needed whole and is too large. `unbounded`: why its rows cannot be looked up instead.

@@ -1,8 +1,13 @@
 //! Row images from the engine: triggers that note each row before it is first touched.
 //!
-//! A trigger writes the row's identity and its image as it was into one table; after the statement the rows are looked up as they are then. So whatever changed them is covered alike: the statement, a user's trigger, a foreign-key action. A conflict that is resolved by REPLACE removes rows without firing delete triggers, so every row that a new one could collide with is noted as a candidate before; a candidate that is still the same afterwards was not touched.
+//! A trigger writes the row's identity and its image as it was into one table; after the statement the rows are looked
+//! up as they are then. So whatever changed them is covered alike: the statement, a user's trigger, a foreign-key
+//! action. A conflict that is resolved by REPLACE removes rows without firing delete triggers, so every row that a new
+//! one could collide with is noted as a candidate before; a candidate that is still the same afterwards was not
+//! touched.
 //!
-//! The last-made trigger of a kind fires first (observed on this engine), so these are made last: they see rows before any other trigger changes them.
+//! The last-made trigger of a kind fires first (observed on this engine), so these are made last: they see rows before
+//! any other trigger changes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -22,7 +27,13 @@ use dryrun_text::cut_with_count;
 
 /// Makes the gateway's own tables and the triggers on all tables of agents.
 pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Failure> {
-    database.execute(&format!("CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image TEXT, differs TEXT)"), &[])?;
+    database.execute(
+        &format!(
+            "CREATE TABLE IF NOT EXISTS {TOUCHED} (n INTEGER PRIMARY KEY, name TEXT, key TEXT, image \
+                               TEXT, differs TEXT)"
+        ),
+        &[],
+    )?;
     for table in checks::TABLES {
         database.execute(&format!("CREATE TABLE IF NOT EXISTS {table}"), &[])?;
     }
@@ -35,7 +46,8 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Failure> {
     forget_inserts(database)
 }
 
-/// Makes the triggers on one table, so that they fire before all that it has. `replaces`: a statement is to run that can remove rows by REPLACE.
+/// Makes the triggers on one table, so that they fire before all that it has. `replaces`: a statement is to run that
+/// can remove rows by REPLACE.
 pub fn install_on(database: &Database, name: &str, replaces: bool) -> Result<(), Failure> {
     let table = Table::read(database, name)?;
     if (table.rowid.is_none() && table.primary_key().is_empty()) || !fits(&table) {
@@ -75,7 +87,8 @@ pub fn untellable(name: &str) -> Failure {
     )
 }
 
-/// More than a trigger says about a column, and more often than it names one: a table with few or short names need not be written out to be measured.
+/// More than a trigger says about a column, and more often than it names one: a table with few or short names need not
+/// be written out to be measured.
 const BYTES_A_COLUMN: usize = 900;
 const TIMES_A_NAME: usize = 40;
 /// The same of a column of the key of a table without rowids.
@@ -106,17 +119,23 @@ pub fn remove(database: &Database) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes everything away that the gateway, or the local simulator of the platform, put into the schema. To be undone afterwards.
+/// Takes everything away that the gateway, or the local simulator of the platform, put into the schema. To be undone
+/// afterwards.
 pub fn hide(database: &Database) -> Result<(), Failure> {
     remove(database)?;
-    let names = database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND (substr(name, 1, 8) = '_dryrun_' OR substr(name, 1, 12) = '__miniflare_')", &[])?;
+    let names = database.run(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND (substr(name, 1, 8) = '_dryrun_' \
+                              OR substr(name, 1, 12) = '__miniflare_')",
+        &[],
+    )?;
     for name in names.iter().filter_map(|row| row.text(0)) {
         database.execute(&format!("DROP TABLE {}", identifier(&name)), &[])?;
     }
     Ok(())
 }
 
-/// The expression that identifies a row: its rowid, or the values of its primary key. Spellings that are one key (under NOCASE, or 1 and 1.0) give one identity.
+/// The expression that identifies a row: its rowid, or the values of its primary key. Spellings that are one key (under
+/// NOCASE, or 1 and 1.0) give one identity.
 pub fn key(table: &Table, row: &str) -> String {
     let Some(rowid) = table.rowid else {
         let values: Vec<String> = table
@@ -124,13 +143,20 @@ pub fn key(table: &Table, row: &str) -> String {
             .iter()
             .map(|column| {
                 let value = format!("{row}.{}", identifier(column));
-                let collation = table.key_index.iter().find(|(other, _)| other == column).map_or("BINARY", |(_, collation)| collation.as_str());
+                let collation = table
+                    .key_index
+                    .iter()
+                    .find(|(other, _)| other == column)
+                    .map_or("BINARY", |(_, collation)| collation.as_str());
                 let value = match collation.to_ascii_uppercase().as_str() {
                     "NOCASE" => format!("CASE typeof({value}) WHEN 'text' THEN lower({value}) ELSE {value} END"),
                     "RTRIM" => format!("CASE typeof({value}) WHEN 'text' THEN rtrim({value}, ' ') ELSE {value} END"),
                     _ => value,
                 };
-                format!("(CASE WHEN typeof({value}) = 'real' AND {value} = CAST({value} AS INTEGER) THEN CAST({value} AS INTEGER) ELSE {value} END)")
+                format!(
+                    "(CASE WHEN typeof({value}) = 'real' AND {value} = CAST({value} AS INTEGER) THEN CAST({value} \
+                         AS INTEGER) ELSE {value} END)"
+                )
             })
             .collect();
         return list(&values);
@@ -179,7 +205,10 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
         .filter(|column| !column.uncomputed)
         .map(|column| {
             let (name, value) = (literal(&format!("{}\n", column.name)), identifier(&column.name));
-            format!("(CASE WHEN octet_length(NEW.{value}) > {MAX_CELL_BYTES} AND CAST(OLD.{value} AS BLOB) IS NOT CAST(NEW.{value} AS BLOB) THEN {name} ELSE '' END)")
+            format!(
+                "(CASE WHEN octet_length(NEW.{value}) > {MAX_CELL_BYTES} AND CAST(OLD.{value} AS BLOB) IS NOT \
+                     CAST(NEW.{value} AS BLOB) THEN {name} ELSE '' END)"
+            )
         })
         .collect();
     let differs = balanced(differs);
@@ -198,7 +227,8 @@ fn triggers(table: &Table, replaces: bool) -> Vec<(&'static str, String)> {
         ("before", format!("AFTER UPDATE ON {quoted} {unless} BEGIN {} END", note("OLD"))),
         ("after_delete", format!("AFTER DELETE ON {quoted} {unless} BEGIN {} END", note("OLD"))),
     ];
-    // SQLite looks at the types of a STRICT row earlier when there is a trigger before it, so another error would come first.
+    // SQLite looks at the types of a STRICT row earlier when there is a trigger before it, so another error would come
+    // first.
     if !table.strict || replaces {
         triggers.push(("before_insert", format!("BEFORE INSERT ON {quoted} {unless} BEGIN {candidates} END")));
         // A cascade and an agent's trigger can touch a row under its new key before the row itself tells of it.
@@ -386,7 +416,8 @@ pub fn constant(value: &Value) -> String {
     }
 }
 
-/// A REAL as an SQL constant. SQLite does not read every decimal back to the last bit, so what has many digits or a large exponent is put together from its mantissa and powers of two, which are exact.
+/// A REAL as an SQL constant. SQLite does not read every decimal back to the last bit, so what has many digits or a
+/// large exponent is put together from its mantissa and powers of two, which are exact.
 pub fn real(number: f64) -> String {
     let text = format!("{number:?}");
     let digits = text.bytes().filter(u8::is_ascii_digit).count();

@@ -81,7 +81,8 @@ impl Catalog {
     }
 }
 
-/// Remembers the last change until the journal is known to have it. What is too long for one value is kept in parts, whose number stands in its place.
+/// Remembers the last change until the journal is known to have it. What is too long for one value is kept in parts,
+/// whose number stands in its place.
 pub fn remember_last(database: &Database, change: &LostChange) -> Result<(), Failure> {
     let text = serde_json::to_string(change).map_err(|error| unreadable("the last change", &error))?;
     // A character beyond Latin-1 makes all of them two bytes long.
@@ -151,7 +152,8 @@ pub struct ForeignKey {
 }
 
 impl ForeignKey {
-    /// The table that it refers to, if there is one and the columns are a key of it. What it refers to else is never looked at.
+    /// The table that it refers to, if there is one and the columns are a key of it. What it refers to else is never
+    /// looked at.
     pub fn parent<'a>(&self, all: &'a [Rc<Table>]) -> Option<&'a Rc<Table>> {
         all.iter().find(|other| other.name.eq_ignore_ascii_case(&self.parent)).filter(|parent| parent.has_key(self))
     }
@@ -170,7 +172,8 @@ pub struct Table {
     pub unique: Vec<Vec<(String, String)>>,
     /// The same for unique keys of only some of its rows.
     pub partly_unique: Vec<Vec<(String, String)>>,
-    /// The columns of its primary key with their collations, where the key has an index of its own: then no column is another name of the rowid.
+    /// The columns of its primary key with their collations, where the key has an index of its own: then no column is
+    /// another name of the rowid.
     pub key_index: Vec<(String, String)>,
     /// Whether a unique key has an expression.
     pub unique_expression: bool,
@@ -196,14 +199,27 @@ impl Table {
         let sql = sql.first().and_then(|row| row.text(0)).unwrap_or_default();
         let collations = collations(&sql);
         let mut columns: Vec<Column> = database
-            .run(&format!("SELECT name, pk, hidden, type, \"notnull\" AND dflt_value IS NOT NULL FROM pragma_table_xinfo({quoted}) WHERE hidden <> 1"), &[])?
+            .run(
+                &format!(
+                    "SELECT name, pk, hidden, type, \"notnull\" AND dflt_value IS NOT NULL FROM \
+                           pragma_table_xinfo({quoted}) WHERE hidden <> 1"
+                ),
+                &[],
+            )?
             .iter()
             .map(|row| {
                 let name = row.text(0).unwrap_or_default();
-                let collation = collations.as_ref().and_then(|all| all.get(&name.to_ascii_lowercase()).cloned()).unwrap_or_else(|| "binary".into());
+                let collation = collations
+                    .as_ref()
+                    .and_then(|all| all.get(&name.to_ascii_lowercase()).cloned())
+                    .unwrap_or_else(|| "binary".into());
                 let declared = row.text(3).unwrap_or_default();
                 // ANY is a type of STRICT tables only; elsewhere it is a word like any other.
-                let affinity = if !strict && declared.eq_ignore_ascii_case("any") { Affinity::Numeric } else { Affinity::of(&declared) };
+                let affinity = if !strict && declared.eq_ignore_ascii_case("any") {
+                    Affinity::Numeric
+                } else {
+                    Affinity::of(&declared)
+                };
                 let hidden = row.count(2);
                 Column {
                     affinity,
@@ -259,7 +275,13 @@ impl Table {
             }
         }
         let mut foreign_keys: BTreeMap<u64, ForeignKey> = BTreeMap::new();
-        let parts = database.run(&format!("SELECT id, \"table\", \"from\", \"to\", on_delete, on_update FROM pragma_foreign_key_list({quoted}) ORDER BY id, seq"), &[])?;
+        let parts = database.run(
+            &format!(
+                "SELECT id, \"table\", \"from\", \"to\", on_delete, on_update FROM \
+                                           pragma_foreign_key_list({quoted}) ORDER BY id, seq"
+            ),
+            &[],
+        )?;
         for part in parts.iter() {
             let key = foreign_keys.entry(part.count(0)).or_insert_with(|| ForeignKey {
                 parent: part.text(1).unwrap_or_default(),
@@ -303,7 +325,8 @@ impl Table {
         }
     }
 
-    /// Whether a foreign key refers to a key of this table. Where it does not, SQLite answers "foreign key mismatch" to whoever uses it, whatever the rows are (<https://www.sqlite.org/foreignkeys.html#fk_indexes>).
+    /// Whether a foreign key refers to a key of this table. Where it does not, SQLite answers "foreign key mismatch" to
+    /// whoever uses it, whatever the rows are (<https://www.sqlite.org/foreignkeys.html#fk_indexes>).
     pub fn has_key(&self, key: &ForeignKey) -> bool {
         let referred = self.referred(key);
         if referred.len() != key.from.len() {
@@ -386,7 +409,8 @@ fn named(database: &Database, condition: &str) -> Result<Vec<String>, Failure> {
     let rows = database.run(
         &format!(
             "SELECT m.name FROM sqlite_master AS m JOIN pragma_table_list AS l ON l.name = m.name AND l.schema = 'main' WHERE {condition} \
-             AND substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 8) <> '_dryrun_' AND substr(m.name, 1, 4) <> '_cf_' AND substr(m.name, 1, 12) <> '__miniflare_' ORDER BY m.name"
+             AND substr(m.name, 1, 7) <> 'sqlite_' AND substr(m.name, 1, 8) <> '_dryrun_' AND substr(m.name, 1, 4) <> \
+             '_cf_' AND substr(m.name, 1, 12) <> '__miniflare_' ORDER BY m.name"
         ),
         &[],
     )?;

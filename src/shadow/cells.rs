@@ -11,7 +11,8 @@ pub fn shown(name: &str) -> Cow<'_, str> {
     if is_plain { name.into() } else { identifier(name).into() }
 }
 
-/// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the base may have lost a column that the shadow still has.
+/// An identifier that can be nothing else: SQLite takes one in double quotes that it does not find for a text, and the
+/// base may have lost a column that the shadow still has.
 pub fn surely(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
@@ -21,7 +22,8 @@ pub const MAX_CELL_BYTES: usize = 200_000;
 /// What is kept of a longer one, at its beginning and at its end.
 const HEAD_BYTES: usize = 1 << 10;
 
-/// A value as JSON text: NULL, an integer with all its digits, a REAL with 17 digits and always a point, text as a string, anything else as an object that says what it is.
+/// A value as JSON text: NULL, an integer with all its digits, a REAL with 17 digits and always a point, text as a
+/// string, anything else as an object that says what it is.
 pub fn cell(expression: &str) -> String {
     bounded_cell(expression, MAX_CELL_BYTES)
 }
@@ -29,11 +31,14 @@ pub fn cell(expression: &str) -> String {
 fn bounded_cell(expression: &str, most: usize) -> String {
     format!(
         "CASE typeof({expression}) WHEN 'null' THEN 'null' WHEN 'integer' THEN CAST({expression} AS TEXT) \
-         WHEN 'real' THEN CASE WHEN abs({expression}) < 1.8e308 THEN format('%!.17g', {expression}) ELSE '{{\"real\":\"' || CAST({expression} AS TEXT) || '\"}}' END \
+         WHEN 'real' THEN CASE WHEN abs({expression}) < 1.8e308 THEN format('%!.17g', {expression}) ELSE \
+         '{{\"real\":\"' || CAST({expression} AS TEXT) || '\"}}' END \
          WHEN 'text' THEN CASE WHEN octet_length({expression}) <= {most} THEN json_quote({expression}) \
-         ELSE '{{\"text\":' || json_quote(substr({expression}, 1, {HEAD_BYTES}) || substr({expression}, -{HEAD_BYTES})) || ',\"bytes\":' || octet_length({expression}) || '}}' END \
+         ELSE '{{\"text\":' || json_quote(substr({expression}, 1, {HEAD_BYTES}) || substr({expression}, \
+         -{HEAD_BYTES})) || ',\"bytes\":' || octet_length({expression}) || '}}' END \
          ELSE CASE WHEN length({expression}) <= {most} THEN '{{\"blob\":\"' || hex({expression}) || '\"}}' \
-         ELSE '{{\"blob\":\"' || hex(substr({expression}, 1, {HEAD_BYTES})) || hex(substr({expression}, -{HEAD_BYTES})) || '\",\"bytes\":' || length({expression}) || '}}' END END"
+         ELSE '{{\"blob\":\"' || hex(substr({expression}, 1, {HEAD_BYTES})) || hex(substr({expression}, \
+         -{HEAD_BYTES})) || '\",\"bytes\":' || length({expression}) || '}}' END END"
     )
 }
 

@@ -1,6 +1,11 @@
 //! Triggers that say what a write needs of tables that are not whole.
 //!
-//! Which rows a write meets besides those that its text names is known to the engine alone: rows with the same unique key, both sides of foreign keys, what the agents' triggers reach, the highest rowid. These triggers fire before all others and look each of them up in `_dryrun_covered`. What is not there they note (mode 0), so that a statement which succeeds tells everything at once; or they end the statement with it (mode 1), so that an error of the statement's own is only ever seen when nothing before it was missing; or they note it and leave the row out (mode 2), which tells of all rows of a statement that fails. In mode 3, while rows are copied, they are silent.
+//! Which rows a write meets besides those that its text names is known to the engine alone: rows with the same unique
+//! key, both sides of foreign keys, what the agents' triggers reach, the highest rowid. These triggers fire before all
+//! others and look each of them up in `_dryrun_covered`. What is not there they note (mode 0), so that a statement
+//! which succeeds tells everything at once; or they end the statement with it (mode 1), so that an error of the
+//! statement's own is only ever seen when nothing before it was missing; or they note it and leave the row out (mode
+//! 2), which tells of all rows of a statement that fails. In mode 3, while rows are copied, they are silent.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -61,7 +66,8 @@ impl Check {
         let rest =
             format!("{from} WHERE ({condition}) AND NOT EXISTS (SELECT 1 FROM {covered} AS c WHERE c.what = {what})");
         format!(
-            "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT RAISE(ABORT, s.word || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
+            "INSERT INTO _dryrun_needs (what) SELECT {what} FROM _dryrun_state AS s{rest} AND s.mode <> 1; SELECT \
+             RAISE(ABORT, s.word || {what}) FROM _dryrun_state AS s{rest} AND s.mode = 1;"
         )
     }
 }
@@ -112,7 +118,8 @@ pub fn install(database: &Database, catalog: &Catalog) -> Result<(), Failure> {
 fn make(database: &Database, name: &str, table: &str, moment: &Moment, checks: &[Check]) -> Result<(), Failure> {
     for (number, checks) in checks.chunks(MOST_CHECKS).enumerate() {
         let body: Vec<String> = checks.iter().map(Check::sql).collect();
-        // By the one that fires last, which is the first made; and before the row itself only: afterwards it is too late to leave it out.
+        // By the one that fires last, which is the first made; and before the row itself only: afterwards it is too
+        // late to leave it out.
         let leave = if moment.time == "AFTER" || number > 0 {
             ""
         } else {
@@ -247,7 +254,8 @@ fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
                 format!("x.{0} = NEW.{0} COLLATE {1}", identifier(column), identifier(collation))
             })
             .collect();
-        // A row that is here with the same key may be none that the index of some rows holds; and a row can come into that index with the key that it has.
+        // A row that is here with the same key may be none that the index of some rows holds; and a row can come into
+        // that index with the key that it has.
         let mut condition = filled("NEW", &columns);
         if !partly {
             condition =
@@ -264,7 +272,8 @@ fn own(table: &Table, catalog: &Catalog, event: &str) -> Vec<Check> {
     }
     if let (Some(rowid), false) = (table.rowid, update) {
         let condition = format!(
-            "NEW.{rowid} = -1 AND EXISTS (SELECT 1 FROM _dryrun_floor AS f WHERE f.name = {} AND f.lowest > coalesce((SELECT max({rowid}) FROM {quoted}), -9223372036854775808))",
+            "NEW.{rowid} = -1 AND EXISTS (SELECT 1 FROM _dryrun_floor AS f WHERE f.name = {} AND f.lowest > \
+             coalesce((SELECT max({rowid}) FROM {quoted}), -9223372036854775808))",
             literal(&table.name)
         );
         checks.push(Check::new(condition, literal(&top_text(&table.name))));
@@ -361,7 +370,8 @@ impl Frame {
             let value = format!("{row}.{}", identifier(column));
             // Short, because a trigger may name a hundred of them. Text with a NUL in it is not told.
             format!(
-                "json_quote(CASE WHEN octet_length({value}) > {MOST_TOLD_BYTES} OR (typeof({value}) = 'text' AND instr({value}, char(0))) THEN '?' ELSE quote({value}) END)"
+                "json_quote(CASE WHEN octet_length({value}) > {MOST_TOLD_BYTES} OR (typeof({value}) = 'text' AND \
+                 instr({value}, char(0))) THEN '?' ELSE quote({value}) END)"
             )
         };
         let values: Vec<String> = self.columns.iter().map(value).collect();
@@ -473,7 +483,8 @@ pub fn frame_needs(schema: &Schema<'_>, said: &str, partial: &BTreeSet<String>) 
     Ok(needs)
 }
 
-/// A value of a row, written as SQLite quotes it, as a constant that compares as its column does; `None` where there is no such constant.
+/// A value of a row, written as SQLite quotes it, as a constant that compares as its column does; `None` where there is
+/// no such constant.
 fn typed(table: Option<&Table>, column: &str, value: &str) -> Option<String> {
     if value == "?" {
         return None;

@@ -1,8 +1,11 @@
 //! Virtual columns that some row cannot compute.
 //!
-//! ALTER TABLE adds a virtual column without looking at the rows, so a base can have rows for which it fails (`malformed JSON`). SQLite computes
-//! every generated column of a row that it inserts, so such a row goes in before the column is there, as it did in the base. The gateway's
-//! triggers and images leave such a column out: what SQLite never computes for the statement, they must not compute either.
+//! ALTER TABLE adds a virtual column without looking at the rows, so a base can have rows for which it fails
+//! (`malformed JSON`). SQLite computes
+//! every generated column of a row that it inserts, so such a row goes in before the column is there, as it did in the
+//! base. The gateway's
+//! triggers and images leave such a column out: what SQLite never computes for the statement, they must not compute
+//! either.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +59,9 @@ pub fn look(database: &Database, table: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Inserts rows that the table as it is does not take, because a virtual column fails for one of them. The table is made again by its history: its first columns, the rows, then each column behind them. Its triggers are gone afterwards.
+/// Inserts rows that the table as it is does not take, because a virtual column fails for one of them. The table is
+/// made again by its history: its first columns, the rows, then each column behind them. Its triggers are gone
+/// afterwards.
 pub fn insert_before(database: &Database, table: &Table, rows: &[Fetched]) -> Result<(), SqlError> {
     let definitions = definitions(&table.sql).filter(|all| all.len() >= table.columns.len());
     let definitions =

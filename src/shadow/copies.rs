@@ -32,9 +32,11 @@ impl<E: Into<Failure>> From<E> for Unstored {
 }
 
 impl Load<'_> {
-    /// Puts everything into the shadow, or nothing, as it is in the base: foreign keys and CHECKs are for those who write, not for rows that are there already.
+    /// Puts everything into the shadow, or nothing, as it is in the base: foreign keys and CHECKs are for those who
+    /// write, not for rows that are there already.
     pub(super) async fn store(mut self, before: &Catalog, catalog: &mut Catalog) -> Result<bool, Failure> {
-        // Outside of a transaction only. Where the platform does not let it be, they are deferred, and a base that breaks its own rules is refused.
+        // Outside of a transaction only. Where the platform does not let it be, they are deferred, and a base that
+        // breaks its own rules is refused.
         let loose = self.database.relax_rules().await?;
         let stored = self.stored(before, loose).await;
         self.database.enforce_rules().await?;
@@ -70,7 +72,11 @@ impl Load<'_> {
             next.partial.remove(&table.name);
         }
         let put = database.transaction(|| -> Result<(), Unstored> {
-            let counted = if next.counters_set { Some(database.run(COUNTED, &[])?.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>()) } else { None };
+            let counted = if next.counters_set {
+                Some(database.run(COUNTED, &[])?.iter().filter_map(|row| row.text(0)).collect::<Vec<_>>())
+            } else {
+                None
+            };
             database.execute("UPDATE _dryrun_state SET mode = 3", &[])?;
             if !loose {
                 // Rows come table by table, so a child may come before its parent.
@@ -110,13 +116,15 @@ impl Load<'_> {
                 database.execute("DELETE FROM _dryrun_changed WHERE name = ?", &[table.name.as_str().into()])?;
             }
             database.execute(
-                "INSERT INTO _dryrun_covered (what) SELECT DISTINCT value FROM json_each(?1) WHERE value NOT IN (SELECT what FROM _dryrun_covered)",
+                "INSERT INTO _dryrun_covered (what) SELECT DISTINCT value FROM json_each(?1) WHERE value NOT IN \
+                 (SELECT what FROM _dryrun_covered)",
                 &[Value::from(self.covered.clone()).to_string().as_str().into()],
             )?;
             for (name, lowest) in &self.floors {
                 database.execute("DELETE FROM _dryrun_floor WHERE name = ?", &[name.as_str().into()])?;
                 if let Some(lowest) = lowest {
-                    database.execute(&format!("INSERT INTO _dryrun_floor VALUES (?, {lowest})"), &[name.as_str().into()])?;
+                    database
+                        .execute(&format!("INSERT INTO _dryrun_floor VALUES (?, {lowest})"), &[name.as_str().into()])?;
                 }
             }
             let orphans = if confirmed { Vec::new() } else { self.orphans()? };
@@ -203,19 +211,25 @@ fn unfit(table: &str, error: &SqlError) -> Failure {
         return Problem::new(
             Code::NotRehearsable,
             format!(
-                "A row of {table} has the same key as a row that was copied before, because others changed the table in the meantime; nothing was run."
+                "A row of {table} has the same key as a row that was copied before, because others changed the table \
+                 in the meantime; nothing was run."
             ),
             "Retry; if the problem persists, start a new run.",
-        ).into();
+        )
+        .into();
     }
     let what = format!("A row of {table} that violates the table's definition ({}) and cannot be copied", error.0);
     not_rehearsable(&what, "Repair the row, or leave the table out of the dry run.")
 }
 
-/// Drops the users' triggers on a table, which must not fire for copied rows, and answers the statements that make them again.
+/// Drops the users' triggers on a table, which must not fire for copied rows, and answers the statements that make them
+/// again.
 fn set_triggers_aside(database: &Database, table: &str) -> Result<Vec<String>, Failure> {
-    let rows = database
-        .run("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_' ORDER BY rowid", &[table.into()])?;
+    let rows = database.run(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND \
+              substr(name, 1, 8) <> '_dryrun_' ORDER BY rowid",
+        &[table.into()],
+    )?;
     let mut statements = Vec::new();
     for row in rows.iter() {
         statements.push(row.text(1).unwrap_or_default());
@@ -232,7 +246,8 @@ pub fn insert(database: &Database, into: &str, columns: &[String], rows: &[Fetch
     for Fetched { kinds, cells, .. } in rows {
         let params = |from: usize| cells.iter().skip(from).map(Param::from).collect::<Vec<_>>();
         if count > MAX_PARAMETERS {
-            // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and goes into the text.
+            // A full table with a rowid has one value more than a statement has parameters; the rowid is an integer and
+            // goes into the text.
             let values: Vec<&str> = kinds.bytes().skip(1).map(placeholder).collect();
             let rowid = match cells.first() {
                 Some(Cell::Text(text)) => text.parse::<i64>().ok(),
@@ -270,7 +285,8 @@ pub fn set_counter(database: &Database, table: &str, sequence: &str) -> Result<(
 }
 
 /// The counters as they stand, each as the statement that makes it again.
-pub const COUNTED: &str = "SELECT 'INSERT INTO sqlite_sequence (rowid, name, seq) VALUES (' || rowid || ', ' || quote(name) || ', ' || quote(seq) || ')' FROM sqlite_sequence ORDER BY rowid";
+pub const COUNTED: &str = "SELECT 'INSERT INTO sqlite_sequence (rowid, name, seq) VALUES (' || rowid || ', ' || \
+                           quote(name) || ', ' || quote(seq) || ')' FROM sqlite_sequence ORDER BY rowid";
 
 fn placeholder(kind: u8) -> &'static str {
     match kind {

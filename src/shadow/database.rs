@@ -124,13 +124,16 @@ impl Database {
         Ok((is_on("PRAGMA foreign_keys")?, !is_on("PRAGMA ignore_check_constraints")?))
     }
 
-    /// Lets rows in that foreign keys and CHECKs would not take, until [`Self::enforce_rules`]. Answers whether foreign keys are off: inside a transaction SQLite leaves them as they are, so what was written in this event is committed first.
+    /// Lets rows in that foreign keys and CHECKs would not take, until [`Self::enforce_rules`]. Answers whether foreign
+    /// keys are off: inside a transaction SQLite leaves them as they are, so what was written in this event is
+    /// committed first.
     pub async fn relax_rules(&self) -> Result<bool, SqlError> {
         self.execute("PRAGMA ignore_check_constraints = on", &[])?;
         self.set_foreign_keys(false).await
     }
 
-    /// Sees to it that foreign keys and CHECKs are enforced for whatever runs next. The connection forgets neither by undoing, nor when a request is broken off.
+    /// Sees to it that foreign keys and CHECKs are enforced for whatever runs next. The connection forgets neither by
+    /// undoing, nor when a request is broken off.
     pub async fn enforce_rules(&self) -> Result<(), Failure> {
         // Setting one of them makes SQLite prepare every statement anew, so they are only set where they are not.
         let (foreign_keys, checks) = self.enforces()?;

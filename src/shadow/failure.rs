@@ -40,7 +40,8 @@ impl Failure {
             Unread::Sql(why) => Self::Refused(Problem::new(
                 Code::NotRehearsable,
                 format!(
-                    "The database answered a query for rows that the rehearsal needs with an error ({why}); nothing was run."
+                    "The database answered a query for rows that the rehearsal needs with an error ({why}); nothing \
+                     was run."
                 ),
                 "If its schema was changed after the run copied it, start a new run.",
             )),

@@ -15,7 +15,8 @@ use super::{GUARDED, capture, virtuals};
 use dryrun_sql::named::{Named, is_of_the_gateway};
 use dryrun_sql::tokens::tokens;
 
-/// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in which they were made.
+/// The statements that make the base's schema: tables first, then indexes, views and triggers, each in the order in
+/// which they were made.
 const SCHEMA: &str = "SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 4) <> '_cf_' AND substr(name, 1, 12) <> '__miniflare_' AND substr(name, 1, 7) <> 'sqlite_' \
                       ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid";
 

@@ -1,14 +1,17 @@
-//! The shadow of one database: a real SQLite with the target's schema, into which rows are copied when a statement first needs them.
+//! The shadow of one database: a real SQLite with the target's schema, into which rows are copied when a statement
+//! first needs them.
 //!
 //! * [`catalog`] knows the schema, what was copied and what is dirty.
 //! * [`touched`] asks SQLite what a statement can touch.
 //! * [`capture`] lets the engine report the rows that it changes.
-//! * [`port`] is what all of it needs of the outside, [`database`] the engine of its own, [`failure`] why there is no answer.
+//! * [`port`] is what all of it needs of the outside, [`database`] the engine of its own, [`failure`] why there is no
+//!   answer.
 //! * [`selection`] reads the base, by single SELECTs.
 //! * [`hydrate`] copies the schema.
 //! * [`needs`] are rows of large tables that a statement needs; [`reached`] says which of them are here.
 //! * [`checks`] lets the engine say what else a write meets.
-//! * [`supply`] copies rows within a [`budget`], [`copies`] puts them in, as they are: [`orphans`] are rows that refer to nothing, [`computed`] knows columns that do not compute.
+//! * [`supply`] copies rows within a [`budget`], [`copies`] puts them in, as they are: [`orphans`] are rows that refer
+//!   to nothing, [`computed`] knows columns that do not compute.
 //! * [`nondeterminism`] says what comes out differently each time.
 //! * [`values`] converts parameters.
 //! * [`schema`] changes and reads the schema.

@@ -1,6 +1,8 @@
 //! What a statement needs of tables that are too large to be copied whole.
 //!
-//! A table whose rows are copied as they are reached has, besides its rows: `_dryrun_known`, the rows of the base that were copied, whatever became of them since; and `_dryrun_covered`, what was asked of the base and is here with everything that it answered. Both only grow.
+//! A table whose rows are copied as they are reached has, besides its rows: `_dryrun_known`, the rows of the base that
+//! were copied, whatever became of them since; and `_dryrun_covered`, what was asked of the base and is here with
+//! everything that it answered. Both only grow.
 
 use std::collections::BTreeSet;
 
@@ -161,7 +163,8 @@ pub fn lead(need: &RowNeed) -> String {
     if need.conditions.is_empty() { by } else { format!("{}|{by}", condition_text(need)) }
 }
 
-/// Whether a value may have changed on its way, so that nothing can be asked for by it: text that is not UTF-8, and REAL numbers of a size at which SQLite does not write every digit right.
+/// Whether a value may have changed on its way, so that nothing can be asked for by it: text that is not UTF-8, and
+/// REAL numbers of a size at which SQLite does not write every digit right.
 pub fn is_garbled(text: &str) -> bool {
     let large =
         |at: usize| text.get(at + 2..at + 5).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));

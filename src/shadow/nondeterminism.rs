@@ -24,7 +24,8 @@ impl Shadow {
         })
     }
 
-    /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in triggers and views.
+    /// What in a write comes out differently each time: in its own text, in defaults that it leaves to the table, in
+    /// triggers and views.
     pub(super) fn volatile(&self, one: &BoundStatement, touched: &Touched) -> Result<BTreeSet<String>, Failure> {
         let text = &one.statement.text;
         let mut found = sorted::set(volatile_with(text, &one.params));
@@ -64,7 +65,11 @@ impl Shadow {
         let set = set_columns(statement);
         // Only where nothing else is written are the events of the target's triggers those of the statement.
         let alone = touched.written.iter().all(|name| is_target(name) || name.starts_with("sqlite_"));
-        let definitions = self.database.run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+        let definitions = self.database.run(
+            "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN \
+                                             ('trigger', 'view') AND substr(name, 1, 8) <> '_dryrun_'",
+            &[],
+        )?;
         let mut views = Vec::new();
         // The texts that run: of the statement, of triggers that fire, and of views that one of them names.
         let mut texts = vec![named.clone()];

@@ -1,6 +1,7 @@
 //! Rows that refer to nothing.
 //!
-//! A base can have them: a table was dropped, or keys were deferred and forgotten. They are copied as they are. A row whose parent went away
+//! A base can have them: a table was dropped, or keys were deferred and forgotten. They are copied as they are. A row
+//! whose parent went away
 //! between two queries looks the same, so the base is asked which of the two it is.
 
 use std::collections::BTreeSet;
@@ -81,7 +82,8 @@ pub enum Counted {
     Misfits,
 }
 
-/// Each row of these tables that refers to nothing, by a text that stands for the row and the reference. `known`: every table and view.
+/// Each row of these tables that refers to nothing, by a text that stands for the row and the reference. `known`: every
+/// table and view.
 pub fn all(
     database: &Database,
     tables: &[Rc<Table>],
@@ -163,8 +165,10 @@ fn changed(child: &str, parent: &str) -> Failure {
     Problem::new(
         Code::NotRehearsable,
         format!(
-            "Rows of {child} and {parent} do not fit together, because others changed them while they were copied; nothing was run."
+            "Rows of {child} and {parent} do not fit together, because others changed them while they were copied; \
+             nothing was run."
         ),
         "Retry. Nothing was copied.",
-    ).into()
+    )
+    .into()
 }

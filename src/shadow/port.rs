@@ -1,6 +1,8 @@
-//! What a rehearsal needs of the outside: a SQLite that it may do anything with, and the database that it must not write.
+//! What a rehearsal needs of the outside: a SQLite that it may do anything with, and the database that it must not
+//! write.
 //!
-//! Neither port knows a rule of the shadow. [`Engine`] is `cloudflare::shadow::engine` in a Durable Object and rusqlite in
+//! Neither port knows a rule of the shadow. [`Engine`] is `cloudflare::shadow::engine` in a Durable Object and rusqlite
+//! in
 //! the native tests; [`Base`] is `cloudflare::shadow::base` in front of D1 and rusqlite there.
 
 use std::borrow::Cow;
@@ -121,7 +123,8 @@ impl Rows {
 
 /// The rows of an agent's statement. They only pass through: the engine itself writes them down.
 pub trait AnswerRows {
-    /// The JSON text of the rows, by the rules of JavaScript, as in D1: of columns with the same name the last one wins,
+    /// The JSON text of the rows, by the rules of JavaScript, as in D1: of columns with the same name the last one
+    /// wins,
     /// integers beyond 2^53 are rounded, bytes are arrays of numbers.
     fn to_json(&self, shape: RowShape) -> Result<String, SqlError>;
 }
@@ -165,7 +168,8 @@ pub enum Ending {
 
 /// A SQLite of the rehearsal's own.
 ///
-/// It enforces foreign keys and has the limits of D1. Every call sees the effects of those before it. Whatever is written
+/// It enforces foreign keys and has the limits of D1. Every call sees the effects of those before it. Whatever is
+/// written
 /// outside of [`Engine::transaction`] is durable at [`Engine::committed`] at the latest, all of it or nothing.
 pub trait Engine {
     /// Runs exactly one statement of the gateway's and takes all its rows.
@@ -184,7 +188,8 @@ pub trait Engine {
     /// dropped before its end is undone.
     fn open_transaction(&self, body: LocalBoxFuture<'static, Ending>) -> LocalBoxFuture<'_, Result<(), SqlError>>;
 
-    /// Waits a moment, after which what was written before may be committed, so that SQLite is outside of a transaction.
+    /// Waits a moment, after which what was written before may be committed, so that SQLite is outside of a
+    /// transaction.
     fn committed(&self) -> LocalBoxFuture<'_, ()>;
 
     /// A text that was kept under a key, out of reach of any SQL.

@@ -169,7 +169,11 @@ impl Shadow {
         if !touched.written_inside.contains(COUNTERS) {
             return Ok(false);
         }
-        let rows = self.database.run("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%sqlite_sequence%' AND substr(name, 1, 8) <> '_dryrun_' LIMIT 1", &[])?;
+        let rows = self.database.run(
+            "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND sql LIKE \
+                                      '%sqlite_sequence%' AND substr(name, 1, 8) <> '_dryrun_' LIMIT 1",
+            &[],
+        )?;
         Ok(rows.first().is_some())
     }
 
@@ -183,7 +187,8 @@ impl Shadow {
             .unwrap_or_default())
     }
 
-    /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they usually have.
+    /// STRICT tables that the statement writes: what REPLACE removes there is only seen with more triggers than they
+    /// usually have.
     fn strict_ones(&self, touched: &Touched) -> Result<Vec<String>, Failure> {
         let mut strict = Vec::new();
         for name in &touched.written {
@@ -197,9 +202,11 @@ impl Shadow {
     /// Whether one of them has triggers before its rows that say what is missing.
     fn watches_a_strict_one(&self, touched: &Touched) -> Result<bool, Failure> {
         for name in self.strict_ones(touched)? {
-            let rows = self
-                .database
-                .run("SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? AND substr(name, 1, 14) = '_dryrun_needs_' LIMIT 1", &[name.as_str().into()])?;
+            let rows = self.database.run(
+                "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? AND substr(name, 1, 14) = \
+                      '_dryrun_needs_' LIMIT 1",
+                &[name.as_str().into()],
+            )?;
             if rows.first().is_some() {
                 return Ok(true);
             }
@@ -229,7 +236,8 @@ impl Shadow {
             .collect()
     }
 
-    /// The error of a statement without the gateway's triggers: SQLite looks at the types of a STRICT row earlier when there is one.
+    /// The error of a statement without the gateway's triggers: SQLite looks at the types of a STRICT row earlier when
+    /// there is one.
     fn own_error(
         &self,
         touched: &Touched,
@@ -321,7 +329,8 @@ impl Shadow {
         Ok(())
     }
 
-    /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a trigger that fires.
+    /// Whether a row may be removed because another one takes its key: says the statement, a table that it writes, or a
+    /// trigger that fires.
     pub(super) fn may_replace(&self, statement: &Statement, touched: &Touched) -> Result<bool, Failure> {
         if self.named(&statement.text).replaces {
             return Ok(true);
@@ -330,9 +339,11 @@ impl Shadow {
         let replacing = match replacing {
             Some(known) => known,
             None => {
-                let rows = self
-                    .database
-                    .run("SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'trigger') AND sql LIKE '%REPLACE%' AND substr(name, 1, 8) <> '_dryrun_'", &[])?;
+                let rows = self.database.run(
+                    "SELECT tbl_name, sql FROM sqlite_master WHERE type IN ('table', 'trigger') AND sql LIKE \
+                          '%REPLACE%' AND substr(name, 1, 8) <> '_dryrun_'",
+                    &[],
+                )?;
                 let found = rows
                     .iter()
                     .filter(|row| row.text(1).is_some_and(|sql| Named::of(&sql).replaces))
@@ -445,7 +456,8 @@ impl Shadow {
     }
 }
 
-/// Whether a name is in a list more than once. SQLite compares only the first column of a foreign key with such a key, and which rows it looks at depends on whether there is any trigger.
+/// Whether a name is in a list more than once. SQLite compares only the first column of a foreign key with such a key,
+/// and which rows it looks at depends on whether there is any trigger.
 fn has_twice(names: &[String]) -> bool {
     names.iter().enumerate().any(|(at, name)| names.iter().skip(at + 1).any(|other| other.eq_ignore_ascii_case(name)))
 }
@@ -464,7 +476,8 @@ pub(super) fn refuse_unbuilt(catalog: &Catalog, virtuals: &[Virtual]) -> Result<
     })
 }
 
-/// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys write meanwhile, and the columns that an UPDATE sets.
+/// What a query must not read if its answer is to hold while the statement runs: tables that triggers and foreign keys
+/// write meanwhile, and the columns that an UPDATE sets.
 fn doubted(statement: &Statement, touched: &Touched) -> Doubted {
     let set = set_columns(statement);
     let target = statement.target.clone().filter(|_| !set.is_empty()).map(|target| (target, set));

@@ -66,7 +66,14 @@ impl<'a> Schema<'a> {
         if let Some(known) = self.tables.borrow().get(&lower) {
             return known.clone();
         }
-        let found = self.database.run("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_'", &[name.into()]).ok();
+        let found = self
+            .database
+            .run(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE \
+                                       AND substr(name, 1, 8) <> '_dryrun_'",
+                &[name.into()],
+            )
+            .ok();
         let spelled = found.and_then(|rows| rows.first()).and_then(|row| row.text(0));
         let table = spelled.and_then(|spelled| Table::read(self.database, &spelled).ok()).map(Rc::new);
         self.tables.borrow_mut().insert(lower, table.clone());
@@ -75,8 +82,11 @@ impl<'a> Schema<'a> {
 
     /// The triggers of agents on a table or view.
     pub fn triggers(&self, table: &str) -> Result<Vec<String>, Failure> {
-        let rows =
-            self.database.run("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(name, 1, 8) <> '_dryrun_'", &[table.into()])?;
+        let rows = self.database.run(
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE \
+                               AND substr(name, 1, 8) <> '_dryrun_'",
+            &[table.into()],
+        )?;
         Ok(rows.iter().filter_map(|row| row.text(0)).collect())
     }
 
@@ -195,7 +205,8 @@ impl<'a> Schema<'a> {
         let Doubted { written, inside, target, midway, inserts } = &self.doubted;
         let (names, views) = self.names(query);
         let any = |tables: &[String]| tables.iter().any(|table| names.contains(&table.to_ascii_lowercase()));
-        // What an UPDATE sets may be read by another name, unless one plain SELECT reads other columns of that very table.
+        // What an UPDATE sets may be read by another name, unless one plain SELECT reads other columns of that very
+        // table.
         let set = |(table, columns): &(String, Vec<String>)| {
             let plain = !views
                 && !query.starts_with("WITH")
@@ -236,7 +247,8 @@ impl<'a> Schema<'a> {
         (names, views)
     }
 
-    /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have lost its place, so as many more are taken.
+    /// The first rows in an order, with all that are equal to the last of them. Each row that the run changed may have
+    /// lost its place, so as many more are taken.
     fn first(
         &self,
         table: &Table,
@@ -306,7 +318,8 @@ impl<'a> Schema<'a> {
         keys
     }
 
-    /// Constants as the JSON that a column's values are written in. What is spelled differently is only asked for once more.
+    /// Constants as the JSON that a column's values are written in. What is spelled differently is only asked for once
+    /// more.
     fn constants(
         &self,
         table: &Table,
@@ -345,7 +358,8 @@ impl<'a> Schema<'a> {
     /// The values that a query over copied rows answers; `None` when it cannot be asked by itself.
     fn values(&self, query: &str) -> Result<Option<BTreeSet<String>>, Failure> {
         let sql = format!(
-            "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL LIMIT {}",
+            "WITH \"_dryrun_values\" (x) AS ({query}) SELECT DISTINCT {} FROM \"_dryrun_values\" WHERE x IS NOT NULL \
+             LIMIT {}",
             list(&["x".to_owned()]),
             MAX_VALUES + 1
         );

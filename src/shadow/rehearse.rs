@@ -27,7 +27,8 @@ use dryrun_sql::named::Named;
 use dryrun_sql::pragma::Setting;
 use dryrun_sql::statement::Kind;
 
-/// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails one for each row that is missing before its failure.
+/// Most rounds for one request. Most need two or three; a recursion takes one for each level, and a write that fails
+/// one for each row that is missing before its failure.
 const MAX_ROUNDS: usize = 250;
 
 /// A shadow while its object lives. The memory is only a cache of what storage can say again.
@@ -128,7 +129,8 @@ impl Shadow {
                         self.forget();
                     }
                 }
-                // What it would need next is drawn anew each time; what else it meets was fetched before, unless a trigger meets it.
+                // What it would need next is drawn anew each time; what else it meets was fetched before, unless a
+                // trigger meets it.
                 Err(Halt::Failed(at, problem)) if volatile && look.missed => {
                     let inside = request
                         .call
@@ -190,7 +192,11 @@ impl Shadow {
         for frame in frames {
             let found = checks::frame_needs(&schema, &frame, &catalog.partial)?;
             if found.is_empty() {
-                self.database.execute("INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_frames WHERE what = ?1)", &[frame.as_str().into()])?;
+                self.database.execute(
+                    "INSERT INTO _dryrun_frames SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM \
+                                       _dryrun_frames WHERE what = ?1)",
+                    &[frame.as_str().into()],
+                )?;
             }
             needs.add(found);
         }
@@ -236,7 +242,8 @@ impl Shadow {
         Ok(true)
     }
 
-    /// Whether virtual tables show what differs here: in themselves, in what they index, or because the run made or dropped that.
+    /// Whether virtual tables show what differs here: in themselves, in what they index, or because the run made or
+    /// dropped that.
     fn shows_dirty(&self, catalog: &Catalog, virtuals: &[Virtual]) -> Result<bool, Failure> {
         let shows_others = catalog.schema_dirty && virtuals.iter().any(|one| one.of().is_some());
         Ok(shows_others || self.virtual_needs(virtuals)?.iter().any(|table| catalog.dirty.contains(table)))
@@ -365,7 +372,8 @@ impl Shadow {
         Ok(found)
     }
 
-    /// Forgets the programs of statements when there are many. Not while a request is at work: asked again in the midst of it, an EXPLAIN of a write would set `changes()` to 0.
+    /// Forgets the programs of statements when there are many. Not while a request is at work: asked again in the midst
+    /// of it, an EXPLAIN of a write would set `changes()` to 0.
     fn forget_some(&self) {
         let mut programs = self.programs.borrow_mut();
         if programs.touched.len() >= MAX_PROGRAMS {

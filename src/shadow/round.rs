@@ -141,7 +141,8 @@ pub(super) enum Mode {
 }
 
 impl Shadow {
-    /// A round whose keys may be drawn by chance. It cannot be run again with the same ones, so its transaction stays open while the base is asked for them; almost always there is nothing, and what was done stands.
+    /// A round whose keys may be drawn by chance. It cannot be run again with the same ones, so its transaction stays
+    /// open while the base is asked for them; almost always there is nothing, and what was done stands.
     pub(super) async fn open_round(
         self: &Rc<Self>,
         base: &Rc<dyn Base>,
@@ -188,7 +189,11 @@ impl Shadow {
             return Err(Halt::Missing(needs));
         }
         for what in needs.rows.iter().flat_map(covers) {
-            self.database.execute("INSERT INTO _dryrun_covered SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_covered WHERE what = ?1)", &[what.as_str().into()])?;
+            self.database.execute(
+                "INSERT INTO _dryrun_covered SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM \
+                                   _dryrun_covered WHERE what = ?1)",
+                &[what.as_str().into()],
+            )?;
         }
         Ok(self.database.execute("DELETE FROM _dryrun_needs", &[])?)
     }
@@ -222,7 +227,8 @@ impl Shadow {
                 word: String::new(),
             };
             let (mut rows, mut bytes) = (Vec::new(), 0);
-            // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement may read.
+            // All of them before the first runs: an EXPLAIN of a write sets `changes()` to 0, which the next statement
+            // may read.
             for one in request.call.statements.iter().filter(|one| !one.statement.is_explain()) {
                 // What cannot be prepared says so when it runs.
                 let _ = self.touched(&one.statement.text, &bindings(&one.params));
@@ -236,13 +242,22 @@ impl Shadow {
                         if bytes > MAX_RESULT_BYTES {
                             return Err(too_much().into());
                         }
-                        rows.push(Rendered { text, rows_read: answered.rows_read, rows_written: answered.rows_written });
+                        rows.push(Rendered {
+                            text,
+                            rows_read: answered.rows_read,
+                            rows_written: answered.rows_written,
+                        });
                         if request.call.statements.len() > 1 {
-                            round.effects.iter_mut().filter(|effect| effect.statement.is_none()).for_each(|effect| effect.statement = u64::try_from(at + 1).ok());
+                            round
+                                .effects
+                                .iter_mut()
+                                .filter(|effect| effect.statement.is_none())
+                                .for_each(|effect| effect.statement = u64::try_from(at + 1).ok());
                         }
                     }
                     Err(halt) => {
-                        // Undoing a virtual table that was made and filled just now resets the whole object; dropped before, it does not.
+                        // Undoing a virtual table that was made and filled just now resets the whole object; dropped
+                        // before, it does not.
                         for table in &round.created_virtual {
                             let _ = self.database.execute(&format!("DROP TABLE IF EXISTS {}", identifier(table)), &[]);
                         }
@@ -264,14 +279,18 @@ impl Shadow {
                 }
                 for (name, key) in &round.moved_rows {
                     self.database.execute(
-                        "INSERT INTO _dryrun_changed (name, key) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM _dryrun_changed WHERE name = ?1 AND key = ?2)",
+                        "INSERT INTO _dryrun_changed (name, key) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM \
+                         _dryrun_changed WHERE name = ?1 AND key = ?2)",
                         &[name.as_str().into(), key.as_str().into()],
                     )?;
                 }
                 next.dirty.extend(round.written.iter().cloned());
                 next.counters_set |= round.counters_set;
                 next.serial += 1;
-                remember_last(&self.database, &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial })?;
+                remember_last(
+                    &self.database,
+                    &LostChange { call: request.call.clone(), effects: round.effects.clone(), serial: next.serial },
+                )?;
                 next.save(&self.database)?;
             }
             Ok(round)
@@ -289,7 +308,8 @@ impl Shadow {
         Ok(round)
     }
 
-    /// Asks about the statements behind one that read how much it changed. After a change of the schema nothing is known of them any more.
+    /// Asks about the statements behind one that read how much it changed. After a change of the schema nothing is
+    /// known of them any more.
     fn look_ahead(&self, statements: &[BoundStatement], at: usize) {
         let reads_changes =
             |one: &&BoundStatement| !one.statement.is_explain() && self.named(&one.statement.text).calls("changes");
@@ -316,9 +336,13 @@ impl Shadow {
         if text.len() > MAX_STATEMENT_BYTES - EXPLAIN_BYTES {
             return Err(Problem::new(
                 Code::StatementTooLong,
-                format!("A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its {MAX_STATEMENT_BYTES} bytes; nothing was run."),
+                format!(
+                    "A dry run asks SQLite about a statement first, which takes {EXPLAIN_BYTES} of its \
+                         {MAX_STATEMENT_BYTES} bytes; nothing was run."
+                ),
                 "Bind long values as parameters.",
-            ).into());
+            )
+            .into());
         }
         match one.statement.kind {
             Kind::Schema => self.change_schema(round, catalog, one, &params, &request.store),
@@ -343,7 +367,8 @@ impl Shadow {
         }
     }
 
-    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here. Rows that referred to nothing before are not of this batch.
+    /// A deferred foreign key is checked when the event commits, which is after the answer; so it is checked here. Rows
+    /// that referred to nothing before are not of this batch.
     fn check_deferred(&self, catalog: &Catalog, asked: bool, before: &BTreeSet<String>) -> Result<(), Failure> {
         if self.defers(asked)? && !self.orphans(catalog, Counted::Missing)?.is_subset(before) {
             return Err(Problem::from_store(Code::SqlError, BROKEN_FOREIGN_KEY).into());

@@ -42,7 +42,8 @@ impl Shadow {
             let of_virtual: Vec<Virtual> = virtuals.iter().filter(|one| of_target(&&one.name)).cloned().collect();
             self.require(catalog, reached.iter().cloned().chain(self.virtual_needs(&of_virtual)?))?;
         }
-        // Rows that go with a table or a column, or by the actions of foreign keys: no trigger of the gateway stands while the schema changes.
+        // Rows that go with a table or a column, or by the actions of foreign keys: no trigger of the gateway stands
+        // while the schema changes.
         let removes = one.statement.verb == "DROP TABLE" || drops_column(&one.statement);
         let mut before = BTreeMap::new();
         let shows_others = |table: &String| virtuals.iter().any(|one| one.name == *table && one.of().is_some());
@@ -58,7 +59,8 @@ impl Shadow {
         let (definitions, counts) = (self.definitions()?, self.counts(catalog, &reached)?);
         let changes_before = self.total_changes()?;
         let rows = self.database.answer(&one.statement.text, params).map_err(store_error)?;
-        // SQLite counts a reference as mended when a row comes, not when a table gets the right name: the commit fails for those.
+        // SQLite counts a reference as mended when a row comes, not when a table gets the right name: the commit fails
+        // for those.
         round.never_mended |= renamed.is_some() && round.deferred && self.broken_references()? < loose;
         let counters = self.counters()?;
         let mut now = catalog::tables(&self.database)?;
@@ -175,7 +177,8 @@ impl Shadow {
         Ok(())
     }
 
-    /// Why a virtual table is not made: because the engine does not make it either, or because what it then holds could not be told.
+    /// Why a virtual table is not made: because the engine does not make it either, or because what it then holds could
+    /// not be told.
     fn refuse_virtual(&self, statement: &Statement, reason: &str) -> Failure {
         let tried = self.database.transaction(|| -> Result<(), Failure> {
             self.database.answer(&statement.text, &[]).map_err(store_error)?;
@@ -213,7 +216,12 @@ impl Shadow {
     }
 
     fn definitions(&self) -> Result<BTreeMap<String, String>, Failure> {
-        let rows = self.database.run("SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 8) <> '_dryrun_' AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')", &[])?;
+        let rows = self.database.run(
+            "SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL AND \
+                                      substr(name, 1, 8) <> '_dryrun_' AND name NOT IN (SELECT name FROM \
+                                      pragma_table_list WHERE type = 'shadow')",
+            &[],
+        )?;
         Ok(sorted::map(rows.iter().map(|row| (row.text(0).unwrap_or_default(), row.text(1).unwrap_or_default()))))
     }
 

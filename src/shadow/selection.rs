@@ -139,7 +139,8 @@ impl Selection {
             for part in &mut values {
                 cells.extend(part.next().map(|row| row.0).unwrap_or_default());
             }
-            // Text that is not valid UTF-8 arrives with replacement characters; so may text that really holds one. Both travel as bytes.
+            // Text that is not valid UTF-8 arrives with replacement characters; so may text that really holds one. Both
+            // travel as bytes.
             let is_doubtful = |cell: &Cell| matches!(cell, Cell::Text(text) if text.contains('\u{fffd}'));
             if !exact_text && cells.iter().any(is_doubtful) {
                 return None;
@@ -202,11 +203,13 @@ impl Selection {
 /// Longer ones would not fit into SQLite's 2 MB once more as hexadecimal; D1 answers them as arrays of numbers.
 const MAX_HEX_BYTES: usize = 500_000;
 
-/// A column as it travels: what JSON or a JavaScript number would spoil goes as text, and a letter for each column says which.
+/// A column as it travels: what JSON or a JavaScript number would spoil goes as text, and a letter for each column says
+/// which.
 fn travelling(column: &str, exact_text: bool) -> String {
     let text = if exact_text {
         format!(
-            "WHEN 'text' THEN CASE WHEN octet_length({column}) < {MAX_HEX_BYTES} THEN hex(CAST({column} AS BLOB)) ELSE CAST({column} AS BLOB) END"
+            "WHEN 'text' THEN CASE WHEN octet_length({column}) < {MAX_HEX_BYTES} THEN hex(CAST({column} AS BLOB)) ELSE \
+             CAST({column} AS BLOB) END"
         )
     } else {
         String::new()
@@ -214,7 +217,8 @@ fn travelling(column: &str, exact_text: bool) -> String {
     format!(
         "CASE typeof({column}) WHEN 'blob' THEN CASE WHEN length({column}) < {MAX_HEX_BYTES} THEN hex({column}) ELSE {column} END \
          WHEN 'integer' THEN CAST({column} AS TEXT) \
-         WHEN 'real' THEN CASE WHEN abs({column}) < 1.8e308 THEN {column} ELSE CAST({column} AS TEXT) END {text} ELSE {column} END"
+         WHEN 'real' THEN CASE WHEN abs({column}) < 1.8e308 THEN {column} ELSE CAST({column} AS TEXT) END {text} ELSE \
+         {column} END"
     )
 }
 

@@ -246,7 +246,8 @@ impl Load<'_> {
         Ok(news)
     }
 
-    /// The tables whose rows the base cannot look up, because a condition out of the statement fails for one of them. Whether the statement comes to that row is for SQLite to decide, with all rows at hand.
+    /// The tables whose rows the base cannot look up, because a condition out of the statement fails for one of them.
+    /// Whether the statement comes to that row is for SQLite to decide, with all rows at hand.
     async fn failing(
         &mut self,
         why: String,
@@ -315,9 +316,11 @@ impl Load<'_> {
     /// Those of these rows that were copied before.
     fn known(&self, table: &str, keys: &[String]) -> Result<HashSet<String>, Failure> {
         let list = Value::from(keys.to_vec()).to_string();
-        let rows = self
-            .database
-            .run("SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM _dryrun_known WHERE name = ?2 AND key = value)", &[list.as_str().into(), table.into()])?;
+        let rows = self.database.run(
+            "SELECT value FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM _dryrun_known WHERE name = ?2 AND key = \
+                  value)",
+            &[list.as_str().into(), table.into()],
+        )?;
         let mut known = HashSet::new();
         known.extend(rows.iter().filter_map(|row| row.text(0)));
         Ok(known)
@@ -341,10 +344,12 @@ impl Load<'_> {
             return Err(Problem::new(
                 Code::NotRehearsable,
                 format!(
-                    "The table {name} hides its rowid behind columns of that name, so its rows cannot be told apart; nothing was run."
+                    "The table {name} hides its rowid behind columns of that name, so its rows cannot be told apart; \
+                     nothing was run."
                 ),
                 "Rename one of the columns rowid, _rowid_ and oid.",
-            ).into());
+            )
+            .into());
         }
         let selection = Selection::all(table.clone());
         let most = self.budget.rows_left;
@@ -436,7 +441,8 @@ impl Load<'_> {
     }
 }
 
-/// The rows with the highest rowids: of a table that is new here the last one, else those below the lowest of them that are here. Row -1 always comes along, because a row without a rowid of its own shows that one.
+/// The rows with the highest rowids: of a table that is new here the last one, else those below the lowest of them that
+/// are here. Row -1 always comes along, because a row without a rowid of its own shows that one.
 fn top(table: &Rc<Table>, floor: Option<i64>) -> Selection {
     let (name, rowid) = (surely(&table.name), table.rowid.unwrap_or("rowid"));
     let filter = match floor {
@@ -468,7 +474,8 @@ pub fn selection(table: Rc<Table>, need: &RowNeed) -> Result<Selection, Failure>
     Ok(Selection { table, alias: need.alias.clone(), filter, params })
 }
 
-/// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied, or a text is none that can be asked for.
+/// The values by which rows refer to others, as lists in JSON; `None` when a column is not among those that are copied,
+/// or a text is none that can be asked for.
 fn values_of(key: &ForeignKey, columns: &[String], rows: &[Fetched]) -> Option<BTreeSet<String>> {
     let place = |from: &String| columns.iter().position(|column| column.eq_ignore_ascii_case(from));
     let places: Vec<usize> = key.from.iter().map(place).collect::<Option<_>>()?;

@@ -1,6 +1,7 @@
 //! What a statement can touch, asked of SQLite itself.
 //!
-//! `EXPLAIN` lists the program of a statement with those of its triggers and foreign-key actions; every table or index that it opens is named by its root page. Nothing is guessed from the text.
+//! `EXPLAIN` lists the program of a statement with those of its triggers and foreign-key actions; every table or index
+//! that it opens is named by its root page. Nothing is guessed from the text.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +47,9 @@ thread_local! {
 
 /// An EXPLAIN that the engine has not prepared before.
 ///
-/// The engine keeps statements prepared by their text, and an EXPLAIN that was prepared before the schema changed reads freed memory when it is stepped again: it never runs the check that other statements begin with (seen as a crash of the whole process in `sqlite3_step`).
+/// The engine keeps statements prepared by their text, and an EXPLAIN that was prepared before the schema changed reads
+/// freed memory when it is stepped again: it never runs the check that other statements begin with (seen as a crash of
+/// the whole process in `sqlite3_step`).
 pub fn once(explain: &str) -> String {
     let number = ASKED.get() + 1;
     ASKED.set(number);

@@ -25,7 +25,8 @@ fn bytes(numbers: &[Value]) -> Vec<u8> {
     numbers.iter().filter_map(|byte| byte.as_u64().and_then(|byte| u8::try_from(byte).ok())).collect()
 }
 
-/// The value of a parameter as an SQL constant, as D1's binding would bind it; `None` when it is too long to be written out.
+/// The value of a parameter as an SQL constant, as D1's binding would bind it; `None` when it is too long to be written
+/// out.
 pub fn parameter(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Object(_) => Some("NULL".into()),

@@ -1,6 +1,7 @@
 //! Sequences written by hand, for what once differed.
 //!
-//! A file holds cases, with blank lines between them: first a line `# what it is about`, then the schema and rows, one statement a line, a line `--`, then the requests, one a line. A batch is statements with ` ;; ` between them.
+//! A file holds cases, with blank lines between them: first a line `# what it is about`, then the schema and rows, one
+//! statement a line, a line `--`, then the requests, one a line. A batch is statements with ` ;; ` between them.
 
 use crate::maker::Made;
 use crate::oracle::Oracle;
@@ -8,7 +9,7 @@ use crate::sequence::{Step, prepared};
 use crate::support::Bound;
 
 /// A sequence written by hand.
-pub struct Case {
+pub(crate) struct Case {
     pub name: String,
     pub setup: Vec<String>,
     /// A database with the schema and rows.
@@ -17,7 +18,7 @@ pub struct Case {
 }
 
 /// The cases of a file.
-pub fn read(text: &str) -> Vec<Case> {
+pub(crate) fn read(text: &str) -> Vec<Case> {
     let blocks = text.split("\n\n").filter(|block| !block.trim().is_empty());
     blocks
         .map(|block| {

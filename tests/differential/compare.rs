@@ -6,17 +6,18 @@ use crate::support::{Answer, Refused};
 use crate::values;
 
 /// An answer as lines: what must be equal.
-pub type Lines = Vec<String>;
+pub(crate) type Lines = Vec<String>;
 
-/// Whether a dry run may refuse so where the target would answer. Here nothing changes beside the run, and rows fit together.
-pub fn is_honest(refused: &Refused) -> bool {
+/// Whether a dry run may refuse so where the target would answer. Here nothing changes beside the run, and rows fit
+/// together.
+pub(crate) fn is_honest(refused: &Refused) -> bool {
     ["not_rehearsable", "shadow_budget_exceeded"].contains(&refused.code.as_str())
         && !["others changed", "violates the table's definition", "too many rounds"]
             .iter()
             .any(|wrong| refused.message.contains(wrong))
 }
 
-pub fn of_gateway(step: &Step, answer: &Result<Vec<Answer>, Refused>) -> Lines {
+pub(crate) fn of_gateway(step: &Step, answer: &Result<Vec<Answer>, Refused>) -> Lines {
     match answer {
         Ok(answers) => answers
             .iter()
@@ -32,7 +33,7 @@ pub fn of_gateway(step: &Step, answer: &Result<Vec<Answer>, Refused>) -> Lines {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "JSON loses it too")]
-pub fn of_oracle(step: &Step, answer: &Result<Vec<Outcome>, Failure>) -> Lines {
+pub(crate) fn of_oracle(step: &Step, answer: &Result<Vec<Outcome>, Failure>) -> Lines {
     match answer {
         Ok(outcomes) => outcomes
             .iter()
@@ -61,7 +62,8 @@ fn lines(
     let mut lines =
         if made.bound.sql.starts_with("ALTER") { Vec::new() } else { vec![format!("columns {}", columns.join(", "))] };
     lines.extend(rows.into_iter().map(|row| format!("row {}", row.join(", "))));
-    // FTS5 writes its words when somebody opens a savepoint, which counts as changes of the statement that happens to run then.
+    // FTS5 writes its words when somebody opens a savepoint, which counts as changes of the statement that happens to
+    // run then.
     if !step.0[..place].iter().any(|made| made.searches) {
         lines.push(format!("changes {changes}"));
     }

@@ -6,7 +6,7 @@ use crate::model::Table;
 const ACTIONS: [&str; 5] = ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"];
 
 impl Maker<'_> {
-    pub fn create_table(&mut self, name: &str) -> String {
+    pub(crate) fn create_table(&mut self, name: &str) -> String {
         let strict = self.dice.percent(20);
         let mut columns: Vec<String> = Vec::new();
         let mut constraints: Vec<String> = Vec::new();
@@ -177,7 +177,7 @@ impl Maker<'_> {
         rules
     }
 
-    pub fn create_index(&mut self, name: &str, table: &Table) -> String {
+    pub(crate) fn create_index(&mut self, name: &str, table: &Table) -> String {
         let unique = if self.dice.percent(25) { "UNIQUE " } else { "" };
         let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
         let first = self.dice.choose(&columns).cloned().unwrap_or_default();
@@ -197,7 +197,7 @@ impl Maker<'_> {
         format!("CREATE {unique}INDEX {name} ON {} ({part}){partial}", table.name)
     }
 
-    pub fn create_view(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn create_view(&mut self, name: &str) -> Option<String> {
         let table = self.table()?;
         let (of, key) = (&table.name, &table.key[0]);
         let column = self.dice.choose(&table.columns).cloned()?.name;
@@ -206,13 +206,15 @@ impl Maker<'_> {
         }
         Some(match self.dice.below(5) {
             0 => format!(
-                "CREATE VIEW {name} AS SELECT {column} AS c, count(*) AS many, min({key}) AS least FROM {of} GROUP BY {column}"
+                "CREATE VIEW {name} AS SELECT {column} AS c, count(*) AS many, min({key}) AS least FROM {of} GROUP BY \
+                 {column}"
             ),
             1 => {
                 let other = self.table()?;
                 let theirs = self.dice.choose(&other.columns).cloned()?.name;
                 format!(
-                    "CREATE VIEW {name} (a, b, c) AS SELECT t.{key}, t.{column}, o.{theirs} FROM {of} t LEFT JOIN {} o ON o.{} = t.{column}",
+                    "CREATE VIEW {name} (a, b, c) AS SELECT t.{key}, t.{column}, o.{theirs} FROM {of} t LEFT JOIN {} o \
+                     ON o.{} = t.{column}",
                     other.name, other.key[0]
                 )
             }
@@ -222,7 +224,7 @@ impl Maker<'_> {
     }
 
     /// A trigger on a table, or in place of a write to a view.
-    pub fn create_trigger(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn create_trigger(&mut self, name: &str) -> Option<String> {
         if let (true, Some(view)) = (self.dice.percent(20), self.dice.choose(&self.model.views).cloned()) {
             let first = view.columns.first()?.clone();
             let (event, row) = [("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")][self.dice.below(3)];
@@ -265,7 +267,8 @@ impl Maker<'_> {
         let mut body = Vec::new();
         for _ in 0..self.dice.between(1, 2) {
             let statement = self.trigger_statement(name, &table, &column, row)?;
-            // SQLite loses count of the references of a row when a trigger before its INSERT deletes from their parent and does nothing else, and lets an orphan in.
+            // SQLite loses count of the references of a row when a trigger before its INSERT deletes from their parent
+            // and does nothing else, and lets an orphan in.
             let orphans = time == "BEFORE"
                 && event == "INSERT"
                 && table.foreign_keys.iter().any(|key| statement.starts_with(&format!("DELETE FROM {} ", key.parent)));
@@ -278,7 +281,7 @@ impl Maker<'_> {
         ))
     }
 
-    pub fn note(&mut self, trigger: &str, value: &str) -> Option<String> {
+    pub(crate) fn note(&mut self, trigger: &str, value: &str) -> Option<String> {
         self.model.table("log").map(|_| format!("INSERT INTO log (what, x) VALUES ('{trigger}', {value})"))
     }
 
@@ -307,7 +310,7 @@ impl Maker<'_> {
     }
 
     /// A change of the schema.
-    pub fn definition(&mut self) -> Option<Made> {
+    pub(crate) fn definition(&mut self) -> Option<Made> {
         self.begin(false);
         let sql = match self.dice.below(24) {
             0..=2 => {

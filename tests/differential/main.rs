@@ -1,6 +1,8 @@
-//! The same statements dry, live and in SQLite itself: answers, errors, figures and what is left in the end are the same.
+//! The same statements dry, live and in SQLite itself: answers, errors, figures and what is left in the end are the
+//! same.
 //!
-//! Deterministic: `DIFFERENTIAL_SEED` makes other sequences, `DIFFERENTIAL_SEQUENCES` says how many there are over all regimes, `DIFFERENTIAL_ONLY` plays one of them, `DIFFERENTIAL_REFUSED` shows what is refused.
+//! Deterministic: `DIFFERENTIAL_SEED` makes other sequences, `DIFFERENTIAL_SEQUENCES` says how many there are over all
+//! regimes, `DIFFERENTIAL_ONLY` plays one of them, `DIFFERENTIAL_REFUSED` shows what is refused.
 
 #![expect(
     clippy::unwrap_used,
@@ -40,7 +42,8 @@ use support::Gateway;
 use values::Dice;
 
 const STEPS: usize = 30;
-/// Sequences over all regimes. They prove the adapters; the rules are played by the thousand in `tests/native_differential`.
+/// Sequences over all regimes. They prove the adapters; the rules are played by the thousand in
+/// `tests/native_differential`.
 const SEQUENCES: usize = 60;
 /// Most mismatches that are shown before a regime gives up.
 const MISMATCHES: usize = 3;
@@ -115,7 +118,8 @@ fn check(regime: &Regime) {
         }
         if let Some(mismatch) = played.mismatch {
             let head = format!(
-                "seed {seed}, regime {}, sequence {sequence}; again: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_ONLY={sequence} cargo test --test differential {}",
+                "seed {seed}, regime {}, sequence {sequence}; again: DIFFERENTIAL_SEED={seed} \
+                 DIFFERENTIAL_ONLY={sequence} cargo test --test differential {}",
                 regime.name,
                 std::thread::current().name().unwrap_or_default()
             );

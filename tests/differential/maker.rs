@@ -9,7 +9,7 @@ use crate::values::{self, Dice, literal};
 
 /// A statement, and what its answer means.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub(crate) struct Made {
     pub bound: Bound,
     /// Whether its rows have one order only.
     pub ordered: bool,
@@ -20,13 +20,13 @@ pub struct Made {
 }
 
 impl Made {
-    pub fn of(bound: Bound) -> Self {
+    pub(crate) fn of(bound: Bound) -> Self {
         Self { bound, ordered: false, counts: false, searches: false }
     }
 }
 
 /// Makes statements for the database as the oracle has it.
-pub struct Maker<'a> {
+pub(crate) struct Maker<'a> {
     pub dice: Dice,
     pub oracle: &'a Oracle,
     pub model: Model,
@@ -42,7 +42,7 @@ pub struct Maker<'a> {
 
 /// What a column keeps, by its declared type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub(crate) enum Class {
     Integer,
     Real,
     Text,
@@ -50,7 +50,7 @@ pub enum Class {
     Any,
 }
 
-pub fn class(declared: &str) -> Class {
+pub(crate) fn class(declared: &str) -> Class {
     match declared.to_ascii_uppercase().as_str() {
         "INT" | "INTEGER" | "BIGINT" => Class::Integer,
         "REAL" | "DOUBLE" => Class::Real,
@@ -61,7 +61,7 @@ pub fn class(declared: &str) -> Class {
 }
 
 impl<'a> Maker<'a> {
-    pub fn new(dice: Dice, oracle: &'a Oracle) -> Self {
+    pub(crate) fn new(dice: Dice, oracle: &'a Oracle) -> Self {
         Self {
             dice,
             oracle,
@@ -75,12 +75,12 @@ impl<'a> Maker<'a> {
     }
 
     /// Begins a statement; its values may become parameters.
-    pub fn begin(&mut self, may_bind: bool) {
+    pub(crate) fn begin(&mut self, may_bind: bool) {
         self.params.clear();
         self.binds = may_bind && self.dice.percent(35);
     }
 
-    pub fn end(&mut self, sql: String) -> Made {
+    pub(crate) fn end(&mut self, sql: String) -> Made {
         let mut params = std::mem::take(&mut self.params);
         // What was put into a part that is not in the statement after all.
         let used = |place: &usize| {
@@ -90,17 +90,17 @@ impl<'a> Maker<'a> {
         Made::of(Bound { sql, params })
     }
 
-    pub fn end_ordered(&mut self, sql: String) -> Made {
+    pub(crate) fn end_ordered(&mut self, sql: String) -> Made {
         Made { ordered: true, ..self.end(sql) }
     }
 
-    pub fn fresh(&mut self, prefix: &str) -> String {
+    pub(crate) fn fresh(&mut self, prefix: &str) -> String {
         self.serial += 1;
         format!("{prefix}{}", self.serial)
     }
 
     /// A value, in the text or as a parameter.
-    pub fn put(&mut self, value: &Value) -> String {
+    pub(crate) fn put(&mut self, value: &Value) -> String {
         if self.binds
             && self.params.len() < 90
             && let Some(parameter) = values::parameter(value)
@@ -111,17 +111,17 @@ impl<'a> Maker<'a> {
         literal(value)
     }
 
-    pub fn put_integer(&mut self) -> String {
+    pub(crate) fn put_integer(&mut self) -> String {
         let value = Value::Integer(self.dice.integer());
         self.put(&value)
     }
 
-    pub fn table(&mut self) -> Option<Table> {
+    pub(crate) fn table(&mut self) -> Option<Table> {
         self.dice.choose(&self.model.tables).cloned()
     }
 
     /// The columns' values in a row that there is.
-    pub fn existing(&mut self, table: &str, columns: &[String]) -> Option<Vec<Value>> {
+    pub(crate) fn existing(&mut self, table: &str, columns: &[String]) -> Option<Vec<Value>> {
         let count = match self
             .oracle
             .rows(&format!("SELECT count(*) FROM {table}"))
@@ -151,8 +151,9 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// A value for a column: of its class mostly, one that its foreign key finds mostly, sometimes one that breaks a rule.
-    pub fn value(&mut self, table: &Table, column: &Column) -> Value {
+    /// A value for a column: of its class mostly, one that its foreign key finds mostly, sometimes one that breaks a
+    /// rule.
+    pub(crate) fn value(&mut self, table: &Table, column: &Column) -> Value {
         if let Some((parent, wanted)) = table.foreign_keys.iter().find_map(|key| parent_column(key, &column.name))
             && self.dice.percent(80)
         {
@@ -186,7 +187,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    pub fn put_value(&mut self, table: &Table, column: &Column) -> String {
+    pub(crate) fn put_value(&mut self, table: &Table, column: &Column) -> String {
         let value = self.value(table, column);
         self.put(&value)
     }
@@ -204,7 +205,7 @@ impl<'a> Maker<'a> {
     }
 
     /// One row by its key. `alias` ends with a dot, or is empty.
-    pub fn by_key(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn by_key(&mut self, table: &Table, alias: &str) -> String {
         let columns = table.key.clone();
         self.by_columns(table, alias, &columns)
     }
@@ -257,7 +258,7 @@ impl<'a> Maker<'a> {
     }
 
     /// A condition on any column.
-    pub fn wide(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn wide(&mut self, table: &Table, alias: &str) -> String {
         let Some(column) = self.dice.choose(&table.columns).cloned() else { return "1".into() };
         let name = format!("{alias}{}", column.name);
         match self.dice.below(17) {
@@ -295,12 +296,12 @@ impl<'a> Maker<'a> {
         }
     }
 
-    pub fn condition(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn condition(&mut self, table: &Table, alias: &str) -> String {
         if self.narrow || self.dice.percent(40) { self.few(table, alias) } else { self.wide(table, alias) }
     }
 
     /// Conditions as above; without one now and then when many rows may be reached.
-    pub fn where_clause(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn where_clause(&mut self, table: &Table, alias: &str) -> String {
         if !self.narrow && self.dice.percent(12) {
             String::new()
         } else {
@@ -309,7 +310,7 @@ impl<'a> Maker<'a> {
     }
 
     /// An expression over a row's columns.
-    pub fn expression(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn expression(&mut self, table: &Table, alias: &str) -> String {
         let Some(column) = self.dice.choose(&table.columns).cloned() else { return "1".into() };
         let name = format!("{alias}{}", column.name);
         match self.dice.below(16) {
@@ -339,7 +340,7 @@ fn parent_column(key: &ForeignKey, column: &str) -> Option<(String, Option<Strin
 }
 
 /// Orders by every column of the answer, so that no two rows that differ tie.
-pub fn total_order(dice: &mut Dice, columns: usize) -> String {
+pub(crate) fn total_order(dice: &mut Dice, columns: usize) -> String {
     let parts: Vec<String> = dice
         .shuffled((1..=columns).collect())
         .into_iter()

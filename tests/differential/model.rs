@@ -6,7 +6,7 @@ use crate::oracle::Oracle;
 use crate::values::{identifier, quoted};
 
 #[derive(Debug, Clone)]
-pub struct Column {
+pub(crate) struct Column {
     pub name: String,
     pub declared: String,
     pub generated: bool,
@@ -15,7 +15,7 @@ pub struct Column {
 }
 
 #[derive(Debug, Clone)]
-pub struct ForeignKey {
+pub(crate) struct ForeignKey {
     pub columns: Vec<String>,
     pub parent: String,
     pub parent_columns: Vec<String>,
@@ -23,7 +23,7 @@ pub struct ForeignKey {
 }
 
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     pub name: String,
     pub columns: Vec<Column>,
     /// The primary key, or the rowid.
@@ -40,28 +40,29 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn writable(&self) -> Vec<&Column> {
+    pub(crate) fn writable(&self) -> Vec<&Column> {
         self.columns.iter().filter(|column| !column.generated).collect()
     }
 
-    /// Whether SQLite checks its references to itself in a REPLACE only when there are triggers: it takes the action of ON DELETE for its own.
-    pub fn replaces_unchecked(&self) -> bool {
+    /// Whether SQLite checks its references to itself in a REPLACE only when there are triggers: it takes the action of
+    /// ON DELETE for its own.
+    pub(crate) fn replaces_unchecked(&self) -> bool {
         self.foreign_keys.iter().any(|key| key.parent.eq_ignore_ascii_case(&self.name) && key.on_delete == "SET NULL")
     }
 
-    pub fn column(&self, name: &str) -> Option<&Column> {
+    pub(crate) fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct View {
+pub(crate) struct View {
     pub name: String,
     pub columns: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Model {
+pub(crate) struct Model {
     pub tables: Vec<Table>,
     pub views: Vec<View>,
     /// Tables for text search.
@@ -71,11 +72,17 @@ pub struct Model {
 }
 
 impl Model {
-    pub fn read(oracle: &Oracle) -> Self {
+    pub(crate) fn read(oracle: &Oracle) -> Self {
         let names = |kind: &str| {
-            oracle.texts(&format!("SELECT name FROM sqlite_master WHERE type = '{kind}' AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY name"))
+            oracle.texts(&format!(
+                "SELECT name FROM sqlite_master WHERE type = '{kind}' AND sql IS NOT NULL AND name \
+                                   NOT LIKE 'sqlite_%' ORDER BY name"
+            ))
         };
-        let listed = oracle.rows("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' ORDER BY name");
+        let listed = oracle.rows(
+            "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND name \
+                                  NOT LIKE 'sqlite_%' ORDER BY name",
+        );
         let mut model = Self { indexes: names("index"), triggers: names("trigger"), ..Self::default() };
         for row in listed {
             let [Value::Text(name), Value::Text(kind), wr, strict] = row.as_slice() else { continue };
@@ -99,7 +106,7 @@ impl Model {
         model
     }
 
-    pub fn table(&self, name: &str) -> Option<&Table> {
+    pub(crate) fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 }

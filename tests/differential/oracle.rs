@@ -9,7 +9,7 @@ use crate::values;
 
 /// What one statement answered, cells as text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
     pub changes: u64,
@@ -20,14 +20,14 @@ pub struct Outcome {
 
 /// Why a request failed. A deferred foreign key fails at the commit, after every statement has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub message: String,
     pub at_commit: bool,
 }
 
 /// What statements would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vetted {
+pub(crate) enum Vetted {
     Fine,
     /// They would find no row and change nothing.
     Idle,
@@ -38,15 +38,15 @@ pub enum Vetted {
 
 impl Vetted {
     /// Whether they can be carried out.
-    pub fn is_done(self) -> bool {
+    pub(crate) fn is_done(self) -> bool {
         matches!(self, Self::Fine | Self::Idle)
     }
 }
 
-pub struct Oracle(Connection);
+pub(crate) struct Oracle(Connection);
 
 impl Oracle {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = on").unwrap();
         limit(&connection);
@@ -54,7 +54,7 @@ impl Oracle {
     }
 
     /// Runs statements in one transaction, whole or not at all.
-    pub fn run(&self, statements: &[Bound]) -> Result<Vec<Outcome>, Failure> {
+    pub(crate) fn run(&self, statements: &[Bound]) -> Result<Vec<Outcome>, Failure> {
         self.0.execute_batch("BEGIN").unwrap();
         let done: Result<Vec<Outcome>, Error> = statements.iter().map(|one| self.one(one)).collect();
         let failure = |error: Error, at_commit| Failure { message: message(error), at_commit };
@@ -70,7 +70,7 @@ impl Oracle {
     }
 
     /// What these statements would do; undone in any case.
-    pub fn vet(&self, statements: &[Bound]) -> Vetted {
+    pub(crate) fn vet(&self, statements: &[Bound]) -> Vetted {
         self.0.execute_batch("BEGIN").unwrap();
         let done: Result<Vec<Outcome>, Error> = statements.iter().map(|one| self.one(one)).collect();
         let vetted = match done {
@@ -88,7 +88,10 @@ impl Oracle {
     }
 
     fn rowids_are_used_up(&self) -> bool {
-        let tables = self.texts("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = 0 AND name NOT LIKE 'sqlite_%'");
+        let tables = self.texts(
+            "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND wr = \
+                                 0 AND name NOT LIKE 'sqlite_%'",
+        );
         let used_up = |table: &String| {
             self.rows(&format!("SELECT 1 FROM {table} WHERE rowid > 9007199254740991 LIMIT 1")).len() == 1
         };
@@ -120,7 +123,7 @@ impl Oracle {
     }
 
     /// Rows of a SELECT of the generator's own.
-    pub fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
+    pub(crate) fn rows(&self, sql: &str) -> Vec<Vec<Value>> {
         let mut statement = self.0.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let width = statement.column_count();
         // A generator looks at what it made, and what it made may not compute (an integer overflow in a view, say).
@@ -129,7 +132,7 @@ impl Oracle {
     }
 
     /// The texts in the first column.
-    pub fn texts(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
         self.rows(sql)
             .into_iter()
             .filter_map(|row| row.into_iter().next())
@@ -138,8 +141,9 @@ impl Oracle {
     }
 }
 
-/// The limits of D1 (<https://developers.cloudflare.com/d1/platform/limits/>) and those that the runtime sets for every SQLite.
-pub fn limit(connection: &Connection) {
+/// The limits of D1 (<https://developers.cloudflare.com/d1/platform/limits/>) and those that the runtime sets for every
+/// SQLite.
+pub(crate) fn limit(connection: &Connection) {
     for (limit, most) in [
         (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
         (Limit::SQLITE_LIMIT_COLUMN, 100),

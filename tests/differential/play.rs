@@ -13,9 +13,9 @@ use crate::support::{Answer, Bound, Gateway, Refused, Run};
 use crate::values::{literal, shown as shown_cell};
 
 /// What became of the requests, by reason.
-pub type Counts = BTreeMap<String, usize>;
+pub(crate) type Counts = BTreeMap<String, usize>;
 
-pub struct Played {
+pub(crate) struct Played {
     pub steps: Vec<Step>,
     pub counts: Counts,
     pub mismatch: Option<Mismatch>,
@@ -32,7 +32,7 @@ struct One {
 }
 
 /// Makes the target what the oracle is, with `setup`, and plays what `next` gives, one step after the other.
-pub fn play(
+pub(crate) fn play(
     gateway: &mut Gateway,
     setup: &[String],
     oracle: &Oracle,
@@ -109,7 +109,8 @@ fn live(gateway: &Gateway, played: &[One]) -> Option<Mismatch> {
     for one in played {
         let live = gateway.sql(&run, &one.step.bound());
         let mut live_lines = of_gateway(&one.step, &live);
-        // The local simulator of D1 checks deferred foreign keys after it has answered, and then gives no answer at all.
+        // The local simulator of D1 checks deferred foreign keys after it has answered, and then gives no answer at
+        // all.
         let simulator = one.at_commit && matches!(&live, Err(refused) if refused.code == "store_unavailable");
         if simulator {
             live_lines.clone_from(&one.oracle_lines);
@@ -273,7 +274,8 @@ fn finals(
 fn empty(gateway: &Gateway) -> Result<(), String> {
     let listed = gateway.target_rows(
         "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view', 'trigger') AND name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite_%' \
-         AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY CASE type WHEN 'trigger' THEN 0 WHEN 'view' THEN 1 ELSE 2 END, rowid DESC",
+         AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') ORDER BY CASE type WHEN 'trigger' \
+         THEN 0 WHEN 'view' THEN 1 ELSE 2 END, rowid DESC",
     );
     if listed.is_empty() {
         return Ok(());

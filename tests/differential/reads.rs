@@ -4,7 +4,7 @@ use crate::maker::{Made, Maker, total_order};
 use crate::values::quoted;
 
 impl Maker<'_> {
-    pub fn read(&mut self) -> Option<Made> {
+    pub(crate) fn read(&mut self) -> Option<Made> {
         self.begin(true);
         let table = self.table()?;
         let (name, key) = (table.name.clone(), table.key[0].clone());
@@ -63,7 +63,8 @@ impl Maker<'_> {
             },
             7 => {
                 let sql = format!(
-                    "SELECT {key}, EXISTS (SELECT 1 FROM {0} o WHERE o.{1} = t.{column}) AS there FROM {name} t WHERE {2}",
+                    "SELECT {key}, EXISTS (SELECT 1 FROM {0} o WHERE o.{1} = t.{column}) AS there FROM {name} t WHERE \
+                     {2}",
                     other.name,
                     other.key[0],
                     self.condition(&table, "t.")
@@ -72,7 +73,8 @@ impl Maker<'_> {
             }
             8 => {
                 let sql = format!(
-                    "WITH c AS (SELECT {key} AS k, {column} AS v FROM {name} WHERE {}) SELECT c.*, o.{theirs} FROM c LEFT JOIN {} o ON o.{} = c.v",
+                    "WITH c AS (SELECT {key} AS k, {column} AS v FROM {name} WHERE {}) SELECT c.*, o.{theirs} FROM c \
+                     LEFT JOIN {} o ON o.{} = c.v",
                     self.condition(&table, ""),
                     other.name,
                     other.key[0]
@@ -124,7 +126,8 @@ impl Maker<'_> {
             }
             13 => {
                 let sql = format!(
-                    "SELECT {column}, count(*), min({key}), max({key}) FROM {name}{} GROUP BY {column} HAVING count(*) > {}",
+                    "SELECT {column}, count(*), min({key}), max({key}) FROM {name}{} GROUP BY {column} HAVING count(*) \
+                     > {}",
                     self.where_clause(&table, ""),
                     self.dice.below(2)
                 );
@@ -132,14 +135,16 @@ impl Maker<'_> {
             }
             14 => {
                 let sql = format!(
-                    "SELECT count(*), count({column}), count(DISTINCT {column}), min({column}), max({column}) FROM {name}{}",
+                    "SELECT count(*), count({column}), count(DISTINCT {column}), min({column}), max({column}) FROM \
+                     {name}{}",
                     self.where_clause(&table, "")
                 );
                 self.end(sql)
             }
             15 => {
                 let sql = format!(
-                    "SELECT {key}, row_number() OVER (ORDER BY {}) AS r, count(*) OVER (PARTITION BY {column}) AS c, lag({key}) OVER (ORDER BY {0}) AS l FROM {name}",
+                    "SELECT {key}, row_number() OVER (ORDER BY {}) AS r, count(*) OVER (PARTITION BY {column}) AS c, \
+                     lag({key}) OVER (ORDER BY {0}) AS l FROM {name}",
                     table.key.iter().map(|key| format!("{key} COLLATE BINARY")).collect::<Vec<_>>().join(", ")
                 );
                 self.end(sql)
@@ -156,7 +161,8 @@ impl Maker<'_> {
             }
             17 => {
                 let sql = format!(
-                    "WITH RECURSIVE walk(k, depth) AS (SELECT {key}, 0 FROM {name} WHERE {} UNION SELECT t.{key}, depth + 1 FROM {name} t JOIN walk ON t.{column} = walk.k WHERE depth < 5) SELECT * FROM walk",
+                    "WITH RECURSIVE walk(k, depth) AS (SELECT {key}, 0 FROM {name} WHERE {} UNION SELECT t.{key}, \
+                     depth + 1 FROM {name} t JOIN walk ON t.{column} = walk.k WHERE depth < 5) SELECT * FROM walk",
                     self.condition(&table, "")
                 );
                 self.end(sql)
@@ -173,7 +179,8 @@ impl Maker<'_> {
             },
             19 => {
                 let sql = format!(
-                    "SELECT {key}, group_concat(quote({column}), ',') OVER (ORDER BY {0} ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS g FROM {name}",
+                    "SELECT {key}, group_concat(quote({column}), ',') OVER (ORDER BY {0} ROWS BETWEEN 2 PRECEDING AND \
+                     CURRENT ROW) AS g FROM {name}",
                     table.key.iter().map(|key| format!("{key} COLLATE BINARY")).collect::<Vec<_>>().join(", ")
                 );
                 self.end(sql)
@@ -193,12 +200,14 @@ impl Maker<'_> {
     }
 
     /// What the schema says about itself.
-    pub fn read_schema(&mut self) -> Option<Made> {
+    pub(crate) fn read_schema(&mut self) -> Option<Made> {
         let table = self.table()?;
         self.begin(false);
         let name = quoted(&table.name);
         let sql = match self.dice.below(7) {
-            0 => "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite_%'".into(),
+            0 => "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND \
+                  name NOT LIKE 'sqlite_%'"
+                .into(),
             1 => format!("PRAGMA table_info({})", table.name),
             2 => format!("PRAGMA foreign_key_list({})", table.name),
             3 => format!("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo({name})"),

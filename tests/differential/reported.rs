@@ -12,7 +12,7 @@ use crate::values::{bare, quoted};
 type Image = Vec<(String, Value)>;
 
 /// The lines for a base and what became of it.
-pub fn expected(base: &Oracle, now: &Oracle) -> Lines {
+pub(crate) fn expected(base: &Oracle, now: &Oracle) -> Lines {
     let mut lines = Lines::new();
     for table in Model::read(now).tables {
         let (before, after) = (rows(base, &table), rows(now, &table));
@@ -42,7 +42,7 @@ pub fn expected(base: &Oracle, now: &Oracle) -> Lines {
 }
 
 /// A value as a report or an effect writes it; `None` for bytes and infinite numbers, which have a form of their own.
-pub fn value(json: &serde_json::Value) -> Option<Value> {
+pub(crate) fn value(json: &serde_json::Value) -> Option<Value> {
     match json {
         serde_json::Value::Number(number) => Some(match number.as_i64() {
             Some(integer) => Value::Integer(integer),
@@ -54,13 +54,14 @@ pub fn value(json: &serde_json::Value) -> Option<Value> {
     }
 }
 
-/// A rowid by which people know a row is compared. Any other key can be spelled in several ways, so only how many rows there are is.
-pub fn line(table: &Table, key: &str, change: &str) -> String {
+/// A rowid by which people know a row is compared. Any other key can be spelled in several ways, so only how many rows
+/// there are is.
+pub(crate) fn line(table: &Table, key: &str, change: &str) -> String {
     format!("{} {} {change}", table.name, if table.counts { key } else { "-" })
 }
 
 /// Bytes and infinite numbers have a form of their own, which is not compared.
-pub fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option<String> {
+pub(crate) fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option<String> {
     let shown = match value {
         Value::Null => "null".into(),
         Value::Integer(number) => number.to_string(),
@@ -75,9 +76,19 @@ pub fn new_value(table: &Table, key: &str, field: &str, value: &Value) -> Option
 fn rows(oracle: &Oracle, table: &Table) -> BTreeMap<String, Image> {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     let collations: BTreeMap<String, String> = oracle
-        .rows(&format!("SELECT x.name, x.coll FROM pragma_index_list({}) l, pragma_index_xinfo(l.name) x WHERE l.origin = 'pk' AND x.key = 1", quoted(&table.name)))
+        .rows(&format!(
+            "SELECT x.name, x.coll FROM pragma_index_list({}) l, pragma_index_xinfo(l.name) x WHERE \
+                        l.origin = 'pk' AND x.key = 1",
+            quoted(&table.name)
+        ))
         .into_iter()
-        .filter_map(|row| if let [Value::Text(name), Value::Text(collation)] = row.as_slice() { Some((name.clone(), collation.clone())) } else { None })
+        .filter_map(|row| {
+            if let [Value::Text(name), Value::Text(collation)] = row.as_slice() {
+                Some((name.clone(), collation.clone()))
+            } else {
+                None
+            }
+        })
         .collect();
     let key = if table.without_rowid { table.key.clone() } else { vec!["rowid".into()] };
     let found = oracle.rows(&format!("SELECT {}, {} FROM {}", key.join(", "), names.join(", "), table.name));

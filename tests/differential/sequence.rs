@@ -10,7 +10,7 @@ use crate::support::Bound;
 use crate::values::Dice;
 
 /// How large tables are next to what a run may copy, and how many statements reach few rows.
-pub struct Regime {
+pub(crate) struct Regime {
     pub name: &'static str,
     /// A table with at most so many rows is copied whole.
     pub whole_rows: u64,
@@ -23,7 +23,7 @@ pub struct Regime {
 }
 
 /// Tables that fit, tables that do not, and both.
-pub const REGIMES: [Regime; 3] = [
+pub(crate) const REGIMES: [Regime; 3] = [
     Regime { name: "under", whole_rows: 1_000, most_rows: 50_000, rows: |dice| dice.between(0, 25), narrow: 40 },
     Regime { name: "over", whole_rows: 0, most_rows: 150, rows: |_| 200, narrow: 80 },
     Regime {
@@ -40,21 +40,21 @@ const SEARCHED: usize = 15;
 
 /// One request.
 #[derive(Debug, Clone)]
-pub struct Step(pub Vec<Made>);
+pub(crate) struct Step(pub Vec<Made>);
 
 impl Step {
-    pub fn bound(&self) -> Vec<Bound> {
+    pub(crate) fn bound(&self) -> Vec<Bound> {
         self.0.iter().map(|made| made.bound.clone()).collect()
     }
 
     /// Whether it changes the schema.
-    pub fn defines(&self) -> bool {
+    pub(crate) fn defines(&self) -> bool {
         self.0.iter().any(|made| ["CREATE", "ALTER", "DROP"].iter().any(|verb| made.bound.sql.starts_with(verb)))
     }
 }
 
 /// An oracle in which these statements ran, and those of them that it took.
-pub fn prepared(setup: &[String]) -> (Oracle, Vec<String>) {
+pub(crate) fn prepared(setup: &[String]) -> (Oracle, Vec<String>) {
     let oracle = Oracle::new();
     let taken = setup.iter().filter(|sql| oracle.run(&[Bound::of(sql.as_str())]).is_ok()).cloned().collect();
     (oracle, taken)
@@ -62,7 +62,7 @@ pub fn prepared(setup: &[String]) -> (Oracle, Vec<String>) {
 
 impl Maker<'_> {
     /// Makes the schema and the rows that a sequence begins with, in the oracle, and answers how.
-    pub fn set_up(&mut self, regime: &Regime) -> Vec<String> {
+    pub(crate) fn set_up(&mut self, regime: &Regime) -> Vec<String> {
         let mut taken = Vec::new();
         self.narrow = true;
         self.defines = self.dice.percent(60);
@@ -112,7 +112,12 @@ impl Maker<'_> {
         }
         if self.dice.percent(SEARCHED) {
             self.take("CREATE VIRTUAL TABLE f0 USING fts5(a, b)".into(), &mut taken);
-            self.take("INSERT INTO f0 (a, b) VALUES ('red green', 'blue'), ('green', 'red red'), ('Blue éclair', ''), ('red', NULL)".into(), &mut taken);
+            self.take(
+                "INSERT INTO f0 (a, b) VALUES ('red green', 'blue'), ('green', 'red red'), ('Blue éclair', ''), \
+                       ('red', NULL)"
+                    .into(),
+                &mut taken,
+            );
         }
         taken
     }
@@ -143,7 +148,7 @@ impl Maker<'_> {
     }
 
     /// The next request, for the database as it is now.
-    pub fn step(&mut self, regime: &Regime) -> Step {
+    pub(crate) fn step(&mut self, regime: &Regime) -> Step {
         self.model = Model::read(self.oracle);
         loop {
             let count = if self.dice.percent(14) { self.dice.between(2, 4) } else { 1 };
@@ -192,14 +197,14 @@ impl Maker<'_> {
 }
 
 /// Each sequence has a seed of its own, so that it can be had alone.
-pub fn seed_of(seed: usize, regime: &str, sequence: usize) -> u64 {
+pub(crate) fn seed_of(seed: usize, regime: &str, sequence: usize) -> u64 {
     let text = format!("{seed} {regime} {sequence}");
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Prints what became of the requests, the refusals by their reason, and answers how many of a hundred were refused.
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-pub fn summary(regime: &Regime, counts: &BTreeMap<String, usize>) -> f64 {
+pub(crate) fn summary(regime: &Regime, counts: &BTreeMap<String, usize>) -> f64 {
     let of = |wanted: &dyn Fn(&str) -> bool| -> Vec<(&String, usize)> {
         let mut found: Vec<(&String, usize)> =
             counts.iter().filter(|(reason, _)| wanted(reason)).map(|(reason, count)| (reason, *count)).collect();
@@ -225,7 +230,7 @@ pub fn summary(regime: &Regime, counts: &BTreeMap<String, usize>) -> f64 {
 }
 
 /// A refusal without the names in it, to be counted.
-pub fn reason(code: &str, message: &str) -> String {
+pub(crate) fn reason(code: &str, message: &str) -> String {
     let words: Vec<&str> =
         message.split_whitespace().filter(|word| !word.chars().any(|letter| letter.is_ascii_digit())).collect();
     let words = words.join(" ");

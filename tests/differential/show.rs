@@ -9,14 +9,14 @@ use crate::values::{literal, quoted};
 
 /// The answers that differ.
 #[derive(Debug, Clone)]
-pub struct Mismatch {
+pub(crate) struct Mismatch {
     pub what: String,
     pub oracle: Lines,
     pub live: Lines,
     pub dry: Lines,
 }
 
-pub fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch) -> String {
+pub(crate) fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch) -> String {
     let mut text = format!("\n=== {head}\n--- schema and rows\n{};\n--- requests\n", setup.join(";\n"));
     for (number, step) in steps.iter().enumerate() {
         let _ = writeln!(text, "  {number}  {}", shown(step));
@@ -34,7 +34,7 @@ pub fn report(head: &str, setup: &[String], steps: &[Step], mismatch: &Mismatch)
 }
 
 /// A request as one would write it by hand.
-pub fn shown(step: &Step) -> String {
+pub(crate) fn shown(step: &Step) -> String {
     let statements: Vec<String> = step
         .bound()
         .iter()
@@ -59,7 +59,7 @@ pub fn shown(step: &Step) -> String {
 }
 
 /// Every table and the schema, each with the SELECT that answers all of it.
-pub fn dumps(oracle: &Oracle) -> Vec<(String, String)> {
+pub(crate) fn dumps(oracle: &Oracle) -> Vec<(String, String)> {
     let tables = oracle.texts(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') \
          AND name NOT LIKE 'sqlite_%' ORDER BY name",
@@ -71,27 +71,29 @@ pub fn dumps(oracle: &Oracle) -> Vec<(String, String)> {
         .collect()
 }
 
-pub fn sorted(lines: impl Iterator<Item = String>) -> Lines {
+pub(crate) fn sorted(lines: impl Iterator<Item = String>) -> Lines {
     let mut lines: Lines = lines.collect();
     lines.sort();
     lines
 }
 
-pub fn joined(cells: impl Iterator<Item = String>) -> String {
+pub(crate) fn joined(cells: impl Iterator<Item = String>) -> String {
     cells.collect::<Vec<_>>().join(", ")
 }
 
 const SCHEMA: &str = "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') AS line FROM sqlite_master \
                       WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite_%' ORDER BY 1";
 
-/// A SELECT of every row: rowid, storage classes and values to the last bit. REAL values stay numbers, because SQLite's versions write them differently.
+/// A SELECT of every row: rowid, storage classes and values to the last bit. REAL values stay numbers, because SQLite's
+/// versions write them differently.
 fn dump(oracle: &Oracle, table: &str) -> String {
     let exact = |column: &str| {
         let name = column.replace('"', "\"\"");
         let column = format!("\"{name}\"");
         format!(
             "CASE typeof({column}) WHEN 'integer' THEN 'integer ' || {column} WHEN 'text' THEN 'text ' || hex({column}) WHEN 'blob' THEN 'blob ' || hex({column}) \
-             WHEN 'real' THEN CASE WHEN {column} IN (9e999, -9e999) THEN 'endless ' || ({column} > 0) ELSE {column} END ELSE 'null' END AS \"{name}\""
+             WHEN 'real' THEN CASE WHEN {column} IN (9e999, -9e999) THEN 'endless ' || ({column} > 0) ELSE {column} \
+             END ELSE 'null' END AS \"{name}\""
         )
     };
     let name = quoted(table);

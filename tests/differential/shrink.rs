@@ -5,10 +5,10 @@ use crate::sequence::{Step, prepared};
 use crate::show::Mismatch;
 
 /// Plays a sequence again.
-pub type Play<'a> = dyn FnMut(&[String], &Oracle, &[Step]) -> Option<Mismatch> + 'a;
+pub(crate) type Play<'a> = dyn FnMut(&[String], &Oracle, &[Step]) -> Option<Mismatch> + 'a;
 
 /// Leaves out whatever the mismatch does not need. `play` plays a sequence on a fresh database and says what differs.
-pub fn shrink(
+pub(crate) fn shrink(
     play: &mut Play<'_>,
     mut setup: Vec<String>,
     mut steps: Vec<Step>,

@@ -4,39 +4,39 @@ use rusqlite::types::Value;
 use serde_json::json;
 
 /// A deterministic source of choices.
-pub struct Dice(fastrand::Rng);
+pub(crate) struct Dice(fastrand::Rng);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0.usize(..limit)
     }
 
-    pub fn between(&mut self, least: usize, most: usize) -> usize {
+    pub(crate) fn between(&mut self, least: usize, most: usize) -> usize {
         self.0.usize(least..=most)
     }
 
-    pub fn percent(&mut self, chance: usize) -> bool {
+    pub(crate) fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 
-    pub fn choose<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn choose<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         if of.is_empty() { None } else { of.get(self.below(of.len())) }
     }
 
-    pub fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
+    pub(crate) fn shuffled<T>(&mut self, mut items: Vec<T>) -> Vec<T> {
         self.0.shuffle(&mut items);
         items
     }
 
-    pub fn integer(&mut self) -> i64 {
+    pub(crate) fn integer(&mut self) -> i64 {
         match self.below(24) {
             0 => i64::MAX,
             1 => i64::MIN,
@@ -48,7 +48,7 @@ impl Dice {
         }
     }
 
-    pub fn real(&mut self) -> f64 {
+    pub(crate) fn real(&mut self) -> f64 {
         *self
             .choose(&[
                 0.5,
@@ -71,7 +71,7 @@ impl Dice {
             .unwrap_or(&0.5)
     }
 
-    pub fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let words = [
             "a",
             "A",
@@ -104,11 +104,11 @@ impl Dice {
         if self.percent(25) { format!("{word}{}", self.below(30)) } else { word }
     }
 
-    pub fn blob(&mut self) -> Vec<u8> {
+    pub(crate) fn blob(&mut self) -> Vec<u8> {
         self.pick(&[&b""[..], &b"\0"[..], &b"\xff\0"[..], &b"aa"[..], &b"\x01\x02\x03"[..], &b"\xc3\x28"[..]]).to_vec()
     }
 
-    pub fn any(&mut self) -> Value {
+    pub(crate) fn any(&mut self) -> Value {
         match self.below(10) {
             0..=3 => Value::Integer(self.integer()),
             4 | 5 => Value::Text(self.text()),
@@ -120,7 +120,7 @@ impl Dice {
 }
 
 /// A value as SQL that means exactly it.
-pub fn literal(value: &Value) -> String {
+pub(crate) fn literal(value: &Value) -> String {
     match value {
         Value::Null => "NULL".into(),
         Value::Integer(number) => number.to_string(),
@@ -135,25 +135,25 @@ pub fn literal(value: &Value) -> String {
 }
 
 /// A name as it stands in a statement.
-pub fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && name != "order";
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// The name itself.
-pub fn bare(identifier: &str) -> String {
+pub(crate) fn bare(identifier: &str) -> String {
     identifier
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .map_or_else(|| identifier.to_owned(), |inner| inner.replace("\"\"", "\""))
 }
 
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
 /// A value as a parameter, if JSON can carry it without loss: the platform makes every number a REAL.
-pub fn parameter(value: &Value) -> Option<serde_json::Value> {
+pub(crate) fn parameter(value: &Value) -> Option<serde_json::Value> {
     match value {
         Value::Null => Some(serde_json::Value::Null),
         Value::Integer(number) if number.unsigned_abs() <= 1 << 53 => Some(json!(number)),
@@ -165,7 +165,7 @@ pub fn parameter(value: &Value) -> Option<serde_json::Value> {
 }
 
 /// What SQLite binds for a parameter that came as JSON.
-pub fn bound(parameter: &serde_json::Value) -> Value {
+pub(crate) fn bound(parameter: &serde_json::Value) -> Value {
     match parameter {
         serde_json::Value::Number(number) => Value::Real(number.as_f64().unwrap_or_default()),
         serde_json::Value::String(text) => Value::Text(text.clone()),
@@ -177,7 +177,7 @@ pub fn bound(parameter: &serde_json::Value) -> Value {
 }
 
 /// One cell of an answer as text. Numbers are JavaScript's: one kind, infinite ones become null, and zero has no sign.
-pub fn shown(cell: &serde_json::Value) -> String {
+pub(crate) fn shown(cell: &serde_json::Value) -> String {
     match cell {
         serde_json::Value::Number(number) => shown_number(number.as_f64().unwrap_or(f64::NAN)),
         serde_json::Value::String(text) => format!("{text:?}"),
@@ -198,7 +198,7 @@ pub fn shown(cell: &serde_json::Value) -> String {
 }
 
 /// The same of a value that SQLite answered.
-pub fn shown_value(value: rusqlite::types::ValueRef<'_>) -> String {
+pub(crate) fn shown_value(value: rusqlite::types::ValueRef<'_>) -> String {
     use rusqlite::types::ValueRef;
     match value {
         ValueRef::Null => "null".into(),

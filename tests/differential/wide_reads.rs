@@ -7,7 +7,7 @@ use crate::model::Table;
 use crate::values::{literal, quoted};
 
 /// Two columns that are compared: one of a table, one of another.
-pub struct Link {
+pub(crate) struct Link {
     pub own: String,
     pub other: Table,
     pub theirs: String,
@@ -20,7 +20,7 @@ fn in_quotes(name: &str) -> String {
 
 impl Maker<'_> {
     /// How a table may be joined: mostly along a foreign key, in either direction.
-    pub fn link(&mut self, table: &Table) -> Option<Link> {
+    pub(crate) fn link(&mut self, table: &Table) -> Option<Link> {
         let mut links: Vec<Link> = Vec::new();
         for key in &table.foreign_keys {
             if let (Some(parent), Some(own), Some(theirs)) =
@@ -59,7 +59,7 @@ impl Maker<'_> {
         if self.dice.percent(30) { format!(" AND {}", self.wide(table, alias)) } else { String::new() }
     }
 
-    pub fn read_wide(&mut self) -> Option<Made> {
+    pub(crate) fn read_wide(&mut self) -> Option<Made> {
         self.begin(true);
         let table = self.table()?;
         let sql = match self.dice.below(if self.narrow { 22 } else { 27 }) {
@@ -89,28 +89,34 @@ impl Maker<'_> {
         let also = self.also(&near.other, "b.");
         Some(match self.dice.below(6) {
             0 => format!(
-                "SELECT a.{key}, (SELECT count(*) FROM {inner} b WHERE b.{} = a.{}{also} AND EXISTS (SELECT 1 FROM {inmost} c WHERE c.{} = b.{})) AS many FROM {name} a WHERE {bound}",
+                "SELECT a.{key}, (SELECT count(*) FROM {inner} b WHERE b.{} = a.{}{also} AND EXISTS (SELECT 1 FROM \
+                 {inmost} c WHERE c.{} = b.{})) AS many FROM {name} a WHERE {bound}",
                 near.theirs, near.own, far.theirs, far.own
             ),
             1 => format!(
-                "SELECT a.{key}, (SELECT max((SELECT min(c.{}) FROM {inmost} c WHERE c.{} = b.{})) FROM {inner} b WHERE b.{} = a.{}{also}) AS most FROM {name} a WHERE {bound}",
+                "SELECT a.{key}, (SELECT max((SELECT min(c.{}) FROM {inmost} c WHERE c.{} = b.{})) FROM {inner} b \
+                 WHERE b.{} = a.{}{also}) AS most FROM {name} a WHERE {bound}",
                 far.other.key[0], far.theirs, far.own, near.theirs, near.own
             ),
             2 => format!(
-                "SELECT a.* FROM {name} a WHERE {bound} AND a.{} IN (SELECT b.{} FROM {inner} b WHERE b.{} IN (SELECT c.{} FROM {inmost} c WHERE c.{} = b.{}))",
+                "SELECT a.* FROM {name} a WHERE {bound} AND a.{} IN (SELECT b.{} FROM {inner} b WHERE b.{} IN (SELECT \
+                 c.{} FROM {inmost} c WHERE c.{} = b.{}))",
                 near.own, near.theirs, far.own, far.theirs, far.theirs, far.own
             ),
             // The name of the answer is nearer than the column outside.
             3 => format!(
-                "SELECT a.{key}, (SELECT count(*) FROM (SELECT b.{} AS {} FROM {inner} b WHERE b.{of} = {}{also})) AS many FROM {name} a WHERE {bound}",
+                "SELECT a.{key}, (SELECT count(*) FROM (SELECT b.{} AS {} FROM {inner} b WHERE b.{of} = {}{also})) AS \
+                 many FROM {name} a WHERE {bound}",
                 near.theirs, near.own, near.own
             ),
             4 => format!(
-                "SELECT a.{key} FROM {name} a WHERE {bound} AND EXISTS (SELECT 1 FROM {inner} b, {inmost} c WHERE b.{} = a.{} AND c.{} = b.{}{also})",
+                "SELECT a.{key} FROM {name} a WHERE {bound} AND EXISTS (SELECT 1 FROM {inner} b, {inmost} c WHERE b.{} \
+                 = a.{} AND c.{} = b.{}{also})",
                 near.theirs, near.own, far.theirs, far.own
             ),
             _ => format!(
-                "SELECT a.{key}, CASE WHEN EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{}) THEN (SELECT count(*) FROM {inmost} c WHERE c.{} = a.{}) ELSE -1 END AS many FROM {name} a WHERE {bound}",
+                "SELECT a.{key}, CASE WHEN EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{}) THEN (SELECT count(*) \
+                 FROM {inmost} c WHERE c.{} = a.{}) ELSE -1 END AS many FROM {name} a WHERE {bound}",
                 near.theirs, near.own, far.theirs, near.own
             ),
         })
@@ -125,7 +131,8 @@ impl Maker<'_> {
         let also = self.also(&near.other, "b.");
         Some(match self.dice.below(5) {
             0 => format!(
-                "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{}{also})",
+                "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = \
+                 a.{}{also})",
                 near.theirs, near.own
             ),
             1 => format!(
@@ -139,11 +146,13 @@ impl Maker<'_> {
                 near.theirs, near.own, near.theirs
             ),
             3 => format!(
-                "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{} AND NOT EXISTS (SELECT 1 FROM {} c WHERE c.{} = b.{}))",
+                "SELECT a.{key} FROM {name} a WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {inner} b WHERE b.{} = a.{} \
+                 AND NOT EXISTS (SELECT 1 FROM {} c WHERE c.{} = b.{}))",
                 near.theirs, near.own, far.other.name, far.theirs, far.own
             ),
             _ => format!(
-                "SELECT a.{key}, b.{} AS bk FROM {name} a LEFT JOIN {inner} b ON b.{} = a.{}{also} LEFT JOIN {} c ON c.{} = b.{} WHERE {bound} AND c.{} IS NULL",
+                "SELECT a.{key}, b.{} AS bk FROM {name} a LEFT JOIN {inner} b ON b.{} = a.{}{also} LEFT JOIN {} c ON \
+                 c.{} = b.{} WHERE {bound} AND c.{} IS NULL",
                 near.theirs, near.theirs, near.own, far.other.name, far.theirs, far.own, far.theirs
             ),
         })
@@ -170,7 +179,8 @@ impl Maker<'_> {
             ),
             3 => format!("SELECT {shown} FROM {inmost} c, {inner} b, {name} a WHERE {first} AND {second} AND {bound}"),
             4 => format!(
-                "SELECT {shown} FROM ({name} a {one} {inner} b ON {first}) {two} {inmost} c ON {second} AND a.{key} = b.{} WHERE {bound}",
+                "SELECT {shown} FROM ({name} a {one} {inner} b ON {first}) {two} {inmost} c ON {second} AND a.{key} = \
+                 b.{} WHERE {bound}",
                 near.other.key[0]
             ),
             5 => {
@@ -187,7 +197,8 @@ impl Maker<'_> {
                 )
             }
             _ => format!(
-                "SELECT {shown}, count(*) AS many FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON {second} WHERE {bound} GROUP BY 1, 2, 3"
+                "SELECT {shown}, count(*) AS many FROM {name} a {one} {inner} b ON {first} {two} {inmost} c ON \
+                 {second} WHERE {bound} GROUP BY 1, 2, 3"
             ),
         })
     }
@@ -300,7 +311,8 @@ impl Maker<'_> {
             ),
             5 => (
                 format!(
-                    "SELECT {column} AS c, count(*) AS many, sum(count(*)) OVER () AS total FROM {name} GROUP BY {column}"
+                    "SELECT {column} AS c, count(*) AS many, sum(count(*)) OVER () AS total FROM {name} GROUP BY \
+                     {column}"
                 ),
                 vec!["c", "many"],
             ),
@@ -327,7 +339,8 @@ impl Maker<'_> {
             format!("SELECT * FROM ({inner}) AS q WHERE {filter}")
         } else {
             format!(
-                "WITH q AS {}({inner}) SELECT q.*, a.{key} AS ak FROM q JOIN {name} a ON a.{column} = q.c WHERE {filter}",
+                "WITH q AS {}({inner}) SELECT q.*, a.{key} AS ak FROM q JOIN {name} a ON a.{column} = q.c WHERE \
+                 {filter}",
                 self.dice.pick(&["", "MATERIALIZED ", "NOT MATERIALIZED "])
             )
         })
@@ -347,12 +360,14 @@ impl Maker<'_> {
             (Some(view), 0) => {
                 let column = self.dice.choose(&view.columns)?;
                 format!(
-                    "WITH {name}(k, c) AS (SELECT {}, {} FROM {} WHERE {bound}) SELECT * FROM {name} x JOIN {} v ON v.{column} = x.k",
+                    "WITH {name}(k, c) AS (SELECT {}, {} FROM {} WHERE {bound}) SELECT * FROM {name} x JOIN {} v ON \
+                     v.{column} = x.k",
                     columns[0], columns[1], other.name, view.name
                 )
             }
             (_, 1) => format!(
-                "WITH {name}(k, c) AS (SELECT {}, {} FROM {} WHERE {bound}), y AS (SELECT k FROM {name} WHERE k IS NOT NULL) SELECT * FROM y WHERE k IN (SELECT c FROM {name})",
+                "WITH {name}(k, c) AS (SELECT {}, {} FROM {} WHERE {bound}), y AS (SELECT k FROM {name} WHERE k IS NOT \
+                 NULL) SELECT * FROM y WHERE k IN (SELECT c FROM {name})",
                 columns[0], columns[1], other.name
             ),
             _ => format!(
@@ -371,15 +386,19 @@ impl Maker<'_> {
         let union = self.dice.pick(&["UNION", "UNION ALL"]);
         Some(match self.dice.below(3) {
             0 => format!(
-                "WITH RECURSIVE w(k, d) AS (SELECT {}, 0 FROM {name} WHERE {bound} {union} SELECT t.{}, d + 1 FROM {name} t JOIN w ON t.{key} = w.k WHERE d < {depth}) SELECT DISTINCT * FROM w",
+                "WITH RECURSIVE w(k, d) AS (SELECT {}, 0 FROM {name} WHERE {bound} {union} SELECT t.{}, d + 1 FROM \
+                 {name} t JOIN w ON t.{key} = w.k WHERE d < {depth}) SELECT DISTINCT * FROM w",
                 near.own, near.own
             ),
             1 => format!(
-                "WITH RECURSIVE w(k, d) AS (SELECT {key}, 0 FROM {name} WHERE {bound} UNION SELECT t.{key}, d + 1 FROM w, {name} t WHERE t.{} = w.k AND d < {depth}) SELECT w.k, w.d, o.{} AS o FROM w LEFT JOIN {} o ON o.{} = w.k",
+                "WITH RECURSIVE w(k, d) AS (SELECT {key}, 0 FROM {name} WHERE {bound} UNION SELECT t.{key}, d + 1 FROM \
+                 w, {name} t WHERE t.{} = w.k AND d < {depth}) SELECT w.k, w.d, o.{} AS o FROM w LEFT JOIN {} o ON \
+                 o.{} = w.k",
                 near.own, near.theirs, near.other.name, near.theirs
             ),
             _ => format!(
-                "SELECT {key} FROM {name} WHERE {key} IN (WITH RECURSIVE w(k) AS (SELECT {key} FROM {name} WHERE {bound} UNION SELECT t.{} FROM {name} t JOIN w ON w.k = t.{key}) SELECT k FROM w)",
+                "SELECT {key} FROM {name} WHERE {key} IN (WITH RECURSIVE w(k) AS (SELECT {key} FROM {name} WHERE \
+                 {bound} UNION SELECT t.{} FROM {name} t JOIN w ON w.k = t.{key}) SELECT k FROM w)",
                 near.own
             ),
         })
@@ -425,7 +444,8 @@ impl Maker<'_> {
             0 => format!("SELECT * FROM {name} WHERE {key} IN (SELECT value FROM json_each({list}))"),
             1 => format!("SELECT a.*, j.key AS place FROM json_each({list}) j JOIN {name} a ON a.{key} = j.value"),
             _ => format!(
-                "SELECT j.value, EXISTS (SELECT 1 FROM {name} a WHERE a.{key} = j.value) AS there FROM json_each({list}) AS j"
+                "SELECT j.value, EXISTS (SELECT 1 FROM {name} a WHERE a.{key} = j.value) AS there FROM \
+                 json_each({list}) AS j"
             ),
         })
     }

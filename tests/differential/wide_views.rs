@@ -4,7 +4,7 @@ use crate::maker::Maker;
 use crate::model::Table;
 
 impl Maker<'_> {
-    pub fn create_wide_view(&mut self, name: &str, table: &Table) -> Option<String> {
+    pub(crate) fn create_wide_view(&mut self, name: &str, table: &Table) -> Option<String> {
         let near = self.link(table)?;
         let (of, key, other) = (&table.name, &table.key[0], &near.other.name);
         let column = self.dice.choose(&table.columns)?.name.clone();
@@ -34,24 +34,28 @@ impl Maker<'_> {
             ),
             (5, _) => format!("CREATE VIEW {name} AS SELECT DISTINCT {column} AS c, {} AS o FROM {of}", near.own),
             (6, _) => format!(
-                "CREATE VIEW {name} AS SELECT {key} AS k, {column} AS c, row_number() OVER (PARTITION BY {column} ORDER BY {key} COLLATE BINARY) AS place FROM {of}"
+                "CREATE VIEW {name} AS SELECT {key} AS k, {column} AS c, row_number() OVER (PARTITION BY {column} \
+                 ORDER BY {key} COLLATE BINARY) AS place FROM {of}"
             ),
             (7, _) => format!(
-                "CREATE VIEW {name} AS SELECT t.{key} AS k, (SELECT count(*) FROM {other} o WHERE o.{} = t.{}) AS many FROM {of} t",
+                "CREATE VIEW {name} AS SELECT t.{key} AS k, (SELECT count(*) FROM {other} o WHERE o.{} = t.{}) AS many \
+                 FROM {of} t",
                 near.theirs, near.own
             ),
             (8, _) => format!(
-                "CREATE VIEW {name} AS SELECT {column} AS c, {key} AS k FROM {of} ORDER BY {key} COLLATE BINARY DESC LIMIT 5"
+                "CREATE VIEW {name} AS SELECT {column} AS c, {key} AS k FROM {of} ORDER BY {key} COLLATE BINARY DESC \
+                 LIMIT 5"
             ),
             _ => format!(
-                "CREATE VIEW {name} AS WITH c AS (SELECT {key} AS k, {} AS o FROM {of}) SELECT c.k, b.{} AS bk FROM c JOIN {other} b ON b.{} = c.o",
+                "CREATE VIEW {name} AS WITH c AS (SELECT {key} AS k, {} AS o FROM {of}) SELECT c.k, b.{} AS bk FROM c \
+                 JOIN {other} b ON b.{} = c.o",
                 near.own, near.other.key[0], near.theirs
             ),
         })
     }
 
     /// A statement of a trigger that reads rows by a value of the row that changes.
-    pub fn wide_trigger_statement(&mut self, trigger: &str, table: &Table, value: &str) -> Option<String> {
+    pub(crate) fn wide_trigger_statement(&mut self, trigger: &str, table: &Table, value: &str) -> Option<String> {
         let near = self.link(table)?;
         let (other, key) = (&near.other, near.other.key[0].clone());
         let column = self.dice.choose(&other.writable()).map(|column| column.name.clone())?;

@@ -8,7 +8,7 @@ use crate::support::Bound;
 use crate::values::literal;
 
 impl Maker<'_> {
-    pub fn write_wide(&mut self) -> Option<Made> {
+    pub(crate) fn write_wide(&mut self) -> Option<Made> {
         self.begin(true);
         let table = self.table()?;
         let sql = match self.dice.below(12) {
@@ -33,11 +33,13 @@ impl Maker<'_> {
         let bound = self.condition(table, &format!("{name}."));
         Some(match self.dice.below(3) {
             0 => format!(
-                "UPDATE {name} SET {column} = q.most FROM (SELECT b.{} AS c, max(b.{of}) AS most FROM {other} b LEFT JOIN {} c ON c.{} = b.{} GROUP BY b.{}) AS q WHERE q.c = {name}.{} AND {bound}",
+                "UPDATE {name} SET {column} = q.most FROM (SELECT b.{} AS c, max(b.{of}) AS most FROM {other} b LEFT \
+                 JOIN {} c ON c.{} = b.{} GROUP BY b.{}) AS q WHERE q.c = {name}.{} AND {bound}",
                 near.theirs, far.other.name, far.theirs, far.own, near.theirs, near.own
             ),
             1 => format!(
-                "UPDATE {name} SET {column} = q.many FROM (SELECT count(*) AS many FROM {other} b WHERE {}) AS q WHERE {bound}",
+                "UPDATE {name} SET {column} = q.many FROM (SELECT count(*) AS many FROM {other} b WHERE {}) AS q WHERE \
+                 {bound}",
                 self.condition(&near.other, "b.")
             ),
             _ => format!(
@@ -155,7 +157,8 @@ impl Maker<'_> {
         let returning = self.returning(table);
         Some(match self.dice.below(2) {
             0 => format!(
-                "DELETE FROM {name} WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {other} b WHERE b.{} = {name}.{}){returning}",
+                "DELETE FROM {name} WHERE {bound} AND NOT EXISTS (SELECT 1 FROM {other} b WHERE b.{} = \
+                 {name}.{}){returning}",
                 near.theirs, near.own
             ),
             _ => format!(
@@ -198,7 +201,7 @@ impl Maker<'_> {
     }
 
     /// Several statements of which each needs what those before it did.
-    pub fn dependent(&mut self) -> Option<Vec<Made>> {
+    pub(crate) fn dependent(&mut self) -> Option<Vec<Made>> {
         self.begin(false);
         let plain = |sql: String| Made::of(Bound::of(sql));
         let table = self.table()?;

@@ -7,7 +7,7 @@ use crate::model::{Column, Table};
 use crate::values::quoted;
 
 impl Maker<'_> {
-    pub fn write(&mut self) -> Option<Made> {
+    pub(crate) fn write(&mut self) -> Option<Made> {
         self.begin(true);
         let mut counts = false;
         let sql = match self.dice.below(100) {
@@ -24,7 +24,7 @@ impl Maker<'_> {
         Some(Made { counts, ..self.end(sql) })
     }
 
-    pub fn returning(&mut self, table: &Table) -> String {
+    pub(crate) fn returning(&mut self, table: &Table) -> String {
         match self.dice.below(6) {
             0 => " RETURNING *".into(),
             1 => format!(" RETURNING {}", table.key.join(", ")),
@@ -52,7 +52,7 @@ impl Maker<'_> {
         chosen
     }
 
-    pub fn rows_for(&mut self, table: &Table, columns: &[Column], count: usize) -> String {
+    pub(crate) fn rows_for(&mut self, table: &Table, columns: &[Column], count: usize) -> String {
         let rows: Vec<String> = (0..count)
             .map(|_| {
                 format!(
@@ -64,7 +64,7 @@ impl Maker<'_> {
         rows.join(", ")
     }
 
-    pub fn insert(&mut self, table: &Table) -> Option<String> {
+    pub(crate) fn insert(&mut self, table: &Table) -> Option<String> {
         let name = &table.name;
         let verb = self.dice.pick(&[
             "INSERT",
@@ -231,7 +231,7 @@ impl Maker<'_> {
     }
 
     /// A statement on a table for text search.
-    pub fn search(&mut self) -> Option<Made> {
+    pub(crate) fn search(&mut self) -> Option<Made> {
         let table = self.dice.choose(&self.model.searches).cloned()?;
         self.begin(true);
         let row = self.dice.between(1, 8);
@@ -257,7 +257,8 @@ impl Maker<'_> {
             7 => format!("DELETE FROM {table} WHERE {table} MATCH {matched}"),
             8 => format!("SELECT count(*), min(rowid) FROM {table} WHERE a MATCH 'red'"),
             9 => format!(
-                "SELECT rowid, highlight({table}, 0, '<', '>'), snippet({table}, 1, '[', ']', '…', 3) FROM {table} WHERE {table} MATCH {matched} ORDER BY rowid"
+                "SELECT rowid, highlight({table}, 0, '<', '>'), snippet({table}, 1, '[', ']', '…', 3) FROM {table} \
+                 WHERE {table} MATCH {matched} ORDER BY rowid"
             ),
             _ => format!("SELECT rowid, * FROM {table} WHERE {table} MATCH {matched} ORDER BY rowid"),
         };

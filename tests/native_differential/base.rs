@@ -16,7 +16,7 @@ use crate::oracle::limit;
 use crate::values::bound;
 
 /// A database in memory that nothing can write.
-pub struct LiteBase {
+pub(crate) struct LiteBase {
     connection: Connection,
     faults: Rc<Faults>,
     /// Commits while the base is waited for.
@@ -25,7 +25,7 @@ pub struct LiteBase {
 
 impl LiteBase {
     /// A base with this schema and these rows.
-    pub fn new(setup: &[String], faults: Rc<Faults>, engine: Rc<LiteEngine>) -> Self {
+    pub(crate) fn new(setup: &[String], faults: Rc<Faults>, engine: Rc<LiteEngine>) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("PRAGMA foreign_keys = on").unwrap();
         limit(&connection);

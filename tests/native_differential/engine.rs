@@ -1,8 +1,10 @@
 //! rusqlite as the engine of a shadow, with the traps of a Durable Object that matter.
 //!
-//! * What writes opens a transaction by itself, which is committed when the event loop turns: while something is awaited,
+//! * What writes opens a transaction by itself, which is committed when the event loop turns: while something is
+//!   awaited,
 //!   and at the end of the request. A commit that fails would reset the object, so it ends the test.
-//! * A statement keeps being prepared by its text. An EXPLAIN that comes twice with the same text reads freed memory there.
+//! * A statement keeps being prepared by its text. An EXPLAIN that comes twice with the same text reads freed memory
+//!   there.
 //! * Messages have a place and SQLite's name behind them.
 
 use std::cell::{Cell, RefCell};
@@ -20,7 +22,7 @@ use crate::faults::{Faults, Kind, WORDS, never};
 use crate::oracle::limit;
 
 /// A database in memory.
-pub struct LiteEngine {
+pub(crate) struct LiteEngine {
     connection: Connection,
     faults: Rc<Faults>,
     /// Whether something was written that the event loop has not committed yet.
@@ -36,7 +38,7 @@ pub struct LiteEngine {
 }
 
 impl LiteEngine {
-    pub fn new(faults: Rc<Faults>) -> Self {
+    pub(crate) fn new(faults: Rc<Faults>) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         limit(&connection);
         connection.set_prepared_statement_cache_capacity(256);
@@ -56,7 +58,7 @@ impl LiteEngine {
     }
 
     /// What a connection begins with.
-    pub fn renew(&self) {
+    pub(crate) fn renew(&self) {
         self.connection
             .execute_batch(
                 "PRAGMA foreign_keys = on; PRAGMA ignore_check_constraints = off; PRAGMA defer_foreign_keys = off",
@@ -65,7 +67,7 @@ impl LiteEngine {
     }
 
     /// A turn of the event loop.
-    pub fn turn(&self) {
+    pub(crate) fn turn(&self) {
         if self.implicit.get() && !self.open.get() {
             assert_eq!(self.depth.get(), 0, "the event loop turned inside of a transaction");
             self.implicit.set(false);
@@ -74,7 +76,7 @@ impl LiteEngine {
     }
 
     /// Undoes whatever was not committed, as the end of the process does.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         if !self.connection.is_autocommit() {
             self.command("ROLLBACK");
             *self.kept.borrow_mut() = self.durable.borrow().clone();
@@ -164,7 +166,7 @@ fn owned(value: ValueRef<'_>) -> Value {
 }
 
 /// An error in the platform's words.
-pub fn said(error: Error) -> SqlError {
+pub(crate) fn said(error: Error) -> SqlError {
     let name = |code: i32| match code & 0xff {
         1 => "ERROR".to_owned(),
         8 => "READONLY".to_owned(),
@@ -223,7 +225,7 @@ impl Cells for Line {
 }
 
 /// A value as JSON carries it.
-pub fn to_json(value: &Value) -> serde_json::Value {
+pub(crate) fn to_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Integer(number) => json!(number),

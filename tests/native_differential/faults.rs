@@ -5,7 +5,7 @@ use std::task::Poll;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The call fails and did nothing.
     Before,
     /// The call did what it should, and fails.
@@ -16,7 +16,7 @@ pub enum Kind {
 
 /// Which call goes wrong, of all calls of both ports.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub(crate) struct Faults {
     calls: Cell<u64>,
     planned: Cell<Option<(u64, Kind)>>,
     struck: Cell<bool>,
@@ -24,27 +24,27 @@ pub struct Faults {
 }
 
 /// The words of an engine that fails: those of a disk, which no statement is guilty of.
-pub const WORDS: &str = "disk I/O error: SQLITE_IOERR";
+pub(crate) const WORDS: &str = "disk I/O error: SQLITE_IOERR";
 
 impl Faults {
     /// Plans a fault so many calls from now.
-    pub fn plan(&self, calls: u64, kind: Kind) {
+    pub(crate) fn plan(&self, calls: u64, kind: Kind) {
         self.planned.set(Some((self.calls.get() + calls, kind)));
         self.struck.set(false);
     }
 
     /// Forgets a fault that did not happen yet.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.planned.set(None);
     }
 
     /// Whether the planned fault happened; asked once.
-    pub fn take_struck(&self) -> bool {
+    pub(crate) fn take_struck(&self) -> bool {
         self.struck.take()
     }
 
     /// Counts a call that does not wait, and answers what goes wrong in it.
-    pub fn call(&self) -> Option<Kind> {
+    pub(crate) fn call(&self) -> Option<Kind> {
         self.calls.set(self.calls.get() + 1);
         let (at, kind) = self.planned.get()?;
         if kind == Kind::Cancelled || self.calls.get() < at {
@@ -55,7 +55,7 @@ impl Faults {
     }
 
     /// Counts a call that waits, and answers what goes wrong in it.
-    pub fn wait(&self) -> Option<Kind> {
+    pub(crate) fn wait(&self) -> Option<Kind> {
         let (at, kind) = self.planned.get().unwrap_or((u64::MAX, Kind::Before));
         if kind == Kind::Cancelled && self.calls.get() + 1 >= at {
             self.calls.set(self.calls.get() + 1);
@@ -73,6 +73,6 @@ impl Faults {
 }
 
 /// Waits for ever.
-pub async fn never() {
+pub(crate) async fn never() {
     std::future::poll_fn(|_| Poll::<()>::Pending).await;
 }

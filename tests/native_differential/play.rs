@@ -13,19 +13,19 @@ use crate::support::{Answer, Bound, Refused};
 use crate::values::{Dice, shown as shown_cell};
 
 /// What became of the requests, by reason.
-pub type Counts = BTreeMap<String, usize>;
+pub(crate) type Counts = BTreeMap<String, usize>;
 
-pub struct Played {
+pub(crate) struct Played {
     pub steps: Vec<Step>,
     pub counts: Counts,
     pub mismatch: Option<Mismatch>,
 }
 
 /// Says when faults happen. It draws the same ones for the same sequence.
-pub struct Faulty(Dice);
+pub(crate) struct Faulty(Dice);
 
 impl Faulty {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Dice::new(seed ^ 0xfa17))
     }
 
@@ -76,7 +76,7 @@ fn send(run: &mut DryRun, bound: &[Bound], faulty: &mut Option<Faulty>, counts: 
 }
 
 /// Plays what `next` gives, one step after the other, over a base made by `setup`, next to an oracle that is the same.
-pub fn play(
+pub(crate) fn play(
     regime: &Regime,
     setup: &[String],
     oracle: &Oracle,

@@ -24,7 +24,7 @@ use crate::support::{Answer, Bound, Refused};
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub enum Unanswered {
+pub(crate) enum Unanswered {
     /// It was refused, or SQLite said no.
     Refused(Refused),
     /// The gateway failed, for this cause.
@@ -35,7 +35,7 @@ pub enum Unanswered {
     Lost,
 }
 
-pub struct DryRun {
+pub(crate) struct DryRun {
     pub faults: Rc<Faults>,
     engine: Rc<LiteEngine>,
     base: Rc<dyn Base>,
@@ -51,7 +51,7 @@ pub struct DryRun {
 
 impl DryRun {
     /// A run over a base with this schema and these rows.
-    pub fn new(setup: &[String], whole_rows: u64, most_rows: u64) -> Self {
+    pub(crate) fn new(setup: &[String], whole_rows: u64, most_rows: u64) -> Self {
         let faults = Rc::new(Faults::default());
         let engine = Rc::new(LiteEngine::new(faults.clone()));
         let base = Rc::new(LiteBase::new(setup, faults.clone(), engine.clone()));
@@ -77,7 +77,7 @@ impl DryRun {
     }
 
     /// Sends statements, several as a batch.
-    pub fn sql(&mut self, statements: &[Bound]) -> Result<Vec<Answer>, Unanswered> {
+    pub(crate) fn sql(&mut self, statements: &[Bound]) -> Result<Vec<Answer>, Unanswered> {
         let statements = understood(statements).map_err(refused)?;
         let call = SqlCall { statements, shape: RowShape::Arrays };
         let reads = call.statements.iter().all(|one| one.statement.kind == Kind::Read && !one.statement.is_explain());
@@ -124,7 +124,7 @@ impl DryRun {
     }
 
     /// What the effects say about rows, in the form of [`reported::expected`].
-    pub fn reported(&self, now: &Oracle) -> Lines {
+    pub(crate) fn reported(&self, now: &Oracle) -> Lines {
         let model = crate::model::Model::read(now);
         let mut lines = Lines::new();
         for found in net(&self.effects) {

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use requests::{Answer, Bound, Refused};
+pub(crate) use requests::{Answer, Bound, Refused};
 
 fn to_json(bound: &Bound) -> Value {
     json!({"sql": bound.sql, "params": bound.params})
@@ -27,13 +27,13 @@ struct Whereabouts {
 
 /// An opened run.
 #[derive(Debug, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     pub id: String,
     pub token: String,
 }
 
 /// A running gateway. It ends with this value.
-pub struct Gateway {
+pub(crate) struct Gateway {
     vars: Value,
     process: Child,
     places: Whereabouts,
@@ -42,7 +42,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts a gateway with these variables over those of `tests/config/wrangler.toml`, and waits until it listens.
-    pub fn start(vars: &Value) -> Self {
+    pub(crate) fn start(vars: &Value) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         assert!(root.join("build/index.js").exists(), "there is no compiled Worker: run make build first");
         let mut paths = vec![root.join("node_modules/.bin")];
@@ -65,26 +65,26 @@ impl Gateway {
     }
 
     /// Starts another in its place, with empty stores.
-    pub fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         *self = Self::start(&self.vars);
     }
 
     /// Opens a run of an agent in this mode.
-    pub fn open_run(&self, mode: &str) -> Run {
+    pub(crate) fn open_run(&self, mode: &str) -> Run {
         let answer =
             self.post(&format!("{}/v1/runs", self.places.url), Some(&self.places.agent), &json!({"mode": mode}));
         serde_json::from_value(answer).expect("a run is opened")
     }
 
     /// What a run's report says.
-    pub fn report(&self, run: &Run) -> Value {
+    pub(crate) fn report(&self, run: &Run) -> Value {
         let url = format!("{}/v1/runs/{}/report", self.places.url, run.id);
         let answer = self.http.get(&url).header("Authorization", format!("Bearer {}", run.token)).call();
         read(&url, answer)
     }
 
     /// Sends statements in a run: one alone, several as a batch.
-    pub fn sql(&self, run: &Run, statements: &[Bound]) -> Result<Vec<Answer>, Refused> {
+    pub(crate) fn sql(&self, run: &Run, statements: &[Bound]) -> Result<Vec<Answer>, Refused> {
         let body = match statements {
             [one] => to_json(one),
             several => json!({"batch": several.iter().map(to_json).collect::<Vec<_>>()}),
@@ -103,12 +103,12 @@ impl Gateway {
     }
 
     /// Runs any number of statements on the target itself, in one transaction.
-    pub fn target_exec(&self, sql: &str) -> Result<(), String> {
+    pub(crate) fn target_exec(&self, sql: &str) -> Result<(), String> {
         self.target("d1_exec", &json!([sql])).map(|_| ())
     }
 
     /// Runs one SELECT on the target itself: rows as objects.
-    pub fn target_rows(&self, sql: &str) -> Vec<Value> {
+    pub(crate) fn target_rows(&self, sql: &str) -> Vec<Value> {
         match self.target("d1_all", &json!([sql, []])) {
             Ok(Value::Array(rows)) => rows,
             other => panic!("{sql} does not answer rows: {other:?}"),
@@ -116,7 +116,7 @@ impl Gateway {
     }
 
     /// Every definition and row of the target, one a line.
-    pub fn target_contents(&self) -> Vec<String> {
+    pub(crate) fn target_contents(&self) -> Vec<String> {
         let contents = self.target("d1_contents", &json!([])).expect("a target can be read");
         serde_json::from_value(contents).expect("lines of text")
     }

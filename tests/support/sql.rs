@@ -4,7 +4,7 @@
 /// The words, names and semicolons of a text, without blanks, comments, numbers, parameters and other signs. Quoted
 /// names and texts keep their
 /// opening quote.
-pub fn words(sql: &str) -> Vec<String> {
+pub(crate) fn words(sql: &str) -> Vec<String> {
     let characters: Vec<char> = sql.chars().collect();
     let at = |index: usize| characters.get(index).copied().unwrap_or('\0');
     let part = |from: usize, to: usize| {

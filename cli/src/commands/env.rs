@@ -24,7 +24,7 @@ use crate::text::{count, list, number, shown as shown_of, table, text};
   dryrun env && dryrun exec -- npm run triage
 
 Exit codes: 0 all is well · 1 something is not · 3 configuration · 4 the gateway refused · 5 it does not answer")]
-pub struct Env {}
+pub(crate) struct Env {}
 
 /// What is not well, and what to do about it.
 struct Trouble {
@@ -58,7 +58,7 @@ impl Found {
 
 impl Env {
     /// Looks at everything, and says it.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         let here = Here::find(say)?;
         let gateway = &here.gateway;
         let mut found = Found::default();

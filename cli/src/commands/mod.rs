@@ -1,11 +1,11 @@
 //! One command a file.
 
-pub mod drift;
-pub mod env;
-pub mod exec;
-pub mod hook;
-pub mod mirror;
+pub(crate) mod drift;
+pub(crate) mod env;
+pub(crate) mod exec;
+pub(crate) mod hook;
+pub(crate) mod mirror;
 mod operation;
-pub mod rehearse;
-pub mod runs;
-pub mod smoke;
+pub(crate) mod rehearse;
+pub(crate) mod runs;
+pub(crate) mod smoke;

@@ -11,7 +11,7 @@ use crate::text::{list, mode, number, shown as told, text};
 const MAX_CHARS: usize = 400;
 
 /// Writes it down.
-pub fn shown(document: &Value) -> String {
+pub(super) fn shown(document: &Value) -> String {
     let step = document.get("operation").unwrap_or(&Value::Null);
     let subject =
         step.get("subject").and_then(Value::as_str).map(|subject| format!(" {}", line(subject))).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::text::{list, mode, number, shown, table, text, time};
 #[command(after_help = "Examples:
   dryrun runs
   dryrun runs --limit 5 --json | jq -r '.runs[].id'")]
-pub struct Runs {
+pub(crate) struct Runs {
     /// How many at most
     #[arg(long, default_value_t = 20, value_name = "NUMBER")]
     limit: u32,
@@ -32,7 +32,7 @@ pub struct Runs {
   dryrun report run_01J…             for people, as Markdown
   dryrun report run_01J… --moved     and which rows it copied are different by now
   dryrun report run_01J… --json      everything, for programs")]
-pub struct Report {
+pub(crate) struct Report {
     /// The run; inside dryrun exec, the current one when left out
     run: Option<String>,
     /// Compare copied rows with the database as it is now
@@ -48,7 +48,7 @@ pub struct Report {
   dryrun operation run_01J… 3
   dryrun operation 3                 inside dryrun exec: of the current run"
 )]
-pub struct Operation {
+pub(crate) struct Operation {
     /// The run and the step's position in its report; inside dryrun exec, the position is enough
     #[arg(required = true, num_args = 1..=2, value_names = ["RUN", "POSITION"])]
     which: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Operation {
 #[command(after_help = "Examples:
   dryrun turn-dry run_01J…
   dryrun turn-dry                    inside dryrun exec: the current run")]
-pub struct TurnDry {
+pub(crate) struct TurnDry {
     /// The run; inside dryrun exec, the current one when left out
     run: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct TurnDry {
 #[command(after_help = "Examples:
   dryrun close run_01J…
   dryrun close                       inside dryrun exec: the current run")]
-pub struct Close {
+pub(crate) struct Close {
     /// The run; inside dryrun exec, the current one when left out
     run: Option<String>,
 }
@@ -82,7 +82,7 @@ pub struct Close {
 #[command(after_help = "Examples:
   dryrun alerts
   dryrun alerts --json | jq '.alerts[] | select(.kind == \"guard_failure\")'")]
-pub struct Alerts {
+pub(crate) struct Alerts {
     /// How many at most
     #[arg(long, default_value_t = 20, value_name = "NUMBER")]
     limit: u32,
@@ -90,7 +90,7 @@ pub struct Alerts {
 
 impl Runs {
     /// Lists them.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let answer = here.gateway.get(&format!("/v1/runs?limit={}", self.limit))?;
         let runs = list(&answer.body, "runs");
@@ -129,7 +129,7 @@ fn row(run: &Value) -> Vec<String> {
 
 impl Report {
     /// Shows it.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let format = if say.is_json() { "json" } else { "markdown" };
         let answer = here.gateway.get(&format!(
@@ -144,7 +144,7 @@ impl Report {
 
 impl Operation {
     /// Shows it.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let (run, position) = match self.which.as_slice() {
             [run, position] => (here.run_id(Some(run))?, position),
@@ -169,7 +169,7 @@ fn not_a_position(given: &str) -> Failure {
 
 impl TurnDry {
     /// Turns it.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let id = here.run_id(self.run.as_deref())?;
         let run = here.gateway.post(&format!("/v1/runs/{id}/dry-run"), &json!({}))?.body;
@@ -183,7 +183,7 @@ impl TurnDry {
 
 impl Close {
     /// Ends it.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let id = here.run_id(self.run.as_deref())?;
         let run = here.gateway.close_run(&id)?;
@@ -194,7 +194,7 @@ impl Close {
 
 impl Alerts {
     /// Lists them.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         let here = Here::find(say)?;
         let answer = here.gateway.get(&format!("/v1/alerts?limit={}", self.limit))?;
         let alerts = list(&answer.body, "alerts");

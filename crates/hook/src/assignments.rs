@@ -10,7 +10,7 @@ use super::verdict::{Reason, Verdict};
 
 impl Judge<'_> {
     /// The name of a variable can hold an index, and that a command: `test -v 'a[$(ls)]'`.
-    pub fn indices(&mut self, values: &[Value], scope: &mut Scope) {
+    pub(crate) fn indices(&mut self, values: &[Value], scope: &mut Scope) {
         for text in values
             .iter()
             .filter_map(Value::text)
@@ -21,13 +21,13 @@ impl Judge<'_> {
     }
 
     /// A variable gets these values: none of them may be a credential, which would go by another name from then on.
-    pub fn copies(&mut self, values: &[Value]) {
+    pub(crate) fn copies(&mut self, values: &[Value]) {
         if values.iter().any(|value| value.secret) {
             self.find(Verdict::credential("This command copies a credential into another variable."));
         }
     }
 
-    pub fn assigned(&mut self, value: &AssignmentValue, scope: &mut Scope) -> Option<String> {
+    pub(crate) fn assigned(&mut self, value: &AssignmentValue, scope: &mut Scope) -> Option<String> {
         match value {
             AssignmentValue::Scalar(word) => {
                 // No braces and no division by blanks in an assignment.
@@ -50,7 +50,7 @@ impl Judge<'_> {
 
     /// A variable gets a value: one that leads tools to the gateway, or one that makes programs run others, is not for
     /// agents to set.
-    pub fn assign(&mut self, name: &str, scope: &mut Scope, value: Option<&str>) {
+    pub(crate) fn assign(&mut self, name: &str, scope: &mut Scope, value: Option<&str>) {
         let known = variable(name);
         let guarded = matches!(known, Some(Variable::Credential | Variable::Leads));
         if guarded || self.here.key_variables.iter().any(|key| key == name) {
@@ -74,7 +74,7 @@ impl Judge<'_> {
     }
 
     /// Arithmetic: it can set variables, and holds commands.
-    pub fn arithmetic(&mut self, text: &str, scope: &mut Scope) {
+    pub(crate) fn arithmetic(&mut self, text: &str, scope: &mut Scope) {
         if variables::names_guarded(text) {
             self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
         }

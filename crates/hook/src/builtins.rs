@@ -11,7 +11,7 @@ use super::wrappers::after_options;
 
 impl Judge<'_> {
     /// `env` and its kin.
-    pub fn env(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn env(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         let mut rest = arguments;
         while let Some((first, after)) = rest.split_first() {
             let said = first.shown();
@@ -102,7 +102,7 @@ impl Judge<'_> {
     }
 
     /// `command`.
-    pub fn command_builtin(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn command_builtin(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         if arguments.first().is_some_and(|first| first.is_one_of("-v -V")) {
             return;
         }
@@ -110,7 +110,7 @@ impl Judge<'_> {
     }
 
     /// Builtins that set variables, or show them.
-    pub fn builtin(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
+    pub(crate) fn builtin(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
         self.indices(arguments, scope);
         if program == "let" && arguments.iter().any(|argument| variables::names_guarded(&argument.shown())) {
             self.assign("CLOUDFLARE_API_BASE_URL", scope, None);
@@ -168,7 +168,7 @@ impl Judge<'_> {
     }
 
     /// `printenv`.
-    pub fn printenv(&mut self, arguments: &[Value]) {
+    pub(crate) fn printenv(&mut self, arguments: &[Value]) {
         let names: Vec<&Value> = arguments.iter().filter(|argument| !argument.shown().starts_with('-')).collect();
         let harmless = !names.is_empty()
             && names.iter().all(|name| {
@@ -180,7 +180,7 @@ impl Judge<'_> {
     }
 
     /// Text that becomes a command.
-    pub fn evaluated(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
+    pub(crate) fn evaluated(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
         match program {
             "alias" => {
                 for argument in arguments {
@@ -217,7 +217,7 @@ impl Judge<'_> {
     }
 
     /// A word that a shell will read as a command line.
-    pub fn shell_text(&mut self, value: &Value, program: &str, scope: &mut Scope) {
+    pub(crate) fn shell_text(&mut self, value: &Value, program: &str, scope: &mut Scope) {
         match value.text() {
             Some(text) => self.subshell(&text, scope),
             None => {

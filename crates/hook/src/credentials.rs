@@ -55,7 +55,7 @@ fn stands_for(text: &str, is_pattern: bool, scope: &Scope, here: &Surroundings<'
 }
 
 /// An argument or input: a file with credentials, or what points to one (`--file=.env`, `@.env`, `KEY=@.env`).
-pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     // An unknown part changes nothing when the rest says what it is: /proc/$$/environ.
     if value.parts.len() > 1
         && let Some(what) = credential(Path::new(&value.shown()))
@@ -82,7 +82,7 @@ pub fn argument(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdic
 }
 
 /// A path as a tool call names it, perhaps a pattern of names, with braces as well.
-pub fn path(text: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn path(text: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     let words = match brush_parser::word::parse_brace_expansions(text, &brush_parser::ParserOptions::default()) {
         Ok(Some(pieces)) => braces(&pieces),
         Ok(None) => None,
@@ -94,7 +94,7 @@ pub fn path(text: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
 }
 
 /// A pattern of `find`, which matches hidden names like all others.
-pub fn found(pattern: &str) -> Verdict {
+pub(crate) fn found(pattern: &str) -> Verdict {
     let name = base_name(pattern);
     let says_something = name.contains(|character: char| character.is_ascii_alphanumeric() || character == '.');
     match TRIED.split(' ').filter(|tried| says_something && tried.starts_with('.')).find(|tried| matches(&name, tried))
@@ -105,6 +105,6 @@ pub fn found(pattern: &str) -> Verdict {
 }
 
 /// A file that is written.
-pub fn written(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn written(value: &Value, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     argument(value, scope, here).and(guards::written(value, scope))
 }

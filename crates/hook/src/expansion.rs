@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 
 impl Judge<'_> {
     /// The words that a word becomes. Commands in it are looked at.
-    pub fn expand(&mut self, text: &str, scope: &mut Scope) -> Vec<Value> {
+    pub(crate) fn expand(&mut self, text: &str, scope: &mut Scope) -> Vec<Value> {
         if text.contains('{') {
             match word::parse_brace_expansions(text, &ParserOptions::default()) {
                 Ok(Some(pieces)) => {
@@ -26,7 +26,7 @@ impl Judge<'_> {
     }
 
     /// The words that a text becomes, without braces.
-    pub fn pieces_of(&mut self, text: &str, scope: &mut Scope, quoted: bool) -> Vec<Value> {
+    pub(crate) fn pieces_of(&mut self, text: &str, scope: &mut Scope, quoted: bool) -> Vec<Value> {
         match word::parse(text, &ParserOptions::default()) {
             Ok(pieces) => self.build(&pieces, text, scope, quoted),
             Err(_) => {
@@ -37,7 +37,7 @@ impl Judge<'_> {
     }
 
     /// The words that pieces become.
-    pub fn build(
+    pub(crate) fn build(
         &mut self,
         pieces: &[WordPieceWithSource],
         source: &str,

@@ -13,7 +13,7 @@ use super::wrappers::after_options;
 
 impl Judge<'_> {
     /// A search through everything would show the credentials that it looks for.
-    pub fn search(&mut self, program: &str, arguments: &[Value]) {
+    pub(crate) fn search(&mut self, program: &str, arguments: &[Value]) {
         let options: String =
             arguments.iter().map(Value::shown).filter(|text| text.starts_with('-')).collect::<Vec<_>>().join(" ");
         let short =
@@ -38,7 +38,7 @@ impl Judge<'_> {
     }
 
     /// The command of xargs gets more words than are written here.
-    pub fn xargs(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
+    pub(crate) fn xargs(&mut self, program: &str, arguments: &[Value], scope: &mut Scope) {
         for argument in arguments {
             self.find(credentials::argument(argument, scope, self.here));
         }
@@ -65,7 +65,7 @@ impl Judge<'_> {
     }
 
     /// `find`, with the commands that it starts.
-    pub fn find_files(&mut self, arguments: &[Value], scope: &mut Scope, piped: bool) {
+    pub(crate) fn find_files(&mut self, arguments: &[Value], scope: &mut Scope, piped: bool) {
         let shown: Vec<String> = arguments.iter().map(Value::shown).collect();
         let acts = shown.iter().any(|text| text.starts_with("-exec") || text.starts_with("-ok") || text == "-fprint");
         let mut rest = arguments;

@@ -13,7 +13,7 @@ use super::values::Value;
 use super::verdict::{Reason, Verdict};
 
 /// Whether a program changes what guards the agent.
-pub fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
+pub(crate) fn changed(program: &str, arguments: &[Value], scope: &Scope) -> Verdict {
     let said = |words: &[&str]| arguments.iter().any(|argument| words.contains(&argument.shown().as_str()));
     let verb =
         arguments.iter().find(|argument| !argument.start().starts_with('-')).map(Value::shown).unwrap_or_default();
@@ -72,7 +72,7 @@ fn tar_writes(arguments: &[Value]) -> bool {
 }
 
 /// A file that is written, removed or moved, as an argument names it: `of=dryrun.toml`, `-Odryrun.toml`.
-pub fn written(value: &Value, scope: &Scope) -> Verdict {
+pub(crate) fn written(value: &Value, scope: &Scope) -> Verdict {
     let Some(text) = value.text() else {
         // `rm ".claude/$FILE"`
         let known = value.start().rsplit_once('/').map(|(folder, _)| Value::known(folder));
@@ -111,7 +111,7 @@ fn last_two(text: &str, scope: &Scope) -> [String; 2] {
 }
 
 /// Code that names one of the files, and says that it writes.
-pub fn code(text: &str) -> Verdict {
+pub(crate) fn code(text: &str) -> Verdict {
     const WRITES: [&str; 17] = [
         "write", "'w", "\"w", "'a'", "\"a\"", "'r+", "\"r+", "remove", "unlink", "rmSync", "rmtree", "rename",
         "truncate", "copy", "move", "delete", "dump(",

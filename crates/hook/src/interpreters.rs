@@ -63,7 +63,7 @@ impl Code {
 
 impl Judge<'_> {
     /// Looks at the code of an interpreter; answers whether it is one.
-    pub fn interpreter(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input) -> bool {
+    pub(crate) fn interpreter(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input) -> bool {
         let rule = table::programs::program(program).rule;
         if matches!(rule, Rule::Code | Rule::TextCode) {
             for argument in arguments {

@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 ///
 /// # Errors
 /// It is not valid JSON, nested too deeply, or an object in it names a member twice.
-pub fn read(text: &str) -> serde_json::Result<Value> {
+pub(crate) fn read(text: &str) -> serde_json::Result<Value> {
     let mut input = serde_json::Deserializer::from_str(text);
     let value = Strict.deserialize(&mut input)?;
     input.end()?;

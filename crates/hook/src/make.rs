@@ -9,7 +9,7 @@ use super::wrappers::after_options;
 
 impl Judge<'_> {
     /// The recipes of the targets that are asked for.
-    pub fn make(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input) {
+    pub(crate) fn make(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input) {
         let shown: Vec<String> = arguments.iter().map(Value::shown).collect();
         // `-f FILE`, `-fFILE`, `--file=FILE`, `--file FILE`.
         let value_of = |names: [&str; 2]| {

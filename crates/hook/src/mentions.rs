@@ -18,7 +18,7 @@ const CLIENTS: [&str; 9] = [
 ];
 
 /// A host of Cloudflare's that a text names.
-pub fn host(text: &str) -> Option<&'static str> {
+pub(crate) fn host(text: &str) -> Option<&'static str> {
     let text = plain(text);
     HOSTS.into_iter().find(|host| text.contains(host))
 }
@@ -29,7 +29,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A text with percent-encoding undone.
-pub fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
@@ -45,7 +45,7 @@ pub fn unescaped(text: &str) -> String {
 }
 
 /// Whether a text runs wrangler: its name as a word that is no file or package next to it.
-pub fn wrangler(text: &str) -> bool {
+pub(crate) fn wrangler(text: &str) -> bool {
     let text = text.to_lowercase();
     let mut rest = text.as_str();
     let mut before = None;
@@ -67,13 +67,13 @@ pub fn wrangler(text: &str) -> bool {
 }
 
 /// What code would talk to Cloudflare with.
-pub fn client(text: &str) -> Option<&'static str> {
+pub(crate) fn client(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
     CLIENTS.into_iter().find(|client| text.contains(client))
 }
 
 /// What a command that is not understood speaks of.
-pub fn of_command(text: &str) -> Option<&'static str> {
+pub(crate) fn of_command(text: &str) -> Option<&'static str> {
     if text.to_lowercase().contains("wrangler") {
         return Some("wrangler");
     }

@@ -1,7 +1,7 @@
 //! Names of files in arguments: where one may be in a word, and which names a pattern stands for.
 
 /// Whether a pattern of file names matches a name: `*`, `?` and brackets, the last as if they matched anything.
-pub fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let mut pattern = pattern.chars();
     match pattern.next() {
         None => name.is_empty(),
@@ -21,7 +21,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// What may be a file in an argument: `--file=.env`, `@.env`, `KEY=@.env`, `-T.env`, `id=x,src=.env`.
-pub fn candidates(text: &str) -> Vec<&str> {
+pub(crate) fn candidates(text: &str) -> Vec<&str> {
     let after = |mark: char| text.split_once(mark).map(|(_, rest)| rest.trim_start_matches(['@', '<']));
     let attached = if text.starts_with('-') && !text.starts_with("--") { text.get(2..) } else { None };
     let all = [

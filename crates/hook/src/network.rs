@@ -11,7 +11,7 @@ use super::verdict::Verdict;
 
 /// What leads where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leads {
+pub(crate) enum Leads {
     /// To the gateway of the run or the project.
     Gateway,
     /// To Cloudflare or to production.
@@ -28,7 +28,7 @@ fn origin(address: &str) -> Option<String> {
 }
 
 /// Where a text leads that has an address in it.
-pub fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
+pub(crate) fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
     let own = |url: &str| origin(url).is_some() && origin(url) == origin(text);
     if let Some(url) = here.run_url() {
         if own(url) {
@@ -54,7 +54,7 @@ pub fn leads(text: &str, here: &Surroundings<'_>) -> Leads {
 }
 
 /// A refusal for an address past the gateway.
-pub fn past(address: &str) -> Verdict {
+pub(crate) fn past(address: &str) -> Verdict {
     Verdict::direct(
         format!("{} is Cloudflare or production itself, past the gateway.", shortened(address)),
         "In a run the gateway answers in Cloudflare's place: dryrun exec -- sh -c 'curl -H \"Authorization: Bearer \
@@ -112,7 +112,13 @@ fn letters_with_value(program: &str) -> &'static str {
 }
 
 /// curl, wget and their kin.
-pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn client(
+    program: &str,
+    arguments: &[Value],
+    input: &Input,
+    scope: &Scope,
+    here: &Surroundings<'_>,
+) -> Verdict {
     let mut verdict = Verdict::Harmless;
     let mut is_secret = false;
     let mut elsewhere = false;
@@ -194,12 +200,12 @@ pub fn client(program: &str, arguments: &[Value], input: &Input, scope: &Scope, 
 
 /// What goes to the gateway: inside of a run its object decides; outside, a key would be needed that agents do not
 /// have, and the gateway refuses by itself.
-pub fn through(here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn through(here: &Surroundings<'_>) -> Verdict {
     if here.is_in_run() { Verdict::Gateway } else { Verdict::Harmless }
 }
 
 /// Clients of S3, with which R2 can be reached. Their settings may lead there by a name alone.
-pub fn s3(program: &str, arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn s3(program: &str, arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ").to_lowercase();
     let speaks = |text: &str| mentions::host(text).is_some() || text.to_lowercase().contains("cloudflare");
     let names_r2 = line.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word == "r2");
@@ -236,7 +242,7 @@ pub fn s3(program: &str, arguments: &[Value], scope: &Scope, here: &Surroundings
 }
 
 /// Whether code takes the variables of its process as a whole: `process.env`, not `process.env.HOME`.
-pub fn shows_all_variables(text: &str) -> bool {
+pub(crate) fn shows_all_variables(text: &str) -> bool {
     let whole = |name: &str, one: &[&str]| {
         text.split(name).skip(1).any(|after| {
             let after = after.trim_start();
@@ -268,14 +274,14 @@ pub fn shows_all_variables(text: &str) -> bool {
 }
 
 /// Code in a file.
-pub const SCRIPT: &str = "A script";
+pub(crate) const SCRIPT: &str = "A script";
 /// What a program reads from the command line: it may be code, or text for people.
-pub const INPUT: &str = "The input of this program";
+pub(crate) const INPUT: &str = "The input of this program";
 /// Code on the command line.
-pub const CODE: &str = "This code";
+pub(crate) const CODE: &str = "This code";
 
 /// Whether code reaches Cloudflare by itself.
-pub fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn code(text: &str, what: &str, scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     if let Some(host) = mentions::host(text) {
         return past(host);
     }

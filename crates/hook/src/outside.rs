@@ -12,7 +12,7 @@ use super::wrappers::{after_dashes, after_options};
 
 impl Judge<'_> {
     /// This program itself.
-    pub fn dryrun(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn dryrun(&mut self, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         let rest: Vec<Value> = arguments.iter().filter(|argument| argument.shown() != "--json").cloned().collect();
         let Some((verb, rest)) = rest.split_first() else { return };
         match verb.text().as_deref() {
@@ -41,7 +41,7 @@ impl Judge<'_> {
     }
 
     /// Tools that change a whole account.
-    pub fn infrastructure(&mut self, program: &str, arguments: &[Value]) {
+    pub(crate) fn infrastructure(&mut self, program: &str, arguments: &[Value]) {
         let verbs: Vec<String> = arguments.iter().map(Value::shown).filter(|text| !text.starts_with('-')).collect();
         let is_state = verbs.first().is_some_and(|verb| verb == "state")
             && verbs.get(1).is_some_and(|verb| has("list show", verb));
@@ -57,7 +57,7 @@ impl Judge<'_> {
     }
 
     /// What CI would do with credentials of production.
-    pub fn github(&mut self, arguments: &[Value]) {
+    pub(crate) fn github(&mut self, arguments: &[Value]) {
         let line = arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
         let lower = line.to_lowercase();
         let starts = |start: &str| lower == start || lower.starts_with(&format!("{start} "));
@@ -82,7 +82,7 @@ impl Judge<'_> {
     }
 
     /// git, as far as it runs other programs or speaks to other machines.
-    pub fn git(&mut self, arguments: &[Value], scope: &mut Scope) {
+    pub(crate) fn git(&mut self, arguments: &[Value], scope: &mut Scope) {
         let rest = after_options(arguments, "-C -c --git-dir --work-tree --namespace");
         let verb = rest.first().map(Value::shown).unwrap_or_default();
         let after = rest.get(1..).unwrap_or_default();

@@ -14,7 +14,14 @@ use super::wrappers::after_options;
 
 impl Judge<'_> {
     /// npm and its kin.
-    pub fn packages(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn packages(
+        &mut self,
+        program: &str,
+        arguments: &[Value],
+        scope: &mut Scope,
+        input: &Input,
+        piped: bool,
+    ) {
         if has("npx bunx pnpx", program) {
             return self.package_program(arguments, scope, input, piped);
         }
@@ -114,7 +121,7 @@ impl Judge<'_> {
 
     /// A script of `package.json` with what comes before and after it, or else a program of its packages.
     #[expect(clippy::too_many_arguments, reason = "all of it decides what runs")]
-    pub fn package_script(
+    pub(crate) fn package_script(
         &mut self,
         program: &str,
         name: &Value,

@@ -16,7 +16,7 @@ use super::wrappers::{after_options, clears, inner};
 
 impl Judge<'_> {
     /// A program with its arguments.
-    pub fn program(&mut self, words: Vec<Value>, scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn program(&mut self, words: Vec<Value>, scope: &mut Scope, input: &Input, piped: bool) {
         let Some((name, arguments)) = words.split_first().filter(|_| !self.is_too_much(words.len())) else { return };
         let Some(program) = program_name(name) else {
             let what = match words.iter().find_map(|word| mentions::of_command(&word.shown())) {
@@ -166,7 +166,7 @@ impl Judge<'_> {
     }
 
     /// A command within a command.
-    pub fn nested(&mut self, command: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
+    pub(crate) fn nested(&mut self, command: &[Value], scope: &mut Scope, input: &Input, piped: bool) {
         // sudo and systemd-run take assignments too.
         let mut rest = command;
         while let Some((first, after)) = rest.split_first() {
@@ -180,7 +180,7 @@ impl Judge<'_> {
     }
 
     /// What goes for the arguments of every program: no files with credentials, no credentials.
-    pub fn arguments(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
+    pub(crate) fn arguments(&mut self, program: &str, arguments: &[Value], scope: &Scope, piped: bool) {
         if arguments.iter().any(|argument| argument.secret)
             && !table::programs::program(program).is(Fact::TakesCredentials)
         {
@@ -218,7 +218,7 @@ impl Judge<'_> {
     }
 
     /// A program that nothing is known of.
-    pub fn other(&mut self, program: &str, arguments: &[Value], input: &Input, scope: &mut Scope) {
+    pub(crate) fn other(&mut self, program: &str, arguments: &[Value], input: &Input, scope: &mut Scope) {
         let known = table::programs::program(program);
         if !known.is(Fact::Textual) && !known.is(Fact::Alone) {
             // What it reads may be its program: `tclsh <<< …`, `hurl <<< …`.
@@ -249,7 +249,7 @@ impl Judge<'_> {
     }
 
     /// A program whose doings nobody sees: in a run it may write through the gateway, so that must stand.
-    pub fn opaque(&mut self, scope: &Scope) {
+    pub(crate) fn opaque(&mut self, scope: &Scope) {
         if self.here.is_in_run() && !scope.within_exec {
             self.find(Verdict::Gateway);
         }
@@ -257,7 +257,7 @@ impl Judge<'_> {
 }
 
 /// The name of a program; `None` when it does not show.
-pub fn program_name(word: &Value) -> Option<String> {
+pub(crate) fn program_name(word: &Value) -> Option<String> {
     if word.glob && word.text().as_deref() != Some("[") {
         return None;
     }
@@ -292,7 +292,7 @@ fn shows_variables_of_processes(arguments: &[Value]) -> bool {
 }
 
 /// `NAME=value` as an argument.
-pub fn assignment(word: &Value) -> Option<(&str, Option<String>)> {
+pub(crate) fn assignment(word: &Value) -> Option<(&str, Option<String>)> {
     let (name, _) = word.start().split_once('=')?;
     let is_name = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -301,7 +301,7 @@ pub fn assignment(word: &Value) -> Option<(&str, Option<String>)> {
 }
 
 /// A word in which a mark is replaced by something that is not known.
-pub fn replaced(word: &Value, mark: &str) -> Value {
+pub(crate) fn replaced(word: &Value, mark: &str) -> Value {
     let Some(text) = word.text() else { return Value::unknown() };
     let mut value = Value { glob: word.glob, ..Value::default() };
     for (index, part) in text.split(mark).enumerate() {
@@ -316,7 +316,7 @@ pub fn replaced(word: &Value, mark: &str) -> Value {
 }
 
 /// A command line for people.
-pub fn shown(words: &[Value]) -> String {
+pub(crate) fn shown(words: &[Value]) -> String {
     let line = words.iter().map(Value::shown).collect::<Vec<_>>().join(" ");
     if line.chars().count() > 160 { format!("{}…", line.chars().take(160).collect::<String>()) } else { line }
 }

@@ -13,7 +13,7 @@ use super::verdict::Verdict;
 
 impl Judge<'_> {
     /// What programs read and write instead of what they would.
-    pub fn redirects<'r>(
+    pub(crate) fn redirects<'r>(
         &mut self,
         redirects: impl Iterator<Item = &'r IoRedirect>,
         scope: &mut Scope,

@@ -9,7 +9,7 @@ use super::surroundings::{Surroundings, tidied};
 
 /// What a program reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// What the agent's shell reads, which is nothing.
     Inherited,
     /// What another program writes, or a file that is not known.
@@ -22,7 +22,7 @@ pub enum Input {
 
 /// What a shell knows at a point of the command line.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Variables that were set here; `None` when the value is not known.
     pub variables: BTreeMap<String, Option<String>>,
     /// The working folder, when it is known.
@@ -45,7 +45,7 @@ pub struct Scope {
 
 impl Scope {
     /// The start of a command line.
-    pub fn new(here: &Surroundings<'_>) -> Self {
+    pub(crate) fn new(here: &Surroundings<'_>) -> Self {
         Self {
             variables: BTreeMap::new(),
             cwd: Some(here.cwd.clone()),
@@ -60,7 +60,7 @@ impl Scope {
     }
 
     /// A path as this place understands it.
-    pub fn path(&self, text: &str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, text: &str) -> Option<PathBuf> {
         if text.starts_with('/') {
             Some(tidied(text.as_ref()))
         } else {
@@ -69,7 +69,7 @@ impl Scope {
     }
 
     /// A variable gets a value.
-    pub fn set(&mut self, name: &str, value: Option<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: Option<String>) {
         self.divided_otherwise |= name == "IFS";
         // Which of two assignments counts can depend on what happens meanwhile.
         let value = match self.variables.get(name) {

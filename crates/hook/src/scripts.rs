@@ -17,7 +17,7 @@ use super::wrappers::{after_dashes, after_options};
 
 impl Judge<'_> {
     /// A program that runs a text of somebody's; answers whether it is one.
-    pub fn runs_script(
+    pub(crate) fn runs_script(
         &mut self,
         program: &str,
         name: &Value,
@@ -192,7 +192,7 @@ impl Judge<'_> {
 
     /// A shell script of the project. What is not understood in one counts only when it speaks of Cloudflare: it was
     /// not written to get around a hook.
-    pub fn script(&mut self, text: &str, scope: &mut Scope) {
+    pub(crate) fn script(&mut self, text: &str, scope: &mut Scope) {
         let mut inner = self.below();
         inner.text(text, &mut scope.clone());
         let speaks = mentions::host(text).is_some() || mentions::wrangler(text) || mentions::client(text).is_some();

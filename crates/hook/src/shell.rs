@@ -29,7 +29,7 @@ const MAX_LENGTH: usize = 256 << 10;
 const MAX_BRACKETS: usize = 40;
 
 /// Looks at everything that a command line would start.
-pub struct Judge<'a> {
+pub(crate) struct Judge<'a> {
     /// What it depends on.
     pub here: &'a Surroundings<'a>,
     /// What was found so far.
@@ -41,7 +41,7 @@ pub struct Judge<'a> {
 }
 
 /// Judges a command line.
-pub fn judge(text: &str, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn judge(text: &str, here: &Surroundings<'_>) -> Verdict {
     let mut judge = Judge { here, verdict: Verdict::Harmless, written: Vec::new(), steps: Rc::default() };
     let mut scope = Scope::new(here);
     judge.text(text, &mut scope);
@@ -50,7 +50,7 @@ pub fn judge(text: &str, here: &Surroundings<'_>) -> Verdict {
 
 impl<'a> Judge<'a> {
     /// One for a text that this command line runs, with findings of its own.
-    pub fn below(&self) -> Judge<'a> {
+    pub(crate) fn below(&self) -> Judge<'a> {
         Judge {
             here: self.here,
             verdict: Verdict::Harmless,
@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
 
     /// Counts a program with this many words; answers whether that is enough. Each of `sudo sudo sudo …` is a program
     /// with all words after it.
-    pub fn is_too_much(&mut self, words: usize) -> bool {
+    pub(crate) fn is_too_much(&mut self, words: usize) -> bool {
         self.steps.set(self.steps.get() + 1 + words / WORDS_OF_A_STEP);
         let is_too_much = self.steps.get() > MAX_STEPS;
         if is_too_much {
@@ -71,12 +71,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Takes a finding.
-    pub fn find(&mut self, verdict: Verdict) {
+    pub(crate) fn find(&mut self, verdict: Verdict) {
         self.verdict = std::mem::replace(&mut self.verdict, Verdict::Harmless).and(verdict);
     }
 
     /// A command line, or a part of one, in the scope of this shell.
-    pub fn text(&mut self, text: &str, scope: &mut Scope) {
+    pub(crate) fn text(&mut self, text: &str, scope: &mut Scope) {
         if scope.depth >= MAX_DEPTH || text.len() > MAX_LENGTH || nesting(text) > MAX_BRACKETS {
             return self.find(Verdict::unclear("This command is longer or more nested than can be looked at."));
         }
@@ -100,12 +100,12 @@ impl<'a> Judge<'a> {
     }
 
     /// A command line in a shell of its own.
-    pub fn subshell(&mut self, text: &str, scope: &Scope) {
+    pub(crate) fn subshell(&mut self, text: &str, scope: &Scope) {
         self.text(text, &mut scope.clone());
     }
 
     /// Commands in their order.
-    pub fn list(&mut self, list: &CompoundList, scope: &mut Scope) {
+    pub(crate) fn list(&mut self, list: &CompoundList, scope: &mut Scope) {
         for item in &list.0 {
             self.pipeline(&item.0.first, scope);
             for next in &item.0.additional {
@@ -160,7 +160,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether a function has this name; if so, what it does was looked at with the variables as they are now.
-    pub fn function(&mut self, name: &str, scope: &mut Scope) -> bool {
+    pub(crate) fn function(&mut self, name: &str, scope: &mut Scope) -> bool {
         let Some(body) = scope.functions.get(name).cloned() else { return false };
         self.body(&body, scope);
         true

@@ -11,7 +11,14 @@ use super::wrappers::{after_dashes, after_options};
 
 impl Judge<'_> {
     /// Looks at the tasks that a runner is asked for; answers whether it is one.
-    pub fn tasks(&mut self, program: &str, arguments: &[Value], scope: &mut Scope, input: &Input, piped: bool) -> bool {
+    pub(crate) fn tasks(
+        &mut self,
+        program: &str,
+        arguments: &[Value],
+        scope: &mut Scope,
+        input: &Input,
+        piped: bool,
+    ) -> bool {
         let word = match table::programs::program(program).rule {
             Rule::TaskFile(names) => {
                 self.tasks_of_file(program, names, arguments, scope);
@@ -81,7 +88,7 @@ impl Judge<'_> {
 }
 
 /// Whether the name of a task or script says that it may change something elsewhere.
-pub fn sounds_risky(name: &str) -> bool {
+pub(crate) fn sounds_risky(name: &str) -> bool {
     ["deploy", "publish", "release", "promote", "migrat", "prod", "rollback", "wrangler", "ship"]
         .iter()
         .any(|word| name.to_lowercase().contains(word))

@@ -15,7 +15,7 @@ use super::values::Value;
 use super::verdict::Verdict;
 
 /// Judges a call.
-pub fn judge(call: &Call, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn judge(call: &Call, here: &Surroundings<'_>) -> Verdict {
     let scope = Scope::new(here);
     match &call.tool {
         Tool::Harmless => Verdict::Harmless,

@@ -6,7 +6,7 @@ use super::table::has;
 
 /// A part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// This text.
     Known(String),
     /// Something that shows only while it runs.
@@ -15,7 +15,7 @@ pub enum Part {
 
 /// A word after expansion.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Value {
+pub(crate) struct Value {
     /// Its parts in order.
     pub parts: Vec<Part>,
     /// It has characters that match names of files.
@@ -28,42 +28,42 @@ pub struct Value {
 
 impl Value {
     /// A word that is known.
-    pub fn known(text: impl Into<String>) -> Self {
+    pub(crate) fn known(text: impl Into<String>) -> Self {
         Self { parts: vec![Part::Known(text.into())], ..Self::default() }
     }
 
     /// Words that are not.
-    pub fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self { parts: vec![Part::Unknown], many: true, ..Self::default() }
     }
 
     /// The text, when all of it is known.
-    pub fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         self.parts.iter().map(|part| if let Part::Known(text) = part { Some(text.as_str()) } else { None }).collect()
     }
 
     /// Whether it is one of these words, separated by blanks.
-    pub fn is_one_of(&self, words: &str) -> bool {
+    pub(crate) fn is_one_of(&self, words: &str) -> bool {
         has(words, &self.shown())
     }
 
     /// The text with a mark in place of what is not known.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         self.parts.iter().map(|part| if let Part::Known(text) = part { text.as_str() } else { "…" }).collect()
     }
 
     /// What it certainly begins with.
-    pub fn start(&self) -> &str {
+    pub(crate) fn start(&self) -> &str {
         if let Some(Part::Known(text)) = self.parts.first() { text } else { "" }
     }
 
     /// Whether it could be an option.
-    pub fn may_be_option(&self) -> bool {
+    pub(crate) fn may_be_option(&self) -> bool {
         self.many || self.start().is_empty() || self.start().starts_with('-')
     }
 
     /// Adds text.
-    pub fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) {
         if let Some(Part::Known(last)) = self.parts.last_mut() {
             last.push_str(text);
         } else {
@@ -72,14 +72,14 @@ impl Value {
     }
 
     /// Adds something that is not known.
-    pub fn push_unknown(&mut self) {
+    pub(crate) fn push_unknown(&mut self) {
         if self.parts.last() != Some(&Part::Unknown) {
             self.parts.push(Part::Unknown);
         }
     }
 
     /// A shell's spelling of it.
-    pub fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         self.parts
             .iter()
             .map(|part| match part {
@@ -93,7 +93,7 @@ impl Value {
 
 /// Builds the words that one word becomes.
 #[derive(Default)]
-pub struct Builder {
+pub(crate) struct Builder {
     done: Vec<Value>,
     current: Option<Value>,
 }
@@ -104,14 +104,14 @@ impl Builder {
     }
 
     /// Text that stays one word.
-    pub fn text(&mut self, text: &str, quoted: bool) {
+    pub(crate) fn text(&mut self, text: &str, quoted: bool) {
         let current = self.current();
         current.glob |= !quoted && text.contains(['*', '?', '[']);
         current.push(text);
     }
 
     /// Text of an unquoted expansion: blanks divide it.
-    pub fn split(&mut self, text: &str) {
+    pub(crate) fn split(&mut self, text: &str) {
         let mut first = true;
         for field in text.split([' ', '\t', '\n']) {
             if !std::mem::take(&mut first) {
@@ -124,7 +124,7 @@ impl Builder {
     }
 
     /// Something that is not known.
-    pub fn unknown(&mut self, quoted: bool, secret: bool) {
+    pub(crate) fn unknown(&mut self, quoted: bool, secret: bool) {
         let current = self.current();
         current.push_unknown();
         current.many |= !quoted;
@@ -132,7 +132,7 @@ impl Builder {
     }
 
     /// The words.
-    pub fn finish(mut self) -> Vec<Value> {
+    pub(crate) fn finish(mut self) -> Vec<Value> {
         self.done.extend(self.current.take());
         self.done
     }
@@ -142,7 +142,7 @@ impl Builder {
 const MAX_WORDS: usize = 256;
 
 /// The words that braces make, still to be expanded otherwise; `None` when there are too many.
-pub fn braces(pieces: &[BraceExpressionOrText]) -> Option<Vec<String>> {
+pub(crate) fn braces(pieces: &[BraceExpressionOrText]) -> Option<Vec<String>> {
     let mut words = vec![String::new()];
     for piece in pieces {
         let ends: Vec<String> = match piece {
@@ -180,7 +180,7 @@ pub fn braces(pieces: &[BraceExpressionOrText]) -> Option<Vec<String>> {
 }
 
 /// The text of `$'…'`; `None` when an escape is not understood.
-pub fn ansi_c(text: &str) -> Option<String> {
+pub(crate) fn ansi_c(text: &str) -> Option<String> {
     let mut out = String::new();
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {

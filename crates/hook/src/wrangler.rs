@@ -113,7 +113,7 @@ fn parse(arguments: &[Value]) -> Option<Line<'_>> {
 }
 
 /// Judges the arguments of wrangler.
-pub fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Verdict {
+pub(crate) fn judge(arguments: &[Value], scope: &Scope, here: &Surroundings<'_>) -> Verdict {
     let shown = format!("wrangler {}", arguments.iter().map(Value::shown).collect::<Vec<_>>().join(" "));
     let shown = shown.trim_end().to_owned();
     let Some(line) = parse(arguments) else {

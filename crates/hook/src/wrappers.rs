@@ -5,14 +5,14 @@ use super::table::{self, has};
 use super::values::Value;
 
 /// The command that a wrapper starts; `None` when the program is no wrapper. An empty command is the wrapper alone.
-pub fn inner<'a>(program: &str, arguments: &'a [Value]) -> Option<&'a [Value]> {
+pub(crate) fn inner<'a>(program: &str, arguments: &'a [Value]) -> Option<&'a [Value]> {
     let Rule::Wrapper { values, before } = table::programs::program(program).rule else { return None };
     let rest = after_options(arguments, values);
     Some(rest.get(before..).unwrap_or_default())
 }
 
 /// Whether a wrapper starts its command without the variables of the shell.
-pub fn clears(program: &str, arguments: &[Value]) -> bool {
+pub(crate) fn clears(program: &str, arguments: &[Value]) -> bool {
     let options = arguments.iter().map(Value::shown).take_while(|text| text.starts_with('-')).collect::<Vec<_>>();
     let any =
         |words: &[&str]| options.iter().any(|option| words.iter().any(|word| option.split('=').next() == Some(word)));
@@ -28,7 +28,7 @@ pub fn clears(program: &str, arguments: &[Value]) -> bool {
 }
 
 /// What comes after the options; of these options, separated by blanks, the next word is the value.
-pub fn after_options<'a>(mut rest: &'a [Value], values: &str) -> &'a [Value] {
+pub(crate) fn after_options<'a>(mut rest: &'a [Value], values: &str) -> &'a [Value] {
     while let Some((first, after)) = rest.split_first() {
         let shown = first.shown();
         if shown == "--" {
@@ -46,7 +46,7 @@ pub fn after_options<'a>(mut rest: &'a [Value], values: &str) -> &'a [Value] {
 }
 
 /// What comes after the first `--`.
-pub fn after_dashes(arguments: &[Value]) -> Option<&[Value]> {
+pub(crate) fn after_dashes(arguments: &[Value]) -> Option<&[Value]> {
     let at = arguments.iter().position(|argument| argument.text().as_deref() == Some("--"))?;
     arguments.get(at + 1..)
 }

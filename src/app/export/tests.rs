@@ -89,7 +89,8 @@ fn contents(database: &Connection) -> Vec<String> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let schema = rows(
         database,
-        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY type, name",
+        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\' ORDER BY \
+         type, name",
     );
     let mut lines: Vec<String> = Vec::new();
     for [kind, name, table, sql] in schema.iter().map(|row| <[Option<String>; 4]>::try_from(row.clone()).unwrap()) {
@@ -126,10 +127,12 @@ fn contents(database: &Connection) -> Vec<String> {
 /// A value as text. Of one that hex has no room for, the length and both ends.
 fn exactly(column: &str) -> String {
     let ends = format!(
-        "octet_length({column}) || hex(substr(CAST({column} AS BLOB), 1, 400000)) || hex(substr(CAST({column} AS BLOB), -400000))"
+        "octet_length({column}) || hex(substr(CAST({column} AS BLOB), 1, 400000)) || hex(substr(CAST({column} AS \
+         BLOB), -400000))"
     );
     format!(
-        "CASE WHEN typeof({column}) NOT IN ('text', 'blob') THEN quote({column}) WHEN octet_length({column}) > 800000 THEN {ends} ELSE hex({column}) END"
+        "CASE WHEN typeof({column}) NOT IN ('text', 'blob') THEN quote({column}) WHEN octet_length({column}) > 800000 \
+         THEN {ends} ELSE hex({column}) END"
     )
 }
 
@@ -180,14 +183,16 @@ fn tables_that_reference_later_ones_each_other_and_themselves() {
 #[test]
 fn a_parent_of_a_key_that_does_not_fit_has_rows() {
     check(
-        "CREATE TABLE parent (id INTEGER PRIMARY KEY, name); CREATE TABLE child (p REFERENCES parent(name)); INSERT INTO parent VALUES (1, 'a')",
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY, name); CREATE TABLE child (p REFERENCES parent(name)); INSERT \
+         INTO parent VALUES (1, 'a')",
     );
     check(
         "CREATE TABLE child (p REFERENCES nobody(id)); CREATE TABLE other (id INTEGER PRIMARY KEY REFERENCES child); ",
     );
     check("CREATE TABLE self (id INTEGER PRIMARY KEY, n, m REFERENCES self(n)); CREATE UNIQUE INDEX s ON self (m)");
     check(
-        "CREATE TABLE a (x, y); CREATE TABLE b (x REFERENCES a, y REFERENCES a(y)); CREATE UNIQUE INDEX part ON a (y) WHERE x; CREATE UNIQUE INDEX expressed ON a (y || ''); INSERT INTO a VALUES (1, 2)",
+        "CREATE TABLE a (x, y); CREATE TABLE b (x REFERENCES a, y REFERENCES a(y)); CREATE UNIQUE INDEX part ON a (y) \
+         WHERE x; CREATE UNIQUE INDEX expressed ON a (y || ''); INSERT INTO a VALUES (1, 2)",
     );
 }
 
@@ -237,7 +242,8 @@ fn keys_that_compare_otherwise_than_their_columns_page_completely() {
         .map(|n| format!("('{}', {n})", if n % 2 == 0 { format!("k{}", n / 2) } else { format!("K{}", n / 2) }))
         .collect();
     check(&format!(
-        "CREATE TABLE t (k TEXT COLLATE NOCASE, n, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; INSERT INTO t VALUES {}",
+        "CREATE TABLE t (k TEXT COLLATE NOCASE, n, PRIMARY KEY (k COLLATE BINARY)) WITHOUT ROWID; INSERT INTO t VALUES \
+         {}",
         values.join(", ")
     ));
 }
@@ -305,7 +311,12 @@ fn only_what_was_asked_for() {
 #[test]
 fn a_virtual_table_is_refused_with_the_names_of_the_others() {
     let made = database();
-    made.execute_batch("CREATE TABLE notes (id INTEGER PRIMARY KEY, t); CREATE TABLE \"notes_fts_mine\" (a); CREATE VIRTUAL TABLE notes_fts USING fts5(t, content='notes'); INSERT INTO notes VALUES (1, 'x')").unwrap();
+    made.execute_batch(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, t); CREATE TABLE \"notes_fts_mine\" (a); CREATE \
+                        VIRTUAL TABLE notes_fts USING fts5(t, content='notes'); INSERT INTO notes VALUES (1, \
+                        'x')",
+    )
+    .unwrap();
     let problem = exported(&made, &EVERYTHING).unwrap_err();
     assert_eq!(problem.code, Code::NotOffered);
     assert!(

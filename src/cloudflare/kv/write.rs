@@ -77,7 +77,8 @@ impl Namespace<'_> {
         }
     }
 
-    /// The answer of a bulk write: the keys that were not written are named. When none was, that is a failure, and where
+    /// The answer of a bulk write: the keys that were not written are named. When none was, that is a failure, and
+    /// where
     /// one key may have been written after all, so may all of them.
     fn bulk<'k>(keys: impl Iterator<Item = &'k str>, done: Vec<Result<(), Problem>>) -> Result<KvDone, Problem> {
         let count = done.len();

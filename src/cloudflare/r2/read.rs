@@ -124,7 +124,8 @@ impl Bucket<'_> {
         Ok(read_done(answer, json!({ "count": count })))
     }
 
-    /// The list of a live run. R2 may answer fewer entries than there is room for, with metadata as few as a hundred; a page is filled up.
+    /// The list of a live run. R2 may answer fewer entries than there is room for, with metadata as few as a hundred; a
+    /// page is filled up.
     async fn list_store(
         &self,
         prefix: &str,
@@ -145,7 +146,8 @@ impl Bucket<'_> {
             let is_full = objects.len() + prefixes.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
             match page.next {
                 None => return Ok((objects, prefixes, None)),
-                // A page without entries that is not the last one says only where to go on; the caller may decide whether to.
+                // A page without entries that is not the last one says only where to go on; the caller may decide
+                // whether to.
                 Some(next) if is_full || is_empty => {
                     let last =
                         objects.last().map(|(key, _)| key.clone()).max(prefixes.last().map(|rolled| behind(rolled)));
@@ -157,7 +159,8 @@ impl Bucket<'_> {
         }
     }
 
-    /// The list of a dry run: the base is read without the delimiter, so that a rolled-up prefix stands exactly when an object is left under it; what is rolled up already is skipped by starting behind it.
+    /// The list of a dry run: the base is read without the delimiter, so that a rolled-up prefix stands exactly when an
+    /// object is left under it; what is rolled up already is skipped by starting behind it.
     async fn list_view(
         &self,
         own: &BTreeMap<String, Option<ObjectForm>>,

@@ -104,7 +104,11 @@ impl Bucket<'_> {
                 let effect = self.effect(key, before.as_ref(), Some(&form));
                 let stored = serde_json::to_string(&form).map_err(Problem::broken)?;
                 let inexact = match received.body {
-                    Body::NotKept => vec!["an object larger than the run keeps: its size and digest are known, reading it back is refused".to_owned()],
+                    Body::NotKept => vec![
+                        "an object larger than the run keeps: its size and digest are known, reading \
+                                           it back is refused"
+                            .to_owned(),
+                    ],
                     Body::Bytes(_) | Body::Stored(_) => Vec::new(),
                 };
                 let planned =

@@ -17,7 +17,12 @@ use crate::http::{Gateway, answer, v1};
 use dryrun_sql::statement::split;
 
 /// Answers a question about the account.
-pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: &Asked) -> Result<Response, Problem> {
+pub(crate) async fn serve(
+    gateway: &Gateway,
+    caller: &Caller,
+    account: Account,
+    asked: &Asked,
+) -> Result<Response, Problem> {
     let name = format!("Dry-run gateway ({})", gateway.settings.environment);
     let own = json!({"id": gateway.settings.account, "name": name, "type": "standard", "settings": {"enforce_twofactor": false}});
     if let Account::One(id) | Account::Stores(id, _) = &account
@@ -53,7 +58,7 @@ pub async fn serve(gateway: &Gateway, caller: &Caller, account: Account, asked: 
 }
 
 /// Only one account is answered for.
-pub fn require_account(gateway: &Gateway, account: &str) -> Result<(), Problem> {
+pub(crate) fn require_account(gateway: &Gateway, account: &str) -> Result<(), Problem> {
     if account == gateway.settings.account {
         return Ok(());
     }
@@ -119,7 +124,7 @@ fn described(store: &Store) -> Value {
 
 /// Describes one store. What only the store itself can tell is asked as an operation of the run, and left out when
 /// there is none.
-pub async fn describe(
+pub(crate) async fn describe(
     gateway: &Gateway,
     caller: &Caller,
     store: Store,
@@ -186,7 +191,7 @@ fn pick(known: &mut Map<String, Value>, fields: &[String]) {
 }
 
 /// Refuses what belongs to no store. A run's report tells of it.
-pub async fn refuse(
+pub(crate) async fn refuse(
     gateway: &Gateway,
     caller: &Caller,
     what: &str,
@@ -218,7 +223,11 @@ fn of_account(call: Call) -> Operation {
 }
 
 /// Has a refusal journalled by its run, and answers it. `instead` is answered whatever the run says.
-pub async fn journal(gateway: &Gateway, refused: Execute, instead: Option<Problem>) -> Result<Response, Problem> {
+pub(crate) async fn journal(
+    gateway: &Gateway,
+    refused: Execute,
+    instead: Option<Problem>,
+) -> Result<Response, Problem> {
     let (receipt, answered) = operate(gateway, refused, super::Payload::Bytes(Vec::new())).await?;
     let answered = instead.map_or(answered, Err);
     answer::respond(&receipt, answered, gateway.settings.environment)
@@ -226,7 +235,7 @@ pub async fn journal(gateway: &Gateway, refused: Execute, instead: Option<Proble
 
 /// Wrangler looks neither at the status nor at the envelope of an answer to GraphQL and would show figures of nothing;
 /// text it cannot read, and says so.
-pub fn no_analytics() -> Result<Response, Problem> {
+pub(crate) fn no_analytics() -> Result<Response, Problem> {
     let problem = Problem::not_offered("analytics");
     // Its first 100 characters are shown.
     let text = format!(

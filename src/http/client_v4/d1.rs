@@ -16,7 +16,7 @@ use dryrun_sql::statement::{Statement, split};
 
 /// A statement with its parameters.
 #[derive(Deserialize)]
-pub struct Query {
+pub(crate) struct Query {
     /// The statement.
     pub sql: String,
     /// Values for its parameters.
@@ -26,7 +26,7 @@ pub struct Query {
 
 /// Either `sql` with `params`, or `batch`.
 #[derive(Deserialize)]
-pub struct Body {
+pub(crate) struct Body {
     /// One statement, or several without parameters.
     #[serde(default)]
     pub sql: Option<String>,
@@ -62,7 +62,7 @@ pub(super) async fn understand(gateway: &Gateway, action: &Action, asked: &mut A
 
 impl Body {
     /// All its statements, as text for the journal.
-    pub fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let batch = self.batch.iter().flatten().map(|Object(query)| query.sql.as_str());
         let all: Vec<&str> = self.sql.as_deref().into_iter().chain(batch).collect();
         (!all.is_empty()).then(|| all.join("; "))
@@ -70,7 +70,7 @@ impl Body {
 }
 
 /// The statements of a body, each checked.
-pub fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
+pub(crate) fn read(body: Body) -> Result<Vec<BoundStatement>, Problem> {
     match body {
         Body { sql: Some(sql), params, batch: None } => one(Query { sql, params }),
         Body { sql: None, params: None, batch: Some(batch) } => several(batch),

@@ -177,7 +177,7 @@ fn few(count: usize, most: usize) -> Result<(), Problem> {
 }
 
 /// Checks what comes with a value against KV's limits.
-pub fn check(
+pub(crate) fn check(
     bytes: usize,
     metadata: Option<&Value>,
     expiration: Option<u64>,

@@ -1,10 +1,10 @@
 //! The data plane: Cloudflare's own REST shape, so that existing clients work by changing a base URL.
 
-pub mod account;
-pub mod d1;
-pub mod kv;
-pub mod r2;
-pub mod transfer;
+pub(super) mod account;
+pub(super) mod d1;
+pub(super) mod kv;
+pub(super) mod r2;
+pub(super) mod transfer;
 
 use dryrun_text::cut_with_count;
 use sha2::{Digest as _, Sha256};
@@ -34,7 +34,7 @@ struct Understood {
 }
 
 /// Serves a request: which run, which store, what to do; then the run's object does it, or notes that it was refused.
-pub async fn serve(
+pub(super) async fn serve(
     gateway: &Gateway,
     caller: &Caller,
     data: Data,
@@ -109,7 +109,11 @@ async fn unknown(
 }
 
 /// Has the run's object carry out an operation.
-pub async fn operate(gateway: &Gateway, execution: Execute, payload: Payload) -> Result<Executed<Content>, Problem> {
+pub(super) async fn operate(
+    gateway: &Gateway,
+    execution: Execute,
+    payload: Payload,
+) -> Result<Executed<Content>, Problem> {
     let request = wire::request_with("/execute", &execution, payload)?;
     let response = objects::send(
         &gateway.env,
@@ -147,7 +151,7 @@ fn refused(wanted: &Action, refusal: Refusal) -> Understood {
 }
 
 /// What is journalled of a request that cannot be understood.
-pub fn refused_call(action: &str, subject: Option<&str>, access: Access, refusal: Refusal) -> Call {
+pub(super) fn refused_call(action: &str, subject: Option<&str>, access: Access, refusal: Refusal) -> Call {
     Call::Refused(RefusedCall {
         action: action.to_owned(),
         subject: subject.map(|key| cut_with_count(key, MAX_SUBJECT_CHARS)),
@@ -158,7 +162,7 @@ pub fn refused_call(action: &str, subject: Option<&str>, access: Access, refusal
 }
 
 /// A refusal, with the statements where there were any.
-pub struct Refusal {
+pub(super) struct Refusal {
     /// Why.
     pub problem: Problem,
     /// The statements.
@@ -197,7 +201,7 @@ fn kind(action: &Action) -> StoreKind {
 }
 
 /// The run that a request is part of: its token's, or the one that a key names.
-pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
+pub(super) fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem> {
     let named = asked.header("Run-Id");
     match caller {
         Caller::Run(claim) => {
@@ -218,7 +222,7 @@ pub fn acting(caller: &Caller, asked: &Asked) -> Result<(RunId, Actor), Problem>
 }
 
 /// The refusal of a request without a run.
-pub fn run_required() -> Problem {
+pub(super) fn run_required() -> Problem {
     Problem::new(
         Code::RunRequired,
         "The request does not say which run it is part of; nothing was read or written.",
@@ -227,7 +231,7 @@ pub fn run_required() -> Problem {
 }
 
 /// The header `Dry-Run`. Anything but a clear yes or no is refused: a typing error must not make a write real.
-pub fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
+pub(super) fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
     match asked.header("Dry-Run").map(|text| text.trim().to_ascii_lowercase()).as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
@@ -240,7 +244,7 @@ pub fn asks_for_dry_run(asked: &Asked) -> Result<bool, Problem> {
 }
 
 /// The header `Idempotency-Key`, with or without quotes.
-pub fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(asked: &Asked) -> Result<Option<String>, Problem> {
     let Some(header) = asked.header("Idempotency-Key") else { return Ok(None) };
     let key = header.trim();
     let key = key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or(key);

@@ -148,7 +148,7 @@ fn form(asked: &Asked) -> Result<Option<Form>, Problem> {
 }
 
 /// Checks what comes with an object against R2's limits.
-pub fn check(call: &ObjectCall) -> Result<(), Problem> {
+pub(crate) fn check(call: &ObjectCall) -> Result<(), Problem> {
     let ObjectCall::Put { length, http_metadata, custom_metadata, storage_class, .. } = call else { return Ok(()) };
     if *length > MAX_R2_OBJECT_BYTES {
         return Err(Problem::new(

@@ -30,10 +30,10 @@ use crate::http::request::{Asked, Object};
 use crate::http::{Gateway, v1};
 
 /// What a tool answered: the members of the result, and where it was carried out.
-pub type Called = (Teller, String);
+pub(super) type Called = (Teller, String);
 
 /// A call as it was sent.
-pub struct Wanted<'w> {
+pub(super) struct Wanted<'w> {
     /// The tool.
     pub tool: Tool,
     /// The JSON of its arguments.
@@ -43,7 +43,13 @@ pub struct Wanted<'w> {
 }
 
 /// Calls a tool. Whatever is wrong with the call itself is its result; the model reads it and can mend it.
-pub async fn call(gateway: &Gateway, caller: &Caller, asked: &Asked, asked_dry: bool, wanted: &Wanted<'_>) -> Called {
+pub(super) async fn call(
+    gateway: &Gateway,
+    caller: &Caller,
+    asked: &Asked,
+    asked_dry: bool,
+    wanted: &Wanted<'_>,
+) -> Called {
     let nowhere = Teller::nowhere(gateway.settings.environment);
     let called = match wanted.tool.kind() {
         Some(kind) => operate(gateway, caller, asked, asked_dry, wanted, kind).await,

@@ -11,7 +11,7 @@ use crate::domain::refusal::{Code, Problem};
 use crate::http::request::decode;
 
 /// The members that describe a value or object, with the value itself: text where it is UTF-8, otherwise base64.
-pub async fn read(
+pub(super) async fn read(
     tool: Tool,
     key: &str,
     headers: &[(String, String)],
@@ -69,20 +69,20 @@ fn too_long(tool: Tool, bytes: usize) -> Problem {
 }
 
 /// Where the next page begins, out of the `result_info` of a list.
-pub fn cursor(info: Option<&str>) -> Option<String> {
+pub(super) fn cursor(info: Option<&str>) -> Option<String> {
     let info: Map<String, Value> = serde_json::from_str(info?).ok()?;
     info.get("cursor").and_then(Value::as_str).filter(|cursor| !cursor.is_empty()).map(str::to_owned)
 }
 
 /// The members of a list of objects.
-pub fn objects(result: &str, info: Option<&str>) -> Result<Members, Problem> {
+pub(super) fn objects(result: &str, info: Option<&str>) -> Result<Members, Problem> {
     let described: Map<String, Value> = info.map_or(Ok(Map::new()), serde_json::from_str).map_err(Problem::broken)?;
     let prefixes = described.get("delimited").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
     Ok(Members::default().with_json("objects", result).with("prefixes", &prefixes).with("cursor", &cursor(info)))
 }
 
 /// The members of an object that was put. Its size is text on the wire of the REST API.
-pub fn put(result: &str) -> Result<Members, Problem> {
+pub(super) fn put(result: &str) -> Result<Members, Problem> {
     let object: Map<String, Value> = serde_json::from_str(result).map_err(Problem::broken)?;
     let mut members = Members::default();
     for name in ["key", "etag", "version", "uploaded", "storage_class"] {

@@ -16,7 +16,7 @@ use crate::domain::strict::names::switch;
 
 /// The members of an object, by name.
 #[derive(Debug, Default)]
-pub struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+pub(super) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -48,48 +48,48 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 impl<'a> Fields<'a> {
     /// Takes an object apart. Says why not when it is none, or when a member comes twice.
-    pub fn read(json: &'a str) -> Result<Self, String> {
+    pub(super) fn read(json: &'a str) -> Result<Self, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())
     }
 
     /// The same of a member; without it there are no members.
-    pub fn within(value: Option<&'a RawValue>) -> Result<Self, String> {
+    pub(super) fn within(value: Option<&'a RawValue>) -> Result<Self, String> {
         value.map_or_else(|| Ok(Self::default()), |value| Self::read(value.get()))
     }
 
     /// Refuses members of other names, by their name.
-    pub fn only(&self, names: &[&str]) -> Result<(), String> {
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), String> {
         let other = self.0.keys().find(|name| !names.contains(&name.as_str()));
         other.map_or(Ok(()), |name| Err(unknown(name, names)))
     }
 
     /// Refuses only members whose names read like a switch of the gateway: others say nothing to it.
-    pub fn without_switches(&self) -> Result<(), String> {
+    pub(super) fn without_switches(&self) -> Result<(), String> {
         self.switch().map_or(Ok(()), |name| Err(unknown(name, &[])))
     }
 
     /// A member whose name reads like a switch of the gateway.
-    pub fn switch(&self) -> Option<&str> {
+    pub(super) fn switch(&self) -> Option<&str> {
         self.0.keys().map(String::as_str).find(|name| switch(name).is_some())
     }
 
     /// A member as it was sent, `null` as well.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.get(name).copied()
     }
 
     /// A member that is text.
-    pub fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         self.given(name).map(|value| text(value).ok_or_else(|| format!("{name} is not text"))).transpose()
     }
 
     /// A member that is a whole number, not below 0. Models write it as `10.0`, `1e1` and `"10"`, too.
-    pub fn whole(&self, name: &str) -> Result<Option<u64>, String> {
+    pub(super) fn whole(&self, name: &str) -> Result<Option<u64>, String> {
         self.given(name).map(|value| whole(value).ok_or_else(|| format!("{name} is not a whole number"))).transpose()
     }
 
     /// A member that is true or false, also as a text.
-    pub fn truth(&self, name: &str) -> Result<Option<bool>, String> {
+    pub(super) fn truth(&self, name: &str) -> Result<Option<bool>, String> {
         let truth = |value: &RawValue| {
             value.get().trim_matches('"').parse().ok().ok_or_else(|| format!("{name} is not a boolean"))
         };
@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A member of another form, which `what` describes.
-    pub fn other<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
+    pub(super) fn other<T: DeserializeOwned>(&self, name: &str, what: &str) -> Result<Option<T>, String> {
         let Some(value) = self.given(name) else { return Ok(None) };
         json::check(value.get().as_bytes(), &Shape::Data)
             .map_err(|problem| format!("in {name}: {}", problem.message))?;
@@ -111,7 +111,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The text that a value is. Only text with escapes is copied: values can be long.
-pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
     if inside.contains('\\') {
         serde_json::from_str(value.get()).ok().map(Cow::Owned)
@@ -143,7 +143,7 @@ fn unknown(name: &str, names: &[&str]) -> String {
 }
 
 /// Whether a value is an object.
-pub fn is_object(value: &RawValue) -> bool {
+pub(super) fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
 }
 

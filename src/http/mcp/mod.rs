@@ -38,7 +38,7 @@ const MESSAGE_BYTES: u64 = 64 << 10;
 ///
 /// A site that gives its own name the address of a gateway on this machine is of the same origin as what it asks. Where
 /// there is TLS its certificate would have to fit; without, only the names of this machine are believed.
-pub fn refuse_foreign(asked: &Asked) -> Result<Option<Response>, Problem> {
+pub(super) fn refuse_foreign(asked: &Asked) -> Result<Option<Response>, Problem> {
     let Some(origin) = asked.header("Origin").filter(|_| asked.path == PATH) else { return Ok(None) };
     if is_own(&origin, &asked.origin(), &asked.hostname()) {
         return Ok(None);
@@ -66,7 +66,12 @@ fn headers(asked: &Asked) -> protocol::Headers {
 }
 
 /// Serves a message, or several.
-pub async fn serve(gateway: &Gateway, caller: &Caller, mut asked: Asked, asked_dry: bool) -> Result<Response, Problem> {
+pub(super) async fn serve(
+    gateway: &Gateway,
+    caller: &Caller,
+    mut asked: Asked,
+    asked_dry: bool,
+) -> Result<Response, Problem> {
     let headers = headers(&asked);
     let body = match read(gateway, &mut asked).await {
         Ok(body) => body,

@@ -16,9 +16,9 @@ use super::rpc::{Failure, Id, RpcCode, is_too_deep};
 use crate::domain::strict::json;
 
 /// Versions whose requests stand for themselves.
-pub const MODERN: [&str; 1] = ["2026-07-28"];
+pub(super) const MODERN: [&str; 1] = ["2026-07-28"];
 /// Versions that open with `initialize`, the newest first.
-pub const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
+pub(super) const LEGACY: [&str; 3] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 /// What a client means that names no version: the header came after this one.
 const UNNAMED: &str = "2025-03-26";
 /// The only version with several messages in one body.
@@ -34,7 +34,7 @@ const CLIENT_KEY: &str = "io.modelcontextprotocol/clientInfo";
 
 /// The headers that say again what the body says.
 #[derive(Debug, Clone, Default)]
-pub struct Headers {
+pub(super) struct Headers {
     /// `MCP-Protocol-Version`.
     pub version: Option<String>,
     /// `Mcp-Method`.
@@ -45,7 +45,7 @@ pub struct Headers {
 
 impl Headers {
     /// Whether the client speaks of a version without `initialize`. Versions are dates, so they sort.
-    pub fn name_modern(&self) -> bool {
+    pub(super) fn name_modern(&self) -> bool {
         self.version.as_deref().is_some_and(is_modern)
     }
 }
@@ -61,7 +61,7 @@ fn is_modern(version: &str) -> bool {
 
 /// What was posted.
 #[derive(Debug, PartialEq)]
-pub enum Posted<'a> {
+pub(super) enum Posted<'a> {
     /// One message.
     One(Message<'a>),
     /// Several; each is answered for itself.
@@ -70,7 +70,7 @@ pub enum Posted<'a> {
 
 /// One message.
 #[derive(Debug, PartialEq)]
-pub enum Message<'a> {
+pub(super) enum Message<'a> {
     /// It wants an answer.
     Request(Request<'a>),
     /// It does not, and nothing that a client can tell changes anything here.
@@ -79,7 +79,7 @@ pub enum Message<'a> {
 
 /// A request of either era.
 #[derive(Debug, PartialEq)]
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Its id.
     pub id: Id,
     /// Whether it is one since 2026-07-28.
@@ -92,7 +92,7 @@ pub struct Request<'a> {
 
 /// What can be asked.
 #[derive(Debug, PartialEq)]
-pub enum Method<'a> {
+pub(super) enum Method<'a> {
     /// `initialize`, with the version that will be spoken.
     Initialize(&'static str),
     /// `ping`.
@@ -115,7 +115,7 @@ fn text_of(value: Option<&RawValue>) -> Option<String> {
 }
 
 /// Reads a body.
-pub fn understand<'a>(body: &'a str, headers: &Headers) -> Result<Posted<'a>, Failure> {
+pub(super) fn understand<'a>(body: &'a str, headers: &Headers) -> Result<Posted<'a>, Failure> {
     if is_too_deep(body) {
         return Err(Failure::new(
             RpcCode::InvalidRequest,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The codes that this server answers, all of them in this one place. The last two belong to the Model Context Protocol
 /// (<https://modelcontextprotocol.io/specification/2026-07-28/basic/index#error-codes>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RpcCode {
+pub(super) enum RpcCode {
     /// The body is not JSON.
     Parse,
     /// The JSON is not a message that this server takes.
@@ -22,7 +22,7 @@ pub enum RpcCode {
 
 impl RpcCode {
     /// The number on the wire.
-    pub fn number(self) -> i32 {
+    pub(super) fn number(self) -> i32 {
         match self {
             Self::Parse => -32_700,
             Self::InvalidRequest => -32_600,
@@ -36,14 +36,14 @@ impl RpcCode {
 
 /// The id of a request as it was sent: a string or a whole number, echoed to the last digit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Id(String);
+pub(super) struct Id(String);
 
 /// Longest id that is echoed.
 const MAX_ID_BYTES: usize = 1_024;
 
 impl Id {
     /// Takes the JSON of an id.
-    pub fn parse(json: &str) -> Option<Self> {
+    pub(super) fn parse(json: &str) -> Option<Self> {
         let digits = json.strip_prefix('-').unwrap_or(json);
         let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         ((json.starts_with('"') || whole) && json.len() <= MAX_ID_BYTES).then(|| Self(json.to_owned()))
@@ -52,7 +52,7 @@ impl Id {
 
 /// Why a message is not carried out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// The HTTP status, when the message is the whole body.
     pub status: u16,
     /// The code.
@@ -67,18 +67,18 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that is answered with 400.
-    pub fn new(code: RpcCode, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: RpcCode, message: impl Into<String>) -> Self {
         Self { status: 400, code, message: message.into(), data: None, id: None }
     }
 
     /// The same with another status.
     #[must_use]
-    pub fn with_status(self, status: u16) -> Self {
+    pub(super) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
     /// The answer. A request whose id is unknown has `null` for one, as JSON-RPC has it; since 2026-07-28 it has none.
-    pub fn text(&self, modern: bool) -> String {
+    pub(super) fn text(&self, modern: bool) -> String {
         let mut error = json!({"code": self.code.number(), "message": self.message});
         if let (Some(data), Some(error)) = (&self.data, error.as_object_mut()) {
             error.insert("data".into(), data.as_ref().clone());
@@ -93,7 +93,7 @@ impl Failure {
 }
 
 /// The answer to a request; `result` is JSON.
-pub fn answer(id: &Id, result: &str) -> String {
+pub(super) fn answer(id: &Id, result: &str) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{result}}}", id.0)
 }
 
@@ -101,7 +101,7 @@ pub fn answer(id: &Id, result: &str) -> String {
 const MAX_DEPTH: usize = 64;
 
 /// Whether brackets nest deeper than any message of use. Text that is no JSON is somebody else's to find.
-pub fn is_too_deep(text: &str) -> bool {
+pub(super) fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0usize, false, false);
     for byte in text.bytes() {
         match byte {

@@ -33,7 +33,7 @@ fn reads() -> [String; 4] {
 }
 
 /// The operation that reads the schema, of one table or of all.
-pub fn call(table: Option<&str>) -> Result<Call, Problem> {
+pub(super) fn call(table: Option<&str>) -> Result<Call, Problem> {
     let mut statements = Vec::new();
     for sql in reads() {
         for statement in split(&sql)? {
@@ -65,7 +65,7 @@ fn of<'r>(rows: &'r [Value], owner: &'r str) -> impl Iterator<Item = &'r Value> 
 }
 
 /// What the reads answered, put together.
-pub fn describe(answers: &str) -> Result<Members, Problem> {
+pub(super) fn describe(answers: &str) -> Result<Members, Problem> {
     let mut answers: Vec<Value> = serde_json::from_str(answers).map_err(Problem::broken)?;
     let mut next = || match answers.pop().and_then(|mut answer| answer.get_mut("results").map(Value::take)) {
         Some(Value::Array(rows)) => Ok(rows),

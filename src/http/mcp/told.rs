@@ -11,12 +11,12 @@ use crate::domain::settings::Environment;
 
 /// The members of a JSON object, as text: rows of a database are passed on, not read and written again.
 #[derive(Default)]
-pub struct Members(String);
+pub(super) struct Members(String);
 
 impl Members {
     /// Adds a member.
     #[must_use]
-    pub fn with(self, name: &str, value: &impl Serialize) -> Self {
+    pub(super) fn with(self, name: &str, value: &impl Serialize) -> Self {
         // Text, numbers and lists of them can always be written.
         let json = serde_json::to_string(value).unwrap_or_else(|_| "null".into());
         self.with_json(name, &json)
@@ -24,7 +24,7 @@ impl Members {
 
     /// Adds a member that is JSON already.
     #[must_use]
-    pub fn with_json(mut self, name: &str, json: &str) -> Self {
+    pub(super) fn with_json(mut self, name: &str, json: &str) -> Self {
         for part in [if self.0.is_empty() { "\"" } else { ",\"" }, name, "\":", json] {
             self.0.push_str(part);
         }
@@ -32,17 +32,17 @@ impl Members {
     }
 
     /// The members, without the braces around them.
-    pub fn into_members(self) -> String {
+    pub(super) fn into_members(self) -> String {
         self.0
     }
 }
 
 /// Longest answer of a tool. It is written twice, as structured content and as text, and a model reads far less.
-pub const MAX_ANSWER_BYTES: usize = 8 << 20;
+pub(super) const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 /// Where a call was carried out, and how.
 #[derive(Clone)]
-pub struct Teller {
+pub(super) struct Teller {
     environment: Environment,
     run: Option<RunId>,
     operation: Option<Position>,
@@ -51,27 +51,27 @@ pub struct Teller {
 
 impl Teller {
     /// Of a call that no run is known for.
-    pub fn nowhere(environment: Environment) -> Self {
+    pub(super) fn nowhere(environment: Environment) -> Self {
         Self { environment, run: None, operation: None, mode: None }
     }
 
     /// Of a call about a run.
-    pub fn about(environment: Environment, run: &RunId, mode: Option<Mode>) -> Self {
+    pub(super) fn about(environment: Environment, run: &RunId, mode: Option<Mode>) -> Self {
         Self { environment, run: Some(run.clone()), operation: None, mode }
     }
 
     /// Of an operation.
-    pub fn of(environment: Environment, receipt: &Receipt) -> Self {
+    pub(super) fn of(environment: Environment, receipt: &Receipt) -> Self {
         Self { environment, run: Some(receipt.run.clone()), operation: receipt.position, mode: receipt.mode }
     }
 
     /// The run, and whether it is known to be a dry run: for the headers of the answer.
-    pub fn marks(&self) -> (Option<&RunId>, bool) {
+    pub(super) fn marks(&self) -> (Option<&RunId>, bool) {
         (self.run.as_ref(), self.mode == Some(Mode::DryRun))
     }
 
     /// The result of a call that was carried out.
-    pub fn done(&self, wrote: bool, members: Members, text: Option<&str>) -> String {
+    pub(super) fn done(&self, wrote: bool, members: Members, text: Option<&str>) -> String {
         if members.0.len() > MAX_ANSWER_BYTES {
             let what = if wrote { "The operation was carried out, but its answer" } else { "The answer" };
             let problem = Problem::new(
@@ -92,7 +92,7 @@ impl Teller {
     }
 
     /// The result of a call that was refused or failed.
-    pub fn failed(&self, problem: &Problem) -> String {
+    pub(super) fn failed(&self, problem: &Problem) -> String {
         let Problem { code, message, remedy, .. } = problem;
         let notice = self.notice(false);
         let Members(json) =

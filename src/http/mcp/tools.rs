@@ -11,7 +11,7 @@ const TOOLS: &str = include_str!("tools.json");
 
 /// One tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
+pub(super) enum Tool {
     D1Query,
     D1Schema,
     KvGet,
@@ -43,12 +43,12 @@ const NAMES: [(&str, Tool); 12] = [
 
 impl Tool {
     /// Finds a tool by its name.
-    pub fn find(name: &str) -> Option<Self> {
+    pub(super) fn find(name: &str) -> Option<Self> {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, tool)| *tool)
     }
 
     /// The kind of store that it works on; none for those about the run.
-    pub fn kind(self) -> Option<StoreKind> {
+    pub(super) fn kind(self) -> Option<StoreKind> {
         match self {
             Self::D1Query | Self::D1Schema => Some(StoreKind::D1),
             Self::KvGet | Self::KvPut | Self::KvDelete | Self::KvList => Some(StoreKind::Kv),
@@ -59,7 +59,7 @@ impl Tool {
 }
 
 /// The store that is meant when none is named: the only one of its kind, or the one with the usual binding.
-pub fn default_store(settings: &Settings, kind: StoreKind) -> Option<&str> {
+pub(super) fn default_store(settings: &Settings, kind: StoreKind) -> Option<&str> {
     let bindings = bindings(settings, kind);
     match bindings.as_slice() {
         [only] => Some(only),
@@ -79,7 +79,7 @@ fn bindings(settings: &Settings, kind: StoreKind) -> Vec<&str> {
 }
 
 /// The JSON of the list of tools.
-pub fn list(settings: &Settings) -> Result<String, Problem> {
+pub(super) fn list(settings: &Settings) -> Result<String, Problem> {
     let mut text = TOOLS.to_owned();
     for (place, kind, what) in [
         ("{d1}", StoreKind::D1, "D1 database"),
@@ -150,7 +150,7 @@ fn nullable(schema: Value, description: &str) -> Value {
 }
 
 /// How to work here, for the model.
-pub fn instructions(settings: &Settings) -> String {
+pub(super) fn instructions(settings: &Settings) -> String {
     let stores: Vec<String> = settings
         .stores
         .iter()

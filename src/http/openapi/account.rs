@@ -9,7 +9,7 @@ use super::problems::{ADDRESSED, FETCHING, OF_A_STORE, OFFERED, REFUSED, SENDING
 use crate::domain::refusal::Code;
 
 /// The groups and what they are about.
-pub const TAGS_SAY: [(&str, &str); 3] = [
+pub(super) const TAGS_SAY: [(&str, &str); 3] = [
     ("account", "What clients ask before they work: who they are, which stores there are."),
     (
         "transfers",
@@ -22,7 +22,7 @@ pub const TAGS_SAY: [(&str, &str); 3] = [
     ),
 ];
 
-pub fn operations(_: &mut Forms) -> Vec<Operation> {
+pub(super) fn operations(_: &mut Forms) -> Vec<Operation> {
     let mut operations = account();
     operations.extend(transfers());
     operations.extend(refused());

@@ -12,14 +12,14 @@ use crate::domain::run::OpenRequest;
 use crate::http::shapes::{AlertList, Health, Installation, OpenedRun, RaisedByHook, Readiness, RunList};
 
 /// The groups and what they are about.
-pub const TAGS_SAY: [(&str, &str); 4] = [
+pub(super) const TAGS_SAY: [(&str, &str); 4] = [
     ("runs", "A run is one piece of an agent's work, live or dry. It turns one way only: from live to dry."),
     ("reports", "What a run did or would have done, and what failed."),
     ("MCP", "The same runs and stores as tools of an agent."),
     ("health", "Whether the gateway lives, where it is, and this document."),
 ];
 
-pub fn operations(forms: &mut Forms) -> Vec<Operation> {
+pub(super) fn operations(forms: &mut Forms) -> Vec<Operation> {
     let mut operations = health(forms);
     operations.extend(runs(forms));
     operations.extend(reports(forms));

@@ -16,18 +16,18 @@ use crate::domain::operation::KeyItem;
 use crate::domain::refusal::Code;
 
 /// The groups whose answers say which run and operation they belong to.
-pub const TAGS: [&str; 3] = ["D1", "KV", "R2"];
+pub(super) const TAGS: [&str; 3] = ["D1", "KV", "R2"];
 
 /// The groups and what they are about.
-pub const TAGS_SAY: [(&str, &str); 3] = [
+pub(super) const TAGS_SAY: [(&str, &str); 3] = [
     ("D1", "SQL. In a dry run it runs on a real SQLite with copies of the rows that it needs."),
     ("KV", "Values by key. A dry run sees its own on top of the namespace."),
     ("R2", "Objects by key. A dry run sees its own on top of the bucket."),
 ];
 
-pub const D1: &str = "/client/v4/accounts/{account}/d1/database/{store}";
-pub const KV: &str = "/client/v4/accounts/{account}/storage/kv/namespaces/{store}";
-pub const R2: &str = "/client/v4/accounts/{account}/r2/buckets/{store}";
+pub(super) const D1: &str = "/client/v4/accounts/{account}/d1/database/{store}";
+pub(super) const KV: &str = "/client/v4/accounts/{account}/storage/kv/namespaces/{store}";
+pub(super) const R2: &str = "/client/v4/accounts/{account}/r2/buckets/{store}";
 
 /// Headers of an operation's answer.
 const DONE: [&str; 3] = ["runId", "operation", "dryRun"];
@@ -37,7 +37,7 @@ const WRITTEN: [&str; 4] = ["runId", "operation", "dryRun", "replayed"];
 /// The same of a step that may be none of the journal's.
 const OF_A_FILE: [&str; 4] = ["runId", "operationIfAny", "dryRun", "replayed"];
 
-pub fn operations(forms: &mut Forms) -> Vec<Operation> {
+pub(super) fn operations(forms: &mut Forms) -> Vec<Operation> {
     let mut operations = databases();
     operations.extend(values(forms));
     operations.extend(bulk(forms));
@@ -61,7 +61,7 @@ fn on_store(
 }
 
 /// An envelope around a result.
-pub fn envelope(result: Value, info: Option<Value>) -> Value {
+pub(super) fn envelope(result: Value, info: Option<Value>) -> Value {
     let mut own = json!({"properties": {"result": result}});
     if let Some(info) = info {
         own["required"] = json!(["result_info"]);
@@ -71,7 +71,7 @@ pub fn envelope(result: Value, info: Option<Value>) -> Value {
 }
 
 /// A list of these.
-pub fn list(of: Value) -> Value {
+pub(super) fn list(of: Value) -> Value {
     json!({"type": "array", "items": of})
 }
 

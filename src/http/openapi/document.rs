@@ -11,7 +11,7 @@ use crate::domain::refusal::Code;
 use crate::http::problem::{Body, face_of};
 
 /// One method of one path.
-pub struct Operation {
+pub(super) struct Operation {
     /// The method, in capitals.
     pub method: &'static str,
     /// The path as OpenAPI writes it.
@@ -37,7 +37,7 @@ pub struct Operation {
 }
 
 /// An answer that is no problem.
-pub struct Answer {
+pub(super) struct Answer {
     /// Its status.
     pub status: u16,
     /// What it is.
@@ -51,7 +51,7 @@ pub struct Answer {
 }
 
 /// An operation that still has to say what it answers.
-pub fn operation(
+pub(super) fn operation(
     method: &'static str,
     path: &str,
     id: &'static str,
@@ -77,19 +77,19 @@ pub fn operation(
 
 impl Operation {
     /// Takes parameters.
-    pub fn takes(mut self, parameters: &[&'static str]) -> Self {
+    pub(super) fn takes(mut self, parameters: &[&'static str]) -> Self {
         self.parameters.extend(parameters);
         self
     }
 
     /// Takes a body of one of these media types.
-    pub fn body(mut self, required: bool, content: Value) -> Self {
+    pub(super) fn body(mut self, required: bool, content: Value) -> Self {
         self.body = Some(json!({"required": required, "content": content}));
         self
     }
 
     /// Answers so.
-    pub fn answers(mut self, status: u16, says: &'static str, headers: &[&'static str], content: Value) -> Self {
+    pub(super) fn answers(mut self, status: u16, says: &'static str, headers: &[&'static str], content: Value) -> Self {
         self.answers.push(Answer {
             status,
             says,
@@ -101,13 +101,13 @@ impl Operation {
     }
 
     /// Says of its answers where what they name can be used.
-    pub fn links(mut self, links: &Value) -> Self {
+    pub(super) fn links(mut self, links: &Value) -> Self {
         self.answers.iter_mut().for_each(|answer| answer.links = links.clone());
         self
     }
 
     /// Can answer these problems.
-    pub fn refuses(mut self, families: &[&[Code]]) -> Self {
+    pub(super) fn refuses(mut self, families: &[&[Code]]) -> Self {
         self.problems.extend(families.concat());
         self.problems.sort_by_key(|code| code.as_str());
         self.problems.dedup();
@@ -115,7 +115,7 @@ impl Operation {
     }
 
     /// Wants a credential.
-    pub fn secured(mut self) -> Self {
+    pub(super) fn secured(mut self) -> Self {
         self.secured = true;
         self.refuses(&[problems::AUTHENTICATED])
     }
@@ -274,7 +274,7 @@ fn unwrapped(mut schema: Value) -> Value {
 }
 
 /// Collects the forms of types.
-pub struct Forms {
+pub(super) struct Forms {
     answers: SchemaGenerator,
     requests: SchemaGenerator,
 }
@@ -290,12 +290,12 @@ impl Forms {
     }
 
     /// The form of a type in answers.
-    pub fn answer<T: JsonSchema>(&mut self) -> Value {
+    pub(super) fn answer<T: JsonSchema>(&mut self) -> Value {
         self.answers.subschema_for::<T>().to_value()
     }
 
     /// The form of a type in requests.
-    pub fn request<T: JsonSchema>(&mut self) -> Value {
+    pub(super) fn request<T: JsonSchema>(&mut self) -> Value {
         self.requests.subschema_for::<T>().to_value()
     }
 
@@ -314,17 +314,17 @@ impl Forms {
 }
 
 /// A reference to a form in `parts`.
-pub fn shared(name: &str) -> Value {
+pub(super) fn shared(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 /// A body of JSON.
-pub fn json_content(form: Value) -> Value {
+pub(super) fn json_content(form: Value) -> Value {
     json!({"application/json": {"schema": form}})
 }
 
 /// Every operation.
-pub fn operations() -> Vec<Operation> {
+pub(super) fn operations() -> Vec<Operation> {
     described().0
 }
 
@@ -337,7 +337,7 @@ fn described() -> (Vec<Operation>, Forms) {
 }
 
 /// The document.
-pub fn document() -> Value {
+pub(super) fn document() -> Value {
     let (operations, mut forms) = described();
     forms.answer::<Body<'static>>();
     forms.answer::<crate::domain::run::RunId>();

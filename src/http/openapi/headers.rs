@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Headers of answers: an id, the name on the wire, whether it is always there, what it says, its form.
-pub fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)> {
+pub(super) fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)> {
     let text = || json!({"type": "string"});
     let yes = || json!({"type": "string", "const": "true"});
     let environment = || json!({"$ref": "#/components/schemas/Environment"});
@@ -118,7 +118,7 @@ pub fn headers() -> Vec<(&'static str, &'static str, bool, &'static str, Value)>
 }
 
 /// The headers as components.
-pub fn header_components() -> Map<String, Value> {
+pub(super) fn header_components() -> Map<String, Value> {
     headers()
         .into_iter()
         .map(|(id, _, required, says, form)| {
@@ -128,7 +128,7 @@ pub fn header_components() -> Map<String, Value> {
 }
 
 /// References to headers, by their names on the wire.
-pub fn header_references(ids: &[&str]) -> Map<String, Value> {
+pub(super) fn header_references(ids: &[&str]) -> Map<String, Value> {
     let all = headers();
     let wire = |id: &str| {
         all.iter().find(|header| header.0 == id).map(|header| header.1).unwrap_or_else(|| panic!("no header {id}"))

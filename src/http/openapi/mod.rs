@@ -34,7 +34,7 @@ use crate::domain::refusal::Problem;
 const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// Answers the document. Anybody may read it: it tells of no installation.
-pub fn serve() -> Result<Response, Problem> {
+pub(super) fn serve() -> Result<Response, Problem> {
     let response = Response::ok(DOCUMENT).map_err(Problem::broken)?;
     response.headers().set("Content-Type", "application/json").map_err(Problem::broken)?;
     Ok(response)

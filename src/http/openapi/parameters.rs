@@ -18,7 +18,7 @@ const DATE_PATTERN: &str = "^(Thu, 01 Jan 1970|Sun, 06 Nov 1994|Tue, 29 Feb 2000
 type Place = &'static str;
 
 /// A name by which operations mean it, its name on the wire, where it is, what it says, its form.
-pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Value)> {
+pub(super) fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Value)> {
     let text = || json!({"type": "string"});
     let number = |least: u64, most: u64| json!({"type": "integer", "minimum": least, "maximum": most});
     let page = |least: u32, default: u32| json!({"type": "integer", "minimum": least, "maximum": MAX_PAGE, "default": default});
@@ -201,7 +201,7 @@ pub fn parameters() -> Vec<(&'static str, &'static str, Place, &'static str, Val
 }
 
 /// The parameters as components.
-pub fn parameter_components() -> Map<String, Value> {
+pub(super) fn parameter_components() -> Map<String, Value> {
     let component = |(id, name, place, says, form): (&str, &str, Place, &str, Value)| {
         let required = place == "path";
         (id.to_owned(), json!({"name": name, "in": place, "required": required, "description": says, "schema": form}))

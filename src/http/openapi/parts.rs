@@ -62,7 +62,7 @@ fn closed(mut form: Value) -> Value {
 }
 
 /// Forms that no single type has: bodies that are one of two, and what passes through from the stores.
-pub fn schemas() -> Vec<(&'static str, Value)> {
+pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let sql =
         json!({"type": "string", "description": "One statement, or several without parameters. SQLite's dialect."});
     let params = json!({

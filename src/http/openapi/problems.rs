@@ -6,15 +6,15 @@
 use crate::domain::refusal::Code;
 
 /// Codes that no described route answers, because they would be a bug of the gateway.
-pub const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
+pub(super) const OF_NO_ROUTE: [Code; 2] = [Code::ReadThatWrites, Code::Internal];
 
 /// Any request: a header `Dry-Run` that is neither yes nor no, a name that reads like a switch and is none, what would
 /// change the meaning of a
 /// request, an installation that is not configured.
-pub const ANY: &[Code] = &[Code::InvalidRequest, Code::NotOffered, Code::Misconfigured];
+pub(super) const ANY: &[Code] = &[Code::InvalidRequest, Code::NotOffered, Code::Misconfigured];
 
 /// Whoever must say who asks. A run that takes the word `Dry-Run: true` may not answer.
-pub const AUTHENTICATED: &[Code] = &[
+pub(super) const AUTHENTICATED: &[Code] = &[
     Code::Unauthenticated,
     Code::WrongEnvironment,
     Code::RunExpired,
@@ -24,10 +24,10 @@ pub const AUTHENTICATED: &[Code] = &[
 ];
 
 /// A run that is named in the path.
-pub const NAMED_RUN: &[Code] = &[Code::UnknownRun];
+pub(super) const NAMED_RUN: &[Code] = &[Code::UnknownRun];
 
 /// Opening a run.
-pub const OPENING: &[Code] = &[
+pub(super) const OPENING: &[Code] = &[
     Code::InvalidJson,
     Code::BodyTooLarge,
     Code::IdempotencyKeyInvalid,
@@ -42,28 +42,28 @@ pub const OPENING: &[Code] = &[
 ];
 
 /// The index of runs and the alerts.
-pub const INDEX: &[Code] = &[Code::ControlUnavailable];
+pub(super) const INDEX: &[Code] = &[Code::ControlUnavailable];
 
 /// What only some roles may.
-pub const ROLES: &[Code] = &[Code::Forbidden];
+pub(super) const ROLES: &[Code] = &[Code::Forbidden];
 
 /// What is known of a store without asking it.
-pub const OF_A_STORE: &[Code] = &[Code::UnknownAccount, Code::UnknownStore];
+pub(super) const OF_A_STORE: &[Code] = &[Code::UnknownAccount, Code::UnknownStore];
 
 /// Whoever works in a run.
-pub const IN_A_RUN: &[Code] = &[Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden];
+pub(super) const IN_A_RUN: &[Code] = &[Code::RunRequired, Code::UnknownRun, Code::RunClosed, Code::Forbidden];
 
 /// What reaches a store.
-pub const REACHING: &[Code] = &[Code::StoreDenied, Code::StoreUnavailable, Code::StoreRefused, Code::StoreBusy];
+pub(super) const REACHING: &[Code] = &[Code::StoreDenied, Code::StoreUnavailable, Code::StoreRefused, Code::StoreBusy];
 
 /// A header that stands for a request.
-pub const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];
+pub(super) const KEYED: &[Code] = &[Code::IdempotencyKeyInvalid];
 
 /// What is not offered, and names no store.
-pub const OFFERED: &[Code] = &[Code::NotOffered, Code::UnknownRun, Code::RunClosed];
+pub(super) const OFFERED: &[Code] = &[Code::NotOffered, Code::UnknownRun, Code::RunClosed];
 
 /// The same of a store.
-pub const REFUSED: &[Code] = &[
+pub(super) const REFUSED: &[Code] = &[
     Code::NotOffered,
     Code::UnknownAccount,
     Code::UnknownStore,
@@ -75,7 +75,7 @@ pub const REFUSED: &[Code] = &[
 ];
 
 /// An address that is its own credential.
-pub const ADDRESSED: &[Code] = &[
+pub(super) const ADDRESSED: &[Code] = &[
     Code::Unauthenticated,
     Code::RunExpired,
     Code::MethodNotAllowed,
@@ -85,17 +85,17 @@ pub const ADDRESSED: &[Code] = &[
 ];
 
 /// Sending a file to one.
-pub const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
+pub(super) const SENDING: &[Code] = &[Code::RunClosed, Code::BadDigest, Code::BodyTooLarge];
 
 /// Fetching a file from one.
-pub const FETCHING: &[Code] = &[Code::RouteNotFound, Code::RunClosed];
+pub(super) const FETCHING: &[Code] = &[Code::RouteNotFound, Code::RunClosed];
 
 /// Writing a database down.
-pub const EXPORT: &[Code] =
+pub(super) const EXPORT: &[Code] =
     &[Code::RouteNotFound, Code::NotOffered, Code::SqlError, Code::ShadowBudgetExceeded, Code::NotRehearsable];
 
 /// Running a file: whether it is there and can be written.
-pub const IMPORT: &[Code] = &[
+pub(super) const IMPORT: &[Code] = &[
     Code::RouteNotFound,
     Code::FlagUnavailable,
     Code::ParentUnavailable,
@@ -104,7 +104,7 @@ pub const IMPORT: &[Code] = &[
 ];
 
 /// A write, besides.
-pub const WRITE: &[Code] = &[
+pub(super) const WRITE: &[Code] = &[
     Code::FlagUnavailable,
     Code::ParentUnavailable,
     Code::IdempotencyMismatch,
@@ -113,10 +113,10 @@ pub const WRITE: &[Code] = &[
 ];
 
 /// A body of JSON.
-pub const JSON: &[Code] = &[Code::InvalidJson, Code::UnsupportedMediaType, Code::BodyTooLarge];
+pub(super) const JSON: &[Code] = &[Code::InvalidJson, Code::UnsupportedMediaType, Code::BodyTooLarge];
 
 /// Statements.
-pub const SQL: &[Code] = &[
+pub(super) const SQL: &[Code] = &[
     Code::NoStatement,
     Code::SqlNotParsed,
     Code::StatementTooLong,
@@ -130,25 +130,26 @@ pub const SQL: &[Code] = &[
 ];
 
 /// The parameters of statements.
-pub const PARAMETERS: &[Code] = &[Code::TooManyParameters];
+pub(super) const PARAMETERS: &[Code] = &[Code::TooManyParameters];
 
 /// A key or an object's name.
-pub const KEY: &[Code] = &[Code::KeyInvalid];
+pub(super) const KEY: &[Code] = &[Code::KeyInvalid];
 
 /// Reading back what a dry run planned and did not keep.
-pub const PLANNED_BODY: &[Code] = &[Code::BodyNotKept];
+pub(super) const PLANNED_BODY: &[Code] = &[Code::BodyNotKept];
 
 /// Reading one key.
-pub const ONE_KEY: &[Code] = &[Code::KeyNotFound];
+pub(super) const ONE_KEY: &[Code] = &[Code::KeyNotFound];
 
 /// A body of any length that is held in memory.
-pub const VALUE: &[Code] = &[Code::BodyTooLarge, Code::LengthRequired];
+pub(super) const VALUE: &[Code] = &[Code::BodyTooLarge, Code::LengthRequired];
 
 /// Reading one object.
-pub const ONE_OBJECT: &[Code] = &[Code::ObjectNotFound, Code::PreconditionFailed, Code::NotModified];
+pub(super) const ONE_OBJECT: &[Code] = &[Code::ObjectNotFound, Code::PreconditionFailed, Code::NotModified];
 
 /// Reading a part of one.
-pub const RANGE: &[Code] = &[Code::InvalidRange];
+pub(super) const RANGE: &[Code] = &[Code::InvalidRange];
 
 /// Writing one.
-pub const OBJECT: &[Code] = &[Code::BodyTooLarge, Code::LengthRequired, Code::PreconditionFailed, Code::BadDigest];
+pub(super) const OBJECT: &[Code] =
+    &[Code::BodyTooLarge, Code::LengthRequired, Code::PreconditionFailed, Code::BadDigest];

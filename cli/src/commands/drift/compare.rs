@@ -10,7 +10,7 @@ use crate::statements::{layout, meaning};
 
 /// Which side has what the other has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Where {
+pub(super) enum Where {
     /// Only the side that is compared from.
     From,
     /// Only the side that is compared to.
@@ -21,7 +21,7 @@ pub enum Where {
 
 impl Where {
     /// The spelling for programs.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::From => "only_in_from",
             Self::To => "only_in_to",
@@ -32,7 +32,7 @@ impl Where {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
+pub(super) struct Difference {
     /// `table`, `index`, `view` or `trigger`.
     pub kind: String,
     /// Its name.
@@ -50,7 +50,7 @@ pub struct Difference {
 }
 
 /// Compares two schemas.
-pub fn differences(from: &Side, to: &Side) -> Vec<Difference> {
+pub(super) fn differences(from: &Side, to: &Side) -> Vec<Difference> {
     let names: BTreeSet<_> = from.things.keys().chain(to.things.keys()).collect();
     let mut found: Vec<Difference> = names
         .into_iter()
@@ -191,7 +191,7 @@ fn lines(mine: &str, theirs: &str) -> Vec<(char, String)> {
 
 /// The migrations of two sides, next to each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Level {
+pub(super) struct Level {
     /// Applied where it is compared from, and not where it is compared to, in the order of the one.
     pub pending: Vec<String>,
     /// Applied where it is compared to, and not where it is compared from.
@@ -202,13 +202,13 @@ pub struct Level {
 
 impl Level {
     /// Whether both are at the same level.
-    pub fn is_equal(&self) -> bool {
+    pub(super) fn is_equal(&self) -> bool {
         *self == Self::default()
     }
 }
 
 /// Compares two lists of applied migrations, each in the order in which they were applied.
-pub fn level(from: &[String], to: &[String]) -> Level {
+pub(super) fn level(from: &[String], to: &[String]) -> Level {
     let pending: Vec<String> = from.iter().filter(|name| !to.contains(name)).cloned().collect();
     let missing: Vec<String> = to.iter().filter(|name| !from.contains(name)).cloned().collect();
     let mut out_of_order = Vec::new();

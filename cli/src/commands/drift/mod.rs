@@ -27,7 +27,7 @@ Examples:
   dryrun drift
   dryrun drift --from staging --to production --markdown >> \"$GITHUB_STEP_SUMMARY\""
 )]
-pub struct Drift {
+pub(crate) struct Drift {
     /// The environment that is ahead: what only it has is marked +
     #[arg(long, value_name = "ENVIRONMENT", default_value = "staging")]
     from: Environment,
@@ -92,7 +92,7 @@ impl Drifted {
 
 impl Drift {
     /// Compares.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         if self.from == self.to {
             return Err(Failure::new(
                 Exit::Usage,

@@ -10,7 +10,7 @@ use crate::statements::literal;
 
 /// One column of a table or view.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub(super) struct Column {
     /// Its name.
     pub name: String,
     /// Its declared type, in capitals.
@@ -27,7 +27,7 @@ pub struct Column {
 
 impl Column {
     /// For people.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let mut words = vec![self.name.clone()];
         words.extend(Some(self.kind.clone()).filter(|kind| !kind.is_empty()));
         words.extend((self.key > 0).then(|| format!("PRIMARY KEY ({})", self.key)));
@@ -38,14 +38,14 @@ impl Column {
     }
 
     /// For programs.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!({"name": self.name, "type": self.kind, "not_null": self.not_null, "default": self.default, "primary_key": self.key, "generated": self.generated})
     }
 }
 
 /// One table, index, view or trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thing {
+pub(super) struct Thing {
     /// Its definition.
     pub definition: Definition,
     /// The columns of a table or view, in order.
@@ -57,11 +57,11 @@ pub struct Thing {
 }
 
 /// What a thing is known by: its kind, and its name in small letters.
-pub type Name = (String, String);
+pub(super) type Name = (String, String);
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Default)]
-pub struct Side {
+pub(super) struct Side {
     /// All that there is.
     pub things: BTreeMap<Name, Thing>,
     /// The migrations that are recorded as applied, in order; `None` when there is no such record.
@@ -69,7 +69,7 @@ pub struct Side {
 }
 
 /// Reads a side. The table in which migrations are recorded is not a part of the schema.
-pub fn read(run: &DryRun, record: &str) -> Outcome<Side> {
+pub(super) fn read(run: &DryRun, record: &str) -> Outcome<Side> {
     let mut definitions = run.definitions()?;
     let applied = run.applied(record)?;
     definitions.retain(|one| !one.table.eq_ignore_ascii_case(record) && !one.sql.is_empty());

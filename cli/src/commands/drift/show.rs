@@ -136,7 +136,7 @@ impl Drifted {
     }
 
     /// For people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let sides = (self.from, self.to);
         if let Some(only) = self.the_only_one() {
             let mut text = format!("{}\n", only.verdict(sides));
@@ -155,7 +155,7 @@ impl Drifted {
     }
 
     /// For the summary of a CI job.
-    pub fn markdown(&self) -> String {
+    pub(super) fn markdown(&self) -> String {
         let sides = (self.from, self.to);
         if let Some(only) = self.the_only_one() {
             let mut text = format!("## Schema drift\n\n**{}**\n\n", only.verdict(sides));
@@ -175,7 +175,7 @@ impl Drifted {
     }
 
     /// For programs.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let denied = self.denied.iter().map(|(database, place)| json!({"database": database, "denied_in": place}));
         json!({
             "equal": self.is_equal(), "from": self.from, "to": self.to,

@@ -30,11 +30,11 @@ struct State {
 
 /// Takes the signals that would end this program, so that it can close its run.
 #[derive(Clone)]
-pub struct Guard(Arc<Mutex<State>>);
+pub(super) struct Guard(Arc<Mutex<State>>);
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub(super) enum Ended {
     /// With a code of its own.
     Code(u8),
     /// By a signal.
@@ -43,7 +43,7 @@ pub enum Ended {
 
 impl Ended {
     /// The exit code, as shells have it.
-    pub fn exit(self) -> u8 {
+    pub(super) fn exit(self) -> u8 {
         match self {
             Self::Code(code) => code,
             Self::Signal(signal) => by_signal(signal),
@@ -57,7 +57,7 @@ fn by_signal(signal: i32) -> u8 {
 
 impl Guard {
     /// Begins to listen.
-    pub fn install() -> std::io::Result<Self> {
+    pub(super) fn install() -> std::io::Result<Self> {
         let ignored = ignored();
         let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
         // What whoever started us ignores (nohup) stays ignored, for the command as well.
@@ -92,12 +92,12 @@ impl Guard {
     }
 
     /// The signal that came while there was no command to tell it to.
-    pub fn came(&self) -> Option<i32> {
+    pub(super) fn came(&self) -> Option<i32> {
         self.state().came
     }
 
     /// Starts the command and waits for its end. A signal that came before is the command's as soon as it runs.
-    pub fn run(&self, command: &mut Command) -> std::io::Result<Ended> {
+    pub(super) fn run(&self, command: &mut Command) -> std::io::Result<Ended> {
         let mut state = self.state();
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);

@@ -45,7 +45,7 @@ Covered are D1, KV and R2 through the gateway. Whatever else the command does is
 The command gets: DRY_RUN (1 in a dry run, 0 in a live one, as the run was when it began), CLOUDFLARE_API_BASE_URL, CLOUDFLARE_BASE_URL, CLOUDFLARE_API_TOKEN, CLOUDFLARE_ACCOUNT_ID, DRYRUN_ENV, DRYRUN_RUN_ID, DRYRUN_URL, DRYRUN_TOKEN, DRYRUN_MCP_CONFIG.
 
 Exit codes: that of the command, 128 and its number when a signal ended it · 126 it could not be started · 127 it was not found · before it is started: 2 usage · 3 configuration · 4 the gateway refused · 5 it does not answer")]
-pub struct Exec {
+pub(crate) struct Exec {
     /// Write for real. In production only an approver's key may
     #[arg(long, conflicts_with = "dry")]
     live: bool,
@@ -92,7 +92,7 @@ enum Went {
 
 impl Exec {
     /// Runs it.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         match self.perform(say) {
             // Standard output is the command's, so that a failure goes where the summary goes.
             Err(failure) if say.is_json() => {

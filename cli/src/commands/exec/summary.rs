@@ -13,7 +13,7 @@ const MAX_STEPS: usize = 10;
 const MAX_CHARS: usize = 200;
 
 /// For people. `below` are the runs that were opened below it.
-pub fn shown(report: &Value, below: &[String]) -> String {
+pub(super) fn shown(report: &Value, below: &[String]) -> String {
     let (run, summary) = (report.get("run").unwrap_or(&Value::Null), report.get("summary").unwrap_or(&Value::Null));
     let of = |name: &str| number(summary, name);
     let not_done: String = ["skipped", "failed", "refused"]
@@ -108,7 +108,7 @@ fn steps(positions: &[Value]) -> String {
 }
 
 /// For programs: the report without its operations and without the changed things themselves.
-pub fn document(report: &Value, below: &[String], exit: u8) -> Value {
+pub(super) fn document(report: &Value, below: &[String], exit: u8) -> Value {
     let groups: Vec<Value> = list(report, "changes")
         .iter()
         .map(|group| {
@@ -127,7 +127,7 @@ pub fn document(report: &Value, below: &[String], exit: u8) -> Value {
 }
 
 /// The head of a run, before its command starts.
-pub fn head(environment: &str, url: &str, run: &Value) -> String {
+pub(super) fn head(environment: &str, url: &str, run: &Value) -> String {
     let parent =
         run.get("parent").and_then(Value::as_str).map(|parent| format!(", below {}", line(parent))).unwrap_or_default();
     let what = match text(run, "mode") {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::settings::{Project, Secret};
 
 /// What the variables say.
-pub struct Run<'a> {
+pub(super) struct Run<'a> {
     /// The gateway's address.
     pub url: &'a str,
     /// The environment.
@@ -28,7 +28,7 @@ pub struct Run<'a> {
 }
 
 /// The variables that lead to the gateway. `folder` is private to this run.
-pub fn given(run: &Run<'_>, folder: &Path) -> BTreeMap<&'static str, String> {
+pub(super) fn given(run: &Run<'_>, folder: &Path) -> BTreeMap<&'static str, String> {
     let api = format!("{}/client/v4", run.url);
     BTreeMap::from([
         // wrangler; Cloudflare's SDKs.
@@ -47,15 +47,15 @@ pub fn given(run: &Run<'_>, folder: &Path) -> BTreeMap<&'static str, String> {
 }
 
 /// The name of the MCP configuration in the private folder.
-pub const MCP_FILE: &str = "mcp.json";
+pub(super) const MCP_FILE: &str = "mcp.json";
 
 /// The MCP configuration.
-pub fn mcp_configuration(run: &Run<'_>) -> Value {
+pub(super) fn mcp_configuration(run: &Run<'_>) -> Value {
     json!({"mcpServers": {"dryrun": {"type": "http", "url": format!("{}/mcp", run.url), "headers": {"Authorization": format!("Bearer {}", run.token)}}}})
 }
 
 /// Files that S3 clients take keys from, with which R2 is reached past the gateway: they are told to read an empty one.
-pub const S3_FILES: [&str; 3] = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "RCLONE_CONFIG"];
+pub(super) const S3_FILES: [&str; 3] = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "RCLONE_CONFIG"];
 
 /// Families of variables of which everything is hidden that is not known to be harmless.
 const FAMILIES: [&str; 8] = ["CLOUDFLARE_", "CF_", "R2_", "AWS_", "RCLONE_CONFIG", "RCLONE_S3_", "S3_", "MC_HOST_"];
@@ -94,7 +94,7 @@ const MANAGERS: [&str; 8] = [
 ];
 
 /// Which of the variables here the command does not get.
-pub struct Hiding<'a> {
+pub(super) struct Hiding<'a> {
     /// The key of the gateway, when a key opened the run.
     pub key: Option<&'a str>,
     /// The project: where its keys come from.
@@ -105,13 +105,13 @@ pub struct Hiding<'a> {
 
 impl Hiding<'_> {
     /// Whether somebody said to leave this variable.
-    pub fn keeps(&self, name: &str) -> bool {
+    pub(super) fn keeps(&self, name: &str) -> bool {
         self.keep.iter().any(|kept| kept.strip_suffix('*').map_or(kept == name, |start| name.starts_with(start)))
     }
 
     /// The names of those that are hidden. What the gateway's keys and tokens are in is never left, whatever it is
     /// called.
-    pub fn names(&self, variables: impl Iterator<Item = (String, String)>) -> BTreeSet<String> {
+    pub(super) fn names(&self, variables: impl Iterator<Item = (String, String)>) -> BTreeSet<String> {
         variables
             .filter(|(name, value)| {
                 self.holds_a_key(name, value)

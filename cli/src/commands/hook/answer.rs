@@ -7,16 +7,16 @@ use dryrun_hook::call::Agent;
 use serde_json::json;
 
 /// Lets the call through.
-pub const ALLOW: i32 = 0;
+pub(super) const ALLOW: i32 = 0;
 /// Blocks it. No other code but these two: agents take any other for a hook that does not matter.
-pub const BLOCK: i32 = 2;
+pub(super) const BLOCK: i32 = 2;
 
 /// Whether something was said already. One answer only, whoever is first: the rules, the deadline, a panic.
 static SAID: AtomicBool = AtomicBool::new(false);
 
 /// Lets the call through, and ends the process. It says no more than it must: a person's own permission prompts still
 /// come.
-pub fn allow(agent: Agent) -> ! {
+pub(super) fn allow(agent: Agent) -> ! {
     first();
     let said = match agent {
         Agent::ClaudeCode | Agent::Codex => String::new(),
@@ -27,7 +27,7 @@ pub fn allow(agent: Agent) -> ! {
 }
 
 /// Blocks the call, and ends the process.
-pub fn block(agent: Agent, why: &str) -> ! {
+pub(super) fn block(agent: Agent, why: &str) -> ! {
     first();
     let said = match agent {
         // With this exit code both read standard error alone.

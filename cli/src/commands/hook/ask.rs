@@ -17,7 +17,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 
 /// Why a hook blocks although no rule says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// The gateway itself says no: the run is closed, the token is not good.
     Refused {
         /// What it said, with its remedy.
@@ -36,14 +36,14 @@ pub enum Trouble {
 
 impl Trouble {
     /// A failure of the hook.
-    pub fn failed(cause: &'static str, why: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn failed(cause: &'static str, why: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Failed { cause, why: why.into(), remedy: remedy.into() }
     }
 }
 
 /// Where to ask: a gateway and a credential.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub(super) struct Target {
     /// Its address.
     pub url: String,
     /// The run's token or a key.
@@ -56,7 +56,7 @@ fn client(limit: Duration) -> Client {
 }
 
 /// Whether the run is open, says its gateway.
-pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Result<(), Trouble> {
+pub(super) fn run_is_open(target: &Target, run: &str, environment: Environment) -> Result<(), Trouble> {
     let url = &target.url;
     let remedy = "Look whether the gateway runs: dryrun env. Nothing is let through while it cannot be asked.";
     if run.is_empty() || !run.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
@@ -128,7 +128,7 @@ pub fn run_is_open(target: &Target, run: &str, environment: Environment) -> Resu
 }
 
 /// Tells an operator that a hook failed. Answers why that was not possible.
-pub fn alert(target: &Target, agent: Agent, cause: &str, why: &str) -> Result<(), String> {
+pub(super) fn alert(target: &Target, agent: Agent, cause: &str, why: &str) -> Result<(), String> {
     let report = json!({"kind": "hook_failure", "cause": cause, "message": why, "agent": agent.as_str()});
     let sent = client(ALERT_LIMIT)
         .post(format!("{}/v1/alerts", target.url))
@@ -142,7 +142,7 @@ pub fn alert(target: &Target, agent: Agent, cause: &str, why: &str) -> Result<()
 }
 
 /// Whom to tell: the gateway of the run, or that of the project.
-pub fn alert_target(project: Option<&Project>) -> Result<Target, String> {
+pub(super) fn alert_target(project: Option<&Project>) -> Result<Target, String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let (Some(url), Some(bearer)) = (variable("DRYRUN_URL"), variable("DRYRUN_TOKEN")) {
         return Ok(Target { url: url.trim_end_matches('/').to_owned(), bearer });

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(3_200);
 const DEADLINE: Duration = Duration::from_secs(4);
 /// Set by `dryrun hook test` for the hooks that it breaks on purpose: they block as ever, and alert nobody. An agent's
 /// environment does not have it, because `dryrun exec` takes it out.
-pub const TESTED: &str = "DRYRUN_HOOK_TEST";
+pub(crate) const TESTED: &str = "DRYRUN_HOOK_TEST";
 /// Longest call: a file that is written is in it.
 const MAX_INPUT: u64 = 32 << 20;
 /// Longest file that is looked at.
@@ -32,7 +32,7 @@ const STACK: usize = 256 << 20;
 
 /// Judges the call on standard input and ends the process.
 #[expect(clippy::disallowed_methods, reason = "this runs on a machine that has a clock")]
-pub fn run(agent: Agent) -> ExitCode {
+pub(super) fn run(agent: Agent) -> ExitCode {
     let began = Instant::now();
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();

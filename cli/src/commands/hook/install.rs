@@ -18,7 +18,7 @@ use crate::settings::Project;
 /// What is there stays; what was written by an earlier version is replaced; the file as it was is kept next to it. A
 /// second time changes nothing.
 #[derive(clap::Args)]
-pub struct Install {
+pub(super) struct Install {
     /// The agent
     #[arg(value_parser = agents::parser())]
     agent: Agent,
@@ -35,7 +35,7 @@ pub struct Install {
 
 impl Install {
     /// Does it.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(super) fn run(&self, say: Say) -> Outcome<ExitCode> {
         let project = Project::find()?;
         let file = path(self.agent, self.user, &project.folder)?;
         let text = read(&file)?;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use dryrun_hook::call::Agent;
 
-pub use guard::TESTED;
+pub(crate) use guard::TESTED;
 
 use crate::failure::Outcome;
 use crate::say::Say;
@@ -29,7 +29,7 @@ use crate::say::Say;
   dryrun hook install cursor --user --print
   dryrun hook test
   echo '{\"hook_event_name\":\"PreToolUse\",\"tool_name\":\"Bash\",\"tool_input\":{\"command\":\"wrangler deploy\"}}' | dryrun hook claude-code")]
-pub struct Hook {
+pub(crate) struct Hook {
     #[command(subcommand)]
     what: What,
 }
@@ -52,7 +52,7 @@ enum What {
 
 impl Hook {
     /// Does it.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         match &self.what {
             What::ClaudeCode => Ok(guard::run(Agent::ClaudeCode)),
             What::Codex => Ok(guard::run(Agent::Codex)),

@@ -20,7 +20,7 @@ const GEMINI_TOOLS: &str =
 const CURSOR_TOOLS: &str = "Write|StrReplace|Edit|TabWrite|EditNotebook|Delete|ApplyPatch|Grep|WebFetch";
 
 /// Where an agent's settings are.
-pub fn path(agent: Agent, is_user: bool, project: &Path) -> Outcome<PathBuf> {
+pub(super) fn path(agent: Agent, is_user: bool, project: &Path) -> Outcome<PathBuf> {
     let (folder, file, variable) = match agent {
         Agent::ClaudeCode => (".claude", "settings.json", Some("CLAUDE_CONFIG_DIR")),
         Agent::Codex => (".codex", "hooks.json", Some("CODEX_HOME")),
@@ -41,7 +41,7 @@ pub fn path(agent: Agent, is_user: bool, project: &Path) -> Outcome<PathBuf> {
 
 /// The command line that goes into settings. Whatever ends otherwise than by 0 ends by 2: a missing program, a signal,
 /// a limit.
-pub fn command(agent: Agent, program: &str, timeout: Option<&str>) -> String {
+pub(super) fn command(agent: Agent, program: &str, timeout: Option<&str>) -> String {
     let limit = timeout.map(|timeout| format!("{} -k 1 {OUTER_SECONDS} ", quoted(timeout))).unwrap_or_default();
     format!("{limit}{} hook {} || exit 2", quoted(program), agent.as_str())
 }
@@ -53,12 +53,12 @@ fn quoted(text: &str) -> String {
 }
 
 /// Whether a command line is one that this program wrote, of this or an earlier version.
-pub fn is_ours(agent: Agent, command: &str) -> bool {
+pub(super) fn is_ours(agent: Agent, command: &str) -> bool {
     command.contains("dryrun") && command.contains(&format!(" hook {}", agent.as_str()))
 }
 
 /// The settings with the hook in them, and nothing else changed.
-pub fn merged(agent: Agent, before: &Value, command: &str) -> Outcome<Value> {
+pub(super) fn merged(agent: Agent, before: &Value, command: &str) -> Outcome<Value> {
     let mut settings = match before {
         Value::Null => Map::new(),
         Value::Object(fields) => fields.clone(),
@@ -121,7 +121,7 @@ fn commands_of(entry: &Value) -> Vec<String> {
 }
 
 /// The command lines of ours that settings hold, by event.
-pub fn installed(agent: Agent, settings: &Value) -> Vec<(String, String)> {
+pub(super) fn installed(agent: Agent, settings: &Value) -> Vec<(String, String)> {
     let Some(hooks) = settings.get("hooks").and_then(Value::as_object) else { return Vec::new() };
     let lists =
         hooks.iter().flat_map(|(event, list)| list.as_array().into_iter().flatten().map(move |entry| (event, entry)));

@@ -21,7 +21,7 @@ use crate::settings::Project;
 /// Runs the command lines that are in the settings, of the project and of the user. Nothing else is started, nothing is
 /// sent to the gateway, and nobody is alerted.
 #[derive(clap::Args)]
-pub struct Test {
+pub(super) struct Test {
     /// The agent; all whose settings hold the hook when left out
     #[arg(value_parser = agents::parser())]
     agent: Option<Agent>,
@@ -39,7 +39,7 @@ struct Proof {
 
 impl Test {
     /// Does it.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(super) fn run(&self, say: Say) -> Outcome<ExitCode> {
         let project = Project::find()?;
         let mut found = Vec::new();
         for agent in Agent::ALL.into_iter().filter(|agent| self.agent.is_none_or(|wanted| wanted == *agent)) {

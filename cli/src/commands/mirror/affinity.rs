@@ -5,7 +5,7 @@ use super::cell::Cell;
 
 /// What a column does to the values that it is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Affinity {
+pub(super) enum Affinity {
     /// It takes them as they are.
     #[default]
     None,
@@ -19,7 +19,7 @@ pub enum Affinity {
 
 impl Affinity {
     /// That of a declared type.
-    pub fn of(declared: &str, strict: bool) -> Self {
+    pub(super) fn of(declared: &str, strict: bool) -> Self {
         let declared = declared.to_ascii_uppercase();
         let has = |parts: &[&str]| parts.iter().any(|part| declared.contains(part));
         if has(&["INT"]) {
@@ -36,7 +36,7 @@ impl Affinity {
     }
 
     /// A value as it is stored.
-    pub fn stored(self, cell: Cell) -> Cell {
+    pub(super) fn stored(self, cell: Cell) -> Cell {
         match (self, cell) {
             (Self::Text, Cell::Integer(number)) => Cell::text(&number.to_string()),
             (Self::Numeric | Self::Real, Cell::Text(bytes)) => {

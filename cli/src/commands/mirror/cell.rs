@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Cell {
+pub(super) enum Cell {
     /// NULL.
     Null,
     /// An integer of up to 64 bits.
@@ -28,7 +28,7 @@ pub enum Cell {
 
 /// A value as it stands in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
+pub(super) enum Sent {
     /// Nothing.
     Null,
     /// A text.
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Sent {
 
 impl Cell {
     /// Reads a value by the first letter of its storage class. `None`: the two do not fit.
-    pub fn read(class: char, sent: Sent) -> Option<Self> {
+    pub(super) fn read(class: char, sent: Sent) -> Option<Self> {
         match (class, sent) {
             ('n', Sent::Null) => Some(Self::Null),
             ('i', Sent::Text(text)) => text.parse().ok().map(Self::Integer),
@@ -81,12 +81,12 @@ impl Cell {
     }
 
     /// A text value.
-    pub fn text(text: &str) -> Self {
+    pub(super) fn text(text: &str) -> Self {
         Self::Text(text.as_bytes().to_vec())
     }
 
     /// A real number. NaN is what SQLite makes NULL.
-    pub fn real(number: f64) -> Self {
+    pub(super) fn real(number: f64) -> Self {
         match number {
             number if number.is_nan() => Self::Null,
             number if number.is_infinite() => {
@@ -97,7 +97,7 @@ impl Cell {
     }
 
     /// Its text, when it is one in UTF-8.
-    pub fn as_text(&self) -> Option<&str> {
+    pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(bytes) => std::str::from_utf8(bytes).ok(),
             _ => None,
@@ -106,7 +106,7 @@ impl Cell {
 
     /// What a reader could make of it: text whose broken bytes are replaced, and bytes that are text. The end may be
     /// cut.
-    pub fn readable(&self) -> Option<Cow<'_, str>> {
+    pub(super) fn readable(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Text(bytes) => Some(String::from_utf8_lossy(bytes)),
             Self::Blob(bytes) => {
@@ -125,7 +125,7 @@ impl Cell {
     }
 
     /// How long it is, in bytes; numbers count as 8.
-    pub fn octets(&self) -> usize {
+    pub(super) fn octets(&self) -> usize {
         match self {
             Self::Null => 0,
             Self::Integer(_) | Self::Real(_) => 8,
@@ -134,7 +134,7 @@ impl Cell {
     }
 
     /// As a literal of SQL.
-    pub fn literal(&self) -> String {
+    pub(super) fn literal(&self) -> String {
         match self {
             Self::Null => "NULL".to_owned(),
             Self::Integer(number) => number.to_string(),
@@ -148,12 +148,12 @@ impl Cell {
     }
 
     /// As a literal that brings no affinity into a comparison.
-    pub fn operand(&self) -> String {
+    pub(super) fn operand(&self) -> String {
         format!("+{}", self.literal())
     }
 
     /// As a bound parameter, with the place for it: only text and bytes are worth one.
-    pub fn parameter(&self) -> Option<(&'static str, Value)> {
+    pub(super) fn parameter(&self) -> Option<(&'static str, Value)> {
         let list = |bytes: &[u8]| Value::Array(bytes.iter().map(|byte| Value::from(*byte)).collect());
         match self {
             Self::Text(bytes) => Some(match std::str::from_utf8(bytes) {
@@ -166,7 +166,7 @@ impl Cell {
     }
 
     /// For an error message: short, and without the value of a text.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Null | Self::Integer(_) | Self::Real(_) => self.literal(),
             Self::Text(bytes) => format!("(text of {} bytes)", bytes.len()),
@@ -209,14 +209,14 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// A name as SQL writes it.
-pub fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A digest of rows that does not depend on the order or the pages they come in: the sum of their SHA-256, modulo
 /// 2^256. A row holds its key, so a row in the wrong place is another row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RowsDigest {
+pub(super) struct RowsDigest {
     sum: [u8; 32],
     /// How many rows.
     pub rows: u64,
@@ -226,7 +226,7 @@ pub struct RowsDigest {
 
 impl RowsDigest {
     /// Takes a row in.
-    pub fn add<'a>(&mut self, row: impl IntoIterator<Item = &'a Cell>) {
+    pub(super) fn add<'a>(&mut self, row: impl IntoIterator<Item = &'a Cell>) {
         let mut hasher = Sha256::new();
         let mut octets = 0;
         for cell in row {
@@ -244,12 +244,12 @@ impl RowsDigest {
     }
 
     /// As text.
-    pub fn hex(&self) -> String {
+    pub(super) fn hex(&self) -> String {
         hex::encode(self.sum)
     }
 
     /// From text.
-    pub fn read(hex: &str, rows: u64, bytes: u64) -> Option<Self> {
+    pub(super) fn read(hex: &str, rows: u64, bytes: u64) -> Option<Self> {
         let sum = hex::decode(hex).ok()?.try_into().ok()?;
         Some(Self { sum, rows, bytes })
     }

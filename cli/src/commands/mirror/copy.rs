@@ -28,7 +28,7 @@ struct Room<'a> {
 
 impl Job {
     /// Copies every table that is not done.
-    pub fn copy(&mut self) -> Outcome<()> {
+    pub(super) fn copy(&mut self) -> Outcome<()> {
         for step in 0..self.steps.len() {
             let Some(plans) = self.steps.get(step).cloned() else { break };
             match plans.as_slice() {
@@ -184,7 +184,7 @@ impl Job {
     }
 
     /// Writes the references that had to wait for other rows.
-    pub fn fill(&mut self) -> Outcome<()> {
+    pub(super) fn fill(&mut self) -> Outcome<()> {
         let plans: Vec<TablePlan> = self.tables().filter(|plan| !plan.late.is_empty()).cloned().collect();
         for plan in plans {
             let name = &plan.table.name;

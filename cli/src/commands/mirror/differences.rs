@@ -5,7 +5,7 @@ use crate::statements::meaning;
 
 /// How the target differs from the source, as far as the tables that are copied go.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Differences {
+pub(super) struct Differences {
     /// Missing on the target: what the source has.
     pub missing: Vec<Object>,
     /// Different, or only on the target, in words.
@@ -15,7 +15,7 @@ pub struct Differences {
 }
 
 /// Compares what belongs to the tables that `chosen` picks, and the views.
-pub fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) -> Differences {
+pub(super) fn compare(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool) -> Differences {
     let mut found = Differences::default();
     let views = |schema: &Schema, name: &str| schema.object("view", name).is_some();
     for object in source

@@ -8,7 +8,7 @@ use super::prepare::Changes;
 use super::schema::Schema;
 
 /// What was found out before anything is written.
-pub struct Found {
+pub(super) struct Found {
     /// The schema of the side that is read.
     pub source: Schema,
     /// The schema of the side that is written.

@@ -23,7 +23,7 @@ const CHARACTERS: usize = 2_000;
 
 /// A column that looks personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suspect {
+pub(super) struct Suspect {
     /// Its table.
     pub table: String,
     /// Its name.
@@ -35,7 +35,7 @@ pub struct Suspect {
 }
 
 /// Finds the columns that look personal and have no rule, or one that leaves something out.
-pub fn suspects(side: &impl Reads, plan: &TablePlan, bound: Option<&[Cell]>) -> Outcome<Vec<Suspect>> {
+pub(super) fn suspects(side: &impl Reads, plan: &TablePlan, bound: Option<&[Cell]>) -> Outcome<Vec<Suspect>> {
     let open = |place: usize| matches!(plan.rules.get(place), None | Some(None | Some(Rule::Json { .. })));
     if (0..plan.table.columns.len()).all(|place| !open(place)) {
         return Ok(Vec::new());
@@ -65,7 +65,7 @@ pub fn suspects(side: &impl Reads, plan: &TablePlan, bound: Option<&[Cell]>) -> 
 type Place<'a> = (&'a Table, usize);
 
 /// A column that refers to another needs the same rule, so that what is proposed can be used as it is.
-pub fn follow_references(tables: &[&Table], rules: &Rules, suspects: &mut Vec<Suspect>) {
+pub(super) fn follow_references(tables: &[&Table], rules: &Rules, suspects: &mut Vec<Suspect>) {
     let rule = |table: &Table, place: usize| rules.of(table).into_iter().nth(place).flatten();
     let pairs: Vec<(Place<'_>, Place<'_>)> = tables
         .iter()
@@ -245,7 +245,7 @@ fn has_values(value: &Value) -> bool {
 }
 
 /// The failure that stops a mirror: it prints the lines to add.
-pub fn refuse(suspects: &[Suspect], file: &str) -> Failure {
+pub(super) fn refuse(suspects: &[Suspect], file: &str) -> Failure {
     let message = if suspects.len() == 1 {
         format!("A column looks personal, and {file} has no rule for it. Nothing was written.")
     } else {
@@ -259,7 +259,7 @@ pub fn refuse(suspects: &[Suspect], file: &str) -> Failure {
 }
 
 /// The failure in the middle, when a value turns up that the sample did not show.
-pub fn refuse_late(table: &str, column: &str, key: &str, file: &str, unlisted: Unlisted) -> Failure {
+pub(super) fn refuse_late(table: &str, column: &str, key: &str, file: &str, unlisted: Unlisted) -> Failure {
     let suspect =
         Suspect { table: table.to_owned(), column: column.to_owned(), why: String::new(), rule: unlisted.rule };
     Failure::new(
@@ -276,7 +276,7 @@ pub fn refuse_late(table: &str, column: &str, key: &str, file: &str, unlisted: U
 }
 
 /// The lines of scrub.toml for some columns.
-pub fn lines(suspects: &[Suspect]) -> String {
+pub(super) fn lines(suspects: &[Suspect]) -> String {
     let mut text = String::new();
     let mut table = None;
     for suspect in suspects {
@@ -296,7 +296,7 @@ pub fn lines(suspects: &[Suspect]) -> String {
 
 /// What a value holds that nobody has said anything about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlisted {
+pub(super) struct Unlisted {
     /// The place of its column.
     pub place: usize,
     /// What it holds, for people.
@@ -307,7 +307,7 @@ pub struct Unlisted {
 
 /// The first column of a row without a rule that holds something personal for sure; what is scrubbed as JSON may not
 /// hold an address any more that was there before, nor a place that its rule leaves out.
-pub fn holds_unlisted(plan: &TablePlan, before: &[Cell], after: &[Cell]) -> Option<Unlisted> {
+pub(super) fn holds_unlisted(plan: &TablePlan, before: &[Cell], after: &[Cell]) -> Option<Unlisted> {
     plan.rules.iter().enumerate().find_map(|(place, rule)| {
         let text = before.get(place)?.readable()?;
         let hash = |what: &str| Some(Unlisted { place, what: what.to_owned(), rule: "\"hash\"".to_owned() });

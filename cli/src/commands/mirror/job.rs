@@ -10,12 +10,12 @@ use crate::failure::Outcome;
 use crate::say::Say;
 
 /// Longest batch that is sent, in bytes of its texts and values. The gateway takes 26 MB.
-pub const MAX_BATCH_BYTES: usize = 8 << 20;
+pub(super) const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Most statements of a batch; the gateway takes 5,000.
-pub const MAX_BATCH: usize = 480;
+pub(super) const MAX_BATCH: usize = 480;
 
 /// A mirror.
-pub struct Job {
+pub(super) struct Job {
     /// What is read.
     pub source: Source,
     /// What is written.
@@ -39,13 +39,13 @@ pub struct Job {
 
 impl Job {
     /// Runs statements on the target as one transaction. It has to be one that can be run again.
-    pub fn write(&mut self, batch: &[Statement]) -> Outcome<Vec<Answered>> {
+    pub(super) fn write(&mut self, batch: &[Statement]) -> Outcome<Vec<Answered>> {
         self.writes += 1;
         self.target.write(&format!("mirror-{}-{}-{}", self.state.id, self.state.attempt, self.writes), batch)
     }
 
     /// The same, in as many transactions as it takes.
-    pub fn write_all(&mut self, statements: Vec<Statement>) -> Outcome<()> {
+    pub(super) fn write_all(&mut self, statements: Vec<Statement>) -> Outcome<()> {
         let mut batch: Vec<Statement> = Vec::new();
         for statement in statements {
             batch.push(statement);
@@ -58,24 +58,24 @@ impl Job {
     }
 
     /// Remembers how far a table is.
-    pub fn remember(&mut self, table: &str, progress: Progress) -> Outcome<()> {
+    pub(super) fn remember(&mut self, table: &str, progress: Progress) -> Outcome<()> {
         self.state.tables.insert(table.to_owned(), progress);
         self.state.save()
     }
 
     /// Every table.
-    pub fn tables(&self) -> impl Iterator<Item = &TablePlan> {
+    pub(super) fn tables(&self) -> impl Iterator<Item = &TablePlan> {
         self.steps.iter().flatten()
     }
 
     /// Forgets that somebody asked to stop: what is left is tidying up.
-    pub fn go_on(&self) {
+    pub(super) fn go_on(&self) {
         self.stop.store(false, Ordering::Relaxed);
     }
 }
 
 /// About how long a batch is on its way.
-pub fn size(batch: &[Statement]) -> usize {
+pub(super) fn size(batch: &[Statement]) -> usize {
     let value = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.len(),
         serde_json::Value::Array(bytes) => bytes.len() * 4,

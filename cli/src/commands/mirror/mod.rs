@@ -58,7 +58,7 @@ Examples:
 
 Rules of scrub.toml, by column: keep, null, hash, name, email, phone, keep_format, { fixed = VALUE }, { json = { \"/path\" = RULE } }. A column that looks personal and has no rule stops the mirror before anything is written."
 )]
-pub struct Mirror {
+pub(crate) struct Mirror {
     /// The environment that is read
     #[arg(long, value_name = "ENVIRONMENT")]
     from: Environment,
@@ -96,7 +96,7 @@ pub struct Mirror {
 
 impl Mirror {
     /// Mirrors.
-    pub fn run(&self, say: Say) -> Outcome<()> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<()> {
         if self.to == Environment::Production {
             return Err(never_to_production());
         }

@@ -3,7 +3,7 @@
 use crate::failure::{Exit, Failure};
 
 /// The refusal that no option lifts.
-pub fn never_to_production() -> Failure {
+pub(super) fn never_to_production() -> Failure {
     Failure::new(
         Exit::Refused,
         "never_to_production",

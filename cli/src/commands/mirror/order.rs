@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A reference from one table to another, by their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub(super) struct Edge {
     /// Whose rows refer.
     pub child: usize,
     /// Whose rows are referred to.
@@ -15,7 +15,7 @@ pub struct Edge {
 
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Order {
+pub(super) struct Order {
     /// Parents first. Tables of one step need each other, and can only be written in one transaction.
     pub steps: Vec<Vec<usize>>,
     /// Of each edge, whether it can only be filled in when all rows are there.
@@ -23,7 +23,7 @@ pub struct Order {
 }
 
 /// Finds it. Cycles are cut at references that may be NULL; those that have none are one step.
-pub fn order(tables: usize, edges: &[Edge]) -> Order {
+pub(super) fn order(tables: usize, edges: &[Edge]) -> Order {
     let everything: Vec<usize> = (0..tables).collect();
     let mut steps = Vec::new();
     for component in components(&everything, edges) {

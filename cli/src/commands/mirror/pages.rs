@@ -19,7 +19,7 @@ const PAGE_BYTES: u64 = 1 << 20;
 
 /// A row: its key, then its stored columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub(super) struct Row {
     /// Its key.
     pub key: Vec<Cell>,
     /// Its values.
@@ -35,7 +35,7 @@ enum Term {
 }
 
 /// The condition of a range of keys: above `after`, up to `upto`.
-pub fn condition(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -> String {
+pub(super) fn condition(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -> String {
     let terms = table.key_terms();
     let list =
         |values: Vec<String>| if values.len() == 1 { values.concat() } else { format!("({})", values.join(", ")) };
@@ -48,7 +48,7 @@ pub fn condition(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -
 }
 
 /// The pages of a table.
-pub struct Pages<'a> {
+pub(super) struct Pages<'a> {
     table: &'a Table,
     after: Option<Vec<Cell>>,
     bound: Option<Vec<Cell>>,
@@ -57,7 +57,7 @@ pub struct Pages<'a> {
 }
 
 /// One of them.
-pub struct Page {
+pub(super) struct Page {
     /// Its rows.
     pub rows: Vec<Row>,
     /// The key it reaches to.
@@ -66,12 +66,12 @@ pub struct Page {
 
 impl<'a> Pages<'a> {
     /// The pages after a key, up to another.
-    pub fn new(table: &'a Table, after: Option<Vec<Cell>>, bound: Option<Vec<Cell>>) -> Self {
+    pub(super) fn new(table: &'a Table, after: Option<Vec<Cell>>, bound: Option<Vec<Cell>>) -> Self {
         Self { table, after, bound, ends: VecDeque::new(), ended: false }
     }
 
     /// The next page; `None` after the last one.
-    pub fn next(&mut self, side: &impl Reads) -> Outcome<Option<Page>> {
+    pub(super) fn next(&mut self, side: &impl Reads) -> Outcome<Option<Page>> {
         if self.ends.is_empty() && !self.ended {
             self.measure(side)?;
         }
@@ -131,7 +131,7 @@ impl<'a> Pages<'a> {
 }
 
 /// Rows from both ends of a table, long values cut: enough to see what it holds.
-pub fn sample(
+pub(super) fn sample(
     side: &impl Reads,
     table: &Table,
     bound: Option<&[Cell]>,
@@ -163,7 +163,7 @@ pub fn sample(
 
 /// How many rows each table has, and the highest key of those with a rowid: all in one look, so that rows which come
 /// later are told from those of now.
-pub fn bounds(side: &impl Reads, tables: &[&Table]) -> Outcome<Vec<(u64, Option<Vec<Cell>>)>> {
+pub(super) fn bounds(side: &impl Reads, tables: &[&Table]) -> Outcome<Vec<(u64, Option<Vec<Cell>>)>> {
     let mut found = Vec::new();
     for some in tables.chunks(500) {
         let selects = some.iter().map(|table| {

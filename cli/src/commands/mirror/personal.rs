@@ -206,7 +206,7 @@ const ABOUT: &[&str] =
     &["id", "count", "at", "verified", "enabled", "confirmed", "sent", "status", "type", "kind", "template"];
 
 /// The rule that fits a column by its name; `None` when the name says nothing personal.
-pub fn by_name(column: &str) -> Option<&'static str> {
+pub(super) fn by_name(column: &str) -> Option<&'static str> {
     let words = words(column);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let pair =
@@ -248,7 +248,7 @@ fn words(name: &str) -> Vec<String> {
 
 /// What a value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Holds {
+pub(super) enum Holds {
     /// An e-mail address, and nothing else.
     Email,
     /// An e-mail address among other text.
@@ -261,7 +261,7 @@ pub enum Holds {
 
 impl Holds {
     /// For people.
-    pub fn describe(self) -> &'static str {
+    pub(super) fn describe(self) -> &'static str {
         match self {
             Self::Email => "e-mail addresses",
             Self::EmailInside => "texts with an e-mail address in them",
@@ -271,7 +271,7 @@ impl Holds {
     }
 
     /// The rule that fits.
-    pub fn rule(self) -> &'static str {
+    pub(super) fn rule(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::EmailInside => "hash",
@@ -282,7 +282,7 @@ impl Holds {
 }
 
 /// What a text holds.
-pub fn by_value(text: &str) -> Option<Holds> {
+pub(super) fn by_value(text: &str) -> Option<Holds> {
     if holds_email(text) {
         let alone = text.len() < 255
             && !text
@@ -297,7 +297,7 @@ pub fn by_value(text: &str) -> Option<Holds> {
 }
 
 /// Whether an e-mail address stands anywhere in a text.
-pub fn holds_email(text: &str) -> bool {
+pub(super) fn holds_email(text: &str) -> bool {
     text.match_indices('@').any(|(at, _)| {
         let (before, after) = text.split_at(at);
         let local = before
@@ -321,7 +321,7 @@ pub fn holds_email(text: &str) -> bool {
 }
 
 /// ISO 13616: two letters, two check digits, up to 30 more; the rest of a division by 97 is 1.
-pub fn is_iban(text: &str) -> bool {
+pub(super) fn is_iban(text: &str) -> bool {
     if text.len() > 64 {
         return false;
     }

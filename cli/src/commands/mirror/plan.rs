@@ -12,7 +12,7 @@ use crate::failure::{Exit, Failure, Outcome};
 
 /// A reference that is written when all rows are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Late {
+pub(super) struct Late {
     /// The columns that refer.
     pub from: Vec<usize>,
     /// What stands there meanwhile.
@@ -21,7 +21,7 @@ pub struct Late {
 
 /// What stands in a reference until it can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Meanwhile {
+pub(super) enum Meanwhile {
     /// NULL in this column.
     Null(usize),
     /// The row itself: the columns that are referred to.
@@ -30,7 +30,7 @@ pub enum Meanwhile {
 
 /// A table on its way.
 #[derive(Debug, Clone)]
-pub struct TablePlan {
+pub(super) struct TablePlan {
     /// The table.
     pub table: Table,
     /// The rule of each column; `None` where nobody said anything.
@@ -40,7 +40,7 @@ pub struct TablePlan {
 }
 
 /// A row as it is written first, and whether something in it is not yet what it will be.
-pub struct Written {
+pub(super) struct Written {
     /// What it becomes.
     pub row: Row,
     /// What is written first, if that is something else.
@@ -49,19 +49,19 @@ pub struct Written {
 
 impl TablePlan {
     /// The columns that become something else.
-    pub fn scrubbed(&self) -> impl Iterator<Item = (usize, &str, &Rule)> {
+    pub(super) fn scrubbed(&self) -> impl Iterator<Item = (usize, &str, &Rule)> {
         self.table.columns.iter().zip(&self.rules).enumerate().filter_map(|(place, (column, rule))| {
             rule.as_ref().filter(|rule| !rule.keeps()).map(|rule| (place, column.name.as_str(), rule))
         })
     }
 
     /// Whether rows have other keys on the target.
-    pub fn scrubs_key(&self) -> bool {
+    pub(super) fn scrubs_key(&self) -> bool {
         matches!(&self.table.key, Key::Columns(key) if self.scrubbed().any(|(place, ..)| key.contains(&place)))
     }
 
     /// What becomes of a row.
-    pub fn write(&self, scrubber: &Scrubber, row: Row) -> Written {
+    pub(super) fn write(&self, scrubber: &Scrubber, row: Row) -> Written {
         let Row { mut key, mut cells } = row;
         for (place, _, rule) in self.scrubbed() {
             if let Some(cell) = cells.get_mut(place) {
@@ -114,7 +114,7 @@ impl TablePlan {
     }
 
     /// The columns that are filled in.
-    pub fn late_columns(&self) -> Vec<usize> {
+    pub(super) fn late_columns(&self) -> Vec<usize> {
         let mut columns: Vec<usize> = self.late.iter().flat_map(|late| late.from.iter().copied()).collect();
         columns.sort_unstable();
         columns.dedup();
@@ -127,7 +127,7 @@ fn places(table: &Table, columns: &[String]) -> Vec<usize> {
 }
 
 /// Puts tables in order: steps of tables, parents first, each with its late references.
-pub fn arrange(tables: &[&Table]) -> Vec<Vec<(usize, Vec<Late>)>> {
+pub(super) fn arrange(tables: &[&Table]) -> Vec<Vec<(usize, Vec<Late>)>> {
     let by_name: BTreeMap<String, usize> =
         tables.iter().enumerate().map(|(place, table)| (table.name.to_ascii_lowercase(), place)).collect();
     let mut edges = Vec::new();
@@ -163,7 +163,7 @@ fn free(table: &Table, foreign_key: &ForeignKey) -> Option<usize> {
 
 /// The tables that are copied: all, or those that were asked for. What refers to a copied table is copied too, because
 /// its rows would be left without what they refer to.
-pub fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table>> {
+pub(super) fn choose<'a>(schema: &'a Schema, asked: &[String]) -> Outcome<Vec<&'a Table>> {
     if asked.is_empty() {
         return Ok(schema.tables.iter().collect());
     }

@@ -19,7 +19,7 @@ const DELETED_AT_ONCE: usize = 20_000;
 
 /// What is done to the schema of the target.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(super) struct Changes {
     /// Tables, indexes, views and triggers that are made because the target lacks them.
     pub made: Vec<Object>,
     /// Tables that are dropped, and made again if the source has them.
@@ -31,7 +31,12 @@ pub struct Changes {
 }
 
 /// Decides what to do about differences, or refuses.
-pub fn decide(source: &Schema, target: &Schema, chosen: &dyn Fn(&str) -> bool, replace: bool) -> Outcome<Changes> {
+pub(super) fn decide(
+    source: &Schema,
+    target: &Schema,
+    chosen: &dyn Fn(&str) -> bool,
+    replace: bool,
+) -> Outcome<Changes> {
     let Differences { missing, mut different, further } = compare(source, target, chosen);
     let referring = referring(target, chosen, &further);
     if !replace {
@@ -138,7 +143,7 @@ impl Job {
     }
 
     /// Drops the triggers of the copied tables; they are the source's own, so that `finish` can make them again.
-    pub fn set_triggers_aside(&mut self, target: &Schema) -> Outcome<()> {
+    pub(super) fn set_triggers_aside(&mut self, target: &Schema) -> Outcome<()> {
         let chosen = self.chosen();
         let triggers: Vec<String> = target
             .objects
@@ -161,7 +166,7 @@ impl Job {
     }
 
     /// Makes them again, whatever happened.
-    pub fn restore_triggers(&mut self, source: &Schema) -> Outcome<usize> {
+    pub(super) fn restore_triggers(&mut self, source: &Schema) -> Outcome<usize> {
         let target = Schema::read(&self.target)?;
         let lacking: Vec<&Object> = source
             .objects
@@ -180,7 +185,7 @@ impl Job {
     }
 
     /// Empties the copied tables and makes what the target lacks.
-    pub fn prepare(&mut self, target: &Schema, changes: &Changes) -> Outcome<()> {
+    pub(super) fn prepare(&mut self, target: &Schema, changes: &Changes) -> Outcome<()> {
         let chosen = self.chosen();
         let emptied: Vec<&Table> = target
             .tables
@@ -278,7 +283,7 @@ impl Job {
     }
 
     /// Sets the counters, makes views and triggers, and builds indexes of words anew.
-    pub fn finish(&mut self, source: &Schema, changes: &Changes) -> Outcome<()> {
+    pub(super) fn finish(&mut self, source: &Schema, changes: &Changes) -> Outcome<()> {
         let target = Schema::read(&self.target)?;
         let counters: Vec<Statement> = self
             .tables()

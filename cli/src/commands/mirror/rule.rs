@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// A rule for a column.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub enum Rule {
+pub(super) enum Rule {
     /// One of the rules without a setting.
     Plain(Plain),
     /// A value for every row.
@@ -25,7 +25,7 @@ pub enum Rule {
 /// The rules without a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Plain {
+pub(super) enum Plain {
     /// Not personal.
     Keep,
     /// NULL.
@@ -44,17 +44,17 @@ pub enum Plain {
 
 impl Rule {
     /// Whether values stay as they are.
-    pub fn keeps(&self) -> bool {
+    pub(super) fn keeps(&self) -> bool {
         *self == Self::Plain(Plain::Keep)
     }
 
     /// Whether different values can become the same one.
-    pub fn merges(&self) -> bool {
+    pub(super) fn merges(&self) -> bool {
         matches!(self, Self::Fixed { .. } | Self::Plain(Plain::Name))
     }
 
     /// As scrub.toml writes it.
-    pub fn spelled(&self) -> String {
+    pub(super) fn spelled(&self) -> String {
         match self {
             Self::Plain(Plain::Keep) => "\"keep\"".to_owned(),
             Self::Plain(Plain::Null) => "\"null\"".to_owned(),
@@ -72,13 +72,13 @@ impl Rule {
     }
 
     /// Whether no value that it makes can be one that was there before, however short.
-    pub fn makes_new_values(&self) -> bool {
+    pub(super) fn makes_new_values(&self) -> bool {
         matches!(self, Self::Plain(Plain::Hash | Plain::Name | Plain::Email | Plain::Phone))
     }
 }
 
 /// A line of the file, for a remedy or a proposal.
-pub fn line(column: &str, rule: &str) -> String {
+pub(super) fn line(column: &str, rule: &str) -> String {
     let bare =
         !column.is_empty() && column.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     // What JSON escapes TOML reads too.

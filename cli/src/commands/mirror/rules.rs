@@ -14,7 +14,7 @@ use crate::failure::{Failure, Outcome};
 /// The file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rules {
+pub(super) struct Rules {
     #[serde(default)]
     tables: BTreeMap<String, BTreeMap<String, Rule>>,
     #[serde(skip)]
@@ -26,7 +26,7 @@ pub struct Rules {
 
 impl Rules {
     /// Reads the file. Without one there are no rules.
-    pub fn read(path: Option<&Path>) -> Outcome<Self> {
+    pub(super) fn read(path: Option<&Path>) -> Outcome<Self> {
         let Some(path) = path else {
             return Ok(Self { file: "scrub.toml".into(), digest: "none".into(), ..Self::default() });
         };
@@ -48,7 +48,7 @@ impl Rules {
     }
 
     /// The rule of each stored column of a table.
-    pub fn of(&self, table: &Table) -> Vec<Option<Rule>> {
+    pub(super) fn of(&self, table: &Table) -> Vec<Option<Rule>> {
         let rules = self.tables.iter().find(|(name, _)| name.eq_ignore_ascii_case(&table.name)).map(|(_, rules)| rules);
         let rule = |column: &str| {
             rules.and_then(|rules| {
@@ -64,7 +64,7 @@ impl Rules {
     }
 
     /// Finds what cannot be: columns that are not there, and rules that a column cannot have.
-    pub fn check(&self, schema: &Schema) -> Outcome<()> {
+    pub(super) fn check(&self, schema: &Schema) -> Outcome<()> {
         let mut wrong = Vec::new();
         for (name, rules) in &self.tables {
             // Of two spellings of a name only one would be followed.
@@ -119,7 +119,7 @@ impl Rules {
     }
 
     /// The file that the remedies name.
-    pub fn file(&self) -> &str {
+    pub(super) fn file(&self) -> &str {
         &self.file
     }
 }

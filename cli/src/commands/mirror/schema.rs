@@ -10,7 +10,7 @@ use crate::statements::meaning;
 
 /// One line of `sqlite_master`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Object {
+pub(super) struct Object {
     /// `table`, `index`, `view` or `trigger`.
     pub kind: String,
     /// Its name.
@@ -23,7 +23,7 @@ pub struct Object {
 
 /// A column whose values are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub(super) struct Column {
     /// Its name.
     pub name: String,
     /// Whether it is NOT NULL, or part of a key that cannot be NULL.
@@ -36,7 +36,7 @@ pub struct Column {
 
 /// A reference to another table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForeignKey {
+pub(super) struct ForeignKey {
     /// The table referred to.
     pub parent: String,
     /// The columns here.
@@ -47,7 +47,7 @@ pub struct ForeignKey {
 
 /// By what rows are told apart and ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Key {
+pub(super) enum Key {
     /// By rowid. `name` reads it; `column` is the place of the column that is another name of it.
     Rowid {
         /// A name of the rowid that no other column has.
@@ -61,7 +61,7 @@ pub enum Key {
 
 /// A table whose rows can be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table {
+pub(super) struct Table {
     /// Its name.
     pub name: String,
     /// The columns that are stored, in their order.
@@ -78,12 +78,12 @@ pub struct Table {
 
 impl Table {
     /// The place of a column.
-    pub fn place(&self, column: &str) -> Option<usize> {
+    pub(super) fn place(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|known| known.name.eq_ignore_ascii_case(column))
     }
 
     /// What reads the key, as SQL.
-    pub fn key_terms(&self) -> Vec<String> {
+    pub(super) fn key_terms(&self) -> Vec<String> {
         match &self.key {
             Key::Rowid { name, .. } => vec![name.clone()],
             Key::Columns(places) => places
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Whether a column is unique by itself.
-    pub fn is_unique(&self, place: usize) -> bool {
+    pub(super) fn is_unique(&self, place: usize) -> bool {
         let named = self
             .columns
             .get(place)
@@ -104,19 +104,19 @@ impl Table {
     }
 
     /// Whether a column is the INTEGER PRIMARY KEY.
-    pub fn is_rowid(&self, place: usize) -> bool {
+    pub(super) fn is_rowid(&self, place: usize) -> bool {
         matches!(self.key, Key::Rowid { column: Some(key), .. } if key == place)
     }
 
     /// Whether rows are written with a rowid that is no column.
-    pub fn has_hidden_rowid(&self) -> bool {
+    pub(super) fn has_hidden_rowid(&self) -> bool {
         matches!(self.key, Key::Rowid { column: None, .. })
     }
 }
 
 /// A database.
 #[derive(Debug, Clone, Default)]
-pub struct Schema {
+pub(super) struct Schema {
     /// Everything in it but SQLite's and the platform's own.
     pub objects: Vec<Object>,
     /// Its tables with rows of their own.
@@ -142,7 +142,7 @@ fn is_own(name: &str) -> bool {
 
 impl Schema {
     /// Reads it.
-    pub fn read(side: &impl Reads) -> Outcome<Self> {
+    pub(super) fn read(side: &impl Reads) -> Outcome<Self> {
         let answers = side.read(vec![
             "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid".to_owned(),
             "SELECT name, type, CAST(wr AS TEXT), CAST(strict AS TEXT) FROM pragma_table_list WHERE schema = 'main'"
@@ -236,12 +236,12 @@ impl Schema {
     }
 
     /// A table by its name.
-    pub fn table(&self, name: &str) -> Option<&Table> {
+    pub(super) fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
     /// An object by its kind and name.
-    pub fn object(&self, kind: &str, name: &str) -> Option<&Object> {
+    pub(super) fn object(&self, kind: &str, name: &str) -> Option<&Object> {
         self.objects.iter().find(|object| object.kind == kind && object.name.eq_ignore_ascii_case(name))
     }
 }

@@ -11,7 +11,7 @@ use super::rule::{Plain, Rule};
 
 /// Applies rules.
 #[derive(Clone)]
-pub struct Scrubber {
+pub(super) struct Scrubber {
     secret: Vec<u8>,
 }
 
@@ -19,12 +19,12 @@ const DOMAIN: &str = "example.com";
 
 impl Scrubber {
     /// With a secret.
-    pub fn new(secret: &[u8]) -> Self {
+    pub(super) fn new(secret: &[u8]) -> Self {
         Self { secret: secret.to_vec() }
     }
 
     /// What becomes of a value. NULL stays NULL: nothing is known of nobody.
-    pub fn apply(&self, rule: &Rule, cell: &Cell) -> Cell {
+    pub(super) fn apply(&self, rule: &Rule, cell: &Cell) -> Cell {
         let rule = match (rule, cell) {
             (_, Cell::Null) => return Cell::Null,
             (Rule::Fixed { fixed }, _) => return value_of(fixed),

@@ -16,14 +16,14 @@ struct Side {
 }
 
 /// Both.
-pub struct Sides {
+pub(super) struct Sides {
     source: Side,
     target: Side,
 }
 
 impl Sides {
     /// Asks both gateways what they have.
-    pub fn find(from: Environment, to: Environment, database: Option<&str>, say: Say) -> Outcome<Self> {
+    pub(super) fn find(from: Environment, to: Environment, database: Option<&str>, say: Say) -> Outcome<Self> {
         let project = Project::find()?;
         let (source, target) = (gateway(&project, from, say)?, gateway(&project, to, say)?);
         let same = |what: &str| {
@@ -56,7 +56,7 @@ impl Sides {
     }
 
     /// Opens a dry run where rows are read.
-    pub fn open_source(&self, stop: &Stop) -> Outcome<Source> {
+    pub(super) fn open_source(&self, stop: &Stop) -> Outcome<Source> {
         Source::open(
             &self.source.gateway,
             &self.source.account,
@@ -67,7 +67,7 @@ impl Sides {
     }
 
     /// Opens a run where they are written.
-    pub fn open_target(&self, live: bool, stop: &Stop) -> Outcome<Target> {
+    pub(super) fn open_target(&self, live: bool, stop: &Stop) -> Outcome<Target> {
         Target::open(
             &self.target.gateway,
             &self.target.account,
@@ -79,12 +79,12 @@ impl Sides {
     }
 
     /// What is read, for people and for the state.
-    pub fn source_name(&self) -> String {
+    pub(super) fn source_name(&self) -> String {
         self.source.describe()
     }
 
     /// What is written.
-    pub fn target_name(&self) -> String {
+    pub(super) fn target_name(&self) -> String {
         self.target.describe()
     }
 }

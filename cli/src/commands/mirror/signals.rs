@@ -6,7 +6,7 @@ use super::wire::Stop;
 use crate::failure::{Failure, Outcome};
 
 /// Lets Ctrl-C end a mirror between two requests, and a second one at once.
-pub fn listen() -> Outcome<Stop> {
+pub(super) fn listen() -> Outcome<Stop> {
     let stop = Stop::default();
     let failed = |error: std::io::Error| {
         Failure::configuration(format!("Signals cannot be listened to: {error}."), "Try again.")

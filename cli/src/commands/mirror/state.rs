@@ -14,14 +14,14 @@ use super::cell::{Cell, RowsDigest};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// The variable with the secret of the scrubbing, for mirrors that are to agree with each other.
-pub const SECRET_VARIABLE: &str = "DRYRUN_SCRUB_SECRET";
+pub(super) const SECRET_VARIABLE: &str = "DRYRUN_SCRUB_SECRET";
 const FORMAT: u32 = 1;
 const SHORTEST_SECRET: usize = 16;
 
 /// How far a mirror is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(super) enum Phase {
     /// The target is emptied and gets the tables that it lacks.
     Prepare,
     /// Rows are copied.
@@ -32,7 +32,7 @@ pub enum Phase {
 
 /// How far a table is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Progress {
+pub(super) struct Progress {
     /// The highest rowid when the mirror began; later rows are not copied.
     pub bound: Option<Vec<Cell>>,
     /// How many rows there were then.
@@ -57,19 +57,19 @@ pub struct Progress {
 
 impl Progress {
     /// The digest of what was written.
-    pub fn digest(&self) -> RowsDigest {
+    pub(super) fn digest(&self) -> RowsDigest {
         RowsDigest::read(&self.digest, self.rows, self.bytes).unwrap_or_default()
     }
 
     /// Remembers it.
-    pub fn set_digest(&mut self, digest: RowsDigest) {
+    pub(super) fn set_digest(&mut self, digest: RowsDigest) {
         (self.digest, self.rows, self.bytes) = (digest.hex(), digest.rows, digest.bytes);
     }
 }
 
 /// The file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct State {
+pub(super) struct State {
     format: u32,
     /// Names this mirror.
     pub id: String,
@@ -93,7 +93,7 @@ pub struct State {
 
 impl State {
     /// A new one, not yet on disk.
-    pub fn begin(path: &Path, what: BTreeMap<String, String>) -> Outcome<Self> {
+    pub(super) fn begin(path: &Path, what: BTreeMap<String, String>) -> Outcome<Self> {
         let from_environment = environment_secret()?;
         let secret = if from_environment.is_some() { None } else { Some(random()?) };
         let id: String = random()?.chars().take(16).collect();
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Reads the file, if there is one.
-    pub fn find(path: &Path) -> Outcome<Option<Self>> {
+    pub(super) fn find(path: &Path) -> Outcome<Option<Self>> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -136,7 +136,7 @@ impl State {
     }
 
     /// Whether the secret is the one that the mirror began with.
-    pub fn check_secret(&self) -> Outcome<()> {
+    pub(super) fn check_secret(&self) -> Outcome<()> {
         let given = environment_secret()?.is_none_or(|secret| check_of(&secret) == self.secret_check);
         if given && check_of(&self.secret()?) == self.secret_check {
             return Ok(());
@@ -151,7 +151,7 @@ impl State {
     }
 
     /// The secret of the scrubbing.
-    pub fn secret(&self) -> Outcome<String> {
+    pub(super) fn secret(&self) -> Outcome<String> {
         match &self.secret {
             Some(secret) => Ok(secret.clone()),
             None => environment_secret()?.ok_or_else(|| {
@@ -167,12 +167,12 @@ impl State {
     }
 
     /// What is known of a table.
-    pub fn table(&self, name: &str) -> Progress {
+    pub(super) fn table(&self, name: &str) -> Progress {
         self.tables.get(name).cloned().unwrap_or_default()
     }
 
     /// Replaces the file. It can hold keys of rows and the secret, so it is readable by its owner alone.
-    pub fn save(&self) -> Outcome<()> {
+    pub(super) fn save(&self) -> Outcome<()> {
         let aside = self.path.with_extension("json.new");
         let write = || {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
@@ -193,7 +193,7 @@ impl State {
     }
 
     /// The mirror is complete: nothing is left to remember.
-    pub fn remove(&self) -> Outcome<()> {
+    pub(super) fn remove(&self) -> Outcome<()> {
         std::fs::remove_file(&self.path).map_err(|error| {
             Failure::configuration(
                 format!("The state file {} cannot be removed: {error}.", self.path.display()),
@@ -205,7 +205,7 @@ impl State {
 
 /// Makes sure that no other mirror works with a state file of this folder: two of them would delete each other's rows.
 /// The lock is on the folder itself, so nothing is left of it, also after a kill.
-pub fn alone(path: &Path) -> Outcome<File> {
+pub(super) fn alone(path: &Path) -> Outcome<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let unusable = |error: std::io::Error| {
         Failure::configuration(

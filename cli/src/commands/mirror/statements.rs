@@ -14,7 +14,7 @@ const MAX_ROWS: usize = 2_000;
 const MAX_WIDTH: usize = 100;
 
 /// Writes rows: several a statement where they fit, long ones alone and with bound parameters.
-pub fn inserts(table: &Table, rows: &[Row]) -> Vec<Statement> {
+pub(super) fn inserts(table: &Table, rows: &[Row]) -> Vec<Statement> {
     let rowid = match &table.key {
         Key::Rowid { name, column: None } => Some(name.clone()),
         _ => None,
@@ -60,25 +60,25 @@ fn bound(head: &str, cells: &[&Cell]) -> Statement {
 }
 
 /// Makes room: what stands in a range of keys goes.
-pub fn delete_range(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -> Statement {
+pub(super) fn delete_range(table: &Table, after: Option<&[Cell]>, upto: Option<&[Cell]>) -> Statement {
     Statement::plain(format!("DELETE FROM {}{}", identifier(&table.name), condition(table, after, upto)))
 }
 
 /// Makes room for rows whose keys are other ones on the target: those keys go.
-pub fn delete_keys(table: &Table, keys: &[Vec<Cell>]) -> Vec<Statement> {
+pub(super) fn delete_keys(table: &Table, keys: &[Vec<Cell>]) -> Vec<Statement> {
     let head = format!("DELETE FROM {} WHERE ({}) IN (VALUES ", identifier(&table.name), table.key_terms().join(", "));
     let tuples = keys.iter().map(|key| tuple(key.iter()));
     packed(&head, tuples, ")")
 }
 
 /// Removes some rows, whichever.
-pub fn delete_some(table: &Table, rows: usize) -> Statement {
+pub(super) fn delete_some(table: &Table, rows: usize) -> Statement {
     let (name, keys) = (identifier(&table.name), table.key_terms().join(", "));
     Statement::plain(format!("DELETE FROM {name} WHERE ({keys}) IN (SELECT {keys} FROM {name} LIMIT {rows})"))
 }
 
 /// Fills columns in by key: `rows` are keys as they are on the target, each with the values of `columns`.
-pub fn fill(table: &Table, columns: &[usize], rows: &[(Vec<Cell>, Vec<Cell>)]) -> Vec<Statement> {
+pub(super) fn fill(table: &Table, columns: &[usize], rows: &[(Vec<Cell>, Vec<Cell>)]) -> Vec<Statement> {
     let keys = table.key_terms();
     let key_names: Vec<String> = (0..keys.len()).map(|place| format!("key_{place}")).collect();
     let value_names: Vec<String> = (0..columns.len()).map(|place| format!("value_{place}")).collect();

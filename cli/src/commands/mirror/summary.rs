@@ -19,7 +19,7 @@ use crate::say::Say;
 const SHOWN: usize = 8;
 
 /// A proposal of scrub.toml: what has no rule yet.
-pub fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
+pub(super) fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
     let listed: Vec<Value> = suspects
         .iter()
         .map(|one| json!({"table": one.table, "column": one.column, "why": one.why, "rule": one.rule}))
@@ -37,7 +37,7 @@ pub fn suggest(suspects: &[Suspect], rules: &Rules, say: Say) {
 }
 
 /// What would be done.
-pub fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
+pub(super) fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
     let tables: Vec<Value> = found
         .steps
         .iter()
@@ -66,7 +66,7 @@ pub fn plan(found: &Found, sides: &Sides, suspects: &[Suspect], say: Say) {
 }
 
 /// What was done.
-pub fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took: Duration, say: Say) {
+pub(super) fn done(verified: &[Verified], found: &Found, sides: &Sides, job: &Job, took: Duration, say: Say) {
     let tables: Vec<Value> = verified
         .iter()
         .map(|one| json!({"name": one.table, "rows": one.digest.rows, "bytes": one.digest.bytes, "digest": one.digest.hex(), "scrubbed": one.scrubbed, "moved": one.moved}))

@@ -16,7 +16,7 @@ const MAX_VALUES: usize = 200_000;
 
 /// What came of a table.
 #[derive(Debug, Clone)]
-pub struct Verified {
+pub(super) struct Verified {
     /// The table.
     pub table: String,
     /// What was written, and is there.
@@ -29,7 +29,7 @@ pub struct Verified {
 
 impl Job {
     /// Compares every table.
-    pub fn verify(&self) -> Outcome<Vec<Verified>> {
+    pub(super) fn verify(&self) -> Outcome<Vec<Verified>> {
         let mut wrong = Vec::new();
         let mut verified = Vec::new();
         for plan in self.tables() {

@@ -30,7 +30,7 @@ const MAX_ANSWER: u64 = 128 << 20;
 
 /// One statement with its parameters.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Statement {
+pub(super) struct Statement {
     /// Its text.
     pub sql: String,
     /// Its parameters.
@@ -39,14 +39,14 @@ pub struct Statement {
 
 impl Statement {
     /// One without parameters.
-    pub fn plain(sql: impl Into<String>) -> Self {
+    pub(super) fn plain(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), params: Vec::new() }
     }
 }
 
 /// The rows of one statement, and how many it changed.
 #[derive(Debug)]
-pub struct Answered {
+pub(super) struct Answered {
     /// The rows.
     pub rows: Vec<Vec<Sent>>,
     /// How many rows it changed.
@@ -77,10 +77,10 @@ struct Meta {
 }
 
 /// Asked to stop by a signal: looked at before every request.
-pub type Stop = Arc<AtomicBool>;
+pub(super) type Stop = Arc<AtomicBool>;
 
 /// One side. Both can be read, and only with SELECT.
-pub trait Reads {
+pub(super) trait Reads {
     /// The way there.
     fn connection(&self) -> &Connection;
 
@@ -118,13 +118,13 @@ pub trait Reads {
 }
 
 /// The database that is copied.
-pub struct Source(Connection);
+pub(super) struct Source(Connection);
 
 /// The database that is written.
-pub struct Target(Connection);
+pub(super) struct Target(Connection);
 
 /// One database behind one gateway, in one run.
-pub struct Connection {
+pub(super) struct Connection {
     gateway: Gateway,
     agent: Agent,
     token: String,
@@ -325,14 +325,14 @@ fn interrupted() -> Failure {
 
 impl Source {
     /// Opens a dry run on the side that is read.
-    pub fn open(gateway: &Gateway, account: &str, database: &str, other: &str, stop: Stop) -> Outcome<Self> {
+    pub(super) fn open(gateway: &Gateway, account: &str, database: &str, other: &str, stop: Stop) -> Outcome<Self> {
         Connection::open(gateway, account, database, false, other, stop).map(Self)
     }
 }
 
 impl Target {
     /// Opens a run on the side that is written: a live one, or a dry one when it is only looked at.
-    pub fn open(
+    pub(super) fn open(
         gateway: &Gateway,
         account: &str,
         database: &str,
@@ -348,7 +348,7 @@ impl Target {
 
     /// Runs statements as one transaction. `key` names this write: sent again it gets the first answer. Where that is
     /// not known, it is carried out again, so it has to replace whatever it wrote before.
-    pub fn write(&self, key: &str, batch: &[Statement]) -> Outcome<Vec<Answered>> {
+    pub(super) fn write(&self, key: &str, batch: &[Statement]) -> Outcome<Vec<Answered>> {
         if !self.0.live {
             return Err(not_as_asked(&self.0.gateway, "is only looked at"));
         }
@@ -356,7 +356,7 @@ impl Target {
     }
 
     /// From here on one attempt is enough: whoever waits knows already that something is wrong.
-    pub fn lose_patience(&self) {
+    pub(super) fn lose_patience(&self) {
         self.0.attempts.set(1);
     }
 }

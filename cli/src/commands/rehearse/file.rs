@@ -36,7 +36,7 @@ const OF_STATEMENTS: [&str; 12] = [
 ];
 
 /// The rehearsal so far.
-pub struct Stage<'a> {
+pub(super) struct Stage<'a> {
     /// The run in which the files run, one after the other.
     pub run: &'a DryRun,
     /// A run in which nothing is changed: it sees the database as it is.
@@ -60,7 +60,7 @@ fn tables(definitions: &[Definition]) -> BTreeSet<String> {
 
 impl Stage<'_> {
     /// Runs a file; `record` is the statement by which wrangler records it.
-    pub fn rehearse(&mut self, name: &str, text: &str, record: Option<&str>) -> Outcome<Rehearsed> {
+    pub(super) fn rehearse(&mut self, name: &str, text: &str, record: Option<&str>) -> Outcome<Rehearsed> {
         let sql = record.map_or_else(|| text.to_owned(), |record| format!("{text}\n{record}"));
         let before = self.run.definitions()?;
         let began = crate::text::now();

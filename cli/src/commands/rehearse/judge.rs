@@ -9,7 +9,7 @@ use crate::statements::{Action, Statement, meaning};
 
 /// One changed row, as the run's journal has it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Effect {
+pub(super) struct Effect {
     /// Which statement changed it, counted from 1.
     pub statement: usize,
     /// Its table; `schema` for definitions.
@@ -23,11 +23,11 @@ pub struct Effect {
 }
 
 /// The subject of effects that are definitions.
-pub const SCHEMA: &str = "schema";
+pub(super) const SCHEMA: &str = "schema";
 
 impl Effect {
     /// Reads those of an operation.
-    pub fn read(operation: &Value) -> Vec<Self> {
+    pub(super) fn read(operation: &Value) -> Vec<Self> {
         let effects = operation.get("effects").and_then(Value::as_array).cloned().unwrap_or_default();
         let text = |effect: &Value, name: &str| effect.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let image = |effect: &Value, name: &str| effect.get(name).and_then(Value::as_object).cloned();
@@ -51,7 +51,7 @@ impl Effect {
 
 /// Something that should not go through unseen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// A stable code.
     pub code: &'static str,
     /// Which statement, counted from 1.
@@ -66,7 +66,7 @@ pub struct Finding {
 
 /// One table through a file, whatever it is called on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Instance {
+pub(super) struct Instance {
     /// Its name before the file; absent when the file makes it.
     pub base: Option<String>,
     /// Its name after the file; absent when the file removes it.
@@ -77,7 +77,7 @@ pub struct Instance {
 
 /// Which table is meant by a name, statement by statement.
 #[derive(Debug, Clone, Default)]
-pub struct Lineage {
+pub(super) struct Lineage {
     /// All tables.
     pub instances: Vec<Instance>,
     /// The names before each statement, and after the last.
@@ -90,7 +90,7 @@ fn lower(name: &str) -> String {
 
 impl Lineage {
     /// Follows the tables of `before` through the statements.
-    pub fn follow(statements: &[Statement], before: &BTreeSet<String>) -> Self {
+    pub(super) fn follow(statements: &[Statement], before: &BTreeSet<String>) -> Self {
         let mut instances: Vec<Instance> =
             before.iter().map(|name| Instance { base: Some(name.clone()), ..Instance::default() }).collect();
         let mut now: BTreeMap<String, usize> =
@@ -129,7 +129,7 @@ impl Lineage {
     }
 
     /// The table that an effect is of.
-    pub fn of(&self, effect: &Effect) -> Option<usize> {
+    pub(super) fn of(&self, effect: &Effect) -> Option<usize> {
         let name = lower(&effect.subject);
         let at = |position: usize| self.names.get(position).and_then(|names| names.get(&name)).copied();
         // What a CREATE TABLE … AS inserts is in a table that is not there before it.
@@ -137,7 +137,7 @@ impl Lineage {
     }
 
     /// The table that has this name after the file.
-    pub fn ending_as(&self, name: &str) -> Option<(usize, &Instance)> {
+    pub(super) fn ending_as(&self, name: &str) -> Option<(usize, &Instance)> {
         let name = lower(name);
         self.instances.iter().enumerate().find(|(_, instance)| instance.end.as_deref() == Some(&name))
     }
@@ -149,7 +149,7 @@ impl Lineage {
 }
 
 /// What the judgement rests on.
-pub struct Case<'a> {
+pub(super) struct Case<'a> {
     /// The statements of the file, in order.
     pub statements: &'a [Statement],
     /// What they changed.
@@ -173,7 +173,7 @@ impl Case<'_> {
     }
 
     /// Everything that the file does not name.
-    pub fn findings(&self) -> Vec<Finding> {
+    pub(super) fn findings(&self) -> Vec<Finding> {
         let mut deleted: BTreeMap<(usize, &str), u64> = BTreeMap::new();
         let mut changed: BTreeMap<(usize, &str), (u64, u64)> = BTreeMap::new();
         let named = self.named();
@@ -330,7 +330,7 @@ fn lost(gone: &[&Map<String, Value>], kept: &[&Map<String, Value>], key: &[Strin
 }
 
 /// A statement by its verb and table.
-pub fn verb(statement: &Statement) -> String {
+pub(super) fn verb(statement: &Statement) -> String {
     let words = match statement.action {
         Action::Create
         | Action::Drop
@@ -366,7 +366,7 @@ fn own_tables(words: &[String]) -> usize {
 
 /// Indexes and triggers that went with a table which is there again, and that no statement names: a table that is made
 /// anew loses them silently.
-pub fn left_behind(before: &[Definition], after: &[Definition], statements: &[Statement]) -> Vec<String> {
+pub(super) fn left_behind(before: &[Definition], after: &[Definition], statements: &[Statement]) -> Vec<String> {
     let dropped = |name: &str| {
         statements.iter().any(|statement| {
             let words = meaning(&statement.text);
@@ -383,7 +383,7 @@ pub fn left_behind(before: &[Definition], after: &[Definition], statements: &[St
 }
 
 /// A number of rows, for people.
-pub fn plural(rows: u64) -> String {
+pub(super) fn plural(rows: u64) -> String {
     if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
 }
 

@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::statements::literal;
 
 /// What the check came to.
-pub enum Keys {
+pub(super) enum Keys {
     /// All is well, or as broken as it was.
     Good,
     /// What is broken now and was not before, for people.
@@ -21,7 +21,7 @@ pub enum Keys {
 type Violations = BTreeMap<(String, String), u64>;
 
 /// Checks every table after the files.
-pub fn check(run: &DryRun, base: &DryRun) -> Outcome<Keys> {
+pub(super) fn check(run: &DryRun, base: &DryRun) -> Outcome<Keys> {
     let unfit: BTreeSet<String> = unfit(run)?;
     // What did not fit before either is not this rehearsal's doing; then only the rows of other tables could be
     // checked, which no PRAGMA does.

@@ -37,7 +37,7 @@ Examples:
   dryrun rehearse fix.sql --accept audit_log
   dryrun rehearse migrations/ --markdown >> \"$GITHUB_STEP_SUMMARY\""
 )]
-pub struct Rehearse {
+pub(crate) struct Rehearse {
     /// A folder of numbered .sql files, of which those run that are not applied yet, or one .sql file, which runs as it
     /// is
     path: PathBuf,
@@ -60,7 +60,7 @@ pub struct Rehearse {
 
 impl Rehearse {
     /// Rehearses.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         let project = Project::find()?;
         let gateway = match self.from {
             Some(environment) => crate::here::gateway(&project, environment, say)?,

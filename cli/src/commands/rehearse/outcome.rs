@@ -9,7 +9,7 @@ use crate::statements::Statement;
 
 /// How a file or statement ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// It ran.
     Done,
     /// SQLite said no.
@@ -24,7 +24,7 @@ pub enum Ending {
 
 impl Ending {
     /// The spelling everywhere.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Failed => "failed",
@@ -37,7 +37,7 @@ impl Ending {
 
 /// How many rows of a table a statement touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Touched {
+pub(super) struct Touched {
     /// New rows.
     pub inserted: u64,
     /// Rows that are different.
@@ -48,7 +48,7 @@ pub struct Touched {
 
 /// One statement of a rehearsed file.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub(super) struct Told {
     /// The statement.
     pub statement: Statement,
     /// Whether it is that by which wrangler records the migration.
@@ -65,7 +65,7 @@ pub struct Told {
 
 /// One rehearsed file.
 #[derive(Debug, Clone)]
-pub struct Rehearsed {
+pub(super) struct Rehearsed {
     /// Its name.
     pub name: String,
     /// How it ended.
@@ -88,7 +88,7 @@ pub struct Rehearsed {
 
 impl Rehearsed {
     /// A file that was not run.
-    pub fn not_run(name: &str) -> Self {
+    pub(super) fn not_run(name: &str) -> Self {
         Self {
             name: name.to_owned(),
             ending: Ending::NotRun,
@@ -103,7 +103,7 @@ impl Rehearsed {
     }
 
     /// Whether it would go through and do only what it says.
-    pub fn passes(&self) -> bool {
+    pub(super) fn passes(&self) -> bool {
         self.ending == Ending::Done && self.findings.is_empty()
     }
 }

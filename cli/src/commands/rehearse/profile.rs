@@ -10,7 +10,7 @@ use super::judge::Effect;
 
 /// The figures of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Profile {
+pub(super) struct Profile {
     /// How many rows it has.
     pub rows: u64,
     /// How many NULLs each column has.
@@ -24,7 +24,7 @@ const MOST_COLUMNS: usize = 90;
 
 /// Counts a table as the run sees it; `None` when that would take more than the run may copy, or when there is no such
 /// table.
-pub fn count(run: &DryRun, table: &str) -> Outcome<Option<Profile>> {
+pub(super) fn count(run: &DryRun, table: &str) -> Outcome<Option<Profile>> {
     let described = run.batch(&format!(
         "SELECT name, pk FROM pragma_table_xinfo({}) WHERE hidden <> 1 ORDER BY cid",
         literal(table)
@@ -72,7 +72,7 @@ pub fn count(run: &DryRun, table: &str) -> Outcome<Option<Profile>> {
 
 impl Profile {
     /// What it becomes by changes of rows alone: for tables that are too large to be counted again.
-    pub fn after<'a>(&self, effects: impl Iterator<Item = &'a Effect>) -> Self {
+    pub(super) fn after<'a>(&self, effects: impl Iterator<Item = &'a Effect>) -> Self {
         let mut after = self.clone();
         for effect in effects {
             let (was, is) = (u64::from(effect.before.is_some()), u64::from(effect.after.is_some()));
@@ -92,7 +92,7 @@ impl Profile {
 
 /// NULLs where there were none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewNulls {
+pub(super) struct NewNulls {
     /// The table.
     pub table: String,
     /// The column.
@@ -107,7 +107,12 @@ pub struct NewNulls {
 
 /// Compares a table with itself. `renamed`: columns by their new names. A column that is NULL in every row is only what
 /// ADD COLUMN does; one that is filled in part was forgotten in part.
-pub fn new_nulls(table: &str, before: &Profile, after: &Profile, renamed: &BTreeMap<String, String>) -> Vec<NewNulls> {
+pub(super) fn new_nulls(
+    table: &str,
+    before: &Profile,
+    after: &Profile,
+    renamed: &BTreeMap<String, String>,
+) -> Vec<NewNulls> {
     let found = after.nulls.iter().filter(|(_, nulls)| **nulls > 0).filter_map(|(column, nulls)| {
         let old = renamed.get(column).unwrap_or(column);
         let was = before.nulls.iter().find(|(name, _)| name.eq_ignore_ascii_case(old)).map(|(_, nulls)| *nulls);

@@ -5,7 +5,7 @@ use super::outcome::Rehearsed;
 use crate::settings::Environment;
 
 /// A whole rehearsal.
-pub struct Rehearsal {
+pub(super) struct Rehearsal {
     /// Where the rows are.
     pub environment: Environment,
     /// The database.
@@ -24,7 +24,7 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     /// Whether every file passes and no foreign key is broken.
-    pub fn passes(&self) -> bool {
+    pub(super) fn passes(&self) -> bool {
         self.files.iter().all(Rehearsed::passes) && !matches!(self.keys, Keys::Broken(_))
     }
 }

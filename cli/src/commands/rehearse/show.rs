@@ -103,7 +103,7 @@ fn keys(rehearsal: &Rehearsal) -> Vec<String> {
 }
 
 /// For people.
-pub fn text(rehearsal: &Rehearsal) -> String {
+pub(super) fn text(rehearsal: &Rehearsal) -> String {
     let mut text = format!(
         "Rehearsed against {} ({}), where nothing was written.\n",
         rehearsal.environment,
@@ -172,7 +172,7 @@ pub fn text(rehearsal: &Rehearsal) -> String {
 }
 
 /// For the summary of a CI job.
-pub fn markdown(rehearsal: &Rehearsal) -> String {
+pub(super) fn markdown(rehearsal: &Rehearsal) -> String {
     let mut text = format!(
         "## Migrations rehearsed against {} ({})\n\n**{}**\n",
         rehearsal.environment,
@@ -231,7 +231,7 @@ pub fn markdown(rehearsal: &Rehearsal) -> String {
 }
 
 /// For programs.
-pub fn json(rehearsal: &Rehearsal) -> Value {
+pub(super) fn json(rehearsal: &Rehearsal) -> Value {
     let files: Vec<Value> = rehearsal.files.iter().map(file_json).collect();
     let (checked, broken) = match &rehearsal.keys {
         Keys::Good => (true, Vec::new()),

@@ -33,7 +33,7 @@ Examples:
   dryrun smoke
   DRYRUN_ENV=production DRYRUN_KEY=… dryrun smoke --url https://gateway.example.com --commit $(git rev-parse HEAD)"
 )]
-pub struct Smoke {
+pub(crate) struct Smoke {
     /// The gateway's address; that of dryrun.toml when it is left out
     #[arg(long)]
     url: Option<String>,
@@ -53,7 +53,7 @@ const LIFE: u64 = 900;
 
 impl Smoke {
     /// Makes the steps.
-    pub fn run(&self, say: Say) -> Outcome<ExitCode> {
+    pub(crate) fn run(&self, say: Say) -> Outcome<ExitCode> {
         let environment = Environment::current()?;
         let project = Project::find()?;
         crate::here::warn(&project, environment, self.url.as_deref(), say);

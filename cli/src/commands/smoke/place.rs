@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// A store behind the gateway.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(super) struct Store {
     /// The name of its binding.
     pub binding: String,
     /// Of which kind it is.
@@ -14,7 +14,7 @@ pub struct Store {
 }
 
 /// What is written to a store, and how it is found again.
-pub struct Place {
+pub(super) struct Place {
     /// The name of its binding.
     pub binding: String,
     /// Of which kind it is.
@@ -32,7 +32,7 @@ pub struct Place {
 }
 
 /// How something is written to a store and read back.
-pub enum Written {
+pub(super) enum Written {
     /// A table of its own, made inside the dry run: no table of the target is needed.
     Rows { write: Value, read: Value, look: Value },
     /// A value or an object.
@@ -41,7 +41,7 @@ pub enum Written {
 
 impl Place {
     /// The place in a store under which this word is written.
-    pub fn new(account: &str, store: &Store, word: &str) -> Self {
+    pub(super) fn new(account: &str, store: &Store, word: &str) -> Self {
         let Store { binding, kind, .. } = store;
         let root = format!("/client/v4/accounts/{account}");
         let value = |kind: &'static str, path: String, subject: &str| Self {

@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Why a request did not lead to what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub(super) enum Trouble {
     /// It may be mended by waiting: nobody answers, a route that is not there yet, an error of the server.
     Wait(Failure),
     /// It is an answer, and a wrong one.
@@ -23,7 +23,7 @@ pub enum Trouble {
 
 /// An answer.
 #[derive(Debug, Clone, Default)]
-pub struct Reply {
+pub(super) struct Reply {
     /// The status.
     pub status: u16,
     /// What the gateway's refusals are told apart by; empty where there is none.
@@ -40,7 +40,7 @@ pub struct Reply {
 
 /// What is sent.
 #[derive(Debug, Clone, Copy)]
-pub enum Sent<'a> {
+pub(super) enum Sent<'a> {
     /// Nothing but the question.
     Get,
     /// A JSON document.
@@ -51,7 +51,7 @@ pub enum Sent<'a> {
 
 /// A gateway at an address.
 #[derive(Debug, Clone)]
-pub struct Probe {
+pub(super) struct Probe {
     /// The address, without a slash at the end.
     pub url: String,
     /// Which environment it should be.
@@ -61,7 +61,7 @@ pub struct Probe {
 
 impl Probe {
     /// A gateway by its address.
-    pub fn new(url: &str, environment: Environment) -> Self {
+    pub(super) fn new(url: &str, environment: Environment) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -72,7 +72,7 @@ impl Probe {
     }
 
     /// Asks, and takes any answer that is one of this environment.
-    pub fn ask(&self, path: &str, bearer: Option<&str>, sent: Sent<'_>) -> Result<Reply, Trouble> {
+    pub(super) fn ask(&self, path: &str, bearer: Option<&str>, sent: Sent<'_>) -> Result<Reply, Trouble> {
         let reply = self.send(path, bearer, sent).map_err(|why| {
             Trouble::Wait(Failure::unreachable(
                 format!("{}{path} does not answer: {why}.", self.url),
@@ -95,7 +95,7 @@ impl Probe {
     }
 
     /// Asks, and takes nothing but success.
-    pub fn expect(&self, path: &str, bearer: Option<&str>, sent: Sent<'_>) -> Result<Reply, Trouble> {
+    pub(super) fn expect(&self, path: &str, bearer: Option<&str>, sent: Sent<'_>) -> Result<Reply, Trouble> {
         let reply = self.ask(path, bearer, sent)?;
         match reply.status {
             200..300 => Ok(reply),
@@ -146,7 +146,7 @@ impl Probe {
 }
 
 /// What the gateway said, in its own words.
-pub fn refusal(path: &str, reply: &Reply) -> Failure {
+pub(super) fn refusal(path: &str, reply: &Reply) -> Failure {
     let part = |name: &str| reply.body.get(name).and_then(Value::as_str).unwrap_or_default();
     let detail = if part("detail").is_empty() { "It gave no reason." } else { part("detail") };
     let code = if reply.code.is_empty() { "unexpected_status" } else { &reply.code };

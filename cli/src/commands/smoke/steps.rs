@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// One step that was made.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(super) struct Step {
     /// Its name.
     pub name: String,
     /// Why it failed; `None` when it did not.
@@ -32,7 +32,7 @@ pub struct Step {
 
 impl Step {
     /// For programs.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let failure = self
             .failure
             .as_ref()
@@ -42,7 +42,7 @@ impl Step {
 }
 
 /// Makes steps, with patience of two bounds: tries for each step, and time for all.
-pub struct Steps {
+pub(super) struct Steps {
     say: Say,
     retries: u32,
     ends: u64,
@@ -52,17 +52,21 @@ pub struct Steps {
 
 impl Steps {
     /// None made yet. `within`: for all of them, in seconds.
-    pub fn new(say: Say, retries: u32, within: u64) -> Self {
+    pub(super) fn new(say: Say, retries: u32, within: u64) -> Self {
         Self { say, retries, ends: now().saturating_add(within.saturating_mul(1_000)), made: Vec::new() }
     }
 
     /// Whether all went well so far.
-    pub fn are_well(&self) -> bool {
+    pub(super) fn are_well(&self) -> bool {
         self.made.iter().all(|step| step.failure.is_none())
     }
 
     /// Makes a step; tries again what may be mended by waiting. Answers what it found, or nothing when it failed.
-    pub fn make<T>(&mut self, name: &str, mut attempt: impl FnMut() -> Result<(T, String), Trouble>) -> Option<T> {
+    pub(super) fn make<T>(
+        &mut self,
+        name: &str,
+        mut attempt: impl FnMut() -> Result<(T, String), Trouble>,
+    ) -> Option<T> {
         let began = now();
         let mut tries = 0;
         let (found, failure, detail) = loop {

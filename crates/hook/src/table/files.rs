@@ -25,21 +25,21 @@ const ENVIRONMENT_FILES: [&str; 2] = [".env", ".dev.vars"];
 const PATTERNS: &str = "example sample template dist defaults schema";
 
 /// Names with which patterns of file names are tried.
-pub const TRIED: &str =
+pub(crate) const TRIED: &str =
     ".env .env.local .env.production .dev.vars .dev.vars.production .envrc default.toml credentials rclone.conf";
 
 /// Folders of agents, with the files in them that decide about hooks.
-pub const GUARDED: [(&str, &str); 4] = [
+pub(crate) const GUARDED: [(&str, &str); 4] = [
     (".claude", "settings.json settings.local.json"),
     (".codex", "hooks.json config.toml"),
     (".gemini", "settings.json"),
     (".cursor", "hooks.json"),
 ];
 /// The file that says where the gateways are.
-pub const PROJECT: &str = "dryrun.toml";
+pub(crate) const PROJECT: &str = "dryrun.toml";
 
 /// What sort of credential a file holds, by its name. The same rule wherever the file is.
-pub fn credential(path: &Path) -> Option<&'static str> {
+pub(crate) fn credential(path: &Path) -> Option<&'static str> {
     let parts: Vec<String> = path.components().map(|part| part.as_os_str().to_string_lossy().to_lowercase()).collect();
     let (name, folders) = parts.split_last()?;
     if is_environment_file(name) {

@@ -1,7 +1,7 @@
 //! Interpreters, and which of their options take code.
 
 /// An interpreter.
-pub struct Interpreter {
+pub(crate) struct Interpreter {
     /// Its name, without a version.
     pub name: &'static str,
     /// Letters of short options that take code. They may stand together (`-lane CODE`) and next to it (`-e'CODE'`).
@@ -44,10 +44,10 @@ static INTERPRETERS: [Interpreter; 16] = [
 ];
 
 /// Options with which an interpreter runs a file before anything else.
-pub const PRELOADS: &str = "-r --require --import --loader --experimental-loader --preload";
+pub(crate) const PRELOADS: &str = "-r --require --import --loader --experimental-loader --preload";
 
 /// The interpreter with this name, a version at its end aside: `python3.12`.
-pub fn interpreter(program: &str) -> Option<&'static Interpreter> {
+pub(crate) fn interpreter(program: &str) -> Option<&'static Interpreter> {
     let is = |name: &str| {
         let version = program.strip_prefix(name);
         version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))

@@ -2,14 +2,14 @@
 //!
 //! Names that stand for the same are in one text, separated by blanks.
 
-pub mod files;
-pub mod interpreters;
-pub mod options;
-pub mod programs;
-pub mod tools;
-pub mod variables;
+pub(crate) mod files;
+pub(crate) mod interpreters;
+pub(crate) mod options;
+pub(crate) mod programs;
+pub(crate) mod tools;
+pub(crate) mod variables;
 
 /// Whether a list of names separated by blanks has this one.
-pub fn has(list: &str, name: &str) -> bool {
+pub(crate) fn has(list: &str, name: &str) -> bool {
     list.split_ascii_whitespace().any(|one| one == name)
 }

@@ -1,45 +1,46 @@
 //! Options whose value is the next word, and commands of programs that have many.
 
 /// Options with a value of clients of HTTP, in their long form.
-pub const CLIENT: &str = "--header --data --data-raw --data-binary --data-urlencode --json --form --output \
+pub(crate) const CLIENT: &str = "--header --data --data-raw --data-binary --data-urlencode --json --form --output \
      --user-agent --request --method --max-time --connect-timeout --retry --retry-delay --write-out --upload-file \
      --user --cookie --cookie-jar --cacert --referer --timeout --retry-max-time";
 
 /// Options with a value of `xargs` and `parallel`.
-pub const ARGUMENTS: &str = "-I -i -n -P -d -a -L -s -E -R -J --max-args --max-procs --delimiter --arg-file --replace \
+pub(crate) const ARGUMENTS: &str = "-I -i -n -P -d -a -L -s -E -R -J --max-args --max-procs --delimiter --arg-file --replace \
      --max-lines -j --jobs --colsep";
 
 /// Options with a value of programs that run something in an environment: `uv run`.
-pub const LAUNCHER: &str = "--with --python -p --env-file --extra --group --project --directory --node --npm";
+pub(crate) const LAUNCHER: &str = "--with --python -p --env-file --extra --group --project --directory --node --npm";
 
 /// Options with a value of package managers, before a command.
-pub const PACKAGES: &str = "-w --workspace --prefix -C --dir --cwd --filter -F -p --package --loglevel --registry \
+pub(crate) const PACKAGES: &str = "-w --workspace --prefix -C --dir --cwd --filter -F -p --package --loglevel --registry \
      --userconfig --cache --script-shell --node-options --filter-prod --reporter --config --tsconfig --env-file -r";
 
 /// Options with a value of `yarn workspaces foreach`.
-pub const FOREACH: &str = "--from --include --exclude -j --jobs --since";
+pub(crate) const FOREACH: &str = "--from --include --exclude -j --jobs --since";
 
 /// Commands of package managers that start no program of the project's choice by name.
-pub const PACKAGE_COMMANDS: &str = "install i ci add remove rm uninstall un update up upgrade outdated ls list ll la \
+pub(crate) const PACKAGE_COMMANDS: &str = "install i ci add remove rm uninstall un update up upgrade outdated ls list ll la \
      view info show search audit why explain link unlink pack prune dedupe rebuild root bin prefix config get set \
      cache init create help version whoami ping fund import store patch fetch pm workspaces doctor approve-builds \
      licenses";
 
 /// Commands of tools for a whole account that change nothing.
-pub const INFRASTRUCTURE_READS: &str = "plan validate fmt init version show output graph providers console help \
+pub(crate) const INFRASTRUCTURE_READS: &str = "plan validate fmt init version show output graph providers console help \
      preview synth diff about get metadata test";
 
 /// Commands of git that start programs or speak to other machines.
-pub const GIT_STARTS: &str = "config bisect filter-branch difftool mergetool clone fetch pull push remote ls-remote";
+pub(crate) const GIT_STARTS: &str =
+    "config bisect filter-branch difftool mergetool clone fetch pull push remote ls-remote";
 
 /// Commands of git that change files of the working folder.
-pub const GIT_CHANGES: &str = "checkout restore rm mv clean apply stash update-index";
+pub(crate) const GIT_CHANGES: &str = "checkout restore rm mv clean apply stash update-index";
 
 /// Options with a value of every command of wrangler.
-pub const WRANGLER: &str = "-c --config --cwd -e --env --env-file --profile";
+pub(crate) const WRANGLER: &str = "-c --config --cwd -e --env --env-file --profile";
 /// Options without a value of every command of wrangler.
-pub const WRANGLER_SWITCHES: &str = "-h --help -v --version --install-skills";
+pub(crate) const WRANGLER_SWITCHES: &str = "-h --help -v --version --install-skills";
 /// Commands of wrangler that have commands of their own.
-pub const WRANGLER_GROUPS: &str = "d1 kv r2 pages versions deployments secret secrets-store queues triggers workflows \
+pub(crate) const WRANGLER_GROUPS: &str = "d1 kv r2 pages versions deployments secret secrets-store queues triggers workflows \
      vectorize hyperdrive containers dispatch-namespace cert mtls-certificate pipelines ai vpc email tunnel auth \
      telemetry check turnstile";

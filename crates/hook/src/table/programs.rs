@@ -8,7 +8,7 @@ use Rule::*;
 
 /// How the arguments of a program are evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// No rule of its own.
     Plain,
     /// Cloudflare's command.
@@ -90,7 +90,7 @@ pub enum Rule {
 
 /// Where a launcher has the command that it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Launch {
+pub(crate) enum Launch {
     /// After `run` and options.
     Run,
     /// After `exec` or `x`, and `--`.
@@ -105,7 +105,7 @@ pub enum Launch {
 
 /// What else is known of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fact {
+pub(crate) enum Fact {
     /// Starts no other program and reaches no other machine, whatever its arguments are.
     Alone,
     /// Looks at the names of files, not into them.
@@ -132,7 +132,7 @@ pub enum Fact {
 
 /// What is known of a program.
 #[derive(Debug)]
-pub struct Program {
+pub(crate) struct Program {
     names: &'static str,
     /// How its arguments are evaluated.
     pub rule: Rule,
@@ -141,12 +141,12 @@ pub struct Program {
 
 impl Program {
     /// Whether this is known of it.
-    pub fn is(&self, fact: Fact) -> bool {
+    pub(crate) fn is(&self, fact: Fact) -> bool {
         self.facts.contains(&fact)
     }
 
     /// Lists of words with which it hands out secrets.
-    pub fn words_for_secrets(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn words_for_secrets(&self) -> impl Iterator<Item = &'static str> {
         self.facts.iter().flat_map(|fact| if let SecretsWith(lists) = fact { *lists } else { &[] }).copied()
     }
 }
@@ -164,7 +164,7 @@ static BY_NAME: LazyLock<BTreeMap<&str, &Program>> = LazyLock::new(|| {
 });
 
 /// What is known of the program with this name.
-pub fn program(name: &str) -> &'static Program {
+pub(crate) fn program(name: &str) -> &'static Program {
     BY_NAME.get(name).copied().unwrap_or(&UNKNOWN)
 }
 

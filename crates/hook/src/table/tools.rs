@@ -4,7 +4,7 @@ use super::has;
 
 /// What a tool of an agent does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Runs a command line.
     Shell,
     /// Reads a file.
@@ -47,21 +47,21 @@ const TOOLS: [(Kind, &str); 9] = [
 ];
 
 /// What the tool of an agent with this name does.
-pub fn kind(name: &str) -> Option<Kind> {
+pub(crate) fn kind(name: &str) -> Option<Kind> {
     TOOLS.into_iter().find(|(_, names)| has(names, name)).map(|(kind, _)| kind)
 }
 
 /// Words in the name of a tool of an MCP server that reads.
-pub const READS: &str =
+pub(crate) const READS: &str =
     "list get search docs documentation describe read status whoami details logs observability keys values guide";
 /// Words in the name of one that changes something.
-pub const WRITES: &str = "create update delete put set add remove execute exec run query deploy edit write patch post \
+pub(crate) const WRITES: &str = "create update delete put set add remove execute exec run query deploy edit write patch post \
      import purge restore rollback rename move enable disable bulk apply upload start stop send publish attach detach \
      rotate revoke token secret sql container fetch evaluate code";
 
 /// What an argument of such a tool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Argument {
+pub(crate) enum Argument {
     /// A command line, or the program of one.
     Command,
     /// The words after the program.
@@ -89,7 +89,7 @@ const ARGUMENTS: [(Argument, &str); 6] = [
 ];
 
 /// What an argument with this name is, in lower or upper case.
-pub fn argument(name: &str) -> Option<Argument> {
+pub(crate) fn argument(name: &str) -> Option<Argument> {
     let name = name.to_lowercase();
     ARGUMENTS.into_iter().find(|(_, names)| has(names, &name)).map(|(kind, _)| kind)
 }

@@ -2,7 +2,7 @@
 
 /// What a variable is to the programs that read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variable {
+pub(crate) enum Variable {
     /// A credential.
     Credential,
     /// It decides where Cloudflare's tools go, or as whom.
@@ -49,7 +49,7 @@ const VARIABLES: [(Variable, &str); 6] = [
 const TOKENS: &str = "drk_staging_ drk_production_ drt_staging_ drt_production_";
 
 /// What is known of a variable.
-pub fn variable(name: &str) -> Option<Variable> {
+pub(crate) fn variable(name: &str) -> Option<Variable> {
     if name.eq_ignore_ascii_case("npm_config_script_shell") {
         return Some(Variable::Loads);
     }
@@ -63,16 +63,16 @@ fn named(kind: Variable, text: &str) -> Option<&'static str> {
 }
 
 /// Whether a variable's value is a credential.
-pub fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     variable(name) == Some(Variable::Credential)
 }
 
 /// Whether a text names a variable that holds a credential, or decides where Cloudflare's tools go.
-pub fn names_guarded(text: &str) -> bool {
+pub(crate) fn names_guarded(text: &str) -> bool {
     named(Variable::Credential, text).or_else(|| named(Variable::Leads, text)).is_some()
 }
 
 /// The variable with a credential, or the beginning of one, that a text names.
-pub fn names_secret(text: &str) -> Option<&'static str> {
+pub(crate) fn names_secret(text: &str) -> Option<&'static str> {
     named(Variable::Credential, text).or_else(|| TOKENS.split(' ').find(|start| text.contains(start)))
 }

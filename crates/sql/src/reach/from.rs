@@ -28,7 +28,7 @@ pub(super) struct Cte {
 
 impl Cte {
     /// Whether it may name itself.
-    pub fn is_recursive(&self) -> bool {
+    pub(super) fn is_recursive(&self) -> bool {
         crate::named::Named::of(&self.select.to_string()).names(&self.name)
     }
 }
@@ -36,7 +36,7 @@ impl Cte {
 impl Ctes {
     /// With those of a WITH. `None` when one has the name of another one, of a table or of a view: which of them is
     /// meant depends on where it is said.
-    pub fn with(&self, with: Option<&With>, shapes: &dyn Shapes) -> Option<Self> {
+    pub(super) fn with(&self, with: Option<&With>, shapes: &dyn Shapes) -> Option<Self> {
         let mut all = self.clone();
         for cte in with.iter().flat_map(|with| &with.ctes) {
             let name = cte.tbl_name.as_str();
@@ -59,7 +59,7 @@ impl Ctes {
     }
 
     /// A query that may name them.
-    pub fn query(&self, select: &str) -> String {
+    pub(super) fn query(&self, select: &str) -> String {
         strict(&if self.text.is_empty() {
             select.to_owned()
         } else {
@@ -67,7 +67,7 @@ impl Ctes {
         })
     }
 
-    pub fn find(&self, name: &QualifiedName) -> Option<&Cte> {
+    pub(super) fn find(&self, name: &QualifiedName) -> Option<&Cte> {
         self.known.iter().rev().find(|cte| name.db_name.is_none() && cte.name.eq_ignore_ascii_case(name.name.as_str()))
     }
 
@@ -79,7 +79,7 @@ impl Ctes {
     }
 
     /// The same, inside the definition of one of them.
-    pub fn opened(&self, name: &str) -> Self {
+    pub(super) fn opened(&self, name: &str) -> Self {
         let mut all = self.clone();
         all.known.iter_mut().filter(|cte| cte.name == name).for_each(|cte| cte.open = true);
         all
@@ -107,12 +107,12 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    pub fn plain(table: SelectTable) -> Self {
+    pub(super) fn plain(table: SelectTable) -> Self {
         Self { table, join: Join::Inner, on: Vec::new(), using: Vec::new() }
     }
 
     /// The sources of a FROM, one after the other.
-    pub fn of(from: &FromClause) -> Vec<Self> {
+    pub(super) fn of(from: &FromClause) -> Vec<Self> {
         let mut all = Self::flat(&from.select);
         for joined in &from.joins {
             let join = match joined.operator {

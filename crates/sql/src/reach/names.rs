@@ -65,7 +65,7 @@ pub(super) enum Typing {
 
 impl Typing {
     /// How a column compares whose values come from two places.
-    pub fn merged(&self, other: &Self) -> Self {
+    pub(super) fn merged(&self, other: &Self) -> Self {
         match (self, other) {
             (one, other) if one == other => one.clone(),
             (Self::Plain, Self::Column(..)) => other.clone(),
@@ -75,7 +75,7 @@ impl Typing {
     }
 
     /// Whether values of `other` can be looked for in a column like this as constants.
-    pub fn fits(&self, other: &Self) -> bool {
+    pub(super) fn fits(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Column(..), Self::Plain) => true,
             // A value without affinity takes that of the other side.
@@ -127,7 +127,7 @@ pub(super) fn shape_outputs(shape: &Shape) -> Vec<Output> {
 
 impl Source {
     /// A row that no query can answer.
-    pub fn unlinked(alias: &str, shape: Option<&Shape>) -> Self {
+    pub(super) fn unlinked(alias: &str, shape: Option<&Shape>) -> Self {
         Self {
             alias: alias.to_owned(),
             text: None,
@@ -137,7 +137,7 @@ impl Source {
         }
     }
 
-    pub fn find(&self, name: &str) -> Option<Typing> {
+    pub(super) fn find(&self, name: &str) -> Option<Typing> {
         let output = self.columns.as_ref()?.iter().find(|output| output.name.eq_ignore_ascii_case(name));
         match output {
             Some(output) => Some(output.typing.clone()),
@@ -147,7 +147,7 @@ impl Source {
     }
 
     /// The query that answers the values of one of its columns.
-    pub fn values_of(&self, column: &str) -> Option<String> {
+    pub(super) fn values_of(&self, column: &str) -> Option<String> {
         let filter =
             if self.bounds.is_empty() { String::new() } else { format!(" WHERE ({})", self.bounds.join(") AND (")) };
         Some(format!(
@@ -189,7 +189,7 @@ pub(super) struct Meaning {
 
 impl Scope<'_> {
     /// The column that an expression names, if it is nothing but that and there is no doubt.
-    pub fn column(&self, expr: &Expr) -> Option<Meaning> {
+    pub(super) fn column(&self, expr: &Expr) -> Option<Meaning> {
         let (qualifier, name) = match super::walk::bare(expr) {
             Expr::Id(name) | Expr::Name(name) => (None, name),
             Expr::Qualified(source, name) | Expr::DoublyQualified(_, source, name) => (Some(source), name),
@@ -227,7 +227,7 @@ impl Scope<'_> {
     }
 
     /// The source that a meaning is in.
-    pub fn source(&self, meaning: &Meaning) -> Option<&Source> {
+    pub(super) fn source(&self, meaning: &Meaning) -> Option<&Source> {
         let mut scope = self;
         for _ in 0..meaning.level {
             scope = scope.outer?;

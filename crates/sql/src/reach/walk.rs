@@ -3,7 +3,7 @@
 use turso_parser::ast::{Expr, FunctionTail, Over, Select, SortedColumn, Window};
 
 /// The expressions directly inside another, those of subqueries left out.
-pub fn parts(expr: &Expr) -> Vec<&Expr> {
+pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
     let mut parts: Vec<&Expr> = Vec::new();
     match expr {
         Expr::Between { lhs, start, end, .. } => parts.extend([&**lhs, &**start, &**end]),
@@ -67,17 +67,17 @@ fn tail_parts(tail: &FunctionTail) -> Vec<&Expr> {
 }
 
 /// The expressions of a window's definition.
-pub fn window_parts(window: &Window) -> Vec<&Expr> {
+pub(super) fn window_parts(window: &Window) -> Vec<&Expr> {
     window.partition_by.iter().map(|one| &**one).chain(sorted_parts(&window.order_by)).collect()
 }
 
 /// The expressions of an ORDER BY.
-pub fn sorted_parts(terms: &[SortedColumn]) -> impl Iterator<Item = &Expr> {
+pub(super) fn sorted_parts(terms: &[SortedColumn]) -> impl Iterator<Item = &Expr> {
     terms.iter().map(|term| &*term.expr)
 }
 
 /// Visits an expression and everything inside it, subqueries left out.
-pub fn visit<'a>(expr: &'a Expr, seen: &mut dyn FnMut(&'a Expr)) {
+pub(super) fn visit<'a>(expr: &'a Expr, seen: &mut dyn FnMut(&'a Expr)) {
     seen(expr);
     for part in parts(expr) {
         visit(part, seen);
@@ -85,7 +85,7 @@ pub fn visit<'a>(expr: &'a Expr, seen: &mut dyn FnMut(&'a Expr)) {
 }
 
 /// The subqueries in an expression, not those inside them.
-pub fn subqueries(expr: &Expr) -> Vec<&Select> {
+pub(super) fn subqueries(expr: &Expr) -> Vec<&Select> {
     let mut found = Vec::new();
     visit(expr, &mut |part| {
         if let Expr::Exists(select) | Expr::Subquery(select) | Expr::InSelect { rhs: select, .. } = part {
@@ -96,7 +96,7 @@ pub fn subqueries(expr: &Expr) -> Vec<&Select> {
 }
 
 /// What is joined by AND.
-pub fn conjuncts(expr: &Expr) -> Vec<&Expr> {
+pub(super) fn conjuncts(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::Binary(left, turso_parser::ast::Operator::And, right) => {
             let mut all = conjuncts(left);
@@ -112,7 +112,7 @@ pub fn conjuncts(expr: &Expr) -> Vec<&Expr> {
 }
 
 /// An expression without the brackets around it.
-pub fn bare(expr: &Expr) -> &Expr {
+pub(super) fn bare(expr: &Expr) -> &Expr {
     match expr {
         Expr::Parenthesized(inner) => match inner.as_slice() {
             [only] => bare(only),
@@ -123,7 +123,7 @@ pub fn bare(expr: &Expr) -> &Expr {
 }
 
 /// Whether it is one value that stands in the text.
-pub fn is_constant(expr: &Expr) -> bool {
+pub(super) fn is_constant(expr: &Expr) -> bool {
     use turso_parser::ast::{Literal, UnaryOperator};
     match bare(expr) {
         Expr::Literal(literal) => matches!(
@@ -153,7 +153,7 @@ const AGGREGATES: [&str; 12] = [
 ];
 
 /// Whether an expression looks at more than one row: an aggregate or a window.
-pub fn looks_around(expr: &Expr) -> bool {
+pub(super) fn looks_around(expr: &Expr) -> bool {
     let mut found = false;
     visit(expr, &mut |part| {
         found |= match part {
@@ -170,7 +170,7 @@ pub fn looks_around(expr: &Expr) -> bool {
 }
 
 /// Whether a subquery in an expression calls something with the name of an aggregate.
-pub fn aggregates_inside(expr: &Expr) -> bool {
+pub(super) fn aggregates_inside(expr: &Expr) -> bool {
     subqueries(expr).iter().any(|select| {
         let named = crate::named::Named::of(&select.to_string());
         AGGREGATES.iter().any(|aggregate| named.calls(aggregate))
@@ -178,7 +178,7 @@ pub fn aggregates_inside(expr: &Expr) -> bool {
 }
 
 /// Whether a window is in an expression.
-pub fn has_window(expr: &Expr) -> bool {
+pub(super) fn has_window(expr: &Expr) -> bool {
     let mut found = false;
     visit(expr, &mut |part| {
         found |= matches!(part, Expr::FunctionCall { filter_over, .. } | Expr::FunctionCallStar { filter_over, .. } if filter_over.over_clause.is_some());
@@ -188,7 +188,7 @@ pub fn has_window(expr: &Expr) -> bool {
 
 /// Whether a condition holds for one of two values that compare as equal exactly when it holds for the other. GROUP BY,
 /// DISTINCT and UNION keep one of them.
-pub fn minds_only_order(expr: &Expr) -> bool {
+pub(super) fn minds_only_order(expr: &Expr) -> bool {
     use turso_parser::ast::Operator;
     let column = |expr: &Expr| {
         matches!(bare(expr), Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..))
@@ -213,7 +213,7 @@ pub fn minds_only_order(expr: &Expr) -> bool {
 }
 
 /// TRUE or FALSE, which behind IS asks for the truth of a value instead of the value.
-pub fn is_truth(expr: &Expr) -> bool {
+pub(super) fn is_truth(expr: &Expr) -> bool {
     matches!(bare(expr), Expr::Literal(turso_parser::ast::Literal::True | turso_parser::ast::Literal::False))
 }
 
@@ -236,7 +236,7 @@ const VOLATILE: [&str; 14] = [
 ];
 
 /// Whether an expression gives the same for the same row at any time and place.
-pub fn is_settled(expr: &Expr) -> bool {
+pub(super) fn is_settled(expr: &Expr) -> bool {
     use turso_parser::ast::Literal;
     let mut settled = true;
     visit(expr, &mut |part| {
@@ -258,7 +258,7 @@ pub fn is_settled(expr: &Expr) -> bool {
 }
 
 /// Puts other expressions in the place of names. `None` when one of them has no other.
-pub fn substitute(expr: &Expr, replace: &dyn Fn(&Expr) -> Option<Expr>) -> Option<Expr> {
+pub(super) fn substitute(expr: &Expr, replace: &dyn Fn(&Expr) -> Option<Expr>) -> Option<Expr> {
     match expr {
         Expr::Id(_) | Expr::Name(_) | Expr::Qualified(..) | Expr::DoublyQualified(..) => {
             replace(expr).map(|other| Expr::Parenthesized(vec![Box::new(other)]))

@@ -61,7 +61,8 @@ struct Table {
     key: Vec<String>,
 }
 
-/// The type of a key, and of what references it: of another one SQLite itself takes some references for broken that it does not report.
+/// The type of a key, and of what references it: of another one SQLite itself takes some references for broken that it
+/// does not report.
 fn type_of(key: &str) -> &'static str {
     match key {
         "id" => "INTEGER",
@@ -149,7 +150,7 @@ fn table(rng: &mut Rng, index: usize, all: &[String], keys: &[Vec<String>]) -> (
 }
 
 /// A database of a few tables with rows, references that hold, indexes, views and triggers.
-pub fn fill(database: &Connection, rng: &mut Rng) {
+pub(super) fn fill(database: &Connection, rng: &mut Rng) {
     let count = rng.usize(1..6);
     let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
     rng.shuffle(&mut names);
@@ -255,13 +256,16 @@ fn around(database: &Connection, rng: &mut Rng, tables: &[Table]) {
             ),
             4 => format!("CREATE VIEW v{number} AS SELECT x FROM v{other} UNION ALL SELECT {column} FROM {name}"),
             5 => format!(
-                "CREATE TRIGGER t{number} AFTER INSERT ON {name} BEGIN INSERT INTO log (what) VALUES ('t{number}; ' || new.{column}); END"
+                "CREATE TRIGGER t{number} AFTER INSERT ON {name} BEGIN INSERT INTO log (what) VALUES ('t{number}; ' || \
+                 new.{column}); END"
             ),
             6 => format!(
-                "CREATE TRIGGER t{number} BEFORE INSERT ON {name} WHEN new.{column} IS NOT NULL BEGIN SELECT RAISE(ABORT, 'never'); END"
+                "CREATE TRIGGER t{number} BEFORE INSERT ON {name} WHEN new.{column} IS NOT NULL BEGIN SELECT \
+                 RAISE(ABORT, 'never'); END"
             ),
             _ => format!(
-                "CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{other} BEGIN INSERT INTO log (what) VALUES (new.x); END"
+                "CREATE TRIGGER t{number} INSTEAD OF INSERT ON v{other} BEGIN INSERT INTO log (what) VALUES (new.x); \
+                 END"
             ),
         };
         // A unique index that rows contradict, or a view that is not there, is left out.

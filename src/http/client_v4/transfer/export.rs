@@ -15,7 +15,7 @@ use crate::http::{Gateway, answer};
 
 /// A step of an export.
 #[derive(Deserialize)]
-pub struct Export {
+pub(crate) struct Export {
     #[serde(default)]
     output_format: Option<String>,
     #[serde(default)]
@@ -35,7 +35,12 @@ struct DumpOptions {
 }
 
 /// Writes the database down, as the run sees it, and answers where the file is. A poll names it again.
-pub async fn export(gateway: &Gateway, party: Party, export: Export, asked: &Asked) -> Result<Response, Problem> {
+pub(crate) async fn export(
+    gateway: &Gateway,
+    party: Party,
+    export: Export,
+    asked: &Asked,
+) -> Result<Response, Problem> {
     if export.output_format.as_deref().is_some_and(|format| format != "polling") {
         return Err(Problem::new(
             Code::InvalidRequest,

@@ -16,7 +16,7 @@ use crate::http::router::Action;
 use crate::http::{Gateway, answer};
 
 /// Takes in a file that `init` gave an address to. The address is the credential: clients send no other.
-pub async fn receive(
+pub(crate) async fn receive(
     gateway: &Gateway,
     signed: &str,
     asked: &Asked,
@@ -49,7 +49,7 @@ pub async fn receive(
 }
 
 /// Answers a file that an export wrote.
-pub async fn send(
+pub(crate) async fn send(
     gateway: &Gateway,
     signed: &str,
     asked_dry: bool,

@@ -21,7 +21,7 @@ use dryrun_sql::statement::split;
 
 /// A step of an import.
 #[derive(Deserialize)]
-pub struct Import {
+pub(crate) struct Import {
     action: String,
     #[serde(default)]
     etag: Option<String>,
@@ -33,7 +33,12 @@ pub struct Import {
 
 /// `init` answers where the file goes, `ingest` runs it and answers how that went; `poll` is the same once more. A file
 /// runs once.
-pub async fn import(gateway: &Gateway, party: Party, import: Import, asked: &Asked) -> Result<Response, Problem> {
+pub(crate) async fn import(
+    gateway: &Gateway,
+    party: Party,
+    import: Import,
+    asked: &Asked,
+) -> Result<Response, Problem> {
     match import {
         Import { action, etag: Some(md5), .. } if action == "init" && is_hex(&md5) => {
             init(gateway, party, md5, asked).await

@@ -18,12 +18,12 @@ use crate::domain::settings::Store;
 use crate::http::Gateway;
 use crate::http::request::{Asked, Object};
 
-pub use export::export;
-pub use file::{receive, send};
-pub use import::import;
+pub(crate) use export::export;
+pub(crate) use file::{receive, send};
+pub(crate) use import::import;
 
 /// Whose import or export it is, and of which database.
-pub struct Party {
+pub(crate) struct Party {
     pub run: RunId,
     pub actor: Actor,
     pub store: Store,
@@ -34,7 +34,7 @@ pub struct Party {
 const MAX_BODY: u64 = 64 << 10;
 
 /// Reads the body of an import or export.
-pub async fn read<T: DeserializeOwned>(asked: &mut Asked) -> Result<T, Problem> {
+pub(crate) async fn read<T: DeserializeOwned>(asked: &mut Asked) -> Result<T, Problem> {
     let (Object(body), _): (Object<T>, _) = asked.json(MAX_BODY).await?;
     Ok(body)
 }
