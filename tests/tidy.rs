@@ -116,12 +116,49 @@ fn only_one_file_picks_status_codes() {
     }
 }
 
+/// Files that are longer than a file should be, with the length that they may not pass. The list only gets shorter.
+const LONG_FILES: [(&str, usize); 10] = [
+    ("cli/src/commands/smoke/mod.rs", 425),
+    ("src/cloudflare/run_world.rs", 410),
+    ("src/shadow/capture.rs", 455),
+    ("src/shadow/catalog.rs", 440),
+    ("src/shadow/checks.rs", 515),
+    ("src/shadow/query.rs", 500),
+    ("src/shadow/reached.rs", 470),
+    ("src/shadow/rehearse.rs", 410),
+    ("src/shadow/round.rs", 425),
+    ("src/shadow/supply.rs", 515),
+];
+
+/// Lines of more than 120 columns that are left: JSON in macros, which no tool breaks. The number only goes down.
+const LONG_LINES: usize = 130;
+
+/// The code of the product, without tests.
+fn product() -> Vec<(String, String)> {
+    let all = [sources("src"), sources("cli/src"), sources("crates")].concat();
+    let code = all.into_iter().filter(|(file, _)| !file.contains("tests"));
+    code.map(|(file, text)| (file, text.split("#[cfg(test)]").next().unwrap().to_owned())).collect()
+}
+
 #[test]
 fn a_file_is_one_idea_long() {
-    for (file, text) in [sources("src"), sources("cli/src"), sources("crates")].concat() {
-        let lines = text.split("#[cfg(test)]").next().unwrap().lines().count();
-        assert!(lines <= 600, "{file} has {lines} lines before its tests");
+    let files = product();
+    for (file, text) in &files {
+        let most = LONG_FILES.iter().find(|(known, _)| known == file).map_or(400, |(_, most)| *most);
+        let lines = text.lines().count();
+        assert!(lines <= most, "{file} has {lines} lines before its tests, at most {most}");
     }
+    for (known, _) in LONG_FILES {
+        let lines = files.iter().find(|(file, _)| file == known).map_or(0, |(_, text)| text.lines().count());
+        assert!(lines > 400, "{known} is short enough now: take it off the list");
+    }
+}
+
+#[test]
+fn a_line_has_at_most_120_columns() {
+    let long = |text: &String| text.lines().filter(|line| line.chars().count() > 120).count();
+    let found: usize = product().iter().map(|(_, text)| long(text)).sum();
+    assert!(found <= LONG_LINES, "{found} lines are longer than 120 columns, {LONG_LINES} are known");
 }
 
 #[test]
